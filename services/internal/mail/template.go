@@ -1,0 +1,137 @@
+package mail
+
+import (
+	"embed"
+	"fmt"
+	htmltemplate "html/template"
+	"regexp"
+	"strings"
+	texttemplate "text/template"
+	"time"
+	"unicode"
+)
+
+// Template is the data of one kind of mail; its type chooses the words.
+type Template interface {
+	// plain names the pair of files under templates/ and returns the data with all that people typed made plain.
+	plain() (file string, data Template)
+}
+
+// VerifyEmail asks somebody to prove that an address is theirs.
+type VerifyEmail struct {
+	Link    string
+	Expires time.Time
+}
+
+func (t VerifyEmail) plain() (string, Template) { return "verify_email", t }
+
+// AccountExists answers a sign-up with an address that has an account: the page said only "check your mail".
+type AccountExists struct{ SignInLink string }
+
+func (t AccountExists) plain() (string, Template) { return "account_exists", t }
+
+// Invitation asks somebody to join an organization.
+type Invitation struct {
+	Organization, Inviter, Role string
+	Link                        string
+	Expires                     time.Time
+	FullAccess                  bool // the role can do everything; the invited person should know
+}
+
+func (t Invitation) plain() (string, Template) {
+	t.Organization, t.Inviter, t.Role = name(t.Organization), name(t.Inviter), name(t.Role)
+	return "invitation", t
+}
+
+// Removed tells somebody that they are no longer a member.
+type Removed struct{ Organization, By string }
+
+func (t Removed) plain() (string, Template) {
+	t.Organization, t.By = name(t.Organization), name(t.By)
+	return "removed", t
+}
+
+// Render writes the words of t: the Subject, Text and HTML of a message. The caller adds ID and To.
+func Render(t Template) (Message, error) {
+	file, data := t.plain()
+	page := pages[file]
+	var subject, text, html strings.Builder
+	if err := page.text.ExecuteTemplate(&subject, "subject", data); err != nil {
+		return Message{}, fmt.Errorf("render %s: %w", file, err)
+	}
+	in := layout{Subject: subject.String(), Data: data}
+	if err := page.text.ExecuteTemplate(&text, "layout.txt", in); err != nil {
+		return Message{}, fmt.Errorf("render %s: %w", file, err)
+	}
+	if err := page.html.ExecuteTemplate(&html, "layout.html", in); err != nil {
+		return Message{}, fmt.Errorf("render %s: %w", file, err)
+	}
+	return Message{Subject: in.Subject, Text: text.String(), HTML: html.String()}, nil
+}
+
+// nameLimit is the length, in characters, after which a name is cut.
+const nameLimit = 80
+
+// linkLike finds the places that make a mail program take a name for an address or a link.
+// The characters after @ are the other dots that browsers accept between the labels of a host.
+var linkLike = regexp.MustCompile(`([.:@。．｡․]+)([\pL\pN/+])`)
+
+// name makes what a person typed safe to show to a stranger who never asked for this mail: one line of
+// printable characters, of limited length, that no mail program turns into a link. Otherwise anybody could
+// call an organization "Claim your prize at evil.example" and have us send that to the world.
+func name(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r == '\u200c' || r == '\u200d': // joiners: Persian and many emoji need them
+			return r
+		case !unicode.IsPrint(r): // control characters, bidirectional overrides, invisible ones
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > nameLimit {
+		s = string(runes[:nameLimit-1]) + "…"
+	}
+	return linkLike.ReplaceAllString(s, "$1\u200b$2") // a zero-width space: looks the same, ends a link
+}
+
+//go:embed templates
+var files embed.FS
+
+// A page is one kind of mail, parsed: its two files, each within the shared layout.
+type page struct {
+	text *texttemplate.Template
+	html *htmltemplate.Template
+}
+
+// layout is what templates/layout.* receive; Data goes to the "content" of the page.
+type layout struct {
+	Subject string
+	Data    Template
+}
+
+// button is the argument of the "button" template in layout.html.
+type button struct{ Link, Label string }
+
+var functions = map[string]any{
+	"date":   func(t time.Time) string { return t.UTC().Format("Monday, 2 January 2006 at 15:04 UTC") },
+	"button": func(link, label string) button { return button{link, label} },
+}
+
+var pages = parse("verify_email", "account_exists", "invitation", "removed")
+
+func parse(kinds ...string) map[string]page {
+	pages := make(map[string]page)
+	for _, file := range kinds {
+		text := texttemplate.New(file).Funcs(functions)
+		html := htmltemplate.New(file).Funcs(functions)
+		pages[file] = page{
+			text: texttemplate.Must(text.ParseFS(files, "templates/layout.txt", "templates/"+file+".txt")),
+			html: htmltemplate.Must(html.ParseFS(files, "templates/layout.html", "templates/"+file+".html")),
+		}
+	}
+	return pages
+}
