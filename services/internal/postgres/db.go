@@ -1,0 +1,101 @@
+// Package postgres is how services reach their database: one pool, transactions that know whose rows they
+// may see, migrations, and refusals by the schema as faults.
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rosterhq/roster/services/internal/seal"
+)
+
+// Roles that migrations grant to. The login role of a service may become either; it owns nothing.
+const (
+	AppRole   = "roster_app"   // rows of the tenant that the transaction is for
+	RelayRole = "roster_relay" // events of all tenants, to publish them
+)
+
+// DB is the database of one service.
+type DB struct {
+	Pool *pgxpool.Pool
+	Name string // of the service, in errors and in revision tokens
+	seal *seal.Key
+	now  func() time.Time
+
+	// Committed is called after every commit, to wake whoever carries out what was committed. It must not block.
+	Committed func()
+}
+
+// Options say how to open a database. The zero value works.
+type Options struct {
+	Role    string // AppRole by default
+	Conns   int32  // 16 by default
+	Tracing bool   // a span per statement
+}
+
+// Open connects to the database at dsn. Stored answers are sealed with key.
+func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*DB, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("%s database: the DSN is not valid", service) // the parser's error may hold the password
+	}
+	if o.Role == "" {
+		o.Role = AppRole
+	}
+	if o.Conns == 0 {
+		o.Conns = 16
+	}
+	config.MaxConns = o.Conns
+	config.MaxConnLifetime = time.Hour
+	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	for name, value := range map[string]string{
+		"role":                                o.Role,
+		"application_name":                    "roster-" + service,
+		"timezone":                            "UTC",
+		"statement_timeout":                   "5s",
+		"lock_timeout":                        "2s",
+		"idle_in_transaction_session_timeout": "10s",
+	} {
+		config.ConnConfig.RuntimeParams[name] = value
+	}
+	if o.Tracing {
+		config.ConnConfig.Tracer = otelpgx.NewTracer()
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("%s database: %w", service, err)
+	}
+	db := &DB{Pool: pool, Name: service, now: time.Now, Committed: func() {}}
+	if key != nil {
+		db.seal = key.Derive("idempotency")
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("%s database: %w", service, err)
+	}
+	return db, nil
+}
+
+// Close ends all connections, once they are idle.
+func (db *DB) Close() { db.Pool.Close() }
+
+// Flight sends statements in one round trip, as one implicit transaction. It is for decisions that SQL makes
+// by itself; a decision in Go takes InTx. The callbacks only read.
+func (db *DB) Flight(ctx context.Context, scope Scope, queue func(*pgx.Batch)) error {
+	return retry(ctx, func() error {
+		var batch pgx.Batch
+		var now time.Time
+		scope.queue(&batch, &now)
+		queue(&batch)
+		if err := db.Pool.SendBatch(ctx, &batch).Close(); err != nil {
+			return err
+		}
+		db.Committed()
+		return nil
+	})
+}

@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // goose speaks database/sql
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var core embed.FS
+
+// Migrate brings the database at the owner's dsn to the newest version: first what every service has, then the
+// service's own. Several instances may start at once; a lease row lets one of them work.
+func Migrate(ctx context.Context, dsn string, own fs.FS) error {
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer db.Close()
+	for _, step := range []struct {
+		table      string
+		migrations fs.FS
+	}{{"core_version", sub(core)}, {"service_version", own}} {
+		store, err := database.NewStore(database.DialectPostgres, step.table)
+		if err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		locker, err := lock.NewPostgresTableLocker()
+		if err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		provider, err := goose.NewProvider("", db, step.migrations, goose.WithStore(store), goose.WithLocker(locker))
+		if err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		if _, err := provider.Up(ctx); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+	}
+	return nil
+}
+
+func sub(files embed.FS) fs.FS {
+	inner, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return inner
+}
+
+// Provision makes what a database administrator makes for a service: its database, an owner that migrates, and
+// a login role for the running service that owns nothing. Doing it again changes nothing. Names must be plain
+// identifiers. Passwords are not set: that is for whoever runs a PostgreSQL that asks for them.
+func Provision(ctx context.Context, admin *pgx.Conn, name string) error {
+	for _, role := range []struct{ name, attributes string }{
+		{AppRole, "NOLOGIN"},
+		{RelayRole, "NOLOGIN"},
+		{name + "_owner", "LOGIN BYPASSRLS"},
+		{name, "LOGIN NOINHERIT IN ROLE " + AppRole + ", " + RelayRole},
+	} {
+		if err := createRole(ctx, admin, role.name, role.attributes); err != nil {
+			return err
+		}
+	}
+	_, err := admin.Exec(ctx, `CREATE DATABASE `+quote(name)+` OWNER `+quote(name+"_owner")+` TEMPLATE template0 ENCODING 'UTF8'`)
+	if err != nil && !hasCode(err, "42P04") { // exists
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	if _, err := admin.Exec(ctx, `REVOKE ALL ON DATABASE `+quote(name)+` FROM PUBLIC`); err != nil {
+		return fmt.Errorf("close database %s: %w", name, err)
+	}
+	if _, err := admin.Exec(ctx, `GRANT CONNECT ON DATABASE `+quote(name)+` TO `+quote(name)); err != nil {
+		return fmt.Errorf("open database %s: %w", name, err)
+	}
+	return nil
+}
+
+func createRole(ctx context.Context, admin *pgx.Conn, name, attributes string) error {
+	_, err := admin.Exec(ctx, `CREATE ROLE `+quote(name)+` `+attributes)
+	if err != nil && !hasCode(err, "42710") && !hasCode(err, "23505") { // exists, or is being made by another
+		return fmt.Errorf("create role %s: %w", name, err)
+	}
+	return nil
+}
+
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+func hasCode(err error, code string) bool {
+	refused, ok := err.(*pgconn.PgError)
+	return ok && refused.Code == code
+}

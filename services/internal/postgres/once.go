@@ -1,0 +1,115 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+)
+
+// replayTime is how long a repeated request gets the first answer.
+const replayTime = 24 * time.Hour
+
+// Request names a mutation, so that a repeated one changes nothing (AIP-155).
+type Request struct {
+	ID        string // the caller's request id; empty: every call is a new one
+	Principal string // the caller
+	Method    string
+	Body      proto.Message
+}
+
+// errReplay ends a transaction whose request was answered before.
+var errReplay = errors.New("answered before")
+
+// Once runs a mutation at most once per request id. A repeated request gets the first answer and the
+// revision it was committed at; the same id with another body is REQUEST_ID_REUSED. Nothing is stored when fn
+// fails, and of the answer only what fn returns: what is added to it later is not replayed.
+func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request, fn func(*Tx) (R, error)) (answer R, revision int64, err error) {
+	if req.ID == "" {
+		err = db.InTx(ctx, scope, func(tx *Tx) (err error) {
+			if answer, err = fn(tx); err != nil {
+				return err
+			}
+			tx.readRevision(scope, &revision)
+			return nil
+		})
+		return answer, revision, err
+	}
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(req.Body)
+	if err != nil {
+		return answer, 0, fmt.Errorf("marshal request: %w", err)
+	}
+	hash := sha256.Sum256(body)
+	bound := []string{setting(scope.Aggregate), req.Principal, req.Method, req.ID}
+
+	var stored struct {
+		BodyHash []byte
+		Revision int64
+		Response []byte
+	}
+	run := func() error {
+		return db.inTx(ctx, scope, func(tx *Tx) error {
+			var found bool
+			tx.Read(`
+				SELECT body_hash, revision, response
+				FROM idempotency
+				WHERE aggregate_id = $1 AND principal = $2 AND method = $3 AND request_id = $4 AND expire_time > $5`,
+				[]any{scope.Aggregate, req.Principal, req.Method, req.ID, db.now()}, One(&stored, &found))
+			tx.after = func() error {
+				switch {
+				case !found:
+					return nil
+				case string(stored.BodyHash) != string(hash[:]):
+					return fault.New(errorv1.Reason_REASON_REQUEST_ID_REUSED,
+						"This request id was used for another request. Use a new one, or repeat the request as it was.")
+				}
+				return errReplay
+			}
+			return nil
+		}, func(tx *Tx) (err error) {
+			if answer, err = fn(tx); err != nil {
+				return err
+			}
+			response, err := proto.Marshal(answer)
+			if err != nil {
+				return fmt.Errorf("marshal answer: %w", err)
+			}
+			tx.Write(`DELETE FROM idempotency
+				WHERE aggregate_id = $1 AND principal = $2 AND method = $3 AND request_id = $4 AND expire_time <= $5`,
+				scope.Aggregate, req.Principal, req.Method, req.ID, db.now())
+			tx.WriteRow(`
+				INSERT INTO idempotency (aggregate_id, principal, method, request_id, body_hash, revision, response, expire_time)
+				VALUES ($1, $2, $3, $4, $5, coalesce((SELECT h.revision FROM heads h WHERE h.aggregate_id = $1), 0), $6, $7)
+				RETURNING revision`,
+				[]any{scope.Aggregate, req.Principal, req.Method, req.ID, hash[:], db.seal.Seal(response, bound...), db.now().Add(replayTime)},
+				func(row pgx.Row) error { return row.Scan(&revision) })
+			return nil
+		})
+	}
+	err = run()
+	if IsViolation(err, "idempotency_pkey") { // the same request came twice at once, and the other was first
+		err = run()
+	}
+	if !errors.Is(err, errReplay) {
+		return answer, revision, err
+	}
+	response, err := db.seal.Open(stored.Response, bound...)
+	if err != nil {
+		return answer, 0, fmt.Errorf("open stored answer: %w", err)
+	}
+	answer = answer.ProtoReflect().New().Interface().(R)
+	return answer, stored.Revision, proto.Unmarshal(response, answer)
+}
+
+// readRevision reads the aggregate's revision as the last thing before the commit.
+func (tx *Tx) readRevision(scope Scope, revision *int64) {
+	tx.WriteRow(`SELECT coalesce((SELECT revision FROM heads WHERE aggregate_id = $1), 0)`,
+		[]any{scope.Aggregate}, func(row pgx.Row) error { return row.Scan(revision) })
+}
