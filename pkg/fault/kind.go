@@ -72,6 +72,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_SIGN_IN_REQUIRED:        precondition,
 	errorv1.Reason_REASON_INVITATION_FAILED:       precondition,
 	errorv1.Reason_REASON_LINK_INVALID:            notFound,
+	errorv1.Reason_REASON_DELIVERY_REFUSED:        precondition,
 
 	errorv1.Reason_REASON_SEAT_LIMIT_REACHED: exhausted,
 	errorv1.Reason_REASON_PASSWORD_REFUSED:   invalid,

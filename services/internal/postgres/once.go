@@ -12,6 +12,8 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+
+	"github.com/rosterhq/roster/services/internal/id"
 )
 
 // replayTime is how long a repeated request gets the first answer.
@@ -37,7 +39,7 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 			if answer, err = fn(tx); err != nil {
 				return err
 			}
-			tx.readRevision(scope, &revision)
+			tx.ReadRevision(scope.Aggregate, &revision)
 			return nil
 		})
 		return answer, revision, err
@@ -108,8 +110,27 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 	return answer, stored.Revision, proto.Unmarshal(response, answer)
 }
 
-// readRevision reads the aggregate's revision as the last thing before the commit.
-func (tx *Tx) readRevision(scope Scope, revision *int64) {
+// Replayed returns the answer that a repeated request got, if it was answered before. A verb that asks other services
+// before its transaction begins with it: what they say by now must not change the answer.
+func Replayed[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request) (answer R, found bool, err error) {
+	if req.ID == "" {
+		return answer, false, nil
+	}
+	fresh := errors.New("not answered before")
+	answer, _, err = Once(ctx, db, scope, req, func(tx *Tx) (R, error) {
+		if err := tx.Fetch(ctx); err != nil {
+			return answer, err
+		}
+		return answer, fresh
+	})
+	if errors.Is(err, fresh) {
+		return answer, false, nil
+	}
+	return answer, err == nil, err
+}
+
+// ReadRevision reads the revision of an aggregate's history at the commit.
+func (tx *Tx) ReadRevision(aggregate id.Any, revision *int64) {
 	tx.WriteRow(`SELECT coalesce((SELECT revision FROM heads WHERE aggregate_id = $1), 0)`,
-		[]any{scope.Aggregate}, func(row pgx.Row) error { return row.Scan(revision) })
+		[]any{aggregate}, func(row pgx.Row) error { return row.Scan(revision) })
 }

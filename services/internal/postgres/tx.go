@@ -44,7 +44,8 @@ func setting[K any](i id.ID[K]) string {
 // Tx is a transaction in two flights: reads go when Fetch is called, writes wait for the commit. A
 // mutation that reads once costs two round trips, whatever it does.
 type Tx struct {
-	conn   *pgxpool.Conn
+	conn   sender
+	view   *Scope // of a view, which sets it anew with every flight
 	reads  *pgx.Batch
 	writes pgx.Batch
 	after  func() error // looks at what the first flight brought, before anybody decides on it
@@ -55,6 +56,11 @@ type Tx struct {
 // Now is the database's time, one for the whole transaction, known after the first Fetch. What expires is judged
 // by it, never by the clock of the machine that happens to ask.
 func (tx *Tx) Now() time.Time { return tx.now }
+
+// sender is a connection, or the pool for a view.
+type sender interface {
+	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
+}
 
 // Read queues a statement whose rows collect gets at the next Fetch.
 func (tx *Tx) Read(sql string, args []any, collect func(pgx.Rows) error) {
@@ -71,6 +77,9 @@ func (tx *Tx) Read(sql string, args []any, collect func(pgx.Rows) error) {
 func (tx *Tx) Fetch(ctx context.Context) error {
 	batch := tx.reads
 	tx.reads = &pgx.Batch{}
+	if tx.view != nil {
+		tx.view.queue(tx.reads, &tx.now)
+	}
 	tx.begun = true
 	if err := tx.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return err
@@ -90,6 +99,15 @@ func (tx *Tx) Write(sql string, args ...any) { tx.writes.Queue(sql, args...) }
 // it sees is committed with it.
 func (tx *Tx) WriteRow(sql string, args []any, scan func(pgx.Row) error) {
 	tx.writes.Queue(sql, args...).QueryRow(scan)
+}
+
+// View runs fn, which only reads: each Fetch is one round trip and a transaction of its own.
+func (db *DB) View(ctx context.Context, scope Scope, fn func(*Tx) error) error {
+	return retry(ctx, func() error {
+		tx := &Tx{conn: db.Pool, view: &scope, reads: &pgx.Batch{}}
+		scope.queue(tx.reads, &tx.now)
+		return fn(tx)
+	})
 }
 
 // InTx runs fn in a transaction and commits what it queued, unless fn fails. After a serialization failure
@@ -114,10 +132,10 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 			}
 		}
 		if err := fn(tx); err != nil {
-			tx.rollback(ctx)
+			tx.rollback(ctx, conn)
 			return err
 		}
-		if err := tx.commit(ctx); err != nil {
+		if err := tx.commit(ctx, conn); err != nil {
 			return err
 		}
 		db.Committed()
@@ -127,32 +145,32 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 
 // commit sends the writes. Once they are on their way only their own timer stops them: a commit that is
 // given up half way has an unknown outcome.
-func (tx *Tx) commit(ctx context.Context) error {
+func (tx *Tx) commit(ctx context.Context, conn *pgxpool.Conn) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if !tx.begun {
 		if err := tx.Fetch(ctx); err != nil {
-			tx.rollback(ctx)
+			tx.rollback(ctx, conn)
 			return err
 		}
 	}
 	tx.writes.Queue("COMMIT")
 	if err := tx.conn.SendBatch(ctx, &tx.writes).Close(); err != nil {
-		tx.rollback(ctx)
+		tx.rollback(ctx, conn)
 		return err
 	}
 	return nil
 }
 
 // rollback gives the connection back clean, or not at all.
-func (tx *Tx) rollback(ctx context.Context) {
+func (tx *Tx) rollback(ctx context.Context, conn *pgxpool.Conn) {
 	if !tx.begun {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if _, err := tx.conn.Exec(ctx, "ROLLBACK"); err != nil {
-		tx.conn.Conn().Close(ctx)
+	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
+		conn.Conn().Close(ctx)
 	}
 }
 

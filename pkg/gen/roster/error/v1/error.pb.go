@@ -102,6 +102,8 @@ const (
 	Reason_REASON_INVITATION_FAILED Reason = 107
 	// The link of a one-time token (verify, claim) is unknown, expired or used. NOT_FOUND, 404.
 	Reason_REASON_LINK_INVALID Reason = 108
+	// The mail server refused the address for good. FAILED_PRECONDITION, 400.
+	Reason_REASON_DELIVERY_REFUSED Reason = 109
 	// No seat is free; metadata used, total, requested, available and an upgrade link. RESOURCE_EXHAUSTED, 402.
 	Reason_REASON_SEAT_LIMIT_REACHED Reason = 120
 	// The password does not meet the policy. INVALID_ARGUMENT, 400.
@@ -158,6 +160,7 @@ var (
 		106: "REASON_SIGN_IN_REQUIRED",
 		107: "REASON_INVITATION_FAILED",
 		108: "REASON_LINK_INVALID",
+		109: "REASON_DELIVERY_REFUSED",
 		120: "REASON_SEAT_LIMIT_REACHED",
 		121: "REASON_PASSWORD_REFUSED",
 		140: "REASON_BUSY",
@@ -204,6 +207,7 @@ var (
 		"REASON_SIGN_IN_REQUIRED":        106,
 		"REASON_INVITATION_FAILED":       107,
 		"REASON_LINK_INVALID":            108,
+		"REASON_DELIVERY_REFUSED":        109,
 		"REASON_SEAT_LIMIT_REACHED":      120,
 		"REASON_PASSWORD_REFUSED":        121,
 		"REASON_BUSY":                    140,
@@ -245,7 +249,8 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xef\t\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x8c\n" +
+	"\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -283,7 +288,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x1aREASON_INVITATION_MISMATCH\x10i\x12\x1b\n" +
 	"\x17REASON_SIGN_IN_REQUIRED\x10j\x12\x1c\n" +
 	"\x18REASON_INVITATION_FAILED\x10k\x12\x17\n" +
-	"\x13REASON_LINK_INVALID\x10l\x12\x1d\n" +
+	"\x13REASON_LINK_INVALID\x10l\x12\x1b\n" +
+	"\x17REASON_DELIVERY_REFUSED\x10m\x12\x1d\n" +
 	"\x19REASON_SEAT_LIMIT_REACHED\x10x\x12\x1b\n" +
 	"\x17REASON_PASSWORD_REFUSED\x10y\x12\x10\n" +
 	"\vREASON_BUSY\x10\x8c\x01\x12\x17\n" +

@@ -1,0 +1,174 @@
+package invitation
+
+import (
+	"context"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/email"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/invitation/internal/invite"
+	"github.com/rosterhq/roster/services/invitation/internal/store"
+)
+
+// ResendInvitation sends an invitation again, the way it went out: by mail, or as a link for the caller to pass on.
+func (s *Service) ResendInvitation(ctx context.Context, req *invitationv1.ResendInvitationRequest) (*invitationv1.ResendInvitationResponse, error) {
+	org, key, err := parseNames(req)
+	if err != nil {
+		return nil, err
+	}
+	return s.resend(ctx, org, key, "invitations.resend", false, request(ctx, req.GetRequestId(), "ResendInvitation", req))
+}
+
+// CreateInvitationLink sends an invitation again as a link for the caller to pass on.
+func (s *Service) CreateInvitationLink(ctx context.Context, req *invitationv1.CreateInvitationLinkRequest) (*invitationv1.CreateInvitationLinkResponse, error) {
+	org, key, err := parseNames(req)
+	if err != nil {
+		return nil, err
+	}
+	sent, err := s.resend(ctx, org, key, "invitations.create_link", true, request(ctx, req.GetRequestId(), "CreateInvitationLink", req))
+	if err != nil {
+		return nil, err
+	}
+	return &invitationv1.CreateInvitationLinkResponse{Invitation: sent.GetInvitation(), Link: sent.GetLink(), Token: sent.GetToken()}, nil
+}
+
+// resend begins a new generation. A pending invitation stays pending on its seat, and its mail is queued with the
+// commit; an ended one goes through RESERVING as a new one does.
+func (s *Service) resend(ctx context.Context, org id.Organization, key id.Invitation, permission string, byHand bool, once postgres.Request) (*invitationv1.ResendInvitationResponse, error) {
+	answer, repeated, err := postgres.Replayed[*invitationv1.ResendInvitationResponse](ctx, s.DB, postgres.In(org), once)
+	if err != nil {
+		return nil, err
+	}
+	if !repeated {
+		if answer, err = s.beginResend(ctx, org, key, permission, byHand, once); err != nil {
+			return nil, err
+		}
+	}
+	answer.Invitation, answer.Token, err = s.finishReserving(ctx, org, key)
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+func (s *Service) beginResend(ctx context.Context, org id.Organization, key id.Invitation, permission string, byHand bool, once postgres.Request) (*invitationv1.ResendInvitationResponse, error) {
+	actor := caller.From(ctx).Account
+	if _, err := s.authorize(ctx, org, permission); err != nil { // before anything is said about the invitation
+		return nil, err
+	}
+	inv, err := s.get(ctx, org, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.authorizeAgain(ctx, inv, permission, byHand); err != nil {
+		return nil, err
+	}
+	if inv.Releasing { // what the last attempt held goes first
+		if err := s.release(ctx, inv); err != nil {
+			return nil, unfinished(err)
+		}
+	}
+	words, err := s.mailWords(ctx, &invite.Invitation{
+		OrganizationID: org, Role: inv.Role, InviterID: actor, Delivery: delivery(inv, byHand)})
+	if err != nil {
+		return nil, err
+	}
+	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(org), once, func(tx *postgres.Tx) (*invitationv1.ResendInvitationResponse, error) {
+		q := store.Queries{Tx: tx}
+		inv, err := q.Lock(ctx, org, key)
+		if err != nil {
+			return nil, err
+		}
+		if inv.Releasing { // it ended a moment ago
+			return nil, invite.ErrBusy
+		}
+		before := *inv
+		if err := inv.Resend(actor, tx.Now()); err != nil {
+			return nil, err
+		}
+		answer := &invitationv1.ResendInvitationResponse{Link: s.newLink(inv, delivery(inv, byHand) == invite.ByHand)}
+		if inv.State == invite.Reserving {
+			q.Save(inv)
+			return answer, nil
+		}
+		if err := s.queueMail(q, inv, words); err != nil {
+			return nil, err
+		}
+		q.Save(inv)
+		return answer, outbox.Publish(tx, org, tx.Now(), &eventv1.InvitationResent{
+			Context:  why{actor: actor, cause: eventv1.Cause_KIND_ADMIN, requestID: once.ID}.event(ctx, key),
+			Before:   toEvent(before),
+			After:    toEvent(*inv),
+			Personal: personal(inv),
+		})
+	})
+	return answer, err
+}
+
+// delivery is how the next link travels.
+func delivery(inv *invite.Invitation, byHand bool) invite.Delivery {
+	if byHand || inv.Email == "" {
+		return invite.ByHand
+	}
+	return invite.MailQueued
+}
+
+// authorizeAgain checks that the caller may give the role, that the person has not become a member by another way, and
+// that the policy allows links.
+func (s *Service) authorizeAgain(ctx context.Context, inv *invite.Invitation, permission string, byHand bool) error {
+	known, err := s.knownAccounts(ctx, invite.Invitee{Email: email.Address{Key: inv.EmailKey}})
+	if err != nil {
+		return err
+	}
+	granted, err := s.Admission.AuthorizeInvitation(ctx, &membershipv1.AuthorizeInvitationRequest{
+		OrganizationId: inv.OrganizationID.String(),
+		ActorAccountId: caller.From(ctx).Account.String(),
+		Permission:     permission,
+		GrantsRole:     true,
+		Role:           inv.Role,
+		AccountIds:     known,
+	})
+	if err != nil {
+		return err
+	}
+	if inv.State == invite.Accepted { // better than "already a member": it says why
+		return invite.ErrUsed
+	}
+	if members := granted.GetMemberAccountIds(); len(members) > 0 {
+		return alreadyMember(members[0])
+	}
+	if byHand && !granted.GetLinkInvites() {
+		return fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This organization does not invite by link. Send the invitation again by mail.")
+	}
+	return nil
+}
+
+// mailOutcome notes what the mail server said to the latest mail of an invitation.
+func (s *Service) mailOutcome(ctx context.Context, tx *postgres.Tx, aggregate, reference id.Any, taken bool) error {
+	q := store.Queries{Tx: tx}
+	inv, err := q.LockBySend(ctx, id.Organization(aggregate), id.Mail(reference))
+	if fault.ReasonOf(err) == errorv1.Reason_REASON_INVITATION_NOT_FOUND {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	before := *inv
+	if !inv.Delivered(id.Mail(reference), taken) {
+		return nil
+	}
+	q.Save(inv)
+	w := why{cause: eventv1.Cause_KIND_DELIVERY}
+	if !taken {
+		return s.publishEnd(ctx, q, before, inv, w)
+	}
+	return outbox.Publish(tx, inv.OrganizationID, tx.Now(), &eventv1.InvitationSent{Context: w.event(ctx, inv.InvitationID), Invitation: toEvent(*inv)})
+}
