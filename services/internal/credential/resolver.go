@@ -1,0 +1,139 @@
+package credential
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+const (
+	reuse  = 30 * time.Second // how long a token is used again
+	margin = 10 * time.Second // what a token must have left, for the call that carries it
+)
+
+// Resolver exchanges secrets for internal tokens at identity, and uses a token again for a while.
+type Resolver struct {
+	identity identityv1.CredentialServiceClient
+	now      func() time.Time
+	flights  singleflight.Group
+
+	mu       sync.Mutex
+	tokens   cache[presented, resolved]
+	sessions map[id.Session]map[presented]struct{} // which tokens are of a session
+	epoch    uint64                                // how many times Forget was called
+}
+
+// presented is what a client showed, and what for. A session that came as a cookie is not the same as one that
+// came in a header: each is refused the other way.
+type presented struct {
+	secret   [sha256.Size]byte
+	cookie   bool
+	audience string
+}
+
+type resolved struct {
+	token   string
+	session id.Session
+}
+
+// NewResolver returns a resolver that asks identity.
+func NewResolver(identity identityv1.CredentialServiceClient, now func() time.Time) *Resolver {
+	r := &Resolver{identity: identity, now: now, sessions: make(map[id.Session]map[presented]struct{})}
+	r.tokens.dropped = func(p presented, v resolved) {
+		if delete(r.sessions[v.session], p); len(r.sessions[v.session]) == 0 {
+			delete(r.sessions, v.session)
+		}
+	}
+	return r
+}
+
+// Token returns a token of the secret's owner for one service. A refusal is identity's own and is not
+// remembered.
+func (r *Resolver) Token(ctx context.Context, secret string, cookie bool, audience string) (string, error) {
+	p := presented{sha256.Sum256([]byte(secret)), cookie, audience}
+	r.mu.Lock()
+	held, ok := r.tokens.get(p, r.now())
+	epoch := r.epoch
+	r.mu.Unlock()
+	if ok {
+		return held.token, nil
+	}
+	// The epoch keeps those who ask after a Forget from sharing, and from finding, what was answered before it.
+	flight := fmt.Sprintf("%x %t %d %s", p.secret, cookie, epoch, audience)
+	return shared(ctx, &r.flights, flight, func(ctx context.Context) (string, error) {
+		resp, err := r.identity.ResolveCredential(ctx, &identityv1.ResolveCredentialRequest{
+			Secret: secret, Cookie: cookie, Audience: audience,
+		})
+		if err != nil {
+			return "", err
+		}
+		r.keep(p, resp, epoch)
+		return resp.GetToken(), nil
+	})
+}
+
+func (r *Resolver) keep(p presented, resp *identityv1.ResolveCredentialResponse, epoch uint64) {
+	now := r.now()
+	until := now.Add(reuse)
+	if end := resp.GetExpireTime().AsTime().Add(-margin); end.Before(until) {
+		until = end
+	}
+	v := resolved{resp.GetToken(), sessionOf(resp.GetToken())}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.epoch != epoch || !now.Before(until) {
+		return
+	}
+	r.tokens.put(p, v, now, until)
+	if r.sessions[v.session] == nil {
+		r.sessions[v.session] = make(map[presented]struct{})
+	}
+	r.sessions[v.session][p] = struct{}{}
+}
+
+// Forget drops the tokens of a session at once: it was revoked, or its owner has just proven who they are.
+func (r *Resolver) Forget(session id.Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.epoch++
+	for p := range r.sessions[session] {
+		r.tokens.drop(p)
+	}
+}
+
+// Authenticator finds out who presents a bearer credential to one service.
+type Authenticator struct {
+	Resolver *Resolver
+	Verifier *Verifier
+}
+
+// Authenticate returns the caller of a bearer credential: an internal token, known by its two dots, or a
+// session's secret or a key. A bad one is UNAUTHENTICATED.
+func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller.Caller, error) {
+	token := bearer
+	if strings.Count(bearer, ".") != 2 {
+		var err error
+		if token, err = a.Resolver.Token(ctx, bearer, false, a.Verifier.audience); err != nil {
+			return caller.Caller{}, err
+		}
+	}
+	claims, err := a.Verifier.Verify(ctx, token)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	return caller.Caller{
+		Account:  claims.Account,
+		Operator: claims.Operator,
+		Session:  claims.Session,
+		AuthTime: claims.AuthTime,
+	}, nil
+}

@@ -1,0 +1,174 @@
+// Package credential turns what a client presents into a caller. Identity resolves a session or a key into an
+// internal token, good for one service and a minute; the service verifies the token by itself. Nothing here
+// decides what a caller may do.
+package credential
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json" // tells "Exp" from "exp" and refuses a name that comes twice
+
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+const (
+	issuer    = "roster.identity"
+	tokenType = "roster-internal+jwt"
+
+	// Lifetime is the longest that a token may live.
+	Lifetime = time.Minute
+	leeway   = 10 * time.Second // between the clocks of two machines
+	maxToken = 8 << 10
+)
+
+// Claims is what a token says. Times are whole seconds.
+type Claims struct {
+	Account  id.Account  // the person; either this
+	Operator id.Operator // or the operator is set
+	Session  id.Session  // optional
+	Audience string      // the one service that the token is for
+
+	AuthTime time.Time // when they last proved who they are; zero: not known
+	IssuedAt time.Time
+	Expires  time.Time
+}
+
+// payload is the claims as they travel.
+type payload struct {
+	Issuer   string `json:"iss"`
+	Audience string `json:"aud"` // never a list: a token for two services is a token for neither
+	Subject  string `json:"sub"`
+	Session  string `json:"sid,omitempty"`
+	AuthTime int64  `json:"auth_time,omitempty"`
+	IssuedAt int64  `json:"iat"`
+	Expires  int64  `json:"exp"`
+}
+
+// Sign returns the token of the claims: a compact JWS (RFC 7515), EdDSA (RFC 8037). The key is an Ed25519
+// private key with a key id.
+func Sign(key jose.JSONWebKey, c Claims) (string, error) {
+	switch {
+	case key.KeyID == "":
+		return "", errors.New("sign token: the key has no id")
+	case c.Account.IsZero() == c.Operator.IsZero():
+		return "", errors.New("sign token: the subject is one account or one operator")
+	case c.Audience == "":
+		return "", errors.New("sign token: no audience")
+	case !c.Expires.After(c.IssuedAt), c.Expires.Sub(c.IssuedAt) > Lifetime:
+		return "", fmt.Errorf("sign token: lifetime %s is not within %s", c.Expires.Sub(c.IssuedAt), Lifetime)
+	}
+	p := payload{
+		Issuer:   issuer,
+		Audience: c.Audience,
+		Subject:  c.Account.String() + c.Operator.String(), // one is empty
+		Session:  c.Session.String(),
+		IssuedAt: c.IssuedAt.Unix(),
+		Expires:  c.Expires.Unix(),
+	}
+	if !c.AuthTime.IsZero() {
+		p.AuthTime = c.AuthTime.Unix()
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: key}, new(jose.SignerOptions).WithType(tokenType))
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	signed, err := signer.Sign(body)
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	return signed.CompactSerialize()
+}
+
+// parse takes a token apart and checks all of its form. Nothing in it is believed yet.
+func parse(token string) (signed *jose.JSONWebSignature, keyID string, err error) {
+	if len(token) > maxToken {
+		return nil, "", errors.New("too long")
+	}
+	for part := range strings.SplitSeq(token, ".") {
+		// Go's decoder skips line breaks and, unless strict, ignores bits of the last letter: many spellings of
+		// one token. There is one.
+		raw, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil || base64.RawURLEncoding.EncodeToString(raw) != part {
+			return nil, "", errors.New("not canonical base64url")
+		}
+	}
+	if signed, err = jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA}); err != nil {
+		return nil, "", err
+	}
+	header := signed.Signatures[0].Protected
+	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != tokenType {
+		return nil, "", errors.New("not an internal token")
+	}
+	if _, ok := header.ExtraHeaders["crit"]; ok {
+		return nil, "", errors.New("has critical headers")
+	}
+	if header.KeyID == "" {
+		return nil, "", errors.New("no key id")
+	}
+	return signed, header.KeyID, nil
+}
+
+// read returns the claims of a token that the key has signed, for the audience, at the time now.
+func read(signed *jose.JSONWebSignature, key ed25519.PublicKey, audience string, now time.Time) (c Claims, err error) {
+	body, err := signed.Verify(key)
+	if err != nil {
+		return c, err
+	}
+	var p payload
+	if err := json.Unmarshal(body, &p); err != nil {
+		return c, err
+	}
+	c = Claims{Audience: p.Audience, IssuedAt: time.Unix(p.IssuedAt, 0), Expires: time.Unix(p.Expires, 0)}
+	switch {
+	case p.Issuer != issuer:
+		return c, errors.New("of another issuer")
+	case p.Audience != audience || audience == "":
+		return c, errors.New("for another service")
+	case p.IssuedAt <= 0 || p.Expires <= 0:
+		return c, errors.New("without times")
+	case c.IssuedAt.After(now.Add(leeway)):
+		return c, errors.New("from the future")
+	case !c.Expires.After(c.IssuedAt) || c.Expires.Sub(c.IssuedAt) > Lifetime:
+		return c, errors.New("lives too long")
+	case expired(c, now):
+		return c, errors.New("expired")
+	}
+	if p.AuthTime != 0 {
+		c.AuthTime = time.Unix(p.AuthTime, 0)
+	}
+	if strings.HasPrefix(p.Subject, "opr_") {
+		c.Operator, err = id.ParseOperator(p.Subject)
+	} else {
+		c.Account, err = id.ParseAccount(p.Subject)
+	}
+	if err == nil && p.Session != "" {
+		c.Session, err = id.ParseSession(p.Session)
+	}
+	if err == nil && c.Account.IsZero() && c.Operator.IsZero() {
+		err = errors.New("names nobody")
+	}
+	return c, err
+}
+
+func expired(c Claims, now time.Time) bool { return !now.Before(c.Expires.Add(leeway)) }
+
+// sessionOf returns the session in a token that identity has just given us, unverified; zero when there is none.
+func sessionOf(token string) (session id.Session) {
+	if parts := strings.Split(token, "."); len(parts) == 3 {
+		var p payload
+		if raw, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil && json.Unmarshal(raw, &p) == nil {
+			session, _ = id.ParseSession(p.Session)
+		}
+	}
+	return session
+}

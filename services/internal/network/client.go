@@ -1,0 +1,69 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+)
+
+// longestCall bounds a call whose context has no deadline. Servers allow no more.
+const longestCall = 30 * time.Second
+
+// dial returns a connection the way every client of the suite wants it.
+func dial(target, to string, creds credentials.TransportCredentials, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+	common := []grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithStatsHandler(otelgrpc.NewClientHandler()),
+		grpc.WithUnaryInterceptor(translate(to)),
+		// A dead peer is noticed within 40 s also when nothing is sent; servers permit a ping every 10 s.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true}),
+		// gRPC's own first pause, 1 s, is a long time for a peer that is just being restarted.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
+		grpc.WithDisableServiceConfig(), // a TXT record must not say how we call
+		grpc.WithDisableRetry(),         // verbs know what is idempotent, the connection does not
+	}
+	return grpc.NewClient(target, append(common, opts...)...)
+}
+
+// translate bounds each call in time and turns the failures of the way to a service, which carry no reason,
+// into faults. What the service itself answered passes as it is.
+func translate(to string) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if _, ok := ctx.Deadline(); !ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, longestCall)
+			defer cancel()
+		}
+		err := invoke(ctx, method, req, reply, conn, opts...)
+		if err == nil || fault.From(err) != nil {
+			return err
+		}
+		var f *fault.Fault
+		switch status.Code(err) {
+		case codes.DeadlineExceeded:
+			f = fault.Newf(errorv1.Reason_REASON_DEADLINE_EXCEEDED, "The %s service did not answer in time.", to)
+		case codes.Canceled:
+			f = fault.New(errorv1.Reason_REASON_CANCELLED, "The caller went away.")
+		case codes.Unavailable:
+			f = fault.Newf(errorv1.Reason_REASON_UNAVAILABLE, "The %s service does not answer. Try again.", to).WithRetry(time.Second)
+		default:
+			return err
+		}
+		return fmt.Errorf("call %s: %w (%v)", method, f, err) // the cause is for our logs
+	}
+}

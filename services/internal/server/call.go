@@ -1,0 +1,100 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+)
+
+const (
+	defaultDeadline = 10 * time.Second
+	maxDeadline     = connectionGrace
+)
+
+// unary is the way of a call with one request and one answer.
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
+	begin := s.config.Now()
+	defer func() { err = s.conclude(ctx, info.FullMethod, req, begin, err) }()
+	defer recoverInto(&err)
+
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	who, err := s.admit(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	if err := validate(req); err != nil {
+		return nil, err
+	}
+	return handle(caller.With(ctx, who), req)
+}
+
+// stream is the way of a call with many requests or answers. It lasts as long as its ends want it to; what its
+// caller may do can change meanwhile, and is for the verb to watch.
+func (s *Server) stream(service any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	begin, ctx := s.config.Now(), ss.Context()
+	checked := &checkedStream{ServerStream: ss}
+	defer func() { err = s.conclude(ctx, info.FullMethod, checked.request, begin, err) }()
+	defer recoverInto(&err)
+
+	who, err := s.admit(ctx, info.FullMethod)
+	if err != nil {
+		return err
+	}
+	checked.ctx = caller.With(ctx, who)
+	return handle(service, checked)
+}
+
+// admit finds out who is calling and whether the method is for them.
+func (s *Server) admit(ctx context.Context, method string) (caller.Caller, error) {
+	who, forwarded, err := s.identify(ctx)
+	if err != nil {
+		return who, err
+	}
+	return who, s.permit(method, who, forwarded)
+}
+
+// bound gives a call its deadline: the caller's, within reason.
+func bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	left := defaultDeadline
+	if deadline, ok := ctx.Deadline(); ok {
+		left = min(time.Until(deadline), maxDeadline)
+	}
+	return context.WithTimeout(ctx, left)
+}
+
+// checkedStream carries the caller and lets only valid requests through.
+type checkedStream struct {
+	grpc.ServerStream
+	ctx     context.Context
+	request any // the latest
+}
+
+func (s *checkedStream) Context() context.Context { return s.ctx }
+
+func (s *checkedStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	s.request = m
+	return validate(m)
+}
+
+// panicked is an error that was a panic.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+func recoverInto(err *error) {
+	if value := recover(); value != nil {
+		*err = panicked{value, debug.Stack()}
+	}
+}

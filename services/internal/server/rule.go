@@ -1,0 +1,82 @@
+package server
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	"github.com/rosterhq/roster/services/internal/caller"
+)
+
+var (
+	errNoMethod = fault.New(errorv1.Reason_REASON_ROUTE_NOT_FOUND, "There is no such method.")
+	errRefused  = fault.New(errorv1.Reason_REASON_CALLER_REFUSED, "This method is not for you.")
+	errSignIn   = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "Sign in, and send `Authorization: Bearer <session>`.")
+	errOperator = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "This method is for operators: send `Authorization: Bearer <operator key>`.")
+)
+
+// Rules returns the access rule of every method of the services, by full method name ("/package.Service/Method").
+// A method without a rule has a nil one.
+func Rules(services ...protoreflect.ServiceDescriptor) map[string]*accessv1.Rule {
+	rules := make(map[string]*accessv1.Rule)
+	for _, service := range services {
+		for i := range service.Methods().Len() {
+			method := service.Methods().Get(i)
+			rule, _ := proto.GetExtension(method.Options(), accessv1.E_Rule).(*accessv1.Rule)
+			rules["/"+string(service.FullName())+"/"+string(method.Name())] = rule
+		}
+	}
+	return rules
+}
+
+// rulesOf returns the rules of a service by its name; none when nobody knows its proto.
+func rulesOf(service string) map[string]*accessv1.Rule {
+	found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
+	if err != nil {
+		return nil
+	}
+	desc, ok := found.(protoreflect.ServiceDescriptor)
+	if !ok {
+		return nil
+	}
+	return Rules(desc)
+}
+
+// permit says whether the method is for the caller. What is not allowed is refused.
+func (s *Server) permit(method string, who caller.Caller, forwarded bool) error {
+	rule, ok := s.rules[method]
+	if !ok {
+		return errNoMethod
+	}
+	// A service speaks for itself only when it brings nobody else: an edge that passes on a client's call to a
+	// method that it may call itself must not lend the client its name.
+	itself := !forwarded && !who.SignedIn() && who.Service != ""
+	if itself && slices.Contains(rule.GetServices(), who.Service) {
+		return nil
+	}
+	switch rule.GetCaller() {
+	case accessv1.Rule_CALLER_ANYONE:
+		return nil
+	case accessv1.Rule_CALLER_ACCOUNT:
+		return signedIn(!who.Account.IsZero(), who, errSignIn)
+	case accessv1.Rule_CALLER_OPERATOR:
+		return signedIn(!who.Operator.IsZero(), who, errOperator)
+	}
+	return errRefused // services were asked above; no rule, or one that we do not know
+}
+
+// signedIn tells those who are signed in as something else from those who have yet to sign in.
+func signedIn(ok bool, who caller.Caller, how error) error {
+	switch {
+	case ok:
+		return nil
+	case who.SignedIn():
+		return errRefused
+	}
+	return how
+}
