@@ -106,6 +106,8 @@ const (
 	Reason_REASON_DELIVERY_REFUSED Reason = 109
 	// No seat is free; metadata used, total, requested, available and an upgrade link. RESOURCE_EXHAUSTED, 402.
 	Reason_REASON_SEAT_LIMIT_REACHED Reason = 120
+	// Too many of these today; try again after RetryInfo. RESOURCE_EXHAUSTED, 429.
+	Reason_REASON_RATE_LIMITED Reason = 122
 	// The password does not meet the policy. INVALID_ARGUMENT, 400.
 	Reason_REASON_PASSWORD_REFUSED Reason = 121
 	// The service is busy; try again after RetryInfo. UNAVAILABLE, 503.
@@ -162,6 +164,7 @@ var (
 		108: "REASON_LINK_INVALID",
 		109: "REASON_DELIVERY_REFUSED",
 		120: "REASON_SEAT_LIMIT_REACHED",
+		122: "REASON_RATE_LIMITED",
 		121: "REASON_PASSWORD_REFUSED",
 		140: "REASON_BUSY",
 		141: "REASON_UNAVAILABLE",
@@ -209,6 +212,7 @@ var (
 		"REASON_LINK_INVALID":            108,
 		"REASON_DELIVERY_REFUSED":        109,
 		"REASON_SEAT_LIMIT_REACHED":      120,
+		"REASON_RATE_LIMITED":            122,
 		"REASON_PASSWORD_REFUSED":        121,
 		"REASON_BUSY":                    140,
 		"REASON_UNAVAILABLE":             141,
@@ -249,7 +253,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x8c\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xa5\n" +
 	"\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
@@ -290,7 +294,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x18REASON_INVITATION_FAILED\x10k\x12\x17\n" +
 	"\x13REASON_LINK_INVALID\x10l\x12\x1b\n" +
 	"\x17REASON_DELIVERY_REFUSED\x10m\x12\x1d\n" +
-	"\x19REASON_SEAT_LIMIT_REACHED\x10x\x12\x1b\n" +
+	"\x19REASON_SEAT_LIMIT_REACHED\x10x\x12\x17\n" +
+	"\x13REASON_RATE_LIMITED\x10z\x12\x1b\n" +
 	"\x17REASON_PASSWORD_REFUSED\x10y\x12\x10\n" +
 	"\vREASON_BUSY\x10\x8c\x01\x12\x17\n" +
 	"\x12REASON_UNAVAILABLE\x10\x8d\x01\x12\x14\n" +

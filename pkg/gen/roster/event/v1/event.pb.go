@@ -2475,6 +2475,116 @@ func (x *AccountUpdated) GetPersonal() *Personal {
 	return nil
 }
 
+// AccountDisabled: `account.disabled`. The organization that manages the account keeps it from signing in.
+type AccountDisabled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The account.
+	Account       *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountDisabled) Reset() {
+	*x = AccountDisabled{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountDisabled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountDisabled) ProtoMessage() {}
+
+func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountDisabled.ProtoReflect.Descriptor instead.
+func (*AccountDisabled) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *AccountDisabled) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountDisabled) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// AccountEnabled: `account.enabled`.
+type AccountEnabled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The account.
+	Account       *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountEnabled) Reset() {
+	*x = AccountEnabled{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountEnabled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountEnabled) ProtoMessage() {}
+
+func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountEnabled.ProtoReflect.Descriptor instead.
+func (*AccountEnabled) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *AccountEnabled) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountEnabled) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
 // AccountSignedIn: `account.signed_in`.
 type AccountSignedIn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2488,7 +2598,7 @@ type AccountSignedIn struct {
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2500,7 +2610,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2513,7 +2623,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -2543,7 +2653,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2665,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2678,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -2600,7 +2710,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2722,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +2946,13 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"{\n" +
 	"\x0eAccountUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"d\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"y\n" +
+	"\x0fAccountDisabled\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
+	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\"x\n" +
+	"\x0eAccountEnabled\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
+	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\"d\n" +
 	"\x0fAccountSignedIn\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -2859,7 +2975,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),               // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),               // 1: roster.event.v1.Cause.Kind
@@ -2900,13 +3016,15 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*AccountCreated)(nil),        // 36: roster.event.v1.AccountCreated
 	(*AccountEmailVerified)(nil),  // 37: roster.event.v1.AccountEmailVerified
 	(*AccountUpdated)(nil),        // 38: roster.event.v1.AccountUpdated
-	(*AccountSignedIn)(nil),       // 39: roster.event.v1.AccountSignedIn
-	(*SessionEnded)(nil),          // 40: roster.event.v1.SessionEnded
-	(*Token_Position)(nil),        // 41: roster.event.v1.Token.Position
-	(*timestamppb.Timestamp)(nil), // 42: google.protobuf.Timestamp
+	(*AccountDisabled)(nil),       // 39: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),        // 40: roster.event.v1.AccountEnabled
+	(*AccountSignedIn)(nil),       // 41: roster.event.v1.AccountSignedIn
+	(*SessionEnded)(nil),          // 42: roster.event.v1.SessionEnded
+	(*Token_Position)(nil),        // 43: roster.event.v1.Token.Position
+	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	41, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	43, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,  // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,  // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	6,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -2919,7 +3037,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	8,  // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
 	10, // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	2,  // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	42, // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	44, // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	8,  // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	14, // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	9,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -2936,7 +3054,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	14, // 27: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
 	14, // 28: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
 	3,  // 29: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	42, // 30: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	44, // 30: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	8,  // 31: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	20, // 32: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	9,  // 33: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -2977,13 +3095,17 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	9,  // 68: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
 	8,  // 69: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
 	9,  // 70: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	8,  // 71: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	8,  // 72: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	73, // [73:73] is the sub-list for method output_type
-	73, // [73:73] is the sub-list for method input_type
-	73, // [73:73] is the sub-list for extension type_name
-	73, // [73:73] is the sub-list for extension extendee
-	0,  // [0:73] is the sub-list for field type_name
+	8,  // 71: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	35, // 72: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	8,  // 73: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	35, // 74: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	8,  // 75: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	8,  // 76: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	77, // [77:77] is the sub-list for method output_type
+	77, // [77:77] is the sub-list for method input_type
+	77, // [77:77] is the sub-list for extension type_name
+	77, // [77:77] is the sub-list for extension extendee
+	0,  // [0:77] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -2998,7 +3120,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

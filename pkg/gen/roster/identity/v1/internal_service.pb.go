@@ -738,6 +738,8 @@ type CreateAccountRequest struct {
 	Username string `protobuf:"bytes,6,opt,name=username,proto3" json:"username,omitempty"`
 	// From SealPassword.
 	SealedPassword []byte `protobuf:"bytes,7,opt,name=sealed_password,json=sealedPassword,proto3" json:"sealed_password,omitempty"`
+	// The organization that the account is made for. It manages the account until the account belongs to a second one.
+	OrganizationId string `protobuf:"bytes,8,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -821,6 +823,132 @@ func (x *CreateAccountRequest) GetSealedPassword() []byte {
 	return nil
 }
 
+func (x *CreateAccountRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+// SetSignInRequest names the account and the organization.
+type SetSignInRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Whether the account may sign in.
+	Allowed bool `protobuf:"varint,3,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// The revision of the organization's membership history that this follows from.
+	Revision      int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSignInRequest) Reset() {
+	*x = SetSignInRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSignInRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSignInRequest) ProtoMessage() {}
+
+func (x *SetSignInRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSignInRequest.ProtoReflect.Descriptor instead.
+func (*SetSignInRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SetSignInRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *SetSignInRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *SetSignInRequest) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *SetSignInRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// SetSignInResponse says what became of it.
+type SetSignInResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the organization manages the account.
+	Managed       bool `protobuf:"varint,1,opt,name=managed,proto3" json:"managed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSignInResponse) Reset() {
+	*x = SetSignInResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSignInResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSignInResponse) ProtoMessage() {}
+
+func (x *SetSignInResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSignInResponse.ProtoReflect.Descriptor instead.
+func (*SetSignInResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SetSignInResponse) GetManaged() bool {
+	if x != nil {
+		return x.Managed
+	}
+	return false
+}
+
 // CreateAccountResponse holds the account.
 type CreateAccountResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -832,7 +960,7 @@ type CreateAccountResponse struct {
 
 func (x *CreateAccountResponse) Reset() {
 	*x = CreateAccountResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -844,7 +972,7 @@ func (x *CreateAccountResponse) String() string {
 func (*CreateAccountResponse) ProtoMessage() {}
 
 func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -857,7 +985,7 @@ func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateAccountResponse) GetAccount() *Account {
@@ -882,7 +1010,7 @@ type OpenSessionRequest struct {
 
 func (x *OpenSessionRequest) Reset() {
 	*x = OpenSessionRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +1022,7 @@ func (x *OpenSessionRequest) String() string {
 func (*OpenSessionRequest) ProtoMessage() {}
 
 func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -907,7 +1035,7 @@ func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionRequest.ProtoReflect.Descriptor instead.
 func (*OpenSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OpenSessionRequest) GetAccountId() string {
@@ -944,7 +1072,7 @@ type OpenSessionResponse struct {
 
 func (x *OpenSessionResponse) Reset() {
 	*x = OpenSessionResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1084,7 @@ func (x *OpenSessionResponse) String() string {
 func (*OpenSessionResponse) ProtoMessage() {}
 
 func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1097,7 @@ func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionResponse.ProtoReflect.Descriptor instead.
 func (*OpenSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OpenSessionResponse) GetSession() *Session {
@@ -1031,7 +1159,7 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\bpassword\x18\x02 \x01(\tR\bpassword\x12#\n" +
 	"\rcontext_words\x18\x03 \x03(\tR\fcontextWords\"?\n" +
 	"\x14SealPasswordResponse\x12'\n" +
-	"\x0fsealed_password\x18\x01 \x01(\fR\x0esealedPassword\"\xff\x01\n" +
+	"\x0fsealed_password\x18\x01 \x01(\fR\x0esealedPassword\"\xa8\x02\n" +
 	"\x14CreateAccountRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12#\n" +
@@ -1040,7 +1168,16 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\x0eemail_verified\x18\x04 \x01(\bR\remailVerified\x12!\n" +
 	"\fdisplay_name\x18\x05 \x01(\tR\vdisplayName\x12\x1a\n" +
 	"\busername\x18\x06 \x01(\tR\busername\x12'\n" +
-	"\x0fsealed_password\x18\a \x01(\fR\x0esealedPassword\"N\n" +
+	"\x0fsealed_password\x18\a \x01(\fR\x0esealedPassword\x12'\n" +
+	"\x0forganization_id\x18\b \x01(\tR\x0eorganizationId\"\x90\x01\n" +
+	"\x10SetSignInRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x18\n" +
+	"\aallowed\x18\x03 \x01(\bR\aallowed\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\"-\n" +
+	"\x11SetSignInResponse\x12\x18\n" +
+	"\amanaged\x18\x01 \x01(\bR\amanaged\"N\n" +
 	"\x15CreateAccountResponse\x125\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\x8c\x01\n" +
 	"\x12OpenSessionRequest\x12\x1d\n" +
@@ -1058,7 +1195,7 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"invitation\x12\abilling\x12\bidentity*\x04read\x12\xac\x01\n" +
 	"\x0fListSigningKeys\x12*.roster.identity.v1.ListSigningKeysRequest\x1a+.roster.identity.v1.ListSigningKeysResponse\"@\xaa\xbb\x18<\b\x04\x12\agateway\x12\n" +
 	"membership\x12\n" +
-	"invitation\x12\abilling\x12\bidentity*\x04read2\xbc\a\n" +
+	"invitation\x12\abilling\x12\bidentity*\x04read2\xdd\b\n" +
 	"\x17AccountDirectoryService\x12\x84\x01\n" +
 	"\vGetAccounts\x12&.roster.identity.v1.GetAccountsRequest\x1a'.roster.identity.v1.GetAccountsResponse\"$\xaa\xbb\x18 \b\x04\x12\n" +
 	"membership\x12\n" +
@@ -1073,7 +1210,9 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\fSealPassword\x12'.roster.identity.v1.SealPasswordRequest\x1a(.roster.identity.v1.SealPasswordResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
 	"invitation*\x04read\x12\x89\x01\n" +
 	"\rCreateAccount\x12(.roster.identity.v1.CreateAccountRequest\x1a).roster.identity.v1.CreateAccountResponse\"#\xaa\xbb\x18\x1f\b\x04\x12\n" +
-	"invitation*\x0faccount.created\x12\x85\x01\n" +
+	"invitation*\x0faccount.created\x12\x9e\x01\n" +
+	"\tSetSignIn\x12$.roster.identity.v1.SetSignInRequest\x1a%.roster.identity.v1.SetSignInResponse\"D\xaa\xbb\x18@\b\x04\x12\n" +
+	"membership*\x10account.disabled*\x0faccount.enabled*\rsession.ended\x12\x85\x01\n" +
 	"\vOpenSession\x12&.roster.identity.v1.OpenSessionRequest\x1a'.roster.identity.v1.OpenSessionResponse\"%\xaa\xbb\x18!\b\x04\x12\n" +
 	"invitation*\x11account.signed_inBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
@@ -1089,7 +1228,7 @@ func file_roster_identity_v1_internal_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_internal_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*ResolveCredentialRequest)(nil),  // 0: roster.identity.v1.ResolveCredentialRequest
 	(*ResolveCredentialResponse)(nil), // 1: roster.identity.v1.ResolveCredentialResponse
@@ -1106,21 +1245,23 @@ var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*SealPasswordRequest)(nil),       // 12: roster.identity.v1.SealPasswordRequest
 	(*SealPasswordResponse)(nil),      // 13: roster.identity.v1.SealPasswordResponse
 	(*CreateAccountRequest)(nil),      // 14: roster.identity.v1.CreateAccountRequest
-	(*CreateAccountResponse)(nil),     // 15: roster.identity.v1.CreateAccountResponse
-	(*OpenSessionRequest)(nil),        // 16: roster.identity.v1.OpenSessionRequest
-	(*OpenSessionResponse)(nil),       // 17: roster.identity.v1.OpenSessionResponse
-	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
-	(*Account)(nil),                   // 19: roster.identity.v1.Account
-	(Delivery)(0),                     // 20: roster.identity.v1.Delivery
-	(*Session)(nil),                   // 21: roster.identity.v1.Session
+	(*SetSignInRequest)(nil),          // 15: roster.identity.v1.SetSignInRequest
+	(*SetSignInResponse)(nil),         // 16: roster.identity.v1.SetSignInResponse
+	(*CreateAccountResponse)(nil),     // 17: roster.identity.v1.CreateAccountResponse
+	(*OpenSessionRequest)(nil),        // 18: roster.identity.v1.OpenSessionRequest
+	(*OpenSessionResponse)(nil),       // 19: roster.identity.v1.OpenSessionResponse
+	(*timestamppb.Timestamp)(nil),     // 20: google.protobuf.Timestamp
+	(*Account)(nil),                   // 21: roster.identity.v1.Account
+	(Delivery)(0),                     // 22: roster.identity.v1.Delivery
+	(*Session)(nil),                   // 23: roster.identity.v1.Session
 }
 var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
-	18, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
-	19, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
-	19, // 3: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
-	20, // 4: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	21, // 5: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
+	20, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
+	21, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
+	21, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
+	21, // 3: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
+	22, // 4: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	23, // 5: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
 	0,  // 6: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
 	2,  // 7: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
 	4,  // 8: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
@@ -1129,18 +1270,20 @@ var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
 	10, // 11: roster.identity.v1.AccountDirectoryService.ReleaseUsername:input_type -> roster.identity.v1.ReleaseUsernameRequest
 	12, // 12: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
 	14, // 13: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
-	16, // 14: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
-	1,  // 15: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
-	3,  // 16: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
-	5,  // 17: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
-	7,  // 18: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
-	9,  // 19: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
-	11, // 20: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
-	13, // 21: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
-	15, // 22: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
-	17, // 23: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
-	15, // [15:24] is the sub-list for method output_type
-	6,  // [6:15] is the sub-list for method input_type
+	15, // 14: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
+	18, // 15: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
+	1,  // 16: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
+	3,  // 17: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
+	5,  // 18: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
+	7,  // 19: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
+	9,  // 20: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
+	11, // 21: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
+	13, // 22: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
+	17, // 23: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
+	16, // 24: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
+	19, // 25: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
+	16, // [16:26] is the sub-list for method output_type
+	6,  // [6:16] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -1158,7 +1301,7 @@ func file_roster_identity_v1_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_internal_service_proto_rawDesc), len(file_roster_identity_v1_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

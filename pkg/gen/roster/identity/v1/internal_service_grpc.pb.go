@@ -177,6 +177,7 @@ const (
 	AccountDirectoryService_ReleaseUsername_FullMethodName = "/roster.identity.v1.AccountDirectoryService/ReleaseUsername"
 	AccountDirectoryService_SealPassword_FullMethodName    = "/roster.identity.v1.AccountDirectoryService/SealPassword"
 	AccountDirectoryService_CreateAccount_FullMethodName   = "/roster.identity.v1.AccountDirectoryService/CreateAccount"
+	AccountDirectoryService_SetSignIn_FullMethodName       = "/roster.identity.v1.AccountDirectoryService/SetSignIn"
 	AccountDirectoryService_OpenSession_FullMethodName     = "/roster.identity.v1.AccountDirectoryService/OpenSession"
 )
 
@@ -202,6 +203,10 @@ type AccountDirectoryServiceClient interface {
 	// before, and confirms the username that the invitation holds. Idempotent on the id. Reasons:
 	// EMAIL_TAKEN, USERNAME_TAKEN.
 	CreateAccount(ctx context.Context, in *CreateAccountRequest, opts ...grpc.CallOption) (*CreateAccountResponse, error)
+	// SetSignIn lets an organization that manages an account keep it from signing in, or let it again, when its membership
+	// is disabled or enabled. Idempotent; a revision older than the last one changes nothing, nor does an organization that
+	// does not manage the account: people who belong elsewhere too sign in as ever.
+	SetSignIn(ctx context.Context, in *SetSignInRequest, opts ...grpc.CallOption) (*SetSignInResponse, error)
 	// OpenSession signs in the account that an acceptance has just made. Reasons: ACCOUNT_NOT_FOUND.
 	OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error)
 }
@@ -274,6 +279,16 @@ func (c *accountDirectoryServiceClient) CreateAccount(ctx context.Context, in *C
 	return out, nil
 }
 
+func (c *accountDirectoryServiceClient) SetSignIn(ctx context.Context, in *SetSignInRequest, opts ...grpc.CallOption) (*SetSignInResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetSignInResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_SetSignIn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountDirectoryServiceClient) OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OpenSessionResponse)
@@ -306,6 +321,10 @@ type AccountDirectoryServiceServer interface {
 	// before, and confirms the username that the invitation holds. Idempotent on the id. Reasons:
 	// EMAIL_TAKEN, USERNAME_TAKEN.
 	CreateAccount(context.Context, *CreateAccountRequest) (*CreateAccountResponse, error)
+	// SetSignIn lets an organization that manages an account keep it from signing in, or let it again, when its membership
+	// is disabled or enabled. Idempotent; a revision older than the last one changes nothing, nor does an organization that
+	// does not manage the account: people who belong elsewhere too sign in as ever.
+	SetSignIn(context.Context, *SetSignInRequest) (*SetSignInResponse, error)
 	// OpenSession signs in the account that an acceptance has just made. Reasons: ACCOUNT_NOT_FOUND.
 	OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error)
 	mustEmbedUnimplementedAccountDirectoryServiceServer()
@@ -335,6 +354,9 @@ func (UnimplementedAccountDirectoryServiceServer) SealPassword(context.Context, 
 }
 func (UnimplementedAccountDirectoryServiceServer) CreateAccount(context.Context, *CreateAccountRequest) (*CreateAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateAccount not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) SetSignIn(context.Context, *SetSignInRequest) (*SetSignInResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetSignIn not implemented")
 }
 func (UnimplementedAccountDirectoryServiceServer) OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method OpenSession not implemented")
@@ -469,6 +491,24 @@ func _AccountDirectoryService_CreateAccount_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountDirectoryService_SetSignIn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetSignInRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).SetSignIn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_SetSignIn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).SetSignIn(ctx, req.(*SetSignInRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountDirectoryService_OpenSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(OpenSessionRequest)
 	if err := dec(in); err != nil {
@@ -517,6 +557,10 @@ var AccountDirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateAccount",
 			Handler:    _AccountDirectoryService_CreateAccount_Handler,
+		},
+		{
+			MethodName: "SetSignIn",
+			Handler:    _AccountDirectoryService_SetSignIn_Handler,
 		},
 		{
 			MethodName: "OpenSession",
