@@ -1,0 +1,344 @@
+package events
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Handler is told one event. An error means: again later, and nothing more about this aggregate until then.
+type Handler func(context.Context, Event) error
+
+// Config says what a consumer hears. The zero value hears everything, for as long as it runs.
+type Config struct {
+	// Name makes the consumer durable: it goes on where it was when it ran last. Of several processes with the
+	// same name one hears, and another takes over when that one is gone.
+	Name string
+
+	Services     []string // all by default
+	Types        []string // such as invitation.accepted, or member.> for all about members; all by default
+	Organization string   // org_..., one organization only
+	Start        Start    // of a consumer that has no position yet
+
+	// Positions knows what was applied before this process began. Without it the first event that a process
+	// hears of an aggregate is taken for the next one, and events whose acknowledgement was lost with the process
+	// before are told again.
+	Positions Positions
+	// OnGap is asked what to do about an event that does not follow what was applied. It may repair the state, from
+	// a snapshot, and return nil, to go on with that event; after an error it is asked again later. By
+	// default the gap is logged, and the aggregate waits.
+	OnGap func(context.Context, *GapError) error
+	// Parallel is how many handlers may run at once, 16 by default.
+	Parallel int
+	Log      *slog.Logger
+}
+
+// Positions tells how far events were applied. Handlers write it, best in the transaction of what they do, and
+// then even two processes that both believe to be the one who hears apply every event once.
+type Positions interface {
+	// Applied returns the revision that was applied last and its hash: 0 when there is none, empty when not known.
+	Applied(ctx context.Context, service, aggregate string) (revision int64, hash string, err error)
+}
+
+// GapError says that an event does not follow the one that was applied before.
+type GapError struct {
+	Event   Event
+	Applied int64  // the revision that was applied last
+	Hash    string // its hash, empty when not known
+	// Fork: the history was rewritten, because the service's database was restored or promoted. What was applied
+	// may never have happened. Otherwise, events between the two are missing.
+	Fork bool
+}
+
+func (g *GapError) Error() string {
+	if g.Fork {
+		return fmt.Sprintf("revision %d of %s from %s belongs to another history than revision %d, which was applied",
+			g.Event.Revision, g.Event.Aggregate, g.Event.Service, g.Applied)
+	}
+	return fmt.Sprintf("revision %d of %s from %s does not follow revision %d, which was applied",
+		g.Event.Revision, g.Event.Aggregate, g.Event.Service, g.Applied)
+}
+
+// Consumer hands events to a handler.
+type Consumer struct {
+	js      jetstream.JetStream
+	config  Config
+	handle  Handler
+	sources []*source
+	slots   chan struct{} // one per handler that may run
+}
+
+// New checks the configuration. Nothing is heard before Run.
+func New(js jetstream.JetStream, c Config, h Handler) (*Consumer, error) {
+	filters, err := c.filters()
+	if err != nil {
+		return nil, fmt.Errorf("consumer %q: %w", c.Name, err)
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	consumer := &Consumer{js: js, config: c, handle: h, slots: make(chan struct{}, cmp.Or(c.Parallel, 16))}
+	for service, subjects := range filters {
+		consumer.sources = append(consumer.sources, &source{
+			Consumer: consumer,
+			service:  service,
+			filter:   subjects,
+			log:      c.Log.With("consumer", c.Name, "service", service),
+		})
+	}
+	return consumer, nil
+}
+
+// Run hears until the context ends, through everything that happens to NATS. Then it waits for the handlers.
+func (c *Consumer) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	for _, s := range c.sources {
+		running.Go(func() { s.run(ctx) })
+	}
+	running.Wait()
+	return nil
+}
+
+const (
+	group     = "one" // the priority group that all processes with one name are in
+	ackWait   = 30 * time.Second
+	heartbeat = ackWait / 3
+	pullTime  = 3 * time.Second
+	pinTime   = 10 * time.Second // how long a process that vanished keeps its place
+)
+
+// source hears the stream of one service.
+//
+// JetStream delivers in order, until a connection breaks: what was on its way then comes again, but later than
+// what is new. So a source hears in sessions. A session is an unbroken row of deliveries, numbered from 1, that
+// begins behind the last event up to which all were acknowledged; where the row breaks, the next session begins.
+type source struct {
+	*Consumer
+	service string
+	filter  []string
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	lanes   map[string]*lane // by aggregate
+	working sync.WaitGroup
+
+	seen uint64 // the last sequence of the stream that was received
+	pin  string // what NATS calls this process while it is the one of its name that hears
+}
+
+var (
+	errBroken   = errors.New("deliveries are missing")
+	errReplaced = errors.New("another process took over")
+)
+
+func (s *source) run(ctx context.Context) {
+	go s.hold(ctx)
+	var heard jetstream.Consumer
+	for ctx.Err() == nil {
+		heard = s.serve(ctx, heard)
+	}
+	s.leave(heard)
+}
+
+// serve hears until another process took over: what is known here is out of date then, and what waits, the other
+// one handles.
+func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.Consumer {
+	ctx, cancel := context.WithCancel(ctx)
+	defer s.working.Wait()
+	defer cancel()
+	s.mu.Lock()
+	s.lanes, s.pin = make(map[string]*lane), ""
+	s.mu.Unlock()
+	for problem := false; ctx.Err() == nil; {
+		var err error
+		if heard == nil {
+			heard, err = s.create(ctx)
+		}
+		if err == nil {
+			if problem {
+				s.log.InfoContext(ctx, "hearing events again")
+				problem = false
+			}
+			err = s.session(ctx, heard)
+		}
+		if errors.Is(err, errReplaced) {
+			s.log.InfoContext(ctx, "another process hears events now")
+			break
+		}
+		if errors.Is(err, errBroken) {
+			if _, err = s.js.ResetConsumer(ctx, Stream(s.service), heard.CachedInfo().Name); err == nil {
+				continue
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if !problem {
+			s.log.ErrorContext(ctx, "cannot hear events, trying on", "error", err)
+			problem = true
+		}
+		heard = nil
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return heard
+}
+
+// create finds the consumer in NATS, or makes it.
+func (s *source) create(ctx context.Context) (jetstream.Consumer, error) {
+	config := jetstream.ConsumerConfig{
+		Durable:        s.config.Name,
+		FilterSubjects: s.filter,
+		AckPolicy:      jetstream.AckExplicitPolicy,
+		AckWait:        ackWait,
+		MaxDeliver:     -1, // to give up would be to lose an event
+		MaxAckPending:  1000,
+	}
+	config.DeliverPolicy, config.OptStartTime = s.config.Start.policy()
+	if config.Durable == "" {
+		config.InactiveThreshold = time.Minute
+		if s.seen > 0 { // the one before is gone; what it brought is in the lanes
+			config.DeliverPolicy, config.OptStartTime, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, nil, s.seen+1
+		}
+		return s.js.CreateConsumer(ctx, Stream(s.service), config)
+	}
+	config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{group}, pinTime
+	if existing, err := s.js.Consumer(ctx, Stream(s.service), config.Durable); err == nil {
+		begun := existing.CachedInfo().Config // it has a position, so it matters no more where it began
+		config.DeliverPolicy, config.OptStartTime, config.OptStartSeq = begun.DeliverPolicy, begun.OptStartTime, begun.OptStartSeq
+	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, err
+	}
+	return s.js.CreateOrUpdateConsumer(ctx, Stream(s.service), config)
+}
+
+// session receives until deliveries are missing, NATS has a problem or the context ends.
+func (s *source) session(ctx context.Context, heard jetstream.Consumer) error {
+	ended := make(chan error, 1)
+	end := func(err error) {
+		select {
+		case ended <- err:
+		default: // the first reason counts
+		}
+	}
+	next := uint64(1)
+	options := []jetstream.PullConsumeOpt{jetstream.PullExpiry(pullTime), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		switch {
+		case errors.Is(err, jetstream.ErrPinIDMismatch):
+			end(errReplaced)
+		case !errors.Is(err, jetstream.ErrNoHeartbeat) && !errors.Is(err, jetstream.ErrConsumerLeadershipChanged): // it asks again
+			end(err)
+		}
+	})}
+	if s.config.Name != "" {
+		options = append(options, jetstream.PullPriorityGroup(group))
+	}
+	consuming, err := heard.Consume(func(msg jetstream.Msg) {
+		pin := msg.Headers().Get("Nats-Pin-Id")
+		meta, err := msg.Metadata()
+		switch {
+		case next == 0: // the session has ended
+		case s.pin != "" && s.pin != pin:
+			next = 0
+			end(errReplaced)
+		case err != nil || meta.Sequence.Consumer != next:
+			next = 0
+			end(errBroken)
+		default:
+			next++
+			s.pin = pin
+			s.receive(ctx, msg, meta.Sequence.Stream)
+		}
+	}, options...)
+	if err != nil {
+		return err
+	}
+	closed := consuming.Closed()
+	defer func() {
+		consuming.Stop()
+		<-closed
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-ended:
+		return err
+	}
+}
+
+// receive puts a delivery into the lane of its aggregate.
+func (s *source) receive(ctx context.Context, msg jetstream.Msg, sequence uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = max(s.seen, sequence)
+	event, err := Parse(msg.Data())
+	if err != nil {
+		s.log.ErrorContext(ctx, "ignored a message that is no event", "subject", msg.Subject(), "sequence", sequence, "error", err)
+		msg.Term()
+		return
+	}
+	event.Subject, event.StreamSequence = msg.Subject(), sequence
+	l := s.lanes[event.Aggregate]
+	if l == nil {
+		l = &lane{earlier: make(chan struct{}, 1)}
+		s.lanes[event.Aggregate] = l
+	}
+	if l.add(&delivery{event, msg}) {
+		s.working.Go(func() { s.work(ctx, l) })
+	}
+}
+
+// hold tells NATS that what waits in the lanes is in good hands, or else it would come again.
+func (s *source) hold(ctx context.Context) {
+	ticks := time.NewTicker(heartbeat)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+			s.each(func(d *delivery) { d.msg.InProgress() })
+		}
+	}
+}
+
+// leave gives back what was not handled, so that another process gets it at once.
+func (s *source) leave(heard jetstream.Consumer) {
+	s.each(func(d *delivery) { d.msg.Nak() })
+	if heard == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, Stream(s.service))
+	if err != nil {
+		return // those who come after us wait for pinTime instead
+	}
+	name := heard.CachedInfo().Name
+	if s.config.Name == "" {
+		stream.DeleteConsumer(ctx, name)
+		return
+	}
+	info, err := heard.Info(ctx)
+	if err == nil && s.pin != "" && len(info.PriorityGroups) == 1 && info.PriorityGroups[0].PinnedClientID == s.pin {
+		stream.UnpinConsumer(ctx, name, group)
+	}
+}
+
+func (s *source) each(do func(*delivery)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lanes {
+		for _, d := range l.waiting {
+			do(d)
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package events
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+)
+
+func envelope(t, data string) []byte {
+	return fmt.Appendf(nil, `{"specversion":"1.0","id":"evt_1","source":"/roster/membership","type":"roster.v1.%s",
+		"time":"2026-03-01T12:00:00.000001Z","datacontenttype":"application/json","aggregate":"org_1","revision":"7","epoch":"2",
+		"prevhash":"aa","hash":"bb","traceid":"cc","data":%s,"later":"ignored"}`, t, data)
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	e, err := Parse(envelope("member.removed", `{"context":{"requestId":"r"},"later":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(e.ID, e.Type, e.Service, e.Aggregate, e.Revision, e.Epoch, e.Time, " ", e.PrevHash, e.Hash, e.TraceID)
+	want := "evt_1member.removedmembershiporg_17 2 2026-03-01 12:00:00.000001 +0000 UTC aabbcc"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	message, err := e.Message()
+	if removed, ok := message.(*eventv1.MemberRemoved); err != nil || !ok || removed.GetContext().GetRequestId() != "r" {
+		t.Errorf("got %v, %v, want the message without the unknown field", message, err)
+	}
+	for _, wrong := range []string{``, `{}`, `[]`, `{"type":"roster.v1.member.removed","source":"/roster/membership","aggregate":"org_1"}`} {
+		if _, err := Parse([]byte(wrong)); err == nil {
+			t.Errorf("%s is taken for an event", wrong)
+		}
+	}
+}
+
+func TestUnknownType(t *testing.T) {
+	t.Parallel()
+	e, err := Parse(envelope("member.promoted", `{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Message(); !errors.Is(err, ErrUnknownType) {
+		t.Errorf("got %v, want ErrUnknownType", err)
+	}
+}
+
+// Every type that the catalogue knows belongs to a service, and its message survives the trip.
+func TestMessageOfEveryType(t *testing.T) {
+	t.Parallel()
+	types := Types()
+	if len(types) < 20 || !slices.Contains(types, "member.role_changed") || slices.Contains(types, "member") {
+		t.Errorf("these are not the events: %v", types)
+	}
+	for _, name := range types {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if filters, err := (Config{Types: []string{name}}).filters(); err != nil || len(filters) != 1 {
+				t.Errorf("the type belongs to %v, %v, want one service", filters, err)
+			}
+			want := messages()[name].New()
+			fill(want)
+			data, err := protojson.Marshal(want.Interface())
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := Parse(envelope(name, string(data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := e.Message(); err != nil || !proto.Equal(got, want.Interface()) {
+				t.Errorf("got %v, %v, want %v", got, err, want.Interface())
+			}
+		})
+	}
+}
+
+// fill gives every field a value.
+func fill(message protoreflect.Message) {
+	fields := message.Descriptor().Fields()
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		switch {
+		case field.Kind() == protoreflect.EnumKind:
+			message.Set(field, protoreflect.ValueOfEnum(1))
+		case field.Kind() == protoreflect.Int32Kind:
+			message.Set(field, protoreflect.ValueOfInt32(3))
+		case field.Kind() == protoreflect.StringKind:
+			message.Set(field, protoreflect.ValueOfString("text"))
+		case field.IsList():
+			fill(message.Mutable(field).List().AppendMutable().Message())
+		case field.Message().FullName() == "google.protobuf.Timestamp":
+			message.Set(field, protoreflect.ValueOfMessage((&timestamppb.Timestamp{Seconds: 1772366400}).ProtoReflect()))
+		default:
+			fill(message.Mutable(field).Message())
+		}
+	}
+}
+
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		config Config
+		want   string
+	}{
+		"everything":     {Config{}, "map[billing:[] identity:[] invitation:[] membership:[]]"},
+		"one service":    {Config{Services: []string{"billing"}}, "map[billing:[]]"},
+		"one type":       {Config{Types: []string{"invitation.accepted"}}, "map[invitation:[roster.v1.invitation.accepted.*.*]]"},
+		"two services":   {Config{Types: []string{"seat.occupied", "member.>"}}, "map[billing:[roster.v1.seat.occupied.*.*] membership:[roster.v1.member.*.*.*]]"},
+		"overlap":        {Config{Types: []string{"member.added", "member.>", "member.added"}}, "map[membership:[roster.v1.member.*.*.*]]"},
+		"organization":   {Config{Services: []string{"billing"}, Organization: "org_1"}, "map[billing:[roster.v1.*.*.*.org_1]]"},
+		"both":           {Config{Types: []string{"member.added", "member.left"}, Organization: "org_1"}, "map[membership:[roster.v1.member.added.*.org_1 roster.v1.member.left.*.org_1]]"},
+		"no such type":   {Config{Types: []string{"cat.fed"}}, "error"},
+		"other services": {Config{Types: []string{"member.>"}, Services: []string{"billing"}}, "error"},
+		"no service":     {Config{Services: []string{"payments"}}, "error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			filters, err := test.config.filters()
+			if got := fmt.Sprint(filters); err == nil && got != test.want || err != nil && test.want != "error" {
+				t.Errorf("got %s, %v, want %s", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	applied5 := applied{known: true, revision: 5, hash: "h5"}
+	for name, test := range map[string]struct {
+		applied    applied
+		revision   int64
+		prev, hash string
+		everything bool
+		want       verdict
+	}{
+		"nothing known":               {applied{}, 9, "h8", "h9", true, next},
+		"nothing applied":             {applied{known: true}, 1, "", "h1", true, next},
+		"beginning is missing":        {applied{known: true}, 2, "h1", "h2", true, gap},
+		"next":                        {applied5, 6, "h5", "h6", true, next},
+		"again":                       {applied5, 5, "h4", "h5", true, duplicate},
+		"older":                       {applied5, 3, "h2", "h3", true, duplicate},
+		"gap":                         {applied5, 7, "h6", "h7", true, gap},
+		"gap that a filter makes":     {applied5, 7, "h6", "h7", false, next},
+		"other event, same revision":  {applied5, 5, "h4", "x5", true, fork},
+		"the same, through a filter":  {applied5, 5, "h4", "x5", false, fork},
+		"next of another history":     {applied5, 6, "x5", "x6", true, fork},
+		"hash of applied not known":   {applied{known: true, revision: 5}, 6, "h5", "h6", true, next},
+		"again, hash is not known":    {applied{known: true, revision: 5}, 5, "h4", "h5", true, duplicate},
+		"filtered, prev is elsewhere": {applied5, 6, "other", "h6", false, next},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := Event{Revision: test.revision, PrevHash: test.prev, Hash: test.hash}
+			if got := test.applied.judge(e, test.everything); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func TestLaneIsInOrderOfRevision(t *testing.T) {
+	t.Parallel()
+	l := lane{earlier: make(chan struct{}, 1)}
+	var idle []bool
+	for _, revision := range []int64{3, 5, 4, 4, 1} {
+		idle = append(idle, l.add(&delivery{Event: Event{Revision: revision}}))
+	}
+	var order []int64
+	for _, d := range l.waiting {
+		order = append(order, d.Revision)
+	}
+	if fmt.Sprint(order, idle, len(l.earlier)) != "[1 3 4 4 5] [true false false false false] 1" {
+		t.Errorf("order %v, idle %v, %d earlier", order, idle, len(l.earlier))
+	}
+}
