@@ -167,20 +167,18 @@ func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.
 			}
 			err = s.session(ctx, heard)
 		}
-		if errors.Is(err, errReplaced) {
-			s.log.InfoContext(ctx, "another process hears events now")
-			break
-		}
+		replaced := errors.Is(err, errReplaced)
 		if errors.Is(err, errBroken) {
-			if _, err = s.js.ResetConsumer(ctx, Stream(s.service), heard.CachedInfo().Name); err == nil {
-				continue
-			}
+			_, err = s.js.ResetConsumer(ctx, Stream(s.service), heard.CachedInfo().Name)
 		}
-		if ctx.Err() != nil {
+		if replaced || ctx.Err() != nil {
 			break
+		}
+		if err == nil {
+			continue
 		}
 		if !problem {
-			s.log.ErrorContext(ctx, "cannot hear events, trying on", "error", err)
+			s.log.WarnContext(ctx, "cannot hear events, trying on", "error", err)
 			problem = true
 		}
 		heard = nil
@@ -246,9 +244,9 @@ func (s *source) session(ctx context.Context, heard jetstream.Consumer) error {
 		meta, err := msg.Metadata()
 		switch {
 		case next == 0: // the session has ended
-		case s.pin != "" && s.pin != pin:
+		case s.pin != "" && s.pin != pin: // it is this process again, or NATS was started again
 			next = 0
-			end(errReplaced)
+			end(errors.Join(errReplaced, errBroken))
 		case err != nil || meta.Sequence.Consumer != next:
 			next = 0
 			end(errBroken)

@@ -88,19 +88,32 @@ func fill(message protoreflect.Message) {
 	fields := message.Descriptor().Fields()
 	for i := range fields.Len() {
 		field := fields.Get(i)
-		switch {
-		case field.Kind() == protoreflect.EnumKind:
-			message.Set(field, protoreflect.ValueOfEnum(1))
-		case field.Kind() == protoreflect.Int32Kind:
-			message.Set(field, protoreflect.ValueOfInt32(3))
-		case field.Kind() == protoreflect.StringKind:
-			message.Set(field, protoreflect.ValueOfString("text"))
-		case field.IsList():
-			fill(message.Mutable(field).List().AppendMutable().Message())
-		case field.Message().FullName() == "google.protobuf.Timestamp":
-			message.Set(field, protoreflect.ValueOfMessage((&timestamppb.Timestamp{Seconds: 1772366400}).ProtoReflect()))
-		default:
-			fill(message.Mutable(field).Message())
+		var value protoreflect.Value
+		switch field.Kind() {
+		case protoreflect.EnumKind:
+			value = protoreflect.ValueOfEnum(1)
+		case protoreflect.Int32Kind:
+			value = protoreflect.ValueOfInt32(3)
+		case protoreflect.Int64Kind:
+			value = protoreflect.ValueOfInt64(4)
+		case protoreflect.BoolKind:
+			value = protoreflect.ValueOfBool(true)
+		case protoreflect.StringKind:
+			value = protoreflect.ValueOfString("text")
+		case protoreflect.MessageKind:
+			if field.IsList() {
+				fill(message.Mutable(field).List().AppendMutable().Message())
+			} else if at, ok := message.Mutable(field).Message().Interface().(*timestamppb.Timestamp); ok {
+				at.Seconds = 1772366400
+			} else {
+				fill(message.Mutable(field).Message())
+			}
+			continue
+		}
+		if field.IsList() {
+			message.Mutable(field).List().Append(value)
+		} else {
+			message.Set(field, value)
 		}
 	}
 }

@@ -164,21 +164,39 @@ func fill(message protoreflect.Message) {
 	fields := message.Descriptor().Fields()
 	for i := range fields.Len() {
 		field := fields.Get(i)
-		switch {
-		case field.Kind() == protoreflect.EnumKind:
-			message.Set(field, protoreflect.ValueOfEnum(1))
-		case field.Kind() == protoreflect.Int32Kind:
-			message.Set(field, protoreflect.ValueOfInt32(3))
-		case field.Name() == "trace_id":
-			message.Set(field, protoreflect.ValueOfString("4bf92f3577b34da6a3ce929d0e0e4736"))
-		case field.Kind() == protoreflect.StringKind:
-			message.Set(field, protoreflect.ValueOfString("a "+string(field.Name())))
-		case field.IsList():
-			fill(message.Mutable(field).List().AppendMutable().Message())
-		case field.Message().FullName() == "google.protobuf.Timestamp":
-			message.Set(field, protoreflect.ValueOfMessage((&timestamppb.Timestamp{Seconds: 1772366400}).ProtoReflect()))
-		default:
-			fill(message.Mutable(field).Message())
+		var value protoreflect.Value
+		switch field.Kind() {
+		case protoreflect.EnumKind:
+			value = protoreflect.ValueOfEnum(1)
+		case protoreflect.Int32Kind:
+			value = protoreflect.ValueOfInt32(3)
+		case protoreflect.Int64Kind:
+			value = protoreflect.ValueOfInt64(4)
+		case protoreflect.BoolKind:
+			value = protoreflect.ValueOfBool(true)
+		case protoreflect.StringKind:
+			value = protoreflect.ValueOfString(text(field))
+		case protoreflect.MessageKind:
+			if field.IsList() {
+				fill(message.Mutable(field).List().AppendMutable().Message())
+			} else if at, ok := message.Mutable(field).Message().Interface().(*timestamppb.Timestamp); ok {
+				at.Seconds = 1772366400
+			} else {
+				fill(message.Mutable(field).Message())
+			}
+			continue
+		}
+		if field.IsList() {
+			message.Mutable(field).List().Append(value)
+		} else {
+			message.Set(field, value)
 		}
 	}
+}
+
+func text(field protoreflect.FieldDescriptor) string {
+	if field.Name() == "trace_id" {
+		return "4bf92f3577b34da6a3ce929d0e0e4736"
+	}
+	return "a " + string(field.Name())
 }
