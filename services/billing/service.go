@@ -4,6 +4,7 @@
 package billing
 
 import (
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 )
 
 // Migrations is the service's own schema.
-var Migrations = store.Migrations
+func Migrations() fs.FS { return store.Migrations }
 
 // Service implements billing's gRPC services.
 type Service struct {
