@@ -1,0 +1,60 @@
+package membership
+
+import (
+	"context"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+)
+
+// ChangeMemberRole gives a member another role. The next question about access is answered by it.
+func (s *Service) ChangeMemberRole(ctx context.Context, req *membershipv1.ChangeMemberRoleRequest) (*membershipv1.ChangeMemberRoleResponse, error) {
+	key, target, err := parseMember(req)
+	if err != nil {
+		return nil, err
+	}
+	me := caller.From(ctx).Account
+	once := request(ctx, req.GetRequestId(), "ChangeMemberRole", req)
+	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.ChangeMemberRoleResponse, error) {
+		q := queries(tx)
+		at, err := q.LockMembers(ctx, key, me, target)
+		if err != nil {
+			return nil, err
+		}
+		o, member := at.Organization, at.Members[target]
+		actor, err := o.Admit(at.Members[me])
+		if err != nil {
+			return nil, err
+		}
+		if err := actor.Empower(member, org.AssignRole); err != nil {
+			return nil, err
+		}
+		role, err := actor.Give(req.GetRole())
+		if err != nil {
+			return nil, err
+		}
+		if err := o.Spare(member, role, at.OthersFull); err != nil {
+			return nil, err
+		}
+		before := member
+		if err := member.ChangeRole(role, req.GetEtag()); err != nil {
+			return nil, err
+		}
+		q.SaveMember(key, member, false)
+		q.SaveStanding(key, member, role.Key)
+		because := why{actor: me, cause: eventv1.Cause_KIND_ADMIN, requestID: req.GetRequestId()}
+		return &membershipv1.ChangeMemberRoleResponse{Member: memberToProto(o, actor, member, at.People[target])},
+			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRoleChanged{
+				Context: because.event(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer.Token = ownToken(key, revision)
+	return answer, nil
+}

@@ -1,0 +1,54 @@
+package membership
+
+import (
+	"context"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
+)
+
+// CheckAccess answers from the primary, in one statement. Outsiders learn nothing: an organization that they do not belong
+// to looks like one that does not exist.
+func (s *Service) CheckAccess(ctx context.Context, req *membershipv1.CheckAccessRequest) (*membershipv1.CheckAccessResponse, error) {
+	key, err := id.ParseOrganization(req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	if err := org.Known(req.GetPermission()); err != nil {
+		return nil, err
+	}
+	asker := caller.From(ctx).Account // zero: a service asks
+	account := asker
+	if req.GetAccountId() != "" {
+		if account, err = id.ParseAccount(req.GetAccountId()); err != nil {
+			return nil, err
+		}
+	}
+	if account.IsZero() {
+		return nil, fault.Invalid("account_id", "must be given by services")
+	}
+	a, err := store.GetAccess(ctx, s.DB, key, account, asker)
+	if err != nil {
+		return nil, err
+	}
+	if !asker.IsZero() && asker != account {
+		if err := org.MayAsk(a.AskerState, a.AskerPermissions); err != nil {
+			return nil, err
+		}
+	} else if !asker.IsZero() && a.State != org.MemberActive && a.State != org.MemberDisabled {
+		a.Revision = 0
+	}
+	decision := membershipv1.CheckAccessResponse_Decision(
+		membershipv1.CheckAccessResponse_Decision_value["DECISION_"+string(org.Decide(a.State, a.Permissions, req.GetPermission()))])
+	return &membershipv1.CheckAccessResponse{
+		Allowed:  decision == membershipv1.CheckAccessResponse_DECISION_ALLOWED,
+		Decision: decision,
+		Revision: a.Revision,
+		Token:    ownToken(key, a.Revision),
+	}, nil
+}

@@ -1,0 +1,100 @@
+package membership
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rosterhq/roster/pkg/events"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/store"
+)
+
+// Consume keeps the list of people up with invitations and accounts. Every event is applied once: how far this service has
+// come is committed together with the effect.
+func (s *Service) Consume(ctx context.Context, e events.Event) error {
+	message, err := e.Message()
+	if err != nil && !errors.Is(err, events.ErrUnknownType) {
+		return err
+	}
+	switch e.Service {
+	case "invitation":
+		return s.hearInvitation(ctx, e, message)
+	case "identity":
+		return s.hearAccount(ctx, e, message)
+	}
+	return nil
+}
+
+// hearInvitation lists and unlists people with pending invitations.
+func (s *Service) hearInvitation(ctx context.Context, e events.Event, message proto.Message) error {
+	key, err := id.ParseOrganization(e.Aggregate)
+	if err != nil {
+		return err
+	}
+	err = s.inTx(ctx, key, func(q store.Queries) error {
+		fresh, err := q.Advance(ctx, id.Any(key), e.Service, e.Revision)
+		if err != nil || !fresh {
+			return err
+		}
+		switch m := message.(type) {
+		case *eventv1.InvitationCreated:
+			return saveInvitation(q, key, e.Time, m.GetInvitation(), m.GetPersonal())
+		case *eventv1.InvitationResent:
+			return saveInvitation(q, key, e.Time, m.GetAfter(), m.GetPersonal())
+		case interface{ GetAfter() *eventv1.Invitation }:
+			if m.GetAfter().GetState() == eventv1.Invitation_STATE_PENDING {
+				return nil
+			}
+			invitation, err := id.ParseInvitation(m.GetAfter().GetInvitationId())
+			if err != nil {
+				return err
+			}
+			q.DeletePerson(key, id.Any(invitation))
+		}
+		return nil
+	})
+	if err == nil {
+		s.arrivals.announce(key)
+	}
+	return err
+}
+
+func saveInvitation(q store.Queries, key id.Organization, at time.Time, i *eventv1.Invitation, p *eventv1.Personal) error {
+	invitation, err := id.ParseInvitation(i.GetInvitationId())
+	if err != nil {
+		return err
+	}
+	expires := i.GetExpireTime().AsTime()
+	q.SaveInvitation(key, store.Entry{
+		ID: id.Any(invitation), Person: personFromEvent(p), Role: i.GetRole(), JoinTime: at, ExpireTime: &expires,
+	})
+	return nil
+}
+
+// hearAccount carries a person's new name to every list that they are on.
+func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto.Message) error {
+	updated, ok := message.(*eventv1.AccountUpdated)
+	if !ok || updated.GetPersonal() == nil { // erased: there is nothing to show
+		return nil
+	}
+	account, err := id.ParseAccount(e.Aggregate)
+	if err != nil {
+		return err
+	}
+	scope := postgres.Scope{Aggregate: id.Any(account), Account: account}
+	return s.DB.InTx(ctx, scope, func(tx *postgres.Tx) error {
+		q := queries(tx)
+		fresh, err := q.Advance(ctx, id.Any(account), e.Service, e.Revision)
+		if err != nil || !fresh {
+			return err
+		}
+		q.RenameEverywhere(account, personFromEvent(updated.GetPersonal()))
+		return nil
+	})
+}

@@ -1,0 +1,221 @@
+package membership
+
+import (
+	"context"
+	"encoding/base64"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
+)
+
+var presets = map[membershipv1.Preset]org.Preset{
+	membershipv1.Preset_PRESET_PIPELINE: org.Pipeline,
+	membershipv1.Preset_PRESET_PORTAL:   org.Portal,
+	membershipv1.Preset_PRESET_RBAC:     org.RBAC,
+	membershipv1.Preset_PRESET_FLAT:     org.Flat,
+}
+
+func presetToProto(p org.Preset) membershipv1.Preset {
+	return membershipv1.Preset(membershipv1.Preset_value["PRESET_"+strings.ToUpper(string(p))])
+}
+
+// organizationToProto shows an organization to a member with this role. A disabled member may do nothing there.
+func organizationToProto(o org.Organization, role string, may org.Set) *membershipv1.Organization {
+	return &membershipv1.Organization{
+		Id:            o.ID.String(),
+		DisplayName:   o.DisplayName,
+		Preset:        presetToProto(o.Preset),
+		CreateTime:    timestamppb.New(o.CreateTime),
+		UpdateTime:    timestamppb.New(o.UpdateTime),
+		Etag:          org.Etag(o.Version),
+		MyRole:        role,
+		MyPermissions: may,
+	}
+}
+
+func requirementToProto(r org.Requirement) membershipv1.Requirement {
+	return membershipv1.Requirement(membershipv1.Requirement_value["REQUIREMENT_"+string(r)])
+}
+
+func policyToProto(p org.Policy) *membershipv1.OrganizationPolicy {
+	appointment := func(a org.Appointment) membershipv1.OrganizationPolicy_Appointment {
+		return membershipv1.OrganizationPolicy_Appointment(membershipv1.OrganizationPolicy_Appointment_value["APPOINTMENT_"+string(a)])
+	}
+	return &membershipv1.OrganizationPolicy{
+		Ownership:         membershipv1.OrganizationPolicy_Ownership(membershipv1.OrganizationPolicy_Ownership_value["OWNERSHIP_"+string(p.Ownership)]),
+		CreatorRole:       p.CreatorRole,
+		DefaultInviteRole: p.DefaultInviteRole,
+		Username:          requirementToProto(p.Username),
+		Email:             requirementToProto(p.Email),
+		LinkInvites:       p.LinkInvites,
+		AdminsManagedBy:   appointment(p.AdminsManagedBy),
+		AdminAppointment:  appointment(p.AdminAppointment),
+		InviteTtl:         durationpb.New(p.InviteTTL),
+		PeopleLayout:      membershipv1.OrganizationPolicy_Layout(membershipv1.OrganizationPolicy_Layout_value["LAYOUT_"+string(p.PeopleLayout)]),
+		DisabledLabel:     p.DisabledLabel,
+		RemovalMail:       p.RemovalMail,
+	}
+}
+
+// memberToProto shows a member to the actor.
+func memberToProto(o org.Organization, actor org.Actor, m org.Member, p org.Person) *membershipv1.Member {
+	role, _ := o.Roles.ByID(m.Role)
+	shown := &membershipv1.Member{
+		OrganizationId:    o.ID.String(),
+		AccountId:         m.Account.String(),
+		DisplayName:       p.DisplayName,
+		Username:          p.Username,
+		Role:              role.Key,
+		RoleDisplayName:   role.DisplayName,
+		State:             membershipv1.Member_State(membershipv1.Member_State_value["STATE_"+string(m.State)]),
+		JoinTime:          timestamppb.New(m.JoinTime),
+		DisableTime:       stamp(m.DisableTime),
+		DisablerAccountId: m.Disabler.String(),
+		Etag:              org.Etag(m.Version),
+	}
+	if actor.May(org.ReadContacts) {
+		shown.Email = p.Email
+	}
+	return shown
+}
+
+func memberToEvent(o org.Organization, m org.Member) *eventv1.Member {
+	role, _ := o.Roles.ByID(m.Role)
+	return &eventv1.Member{
+		AccountId: m.Account.String(),
+		Role:      role.Key,
+		State:     eventv1.Member_State(eventv1.Member_State_value["STATE_"+string(m.State)]),
+		SeatId:    m.Seat.String(),
+		JoinTime:  timestamppb.New(m.JoinTime),
+	}
+}
+
+func organizationToEvent(o org.Organization) *eventv1.Organization {
+	return &eventv1.Organization{DisplayName: o.DisplayName, Preset: string(o.Preset)}
+}
+
+func personToEvent(p org.Person) *eventv1.Personal {
+	return &eventv1.Personal{DisplayName: p.DisplayName, Email: p.Email, Username: p.Username}
+}
+
+func personFromEvent(p *eventv1.Personal) org.Person {
+	return org.Person{DisplayName: clean(p.GetDisplayName()), Email: clean(p.GetEmail()), Username: clean(p.GetUsername())}
+}
+
+// why says on whose behalf something happens, and for what reason.
+type why struct {
+	actor     id.Account // zero: nobody, the suite itself
+	cause     eventv1.Cause_Kind
+	causeID   string
+	requestID string
+}
+
+func (w why) event(ctx context.Context) *eventv1.Context {
+	actor := &eventv1.Actor{Kind: eventv1.Actor_KIND_SYSTEM, Id: "membership"}
+	if !w.actor.IsZero() {
+		actor = &eventv1.Actor{Kind: eventv1.Actor_KIND_ACCOUNT, Id: w.actor.String()}
+	}
+	return &eventv1.Context{
+		Actor:     actor,
+		Cause:     &eventv1.Cause{Kind: w.cause, Id: w.causeID},
+		RequestId: w.requestID,
+		TraceId:   caller.TraceID(ctx),
+	}
+}
+
+// Causes of operations, in billing's words.
+const (
+	causeAdmin        = "admin"
+	causeOrganization = "organization"
+	causeInvite       = "invite"
+)
+
+// origin tells billing why an operation needs it.
+func origin(op org.Operation) *billingv1.Origin {
+	return &billingv1.Origin{ActorAccountId: op.Actor.String(), Cause: op.Cause, CauseId: op.Seat.String()}
+}
+
+// request names a mutation of a person, for its replay.
+func request(ctx context.Context, requestID, method string, body proto.Message) postgres.Request {
+	return postgres.Request{ID: requestID, Principal: caller.From(ctx).Account.String(), Method: method, Body: body}
+}
+
+func queries(tx *postgres.Tx) store.Queries { return store.Queries{Tx: tx} }
+
+// token says that an organization's history is included up to these revisions, by service.
+func token(key id.Organization, revisions map[string]int64) string {
+	t := &eventv1.Token{OrganizationId: key.String()}
+	for _, service := range slices.Sorted(maps.Keys(revisions)) {
+		t.Positions = append(t.Positions, &eventv1.Token_Position{Service: service, Epoch: 1, Revision: revisions[service]})
+	}
+	raw, err := proto.Marshal(t)
+	if err != nil {
+		panic(err) // plain strings and numbers marshal
+	}
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// ownToken is the token of this service's revision alone.
+func ownToken(key id.Organization, revision int64) string {
+	return outbox.Token(key, "membership", revision)
+}
+
+// parseMember reads what names a member.
+func parseMember(req interface {
+	GetOrganizationId() string
+	GetAccountId() string
+}) (key id.Organization, account id.Account, err error) {
+	if key, err = id.ParseOrganization(req.GetOrganizationId()); err != nil {
+		return key, account, err
+	}
+	account, err = id.ParseAccount(req.GetAccountId())
+	return key, account, err
+}
+
+// parseName makes a name that somebody typed fit to be shown: one line, in NFC, with something to see on it.
+func parseName(field, text string) (string, error) {
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return "", fault.Invalid(field, "must not contain control characters")
+	}
+	name := strings.TrimSpace(norm.NFC.String(text))
+	if !strings.ContainsFunc(name, unicode.IsGraphic) {
+		return "", fault.Invalid(field, "must not be empty")
+	}
+	return name, nil
+}
+
+// clean drops from what another service says of a person what a database or a page could stumble over.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+func stamp(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
+}

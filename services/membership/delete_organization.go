@@ -1,0 +1,48 @@
+package membership
+
+import (
+	"context"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+)
+
+// DeleteOrganization ends the organization for everyone in one transaction, whose cost grows with it. Billing and
+// invitation follow the event.
+func (s *Service) DeleteOrganization(ctx context.Context, req *membershipv1.DeleteOrganizationRequest) (*membershipv1.DeleteOrganizationResponse, error) {
+	key, err := id.ParseOrganization(req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	me := caller.From(ctx).Account
+	once := request(ctx, req.GetRequestId(), "DeleteOrganization", req)
+	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.DeleteOrganizationResponse, error) {
+		q := queries(tx)
+		at, err := q.LockEverybody(ctx, key, me)
+		if err != nil {
+			return nil, err
+		}
+		actor, err := at.Organization.Admit(at.Members[me])
+		if err != nil {
+			return nil, err
+		}
+		if err := actor.Need(org.DeleteOrganization); err != nil {
+			return nil, err
+		}
+		q.DeleteOrganization(key)
+		because := why{actor: me, cause: eventv1.Cause_KIND_ORGANIZATION, causeID: key.String(), requestID: req.GetRequestId()}
+		return &membershipv1.DeleteOrganizationResponse{}, outbox.Publish(tx, key, tx.Now(), &eventv1.OrganizationDeleted{
+			Context: because.event(ctx), Before: organizationToEvent(at.Organization)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer.Token = ownToken(key, revision)
+	return answer, nil
+}

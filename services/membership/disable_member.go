@@ -1,0 +1,61 @@
+package membership
+
+import (
+	"context"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+)
+
+// DisableMember ends a member's access and keeps the row. The seat is given back after the commit, within a second by this
+// call or else by the sweeper.
+func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMemberRequest) (*membershipv1.DisableMemberResponse, error) {
+	key, target, err := parseMember(req)
+	if err != nil {
+		return nil, err
+	}
+	me := caller.From(ctx).Account
+	once := request(ctx, req.GetRequestId(), "DisableMember", req)
+	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.DisableMemberResponse, error) {
+		q := queries(tx)
+		at, err := q.LockMembers(ctx, key, me, target)
+		if err != nil {
+			return nil, err
+		}
+		o, member := at.Organization, at.Members[target]
+		actor, err := o.Admit(at.Members[me])
+		if err != nil {
+			return nil, err
+		}
+		if err := actor.Manage(member, org.DisableMembers); err != nil {
+			return nil, err
+		}
+		if err := o.Spare(member, org.Role{}, at.OthersFull); err != nil {
+			return nil, err
+		}
+		before := member
+		seat, err := member.Disable(me, tx.Now())
+		if err != nil {
+			return nil, err
+		}
+		role, _ := o.Roles.ByID(member.Role)
+		q.SaveMember(key, member, false)
+		q.SaveStanding(key, member, role.Key)
+		begin(q, key, org.Release(seat, target, me, causeAdmin, tx.Now()))
+		because := why{actor: me, cause: eventv1.Cause_KIND_ADMIN, causeID: seat.String(), requestID: req.GetRequestId()}
+		return &membershipv1.DisableMemberResponse{Member: memberToProto(o, actor, member, at.People[target])},
+			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberDisabled{
+				Context: because.event(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer.Token = ownToken(key, revision)
+	answer.SeatReleased = s.releaseSoon(ctx, key, target)
+	return answer, nil
+}

@@ -1,0 +1,412 @@
+package membership_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rosterhq/roster/pkg/events"
+	"github.com/rosterhq/roster/pkg/fault"
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/network"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/saga"
+	"github.com/rosterhq/roster/services/internal/seal"
+	"github.com/rosterhq/roster/services/internal/server"
+	"github.com/rosterhq/roster/services/internal/testkit"
+	"github.com/rosterhq/roster/services/membership"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// harness is the service behind its real server, on a database of its own, among fake peers.
+type harness struct {
+	*testing.T
+	service  *membership.Service
+	db       *postgres.DB
+	dsns     testkit.DSNs
+	seats    *seats
+	accounts *accounts
+	mails    *outbox
+
+	organizations membershipv1.OrganizationServiceClient // for people, see as
+	roles         membershipv1.RoleServiceClient
+	members       membershipv1.MemberServiceClient
+	access        membershipv1.AccessServiceClient
+	admission     membershipv1.AdmissionServiceClient // as the invitation service
+	asked         membershipv1.AccessServiceClient    // as the invitation service
+	owners        billingv1.SeatOwnerServiceClient    // as billing
+}
+
+func newHarness(t *testing.T) *harness {
+	t.Helper()
+	dsns := testkit.Database(t, "membership", membership.Migrations)
+	h := &harness{T: t, dsns: dsns, db: dsns.Open(t, postgres.Options{}), seats: newSeats(), accounts: &accounts{}, mails: &outbox{}}
+	key := seal.NewKey(sha256.Sum256([]byte("membership")))
+	h.service = membership.New(membership.Dependencies{
+		DB: h.db, Seats: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), PublicURL: "https://roster.example",
+		Mail: &mail.Queue{DB: h.db, Sender: h.mails, Key: key.Derive("mail")},
+		Log:  slog.New(slog.DiscardHandler),
+	})
+	h.serve()
+	return h
+}
+
+func (h *harness) serve() {
+	lan := network.Memory()
+	lis, creds, err := lan.Listen("membership", "")
+	require.NoError(h, err)
+	s := server.New(creds, server.Config{
+		Role: "membership", Log: slog.New(slog.DiscardHandler),
+		Authenticate: func(_ context.Context, bearer string) (caller.Caller, error) {
+			account, err := id.ParseAccount(bearer)
+			return caller.Caller{Account: account, AuthTime: time.Now()}, err
+		},
+	})
+	h.service.Register(s)
+	h.service.RegisterInternal(s)
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, lis) }()
+	h.Cleanup(func() {
+		cancel()
+		require.NoError(h, <-served)
+	})
+	dial := func(from string) *grpc.ClientConn {
+		conn, err := lan.Dial(from, "membership", "")
+		require.NoError(h, err)
+		h.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	people, invitation := dial("gateway"), dial("invitation")
+	h.organizations = membershipv1.NewOrganizationServiceClient(people)
+	h.roles = membershipv1.NewRoleServiceClient(people)
+	h.members = membershipv1.NewMemberServiceClient(people)
+	h.access = membershipv1.NewAccessServiceClient(people)
+	h.admission = membershipv1.NewAdmissionServiceClient(invitation)
+	h.asked = membershipv1.NewAccessServiceClient(invitation)
+	h.owners = billingv1.NewSeatOwnerServiceClient(dial("billing"))
+}
+
+// as calls on behalf of a person.
+func (h *harness) as(account id.Account) context.Context {
+	return metadata.AppendToOutgoingContext(h.Context(), "authorization", "Bearer "+account.String())
+}
+
+// organization is one with a creator.
+type organization struct {
+	*harness
+	id      id.Organization
+	creator id.Account
+}
+
+func (h *harness) create(preset membershipv1.Preset) organization {
+	h.Helper()
+	creator := id.NewAccount()
+	answer, err := h.organizations.CreateOrganization(h.as(creator), &membershipv1.CreateOrganizationRequest{DisplayName: "Acme", Preset: preset})
+	require.NoError(h, err)
+	key, err := id.ParseOrganization(answer.GetOrganization().GetId())
+	require.NoError(h, err)
+	return organization{harness: h, id: key, creator: creator}
+}
+
+// add makes a new account a member, as an accepted invitation does.
+func (o organization) add(role string) id.Account {
+	o.Helper()
+	account := id.NewAccount()
+	require.NoError(o, o.addAs(account, id.NewSeat(), role))
+	return account
+}
+
+func (o organization) addAs(account id.Account, seat id.Seat, role string) error {
+	_, err := o.admission.AddMember(o.Context(), &membershipv1.AddMemberRequest{
+		OrganizationId: o.id.String(), AccountId: account.String(), SeatId: seat.String(), Role: role,
+		InvitationId: id.NewInvitation().String(), DisplayName: "Member " + role, Email: account.String() + "@example.com"})
+	return err
+}
+
+func (o organization) changeRole(actor, target id.Account, role string) error {
+	_, err := o.members.ChangeMemberRole(o.as(actor), &membershipv1.ChangeMemberRoleRequest{
+		OrganizationId: o.id.String(), AccountId: target.String(), Role: role})
+	return err
+}
+
+func (o organization) disable(actor, target id.Account) (*membershipv1.DisableMemberResponse, error) {
+	return o.members.DisableMember(o.as(actor), &membershipv1.DisableMemberRequest{OrganizationId: o.id.String(), AccountId: target.String()})
+}
+
+func (o organization) enable(actor, target id.Account) (*membershipv1.EnableMemberResponse, error) {
+	return o.members.EnableMember(o.as(actor), &membershipv1.EnableMemberRequest{OrganizationId: o.id.String(), AccountId: target.String()})
+}
+
+func (o organization) remove(actor, target id.Account) (*membershipv1.RemoveMemberResponse, error) {
+	return o.members.RemoveMember(o.as(actor), &membershipv1.RemoveMemberRequest{OrganizationId: o.id.String(), AccountId: target.String()})
+}
+
+func (o organization) get(actor, target id.Account) (*membershipv1.Member, error) {
+	answer, err := o.members.GetMember(o.as(actor), &membershipv1.GetMemberRequest{OrganizationId: o.id.String(), AccountId: target.String()})
+	return answer.GetMember(), err
+}
+
+func (o organization) decision(account id.Account, permission string) membershipv1.CheckAccessResponse_Decision {
+	o.Helper()
+	answer, err := o.asked.CheckAccess(o.Context(), &membershipv1.CheckAccessRequest{
+		OrganizationId: o.id.String(), AccountId: account.String(), Permission: permission})
+	require.NoError(o, err)
+	require.Equal(o, answer.GetDecision() == membershipv1.CheckAccessResponse_DECISION_ALLOWED, answer.GetAllowed())
+	return answer.GetDecision()
+}
+
+func (o organization) list(actor id.Account, edit func(*membershipv1.ListPeopleRequest)) *membershipv1.ListPeopleResponse {
+	o.Helper()
+	req := &membershipv1.ListPeopleRequest{OrganizationId: o.id.String()}
+	if edit != nil {
+		edit(req)
+	}
+	answer, err := o.members.ListPeople(o.as(actor), req)
+	require.NoError(o, err)
+	return answer
+}
+
+// owner connects as the owner of the database, who sees all rows.
+func (h *harness) owner() *pgx.Conn {
+	h.Helper()
+	conn, err := pgx.Connect(h.Context(), h.dsns.Owner)
+	require.NoError(h, err)
+	h.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+// recorded is one event of the log.
+type recorded struct {
+	Type string
+	Data string
+}
+
+// history returns the organization's events, oldest first.
+func (o organization) history() (log []recorded) {
+	o.Helper()
+	owner := o.owner()
+	rows, err := owner.Query(o.Context(), `SELECT type, data FROM events WHERE aggregate_id = $1 ORDER BY revision`, o.id)
+	require.NoError(o, err)
+	for rows.Next() {
+		var e recorded
+		var data []byte
+		require.NoError(o, rows.Scan(&e.Type, &data))
+		e.Data = string(data)
+		log = append(log, e)
+	}
+	require.NoError(o, rows.Err())
+	return log
+}
+
+func (o organization) types() (types []string) {
+	o.Helper()
+	for _, e := range o.history() {
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+// sweep runs every task that there is once, as the sweeper does, whatever its time.
+func (h *harness) sweep() {
+	h.Helper()
+	rows, err := h.db.Pool.Query(h.Context(), `SELECT aggregate_id, kind, id, attempts FROM due`)
+	require.NoError(h, err)
+	var tasks []saga.Task
+	for rows.Next() {
+		var task saga.Task
+		require.NoError(h, rows.Scan(&task.Aggregate, &task.Kind, &task.ID, &task.Attempts))
+		tasks = append(tasks, task)
+	}
+	require.NoError(h, rows.Err())
+	for _, task := range tasks {
+		require.NoError(h, h.service.Steps()[task.Kind](h.Context(), task), task.Kind)
+	}
+}
+
+// due counts what is left to do.
+func (h *harness) due() (n int) {
+	h.Helper()
+	require.NoError(h, h.db.Pool.QueryRow(h.Context(), `SELECT count(*) FROM due`).Scan(&n))
+	return n
+}
+
+// hear delivers an event of another service.
+func (h *harness) hear(service, kind, aggregate string, revision int64, message proto.Message) {
+	h.Helper()
+	data, err := protojson.Marshal(message)
+	require.NoError(h, err)
+	require.NoError(h, h.service.Consume(h.Context(), events.Event{
+		Type: kind, Service: service, Aggregate: aggregate, Revision: revision, Data: data, Time: time.Now()}))
+}
+
+// refused holds err to a reason and returns the fault.
+func refused(t require.TestingT, err error, reason errorv1.Reason) *fault.Fault {
+	if h, ok := t.(interface{ Helper() }); ok {
+		h.Helper()
+	}
+	require.Error(t, err)
+	f := fault.From(err)
+	require.NotNil(t, f, err)
+	require.Equal(t, reason.String(), f.Reason.String(), f.Message)
+	return f
+}
+
+// seats is billing: it remembers every seat, and can be told to fail.
+type seats struct {
+	mu     sync.Mutex
+	states map[string]billingv1.SeatState
+	limit  int // 0: none
+
+	// before runs before a call, after runs once it had its effect; an error of either is what the caller gets.
+	before, after func(method string) error
+}
+
+func newSeats() *seats {
+	none := func(string) error { return nil }
+	return &seats{states: make(map[string]billingv1.SeatState), before: none, after: none}
+}
+
+func (s *seats) call(method string, do func()) error {
+	if err := s.before(method); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	do()
+	s.mu.Unlock()
+	return s.after(method)
+}
+
+func (s *seats) used() (n int) {
+	for _, state := range s.states {
+		if state == billingv1.SeatState_SEAT_STATE_RESERVED || state == billingv1.SeatState_SEAT_STATE_OCCUPIED {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *seats) usage() *billingv1.SeatUsage {
+	u := &billingv1.SeatUsage{Used: int32(s.used())}
+	if s.limit > 0 {
+		u.Total, u.Available = proto.Int32(int32(s.limit)), proto.Int32(int32(s.limit-s.used()))
+	}
+	return u
+}
+
+// occupied returns the seats that somebody sits on.
+func (s *seats) occupied() (ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for seat, state := range s.states {
+		if state == billingv1.SeatState_SEAT_STATE_OCCUPIED {
+			ids = append(ids, seat)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s *seats) snapshot() map[string]billingv1.SeatState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.states)
+}
+
+func (s *seats) ReserveSeats(_ context.Context, req *billingv1.ReserveSeatsRequest, _ ...grpc.CallOption) (*billingv1.ReserveSeatsResponse, error) {
+	answer := &billingv1.ReserveSeatsResponse{}
+	err := s.call("ReserveSeats", func() {
+		for _, ask := range req.GetSeats() {
+			if s.states[ask.GetSeatId()] == billingv1.SeatState_SEAT_STATE_UNSPECIFIED {
+				s.states[ask.GetSeatId()] = billingv1.SeatState_SEAT_STATE_RESERVED
+				if s.limit > 0 && s.used() > s.limit {
+					s.states[ask.GetSeatId()] = billingv1.SeatState_SEAT_STATE_DENIED
+				}
+			}
+			answer.State = s.states[ask.GetSeatId()]
+		}
+		answer.Usage = s.usage()
+	})
+	return answer, err
+}
+
+func (s *seats) OccupySeat(_ context.Context, req *billingv1.OccupySeatRequest, _ ...grpc.CallOption) (*billingv1.OccupySeatResponse, error) {
+	answer := &billingv1.OccupySeatResponse{}
+	err := s.call("OccupySeat", func() {
+		if s.states[req.GetSeatId()] == billingv1.SeatState_SEAT_STATE_RESERVED {
+			s.states[req.GetSeatId()] = billingv1.SeatState_SEAT_STATE_OCCUPIED
+		}
+		answer.State = s.states[req.GetSeatId()]
+	})
+	return answer, err
+}
+
+func (s *seats) ReleaseSeats(_ context.Context, req *billingv1.ReleaseSeatsRequest, _ ...grpc.CallOption) (*billingv1.ReleaseSeatsResponse, error) {
+	answer := &billingv1.ReleaseSeatsResponse{}
+	err := s.call("ReleaseSeats", func() {
+		for _, seat := range req.GetSeatIds() {
+			s.states[seat] = billingv1.SeatState_SEAT_STATE_RELEASED
+		}
+		answer.Usage = s.usage()
+	})
+	return answer, err
+}
+
+// accounts is identity's directory: every account is called Ada.
+type accounts struct {
+	identityv1.AccountDirectoryServiceClient
+	err error
+}
+
+func (a *accounts) GetAccounts(_ context.Context, req *identityv1.GetAccountsRequest, _ ...grpc.CallOption) (*identityv1.GetAccountsResponse, error) {
+	answer := &identityv1.GetAccountsResponse{}
+	for _, key := range req.GetAccountIds() {
+		answer.Accounts = append(answer.Accounts, &identityv1.Account{Id: key, DisplayName: "Ada Lovelace", Email: "ada@example.com", EmailVerified: true})
+	}
+	return answer, a.err
+}
+
+// outbox is a mail server.
+type outbox struct {
+	mu   sync.Mutex
+	sent []mail.Message
+}
+
+func (o *outbox) Send(_ context.Context, m mail.Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sent = append(o.sent, m)
+	return nil
+}
+
+// alive asks as billing which seats are still wanted.
+func (o organization) alive(asked ...id.Seat) []bool {
+	o.Helper()
+	req := &billingv1.CheckSeatOwnersRequest{OrganizationId: o.id.String()}
+	for _, seat := range asked {
+		req.Claims = append(req.Claims, &billingv1.CheckSeatOwnersRequest_Claim{SeatId: seat.String()})
+	}
+	answer, err := o.owners.CheckSeatOwners(o.Context(), req)
+	require.NoError(o, err)
+	return answer.GetAlive()
+}

@@ -1,0 +1,63 @@
+package org
+
+import (
+	"time"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+// Kind is what an operation is for.
+type Kind string
+
+// Kinds of operations.
+const (
+	CreateOperation  Kind = "CREATE"  // take the first seat of a new organization
+	EnableOperation  Kind = "ENABLE"  // take a seat for a disabled member
+	AddOperation     Kind = "ADD"     // the answer to AddMember; never pending
+	ReleaseOperation Kind = "RELEASE" // give back the seat of a member who lost it
+)
+
+// OperationState is the state of an operation.
+type OperationState string
+
+// States of an operation.
+const (
+	Pending OperationState = "PENDING"
+	Done    OperationState = "DONE"
+	Refused OperationState = "REFUSED" // for ever; a new attempt has a new seat id
+)
+
+// Operation is something begun about a member's seat, under the seat's id.
+type Operation struct {
+	Seat       id.Seat `db:"seat_id"`
+	Kind       Kind
+	State      OperationState
+	Account    id.Account `db:"account_id"`       // the member
+	Actor      id.Account `db:"actor_account_id"` // who wants it
+	Cause      string     // why, in billing's words: admin, organization, invite
+	RequestID  string
+	Person     Person `db:"-"` // of a pending CREATE
+	Refusal    *fault.Fault
+	Role       id.Role `db:"role_id"` // the outcome
+	Version    int64
+	Revision   int64
+	CreateTime time.Time
+}
+
+// Begin returns an operation on a seat of its own.
+func Begin(kind Kind, account, actor id.Account, cause, requestID string, at time.Time) Operation {
+	return Operation{Seat: id.NewSeat(), Kind: kind, State: Pending, Account: account, Actor: actor, Cause: cause, RequestID: requestID, CreateTime: at}
+}
+
+// Release returns the operation that gives a member's seat back.
+func Release(seat id.Seat, account, actor id.Account, cause string, at time.Time) Operation {
+	return Operation{Seat: seat, Kind: ReleaseOperation, State: Pending, Account: account, Actor: actor, Cause: cause, CreateTime: at}
+}
+
+// Person is how somebody is shown. It is a copy of what the account or the invitation says.
+type Person struct {
+	DisplayName string
+	Email       string
+	Username    string
+}

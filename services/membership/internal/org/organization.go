@@ -1,0 +1,177 @@
+// Package org holds what an organization is and every rule about who may do what to whom in it. It knows of no
+// database, no network and no clock.
+package org
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+// State is the state of an organization. Only ACTIVE ones exist for others.
+type State string
+
+// States of an organization.
+const (
+	Creating State = "CREATING" // its creator's seat is being taken
+	Active   State = "ACTIVE"
+	Failed   State = "FAILED" // there was no seat
+	Deleted  State = "DELETED"
+)
+
+// ErrNotFound is the answer about organizations that do not exist, and the very same about those that the caller does
+// not belong to.
+var ErrNotFound = fault.New(errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND, "There is no such organization, or you do not belong to it.")
+
+// Organization is a tenant, with what decides about its members.
+type Organization struct {
+	ID          id.Organization `db:"organization_id"`
+	DisplayName string
+	Preset      Preset
+	Policy      Policy
+	State       State
+	Version     int64
+	CreateTime  time.Time
+	UpdateTime  time.Time
+
+	Roles Roles `db:"-"`
+}
+
+// New returns an organization that its creator does not have yet.
+func New(key id.Organization, name string, preset Preset) Organization {
+	return Organization{ID: key, DisplayName: name, Preset: preset, Policy: preset.Policy(), State: Creating, Version: 1}
+}
+
+// Open makes the organization exist.
+func (o *Organization) Open() {
+	o.State = Active
+	o.Roles = o.Preset.Roles()
+	for i := range o.Roles {
+		o.Roles[i].ID = id.NewRole()
+	}
+}
+
+// Rename changes the name.
+func (o *Organization) Rename(name, etag string, at time.Time) error {
+	if err := match(etag, o.Version); err != nil {
+		return err
+	}
+	o.DisplayName, o.UpdateTime = name, at
+	o.Version++
+	return nil
+}
+
+// Admit returns the member as somebody who may act here, unless they may not even know that the organization exists.
+// The zero Member is nobody.
+func (o Organization) Admit(m Member) (Actor, error) {
+	if o.State != Active || !m.Belongs() {
+		return Actor{}, ErrNotFound
+	}
+	if m.State == MemberDisabled {
+		return Actor{}, fault.New(errorv1.Reason_REASON_MEMBER_DISABLED,
+			"Your membership in this organization is disabled. Ask one of its admins to enable it.")
+	}
+	role, _ := o.Roles.ByID(m.Role)
+	return Actor{Account: m.Account, Role: role, organization: o}, nil
+}
+
+// Spare refuses to take from an organization the last member who can do everything in it. becomes is the role that the
+// target gets, the zero Role when none; others tells whether another active member can do everything.
+func (o Organization) Spare(target Member, becomes Role, others bool) error {
+	role, _ := o.Roles.ByID(target.Role)
+	if o.Policy.Ownership == Single || target.State != MemberActive || others || !role.full() || becomes.full() {
+		return nil
+	}
+	return fault.New(errorv1.Reason_REASON_LAST_OWNER,
+		"Nobody else in this organization has full rights. Give them to another member first.")
+}
+
+// InvitationRole returns the role that an invitation gives: the one it names, or the policy's.
+func (o Organization) InvitationRole(key string) (string, error) {
+	if key == "" {
+		key = o.Policy.DefaultInviteRole
+	}
+	if key == "" {
+		return "", fault.Invalid("role", "must be given: this organization has no default role")
+	}
+	return key, nil
+}
+
+// Role is a named set of permissions.
+type Role struct {
+	ID          id.Role `db:"role_id"`
+	Key         string
+	DisplayName string
+	Description string
+	Color       string
+	Rank        int  // for display only
+	Owner       bool // reserved; never given
+	Permissions Set
+}
+
+// AdminClass tells whether holders of the role have power over other people here.
+func (r Role) AdminClass() bool {
+	return r.Owner || r.Key == "admin" || slices.ContainsFunc(powers, r.Permissions.Has)
+}
+
+// FullAccess tells whether the role allows everything that can be given.
+func (r Role) FullAccess() bool { return len(givable.Without(r.Permissions)) == 0 }
+
+// full tells whether the role allows everything that can be done where there is no owner.
+func (r Role) full() bool { return len(everything.Without(r.Permissions)) == 0 }
+
+// Roles of one organization, in display order.
+type Roles []Role
+
+// ByID returns a role.
+func (r Roles) ByID(key id.Role) (Role, bool) {
+	return r.find(func(role Role) bool { return role.ID == key })
+}
+
+// ByKey returns a role.
+func (r Roles) ByKey(key string) (Role, bool) {
+	return r.find(func(role Role) bool { return role.Key == key })
+}
+
+func (r Roles) find(is func(Role) bool) (Role, bool) {
+	i := slices.IndexFunc(r, is)
+	if i < 0 {
+		return Role{}, false
+	}
+	return r[i], true
+}
+
+// notGivable is the fault about a role that does not exist here or is the owner's, which nobody gives.
+func (r Roles) notGivable(key string) *fault.Fault {
+	if role, ok := r.ByKey(key); ok && role.Owner {
+		return roleFault(key, "Owner is reserved and cannot be assigned. Choose one of: "+r.givableKeys()+".")
+	}
+	return roleFault(key, "There is no role "+quote(key)+" here. Choose one of: "+r.givableKeys()+".")
+}
+
+func (r Roles) givableKeys() string {
+	var keys []string
+	for _, role := range r {
+		if !role.Owner {
+			keys = append(keys, role.Key)
+		}
+	}
+	return strings.Join(keys, ", ")
+}
+
+// Givable returns the role of that key, unless nobody can be given it.
+func (r Roles) Givable(key string) (Role, error) {
+	role, ok := r.ByKey(key)
+	if !ok || role.Owner {
+		return Role{}, r.notGivable(key)
+	}
+	return role, nil
+}
+
+func roleFault(key, message string) *fault.Fault {
+	return fault.New(errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE, message).With("role", key)
+}

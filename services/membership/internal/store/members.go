@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+)
+
+const memberColumns = `account_id, role_id, state, seat_id, invitation_id, join_time, disable_time, disabler_account_id, sole_owner, version`
+
+// Standing is what decisions about members are made from. Absent members and people are zero.
+type Standing struct {
+	Organization org.Organization
+	Members      map[id.Account]org.Member
+	People       map[id.Account]org.Person
+	Revision     int64 // of the organization's history
+	OthersFull   bool  // another active member can do everything; known only after LockMembers
+}
+
+// nothing collects the rows of a statement that is there for its locks.
+func nothing(rows pgx.Rows) error {
+	rows.Close()
+	return rows.Err()
+}
+
+// Get returns the organization with some of its members.
+func (q Queries) Get(ctx context.Context, key id.Organization, accounts ...id.Account) (Standing, error) {
+	collect := q.standing(key, accounts)
+	if err := q.Fetch(ctx); err != nil {
+		return Standing{}, err
+	}
+	return collect(), nil
+}
+
+// LockMembers returns the organization with an actor and a target, whose rows stay locked until the transaction ends.
+// Where the organization as a whole must keep something, its own row is locked too: that a member with full rights is
+// left is no member's property.
+func (q Queries) LockMembers(ctx context.Context, key id.Organization, actor, target id.Account) (Standing, error) {
+	q.Read(`SELECT 1 FROM organizations WHERE organization_id = $1 AND policy ->> 'ownership' <> 'SINGLE' FOR UPDATE`, []any{key}, nothing)
+	q.memberLocks(key, actor, target)
+	var others []struct{ Present bool }
+	q.Read(`
+		SELECT EXISTS (
+			SELECT FROM members
+			WHERE organization_id = $1 AND state = 'ACTIVE' AND account_id <> $2
+			  AND role_id IN (SELECT role_id FROM roles WHERE organization_id = $1 AND permissions @> $3)
+		) AS present`, []any{key, target, org.Everything()}, postgres.All(&others))
+	collect := q.standing(key, []id.Account{actor, target})
+	if err := q.Fetch(ctx); err != nil {
+		return Standing{}, err
+	}
+	s := collect()
+	s.OthersFull = len(others) == 1 && others[0].Present
+	return s, nil
+}
+
+// LockToAdd returns the organization, which nobody deletes meanwhile, with members whose rows stay locked, and what was
+// answered before about adding somebody on this seat.
+func (q Queries) LockToAdd(ctx context.Context, key id.Organization, seat id.Seat, accounts ...id.Account) (Standing, org.Operation, error) {
+	q.lockOrganization(key, "FOR SHARE")
+	q.memberLocks(key, accounts...)
+	added := q.operation(bySeat, key, seat, org.AddOperation)
+	collect := q.standing(key, accounts)
+	if err := q.Fetch(ctx); err != nil {
+		return Standing{}, org.Operation{}, err
+	}
+	return collect(), *added, nil
+}
+
+// lockMembers holds the members' rows and reads them.
+func (q Queries) lockMembers(ctx context.Context, key id.Organization, accounts ...id.Account) (Standing, error) {
+	q.memberLocks(key, accounts...)
+	return q.Get(ctx, key, accounts...)
+}
+
+// memberLocks queues a statement of its own for the locks, in the order of the key. What the rows say is read by the next
+// statement, which sees what others committed while this one waited.
+func (q Queries) memberLocks(key id.Organization, accounts ...id.Account) {
+	q.Read(`SELECT 1 FROM members WHERE organization_id = $1 AND account_id = ANY ($2) ORDER BY account_id FOR UPDATE`,
+		[]any{key, accounts}, nothing)
+}
+
+// standing queues the reads and returns what collects them after the next Fetch.
+func (q Queries) standing(key id.Organization, accounts []id.Account) func() Standing {
+	s := Standing{Members: make(map[id.Account]org.Member), People: make(map[id.Account]org.Person)}
+	var members []org.Member
+	var people []person
+	var revisions []struct{ Revision int64 }
+	q.organization(key, &s.Organization)
+	q.Read(`SELECT `+memberColumns+` FROM members WHERE organization_id = $1 AND account_id = ANY ($2)`,
+		[]any{key, accounts}, postgres.All(&members))
+	q.Read(`SELECT person_id, display_name, email, username FROM people WHERE organization_id = $1 AND person_id = ANY ($2)`,
+		[]any{key, accounts}, postgres.All(&people))
+	q.Read(`SELECT revision FROM heads WHERE aggregate_id = $1`, []any{key}, postgres.All(&revisions))
+	return func() Standing {
+		for _, m := range members {
+			s.Members[m.Account] = m
+		}
+		for _, p := range people {
+			s.People[id.Account(p.ID)] = p.Person
+		}
+		for _, r := range revisions {
+			s.Revision = r.Revision
+		}
+		return s
+	}
+}
+
+// person is somebody's row in people.
+type person struct {
+	ID id.Any `db:"person_id"`
+	org.Person
+}
+
+// SaveMember writes a member's row, new or not.
+func (q Queries) SaveMember(key id.Organization, m org.Member, isNew bool) {
+	if isNew {
+		q.Write(`
+			INSERT INTO members (organization_id, `+memberColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			key, m.Account, m.Role, m.State, m.Seat, m.Invitation, m.JoinTime, m.DisableTime, m.Disabler, m.SoleOwner, m.Version)
+		return
+	}
+	q.Write(`
+		UPDATE members
+		SET role_id = $3, state = $4, seat_id = $5, invitation_id = $6, join_time = $7, disable_time = $8, disabler_account_id = $9,
+		    sole_owner = $10, version = $11
+		WHERE organization_id = $1 AND account_id = $2`,
+		key, m.Account, m.Role, m.State, m.Seat, m.Invitation, m.JoinTime, m.DisableTime, m.Disabler, m.SoleOwner, m.Version)
+}
+
+// ListMembersAmong returns those of the accounts that belong to the organization.
+func (q Queries) ListMembersAmong(key id.Organization, accounts []id.Account, into *[]id.Account) {
+	q.Read(`SELECT account_id FROM members WHERE organization_id = $1 AND account_id = ANY ($2) AND state <> 'REMOVED' ORDER BY account_id`,
+		[]any{key, accounts}, func(rows pgx.Rows) (err error) {
+			*into, err = pgx.CollectRows(rows, pgx.RowTo[id.Account])
+			return err
+		})
+}
+
+// ListSeatsAlive returns those of the seats that a member or a pending operation names.
+func (q Queries) ListSeatsAlive(ctx context.Context, key id.Organization, seats []id.Seat) (alive []id.Seat, err error) {
+	q.Read(`
+		SELECT seat_id FROM members WHERE organization_id = $1 AND seat_id = ANY ($2)
+		UNION
+		SELECT seat_id FROM member_operations
+		WHERE organization_id = $1 AND seat_id = ANY ($2) AND kind IN ('CREATE', 'ENABLE') AND state = 'PENDING'`,
+		[]any{key, seats}, func(rows pgx.Rows) (err error) {
+			alive, err = pgx.CollectRows(rows, pgx.RowTo[id.Seat])
+			return err
+		})
+	return alive, q.Fetch(ctx)
+}

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+)
+
+const organizationColumns = `organization_id, display_name, preset, policy, state, version, create_time, update_time`
+
+// organization queues a read of the organization and its roles. The zero organization stays when there is none.
+func (q Queries) organization(key id.Organization, into *org.Organization) {
+	var found bool
+	roles := &into.Roles
+	q.Read(`SELECT `+organizationColumns+` FROM organizations WHERE organization_id = $1`, []any{key}, postgres.One(into, &found))
+	q.Read(`
+		SELECT role_id, key, display_name, description, color, rank, owner, permissions
+		FROM roles WHERE organization_id = $1 ORDER BY rank`, []any{key}, postgres.All((*[]org.Role)(roles)))
+}
+
+// lockOrganization queues a statement that holds the organization's row until the transaction ends. It comes before every
+// other lock.
+func (q Queries) lockOrganization(key id.Organization, strength string) {
+	q.Read(`SELECT 1 FROM organizations WHERE organization_id = $1 `+strength, []any{key}, nothing)
+}
+
+// InsertOrganization writes an organization that is being created.
+func (q Queries) InsertOrganization(o org.Organization, creator id.Account) {
+	q.Write(`
+		INSERT INTO organizations (organization_id, display_name, sort_name, preset, policy, state, creator_account_id, version, create_time, update_time)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,
+		o.ID, o.DisplayName, fold(o.DisplayName), o.Preset, o.Policy, o.State, creator, o.Version, o.CreateTime)
+}
+
+// SaveOrganization writes what may change.
+func (q Queries) SaveOrganization(o org.Organization) {
+	q.Write(`
+		UPDATE organizations
+		SET display_name = $2, sort_name = $3, state = $4, version = $5, update_time = $6
+		WHERE organization_id = $1`,
+		o.ID, o.DisplayName, fold(o.DisplayName), o.State, o.Version, o.UpdateTime)
+}
+
+// InsertRoles writes the roles that an organization begins with.
+func (q Queries) InsertRoles(key id.Organization, roles org.Roles) {
+	for _, r := range roles {
+		q.Write(`
+			INSERT INTO roles (organization_id, role_id, key, display_name, description, color, rank, owner, permissions)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			key, r.ID, r.Key, r.DisplayName, r.Description, r.Color, r.Rank, r.Owner, r.Permissions)
+	}
+}
+
+// LockOrganization returns the organization and the actor, and holds both rows until the transaction ends.
+func (q Queries) LockOrganization(ctx context.Context, key id.Organization, actor id.Account) (Standing, error) {
+	q.lockOrganization(key, "FOR UPDATE")
+	return q.lockMembers(ctx, key, actor)
+}
+
+// LockEverybody is LockOrganization, and holds every member's row too.
+func (q Queries) LockEverybody(ctx context.Context, key id.Organization, actor id.Account) (Standing, error) {
+	q.lockOrganization(key, "FOR UPDATE")
+	q.Read(`SELECT count(*) FROM (SELECT 1 FROM members WHERE organization_id = $1 ORDER BY account_id FOR UPDATE) locked`,
+		[]any{key}, nothing)
+	return q.lockMembers(ctx, key, actor)
+}
+
+// DeleteOrganization marks the organization as deleted and ends all memberships.
+func (q Queries) DeleteOrganization(key id.Organization) {
+	q.Write(`UPDATE organizations SET state = 'DELETED', version = version + 1, update_time = now() WHERE organization_id = $1`, key)
+	q.Write(`
+		UPDATE members
+		SET state = 'REMOVED', seat_id = NULL, disable_time = NULL, disabler_account_id = NULL, sole_owner = false, version = version + 1
+		WHERE organization_id = $1 AND state <> 'REMOVED'`, key)
+	q.Write(`DELETE FROM people WHERE organization_id = $1`, key)
+}
+
+// Membership is an organization of somebody, with what they are in it.
+type Membership struct {
+	org.Organization
+	SortName    string
+	MemberState org.MemberState
+	Role        string
+	Permissions org.Set
+}
+
+// ListMemberships returns a page of the organizations that the account belongs to, by name. The transaction must be
+// across organizations.
+func (q Queries) ListMemberships(ctx context.Context, account id.Account, after Cursor, limit int) (page []Membership, err error) {
+	q.Read(`
+		SELECT o.organization_id, o.display_name, o.preset, o.policy, o.state, o.version, o.create_time, o.update_time,
+		       o.sort_name, m.state AS member_state, r.key AS role, r.permissions
+		FROM members m
+		JOIN organizations o ON o.organization_id = m.organization_id
+		JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id
+		WHERE m.account_id = $1 AND m.state <> 'REMOVED' AND o.state = 'ACTIVE'
+		  AND (o.sort_name, o.organization_id) > ($2, coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid))
+		ORDER BY o.sort_name, o.organization_id
+		LIMIT $4`, []any{account, after.Name, after.ID, limit}, postgres.All(&page))
+	return page, q.Fetch(ctx)
+}
+
+// Cursor is where a page ends: the name that rows are sorted by, and the id that tells equal names apart.
+type Cursor struct {
+	Name string
+	ID   id.Any
+}

@@ -1,0 +1,37 @@
+// Package store is the membership service's SQL.
+package store
+
+import (
+	"embed"
+	"io/fs"
+
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+// Migrations is the service's own schema.
+var Migrations = own()
+
+func own() fs.FS {
+	own, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return own
+}
+
+// Queries are the statements of one transaction. Reads go at once, writes with the commit.
+type Queries struct{ *postgres.Tx }
+
+// LostRace tells whether somebody else has just written the row that this transaction meant to begin. To run again is
+// to see it.
+func LostRace(err error) bool {
+	for _, constraint := range []string{"organizations_pkey", "members_pkey", "members_seat", "member_operations_pkey", "member_operations_enabling"} {
+		if postgres.IsViolation(err, constraint) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,177 @@
+package membership
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/page"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
+)
+
+// ListPeople returns members and pending invitations, by name. The order never depends on what the caller may not see.
+func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRequest) (*membershipv1.ListPeopleResponse, error) {
+	key, err := id.ParseOrganization(req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	asked, err := outbox.ParseToken(req.GetToken(), key)
+	if err != nil {
+		return nil, err
+	}
+	filter := filterOf(req)
+	me := caller.From(ctx).Account
+	bound := slices.Concat([]string{"people", me.String(), key.String(), filter.Kind, filter.Query, strconv.Itoa(len(filter.States))},
+		filter.States, filter.Roles)
+	var after store.Cursor
+	if err := page.Open(s.PageKey, req.GetPageToken(), &after, bound...); err != nil {
+		return nil, err
+	}
+	seen, actor, err := s.await(ctx, key, asked)
+	if err != nil {
+		return nil, err
+	}
+	filter.Contacts = actor.May(org.ReadContacts)
+	size := page.Size(req.GetPageSize())
+	var found []store.Entry
+	err = s.view(ctx, key, func(q store.Queries) (err error) {
+		found, err = q.ListPeople(ctx, key, filter, after, size+1)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := &membershipv1.ListPeopleResponse{TotalSize: seen.total(filter.Kind), Token: token(key, seen.revisions)}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		if answer.NextPageToken, err = page.Next(s.PageKey, store.Cursor{Name: last.SortName, ID: last.ID}, bound...); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range found {
+		answer.People = append(answer.People, personToProto(seen.at.Organization.Roles, actor, e))
+	}
+	return answer, nil
+}
+
+var kinds = map[membershipv1.ListPeopleRequest_View]string{
+	membershipv1.ListPeopleRequest_VIEW_MEMBERS:     store.KindMember,
+	membershipv1.ListPeopleRequest_VIEW_INVITATIONS: store.KindInvitation,
+}
+
+func filterOf(req *membershipv1.ListPeopleRequest) store.Filter {
+	f := store.Filter{Kind: kinds[req.GetView()], Query: req.GetQuery(), Roles: slices.Sorted(slices.Values(req.GetRoles()))}
+	for _, state := range req.GetStates() {
+		if state == membershipv1.Person_STATE_UNSPECIFIED {
+			continue
+		}
+		f.States = append(f.States, strings.TrimPrefix(state.String(), "STATE_"))
+	}
+	slices.Sort(f.States)
+	return f
+}
+
+func personToProto(roles org.Roles, actor org.Actor, e store.Entry) *membershipv1.Person {
+	role, _ := roles.ByKey(e.Role)
+	p := &membershipv1.Person{
+		DisplayName:     e.DisplayName,
+		Username:        e.Username,
+		Role:            e.Role,
+		RoleDisplayName: role.DisplayName,
+		State:           membershipv1.Person_State(membershipv1.Person_State_value["STATE_"+e.State]),
+		JoinTime:        stamp(&e.JoinTime),
+		ExpireTime:      stamp(e.ExpireTime),
+	}
+	if e.Kind == store.KindMember {
+		p.AccountId = id.Account(e.ID).String()
+	} else {
+		p.InvitationId = id.Invitation(e.ID).String()
+	}
+	if actor.May(org.ReadContacts) {
+		p.Email = e.Email
+	}
+	return p
+}
+
+// seen is what a list includes at least: it was read before the page.
+type seen struct {
+	at        store.Standing
+	counts    store.Counts
+	revisions map[string]int64 // by service
+}
+
+func (s seen) total(kind string) int32 {
+	switch kind {
+	case store.KindMember:
+		return s.counts.Members
+	case store.KindInvitation:
+		return s.counts.Invitations
+	}
+	return s.counts.Members + s.counts.Invitations
+}
+
+// has tells whether what a token asks for is included. Only these two services feed the list; of its own history the
+// primary always has everything.
+func (s seen) has(asked map[string]int64) bool {
+	return s.revisions["invitation"] >= asked["invitation"] && s.revisions["identity"] >= asked["identity"]
+}
+
+// How long a list waits for what its token asks for, and how often it looks whether another replica has it.
+const (
+	tokenWait = time.Second
+	tokenPoll = 100 * time.Millisecond
+)
+
+// await admits the caller and waits until the list includes what is asked for, or long enough.
+func (s *Service) await(ctx context.Context, key id.Organization, asked map[string]int64) (seen, org.Actor, error) {
+	now, actor, err := s.look(ctx, key)
+	if err != nil || now.has(asked) {
+		return now, actor, err
+	}
+	arrived, stop := s.arrivals.wait(key)
+	defer stop()
+	deadline := time.After(tokenWait)
+	for {
+		if now, actor, err = s.look(ctx, key); err != nil || now.has(asked) {
+			return now, actor, err
+		}
+		select {
+		case <-ctx.Done():
+			return now, actor, ctx.Err()
+		case <-deadline:
+			return now, actor, nil
+		case <-arrived:
+		case <-time.After(tokenPoll):
+		}
+	}
+}
+
+// look admits the caller and reads how far the list has come.
+func (s *Service) look(ctx context.Context, key id.Organization) (seen, org.Actor, error) {
+	me := caller.From(ctx).Account
+	now := seen{revisions: make(map[string]int64)}
+	err := s.view(ctx, key, func(q store.Queries) (err error) {
+		q.Positions(key, now.revisions)
+		q.Count(key, &now.counts)
+		now.at, err = q.Get(ctx, key, me)
+		return err
+	})
+	if err != nil {
+		return now, org.Actor{}, err
+	}
+	now.revisions["membership"] = now.at.Revision
+	actor, err := now.at.Organization.Admit(now.at.Members[me])
+	if err != nil {
+		return now, actor, err
+	}
+	return now, actor, actor.Need(org.ReadMembers)
+}

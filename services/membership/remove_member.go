@@ -1,0 +1,66 @@
+package membership
+
+import (
+	"context"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+)
+
+// RemoveMember ends a membership. Its row stays as history; whoever is added again begins anew.
+func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemberRequest) (*membershipv1.RemoveMemberResponse, error) {
+	key, target, err := parseMember(req)
+	if err != nil {
+		return nil, err
+	}
+	me := caller.From(ctx).Account
+	once := request(ctx, req.GetRequestId(), "RemoveMember", req)
+	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.RemoveMemberResponse, error) {
+		q := queries(tx)
+		at, err := q.LockMembers(ctx, key, me, target)
+		if err != nil {
+			return nil, err
+		}
+		o, member := at.Organization, at.Members[target]
+		actor, err := o.Admit(at.Members[me])
+		if err != nil {
+			return nil, err
+		}
+		if err := actor.Manage(member, org.RemoveMembers); err != nil {
+			return nil, err
+		}
+		if err := o.Spare(member, org.Role{}, at.OthersFull); err != nil {
+			return nil, err
+		}
+		before := member
+		seat := member.Remove()
+		q.SaveMember(key, member, false)
+		q.DeletePerson(key, id.Any(target))
+		if !seat.IsZero() {
+			begin(q, key, org.Release(seat, target, me, causeAdmin, tx.Now()))
+		}
+		if address := at.People[target].Email; o.Policy.RemovalMail && address != "" {
+			note := mail.Removed{Organization: o.DisplayName, By: at.People[me].DisplayName}
+			if err := mail.Add(s.Mail, tx, key, target, address, note); err != nil {
+				return nil, err
+			}
+		}
+		because := why{actor: me, cause: eventv1.Cause_KIND_ADMIN, causeID: seat.String(), requestID: req.GetRequestId()}
+		return &membershipv1.RemoveMemberResponse{Member: memberToProto(o, actor, member, at.People[target])},
+			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRemoved{
+				Context: because.event(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer.Token = ownToken(key, revision)
+	answer.SeatReleased = s.releaseSoon(ctx, key, target)
+	return answer, nil
+}

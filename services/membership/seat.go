@@ -1,0 +1,180 @@
+package membership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
+)
+
+// finish takes the seat of an operation and then does what it was for, in the transaction that ends the operation. The
+// verb that began it calls this, and the sweeper after a crash; both may, at the same time. It is an error only if the
+// outcome is still open.
+func (s *Service) finish(ctx context.Context, key id.Organization, seat id.Seat, kind org.Kind,
+	then func(context.Context, store.Queries, org.Operation, store.Standing) error,
+) error {
+	var op org.Operation
+	err := s.view(ctx, key, func(q store.Queries) (err error) {
+		op, _, err = q.GetOperation(ctx, key, seat, kind)
+		return err
+	})
+	if err != nil || op.State != org.Pending {
+		return err
+	}
+	refusal, err := s.takeSeat(ctx, key, op)
+	if err != nil {
+		return err
+	}
+	return s.inTx(ctx, key, func(q store.Queries) error {
+		now, at, err := q.LockOperation(ctx, key, op)
+		if err != nil || now.State != org.Pending { // somebody else was faster
+			return err
+		}
+		task(key, now).Done(q.Tx)
+		if refusal != nil {
+			refuse(q, now, at, refusal)
+			return nil
+		}
+		err = then(ctx, q, now, at)
+		if f := fault.From(err); f != nil { // what was to be done has become impossible
+			refuse(q, now, at, f)
+			begin(q, key, org.Release(now.Seat, now.Account, now.Actor, now.Cause, q.Now()))
+			return nil
+		}
+		return err
+	})
+}
+
+// refuse ends an operation without effect. An organization without its first member never was.
+func refuse(q store.Queries, op org.Operation, at store.Standing, why *fault.Fault) {
+	q.RefuseOperation(at.Organization.ID, op, why)
+	if op.Kind == org.CreateOperation {
+		at.Organization.State = org.Failed
+		q.SaveOrganization(at.Organization)
+	}
+}
+
+// takeSeat reserves and occupies the operation's seat. Billing's answers are for ever, so it does not matter how often it
+// is asked. The fault is the answer no; an error means that there is no answer.
+func (s *Service) takeSeat(ctx context.Context, key id.Organization, op org.Operation) (*fault.Fault, error) {
+	reserved, err := s.Seats.ReserveSeats(ctx, &billingv1.ReserveSeatsRequest{
+		OrganizationId: key.String(),
+		Seats: []*billingv1.ReserveSeatsRequest_Ask{{
+			SeatId:     op.Seat.String(),
+			OwnerKind:  billingv1.OwnerKind_OWNER_KIND_MEMBER,
+			OwnerId:    op.Account.String(),
+			ReviewTime: timestamppb.New(time.Now().Add(reviewTime)),
+		}},
+		Origin: origin(op),
+	})
+	if err != nil {
+		return nil, unfinished(fmt.Errorf("reserve seat: %w", err))
+	}
+	switch reserved.GetState() {
+	case billingv1.SeatState_SEAT_STATE_OCCUPIED:
+		return nil, nil
+	case billingv1.SeatState_SEAT_STATE_RESERVED:
+	case billingv1.SeatState_SEAT_STATE_DENIED:
+		return s.noSeat(key, reserved.GetUsage()), nil
+	default:
+		return errSeatLost, nil
+	}
+	occupied, err := s.Seats.OccupySeat(ctx, &billingv1.OccupySeatRequest{
+		OrganizationId: key.String(), SeatId: op.Seat.String(), AccountId: op.Account.String(), Origin: origin(op)})
+	if err != nil {
+		return nil, unfinished(fmt.Errorf("occupy seat: %w", err))
+	}
+	if occupied.GetState() != billingv1.SeatState_SEAT_STATE_OCCUPIED {
+		return errSeatLost, nil
+	}
+	return nil, nil
+}
+
+// errSeatLost: the seat was freed while the operation was under way, which took longer than it should.
+var errSeatLost = fault.New(errorv1.Reason_REASON_UNAVAILABLE, "This took too long and was given up. Try again.").WithRetry(time.Second)
+
+func (s *Service) noSeat(key id.Organization, usage *billingv1.SeatUsage) *fault.Fault {
+	return fault.Newf(errorv1.Reason_REASON_SEAT_LIMIT_REACHED,
+		"All %d seats are in use. Remove a member, revoke a pending invitation, or get more seats.", usage.GetTotal()).
+		With("subject", "organizations/"+key.String()).
+		With("used", strconv.Itoa(int(usage.GetUsed()))).
+		With("total", strconv.Itoa(int(usage.GetTotal()))).
+		With("available", strconv.Itoa(int(usage.GetAvailable()))).
+		With("requested", "1").
+		WithHelp(s.PublicURL + "/organizations/" + key.String() + "/seats")
+}
+
+// outcome is the answer about an operation that is not done.
+func outcome(op org.Operation) error {
+	if op.Refusal != nil {
+		return op.Refusal
+	}
+	return unfinished(errors.New("the operation is still under way"))
+}
+
+// releaseTime is how long a call waits for billing to take a seat back. The sweeper does what it does not.
+const releaseTime = time.Second
+
+// releaseSoon gives back the seat that a member lost and says whether it is free. It looks the seat up, so it may be
+// called again, for a call that is repeated.
+func (s *Service) releaseSoon(ctx context.Context, key id.Organization, account id.Account) bool {
+	ctx, cancel := context.WithTimeout(ctx, releaseTime)
+	defer cancel()
+	var op org.Operation
+	err := s.view(ctx, key, func(q store.Queries) (err error) {
+		op, err = q.GetPending(ctx, key, account, org.ReleaseOperation)
+		return err
+	})
+	if err == nil && op.State == org.Pending {
+		err = s.release(ctx, key, op)
+	}
+	if err != nil {
+		s.Log.WarnContext(ctx, "a seat is given back later", "organization", key.String(), "account", account.String(), "error", err)
+	}
+	return err == nil
+}
+
+// finishRelease is the sweeper's step that gives a seat back.
+func (s *Service) finishRelease(ctx context.Context, key id.Organization, seat id.Seat) error {
+	var op org.Operation
+	err := s.view(ctx, key, func(q store.Queries) (err error) {
+		op, _, err = q.GetOperation(ctx, key, seat, org.ReleaseOperation)
+		return err
+	})
+	if err != nil || op.State != org.Pending {
+		return err
+	}
+	return s.release(ctx, key, op)
+}
+
+// release tells billing that the seat is free, as often as it takes.
+func (s *Service) release(ctx context.Context, key id.Organization, op org.Operation) error {
+	_, err := s.Seats.ReleaseSeats(ctx, &billingv1.ReleaseSeatsRequest{
+		OrganizationId: key.String(), SeatIds: []string{op.Seat.String()}, Origin: origin(op)})
+	if err != nil {
+		return fmt.Errorf("release seat: %w", err)
+	}
+	return s.inTx(ctx, key, func(q store.Queries) error {
+		q.FinishOperation(key, op, org.Member{})
+		task(key, op).Done(q.Tx)
+		return nil
+	})
+}
+
+// unfinished is the answer when billing did not answer in time: what was begun will be finished. Whatever billing said
+// instead of an answer is for our log.
+func unfinished(err error) error {
+	return fmt.Errorf("%w (%v)", fault.New(errorv1.Reason_REASON_UNAVAILABLE,
+		"A part of the suite does not answer. What you asked for was noted and will be finished; look again in a minute.").WithRetry(5*time.Second), err)
+}
