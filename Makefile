@@ -19,6 +19,5 @@ generate: $(BUF) $(PROTODEPS) ## Write the generated code again, after a change 
 	$(BUF) lint proto
 	rm -rf .cache/openapi
 	$(BUF) generate
-	mkdir -p pkg/gen/openapi
 	go tool openapiv3-merge $$(find .cache/openapi -name '*.openapi.json' | sort) > .cache/openapi.json
-	mv .cache/openapi.json pkg/gen/openapi/openapi.json
+	mv .cache/openapi.json services/gateway/openapi.json

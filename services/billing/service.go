@@ -4,7 +4,6 @@
 package billing
 
 import (
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 )
 
 // Migrations is the service's own schema.
-func Migrations() fs.FS { return store.Migrations }
+var Migrations = store.Migrations
 
 // Service implements billing's gRPC services.
 type Service struct {

@@ -141,6 +141,7 @@ func (s *Service) completeAccept(ctx context.Context, inv *invite.Invitation) er
 		_, err := s.Accounts.CreateAccount(ctx, &identityv1.CreateAccountRequest{
 			AccountId:      inv.AccountID.String(),
 			InvitationId:   inv.InvitationID.String(),
+			OrganizationId: inv.OrganizationID.String(),
 			Email:          inv.Email,
 			EmailVerified:  inv.Email != "" && !inv.LinkShown,
 			DisplayName:    inv.AcceptName,

@@ -46,7 +46,7 @@ type harness struct {
 	dsns     testkit.DSNs
 	seats    *seats
 	accounts *accounts
-	mails    *outbox
+	mails    *postbox
 
 	organizations membershipv1.OrganizationServiceClient // for people, see as
 	roles         membershipv1.RoleServiceClient
@@ -60,7 +60,7 @@ type harness struct {
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	dsns := testkit.Database(t, "membership", membership.Migrations)
-	h := &harness{T: t, dsns: dsns, db: dsns.Open(t, postgres.Options{}), seats: newSeats(), accounts: &accounts{}, mails: &outbox{}}
+	h := &harness{T: t, dsns: dsns, db: dsns.Open(t, postgres.Options{}), seats: newSeats(), accounts: &accounts{}, mails: &postbox{}}
 	key := seal.NewKey(sha256.Sum256([]byte("membership")))
 	h.service = membership.New(membership.Dependencies{
 		DB: h.db, Seats: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), PublicURL: "https://roster.example",
@@ -386,13 +386,13 @@ func (a *accounts) GetAccounts(_ context.Context, req *identityv1.GetAccountsReq
 	return answer, a.err
 }
 
-// outbox is a mail server.
-type outbox struct {
+// postbox is a mail server.
+type postbox struct {
 	mu   sync.Mutex
 	sent []mail.Message
 }
 
-func (o *outbox) Send(_ context.Context, m mail.Message) error {
+func (o *postbox) Send(_ context.Context, m mail.Message) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.sent = append(o.sent, m)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -57,37 +59,47 @@ func sub(files embed.FS) fs.FS {
 	return inner
 }
 
-// Provision makes what a database administrator makes for a service: its database, an owner that migrates, and
-// a login role for the running service that owns nothing. Doing it again changes nothing. Names must be plain
-// identifiers. Passwords are not set: that is for whoever runs a PostgreSQL that asks for them.
-func Provision(ctx context.Context, admin *pgx.Conn, name string) error {
+// Provision makes what a database administrator makes for a service: its database, an owner that migrates, and a login
+// role for the running service that owns nothing. Doing it again changes nothing but the password, if one is given.
+func Provision(ctx context.Context, admin *pgx.Conn, name, password string) error {
+	owner := name + "_owner"
 	for _, role := range []struct{ name, attributes string }{
 		{AppRole, "NOLOGIN"},
 		{RelayRole, "NOLOGIN"},
-		{name + "_owner", "LOGIN BYPASSRLS"},
+		{owner, "LOGIN"},
 		{name, "LOGIN NOINHERIT IN ROLE " + AppRole + ", " + RelayRole},
 	} {
-		if err := createRole(ctx, admin, role.name, role.attributes); err != nil {
-			return err
+		_, err := admin.Exec(ctx, `CREATE ROLE `+quote(role.name)+` `+role.attributes)
+		if err != nil && !hasCode(err, "42710") && !hasCode(err, "23505") { // exists, or is being made by another
+			return fmt.Errorf("create role %s: %w", role.name, err)
 		}
 	}
-	_, err := admin.Exec(ctx, `CREATE DATABASE `+quote(name)+` OWNER `+quote(name+"_owner")+` TEMPLATE template0 ENCODING 'UTF8'`)
+	// Forced row-level security holds for the owner too; a migration that changes rows must see them. Only a superuser
+	// can grant that, so without one such a migration brings its own policy.
+	if _, err := admin.Exec(ctx, `ALTER ROLE `+quote(owner)+` BYPASSRLS`); err != nil && !hasCode(err, "42501") {
+		return fmt.Errorf("let %s migrate: %w", owner, err)
+	}
+	if password != "" {
+		for _, login := range []string{name, owner} {
+			if _, err := admin.Exec(ctx, `ALTER ROLE `+quote(login)+` PASSWORD '`+strings.ReplaceAll(password, `'`, `''`)+`'`); err != nil {
+				return fmt.Errorf("set the password of %s: %w", login, err)
+			}
+		}
+	}
+	if _, err := admin.Exec(ctx, `GRANT `+quote(owner)+` TO CURRENT_USER`); err != nil && !hasCode(err, "0LP01") { // a superuser needs no grant
+		return fmt.Errorf("act for %s: %w", owner, err)
+	}
+	_, err := admin.Exec(ctx, `CREATE DATABASE `+quote(name)+` OWNER `+quote(owner)+` TEMPLATE template0 ENCODING 'UTF8'`)
 	if err != nil && !hasCode(err, "42P04") { // exists
 		return fmt.Errorf("create database %s: %w", name, err)
 	}
-	if _, err := admin.Exec(ctx, `REVOKE ALL ON DATABASE `+quote(name)+` FROM PUBLIC`); err != nil {
-		return fmt.Errorf("close database %s: %w", name, err)
-	}
-	if _, err := admin.Exec(ctx, `GRANT CONNECT ON DATABASE `+quote(name)+` TO `+quote(name)); err != nil {
-		return fmt.Errorf("open database %s: %w", name, err)
-	}
-	return nil
-}
-
-func createRole(ctx context.Context, admin *pgx.Conn, name, attributes string) error {
-	_, err := admin.Exec(ctx, `CREATE ROLE `+quote(name)+` `+attributes)
-	if err != nil && !hasCode(err, "42710") && !hasCode(err, "23505") { // exists, or is being made by another
-		return fmt.Errorf("create role %s: %w", name, err)
+	for _, grant := range []string{
+		`REVOKE ALL ON DATABASE ` + quote(name) + ` FROM PUBLIC`,
+		`GRANT CONNECT ON DATABASE ` + quote(name) + ` TO ` + quote(name),
+	} {
+		if _, err := admin.Exec(ctx, grant); err != nil {
+			return fmt.Errorf("close database %s: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -95,6 +107,6 @@ func createRole(ctx context.Context, admin *pgx.Conn, name, attributes string) e
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
 func hasCode(err error, code string) bool {
-	refused, ok := err.(*pgconn.PgError)
-	return ok && refused.Code == code
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == code
 }

@@ -91,7 +91,7 @@ func templateFor(c *devpg.Cluster, service string, migrations fs.FS) (name strin
 	made, _ := templates.LoadOrStore(name, sync.OnceValue(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		provision := func(admin *pgx.Conn) error { return postgres.Provision(ctx, admin, name) }
+		provision := func(admin *pgx.Conn) error { return postgres.Provision(ctx, admin, name, "") }
 		if err := withAdmin(ctx, c, provision); err != nil {
 			return err
 		}

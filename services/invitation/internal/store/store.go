@@ -13,12 +13,14 @@ import (
 var files embed.FS
 
 // Migrations is the service's own schema.
-func Migrations() fs.FS {
-	own, err := fs.Sub(files, "migrations")
+var Migrations = own()
+
+func own() fs.FS {
+	files, err := fs.Sub(files, "migrations")
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return own
+	return files
 }
 
 func init() {

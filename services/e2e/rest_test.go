@@ -1,0 +1,147 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+)
+
+// restConn carries the calls of generated gRPC clients over REST, by the routes in the protos, so that one scenario
+// proves both edges.
+type restConn struct {
+	url   string
+	token string
+	http  *http.Client
+}
+
+var _ grpc.ClientConnInterface = (*restConn)(nil)
+
+// Invoke sends one call as the HTTP request that its google.api.http rule describes.
+func (c *restConn) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
+	request := args.(proto.Message)
+	verb, path, body, err := render(method, request)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, verb, c.url+path, body)
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return protojson.Unmarshal(text, reply.(proto.Message))
+	}
+	var refused statuspb.Status
+	if err := protojson.Unmarshal(text, &refused); err != nil {
+		return fmt.Errorf("%s %s: %d without a status: %s", verb, path, resp.StatusCode, text)
+	}
+	if codes.Code(refused.GetCode()) == codes.OK {
+		return fmt.Errorf("%s %s: %d with the code OK", verb, path, resp.StatusCode)
+	}
+	return &httpError{status: resp.StatusCode, Status: status.FromProto(&refused)}
+}
+
+// NewStream is not part of any scenario: streams have routes of their own.
+func (c *restConn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	return nil, status.Error(codes.Unimplemented, "REST has no streams")
+}
+
+// httpError is a refusal with the HTTP status that it came with.
+type httpError struct {
+	status int
+	*status.Status
+}
+
+func (e *httpError) Error() string              { return e.Err().Error() }
+func (e *httpError) GRPCStatus() *status.Status { return e.Status }
+
+// render finds the method's route and fills it: path fields into the path, the rest into the body or the query.
+func render(method string, request proto.Message) (verb, path string, body io.Reader, err error) {
+	name := protoreflect.FullName(strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", "."))
+	found, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
+	if err != nil {
+		return "", "", nil, err
+	}
+	rule := proto.GetExtension(found.Options(), annotations.E_Http).(*annotations.HttpRule)
+	switch pattern := rule.GetPattern().(type) {
+	case *annotations.HttpRule_Get:
+		verb, path = http.MethodGet, pattern.Get
+	case *annotations.HttpRule_Post:
+		verb, path = http.MethodPost, pattern.Post
+	case *annotations.HttpRule_Put:
+		verb, path = http.MethodPut, pattern.Put
+	case *annotations.HttpRule_Patch:
+		verb, path = http.MethodPatch, pattern.Patch
+	case *annotations.HttpRule_Delete:
+		verb, path = http.MethodDelete, pattern.Delete
+	default:
+		return "", "", nil, fmt.Errorf("%s has no route", method)
+	}
+	rest := proto.Clone(request).ProtoReflect()
+	fields := rest.Descriptor().Fields()
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		slot := "{" + string(field.Name()) + "}"
+		if strings.Contains(path, slot) {
+			path = strings.ReplaceAll(path, slot, url.PathEscape(rest.Get(field).String()))
+			rest.Clear(field)
+		}
+	}
+	if rule.GetBody() == "*" {
+		text, err := protojson.Marshal(rest.Interface())
+		return verb, path, bytes.NewReader(text), err
+	}
+	if query := queryOf(rest); query != "" {
+		path += "?" + query
+	}
+	return verb, path, nil, nil
+}
+
+func queryOf(message protoreflect.Message) string {
+	values := url.Values{}
+	text := func(field protoreflect.FieldDescriptor, v protoreflect.Value) string {
+		if field.Enum() != nil {
+			return string(field.Enum().Values().ByNumber(v.Enum()).Name())
+		}
+		return v.String()
+	}
+	message.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if field.IsList() {
+			for i := range v.List().Len() {
+				values.Add(field.JSONName(), text(field, v.List().Get(i)))
+			}
+			return true
+		}
+		values.Set(field.JSONName(), text(field, v))
+		return true
+	})
+	return values.Encode()
+}

@@ -1,0 +1,173 @@
+// Package e2e proves what Roster promises, from outside: the whole suite runs, and tests reach it the way clients do.
+// Scenarios carry the ids of the requirements they prove, listed in REQUIREMENTS.md; `go test -run '/S0-13'` runs one.
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/dev"
+)
+
+// suite is the one that runs for all tests; organizations keep them apart, which is itself part of the proof.
+var suite struct {
+	dev.Addresses
+	operator string // API key
+	conn     *grpc.ClientConn
+	owners   map[string]*pgxpool.Pool // of the databases, for what no client can do: let time pass
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	data, err := os.MkdirTemp("", "roster-e2e-*")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(data)
+	if err := os.Chmod(data, 0o711); err != nil { // PostgreSQL's user has to pass through
+		return fail(err)
+	}
+	logs, err := os.Create(filepath.Join(data, "log"))
+	if err != nil {
+		return fail(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	started := make(chan dev.Addresses, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- dev.Run(ctx, dev.Config{
+			Data: data, HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", NATS: "127.0.0.1:0",
+			Log:     slog.New(slog.NewTextHandler(logs, nil)),
+			Started: func(a dev.Addresses) { started <- a },
+		})
+	}()
+	select {
+	case suite.Addresses = <-started:
+	case err := <-ended:
+		return fail(err)
+	}
+	if suite.conn, err = grpc.NewClient("passthrough:///"+suite.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
+		return fail(err)
+	}
+	claimed, err := identityv1.NewOperatorServiceClient(suite.conn).ClaimOperator(ctx, &identityv1.ClaimOperatorRequest{Token: suite.Claim})
+	if err != nil {
+		return fail(err)
+	}
+	suite.operator = claimed.GetApiKey()
+	suite.owners = make(map[string]*pgxpool.Pool)
+	for service := range dev.Migrations {
+		if suite.owners[service], err = pgxpool.New(ctx, suite.Owner(service)); err != nil {
+			return fail(err)
+		}
+		defer suite.owners[service].Close()
+	}
+	code := m.Run()
+	suite.conn.Close()
+	stop()
+	if err := <-ended; err != nil {
+		return fail(err)
+	}
+	if code != 0 {
+		if text, err := os.ReadFile(logs.Name()); err == nil {
+			fmt.Fprintf(os.Stderr, "--- the suite's log ends with\n%s", text[max(0, len(text)-20_000):])
+		}
+	}
+	return code
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, "e2e:", err)
+	return 1
+}
+
+// transports are the ways to call the suite. Scenarios that are about the API run over each.
+var transports = []string{"gRPC", "REST"}
+
+// client is somebody who calls the suite.
+type client struct {
+	identityv1.AccountServiceClient
+	identityv1.SessionServiceClient
+	membershipv1.OrganizationServiceClient
+	membershipv1.RoleServiceClient
+	membershipv1.MemberServiceClient
+	membershipv1.AccessServiceClient
+	invitationv1.InvitationServiceClient
+	billingv1.SeatUsageServiceClient
+	billingv1.SeatLimitServiceClient
+}
+
+// connect returns a client over one transport, with a session or a key, or anonymous when token is empty.
+func connect(transport, token string) client {
+	var conn grpc.ClientConnInterface = bearer{suite.conn, token}
+	if transport == "REST" {
+		conn = &restConn{url: suite.URL, token: token, http: http.DefaultClient}
+	}
+	return client{
+		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn),
+		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
+		membershipv1.NewMemberServiceClient(conn), membershipv1.NewAccessServiceClient(conn),
+		invitationv1.NewInvitationServiceClient(conn),
+		billingv1.NewSeatUsageServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
+	}
+}
+
+// bearer sends a credential with every call.
+type bearer struct {
+	*grpc.ClientConn
+	token string
+}
+
+func (b bearer) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	if b.token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+b.token)
+	}
+	return b.ClientConn.Invoke(ctx, method, args, reply, opts...)
+}
+
+// each runs a scenario over every transport.
+func each(t *testing.T, scenario func(t *testing.T, transport string)) {
+	t.Helper()
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			scenario(t, transport)
+		})
+	}
+}
+
+// eventually waits for something that follows soon.
+func eventually(t *testing.T, holds func() bool, what string) {
+	t.Helper()
+	require.Eventually(t, holds, 20*time.Second, 20*time.Millisecond, what)
+}
+
+// scenario runs one requirement's scenario over every transport. Its name begins with the ids that it proves.
+func scenario(t *testing.T, name string, prove func(t *testing.T, over string)) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		each(t, prove)
+	})
+}

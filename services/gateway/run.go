@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/rosterhq/roster/services/internal/role"
+)
+
+// Config is what the gateway is told.
+type Config struct {
+	role.Common
+	HTTP           string `env:"HTTP" envDefault:":8080" usage:"address of REST and pages; put TLS in front of it"`
+	TrustedProxies int    `env:"TRUSTED_PROXIES" usage:"how many proxies in front of it append to X-Forwarded-For"`
+
+	Listener net.Listener `env:"-"` // instead of HTTP
+	DevMail  http.Handler `env:"-"` // the development inbox; nil outside of development
+}
+
+// drainTime is how long running requests have to end.
+const drainTime = 10 * time.Second
+
+// Run runs the gateway until ctx ends.
+func Run(ctx context.Context, c Config) error {
+	if err := c.Check(); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	base, err := role.Open(ctx, "gateway", c.Common)
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	sessions, _, err := base.Sessions()
+	if err != nil {
+		return err
+	}
+	conns := make(map[string]*grpc.ClientConn)
+	for _, service := range []string{"membership", "invitation", "identity", "billing"} {
+		if conns[service], err = base.Dial(service, grpc.WithChainUnaryInterceptor(ClientInterceptor(sessions, service))); err != nil {
+			return err
+		}
+	}
+	handler, err := New(Dependencies{
+		Conns:          conns,
+		PublicURL:      c.PublicURL,
+		TrustedProxies: c.TrustedProxies,
+		Forget:         sessions.Forget,
+		DevMail:        c.DevMail,
+		Log:            base.Log,
+	})
+	if err != nil {
+		return err
+	}
+	listener := c.Listener
+	if listener == nil {
+		if listener, err = net.Listen("tcp", c.HTTP); err != nil {
+			return fmt.Errorf("gateway: %w", err)
+		}
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+	base.Also(func(ctx context.Context) error {
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(listener) }()
+		select {
+		case err := <-served:
+			return fmt.Errorf("gateway: %w", err)
+		case <-ctx.Done():
+		}
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		if err := server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("gateway: %w", err)
+		}
+		return server.Close()
+	})
+	return base.Run(ctx)
+}

@@ -1,0 +1,39 @@
+package identity
+
+import (
+	"context"
+
+	"github.com/rosterhq/roster/services/internal/role"
+)
+
+// Config is what the service is told.
+type Config struct {
+	role.Config
+
+	// Claim is called with the one-time token of the first operator, when the deployment has none.
+	Claim func(token string) `env:"-"`
+}
+
+// Run runs the service until ctx ends.
+func Run(ctx context.Context, c Config) error {
+	base, err := role.Start(ctx, "identity", c.Config)
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	service := New(Dependencies{
+		DB:        base.DB,
+		Key:       base.Key,
+		Mail:      base.Mail,
+		PublicURL: c.PublicURL,
+		Log:       base.Log,
+	})
+	token, err := service.Bootstrap(ctx)
+	if err != nil {
+		return err
+	}
+	if token != "" {
+		c.Claim(token)
+	}
+	return base.Serve(ctx, service)
+}

@@ -1,0 +1,315 @@
+// Package role is what every service of the suite stands on when it runs: its database, its event log on the way to
+// JetStream, its key, its servers, and who is calling. A service's Run reads: Start, dial, New, Serve.
+package role
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/rosterhq/roster/pkg/events"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/internal/credential"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/network"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/saga"
+	"github.com/rosterhq/roster/services/internal/seal"
+	"github.com/rosterhq/roster/services/internal/server"
+	"github.com/rosterhq/roster/services/internal/telemetry"
+)
+
+// Check is a readiness check.
+type Check = func(context.Context) error
+
+// Base is a role that is not serving yet.
+type Base struct {
+	Name string
+	Log  *slog.Logger
+
+	common  Common
+	network network.Network
+	nats    *nats.Conn
+	js      jetstream.JetStream
+	tasks   []func(context.Context) error // that run beside the servers
+	closers []func()                      // in reverse
+}
+
+// Open connects a role to the others. Close undoes it.
+func Open(ctx context.Context, name string, c Common) (*Base, error) {
+	b := &Base{Name: name, common: c, Log: c.Log}
+	if b.Log == nil {
+		b.Log = slog.Default()
+	}
+	b.Log = b.Log.With("role", name)
+	for _, step := range []func(context.Context) error{b.openTelemetry, b.openNetwork, b.openNATS} {
+		if err := step(ctx); err != nil {
+			b.Close()
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return b, nil
+}
+
+// Stateful is a role with a database and an event log.
+type Stateful struct {
+	*Base
+	DB   *postgres.DB
+	Key  *seal.Key
+	Mail *mail.Queue
+
+	config  Config
+	sweeper *saga.Sweeper
+}
+
+// Start connects a service to what it stands on. Close undoes it.
+func Start(ctx context.Context, name string, c Config) (*Stateful, error) {
+	if err := c.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	base, err := Open(ctx, name, c.Common)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stateful{Base: base, config: c}
+	for _, step := range []func(context.Context) error{s.openKey, s.openDatabase, s.openMail} {
+		if err := step(ctx); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+// Close undoes Open and Start.
+func (b *Base) Close() {
+	for i := len(b.closers) - 1; i >= 0; i-- {
+		b.closers[i]()
+	}
+	b.closers = nil
+}
+
+func (b *Base) openTelemetry(ctx context.Context) error {
+	if b.common.Checks != nil {
+		return nil
+	}
+	t, err := telemetry.Start(ctx, b.Name, telemetry.Options{Listen: b.common.Admin})
+	if err != nil {
+		return err
+	}
+	b.common.Checks = t.Ready
+	b.closers = append(b.closers, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := t.Close(ctx); err != nil {
+			b.Log.Warn("telemetry did not end well", "error", err)
+		}
+	})
+	return nil
+}
+
+func (b *Base) openNetwork(context.Context) (err error) {
+	if b.network = b.common.Network; b.network == nil {
+		b.network, err = network.TLS(network.TLSFiles{Cert: b.common.TLSCert, Key: b.common.TLSKey, CA: b.common.TLSCA})
+	}
+	return err
+}
+
+func (b *Base) openNATS(context.Context) (err error) {
+	if b.nats, err = connect(b.Name, b.common); err != nil {
+		return fmt.Errorf("NATS: %w", err)
+	}
+	b.closers = append(b.closers, b.nats.Close)
+	b.common.Checks(b.Name+" NATS", func(context.Context) error {
+		if !b.nats.IsConnected() {
+			return errors.New("not connected")
+		}
+		return nil
+	})
+	if b.js, err = jetstream.New(b.nats); err != nil {
+		return fmt.Errorf("NATS: %w", err)
+	}
+	return nil
+}
+
+func connect(name string, c Common) (*nats.Conn, error) {
+	if c.Connect != nil {
+		return c.Connect()
+	}
+	options := []nats.Option{nats.Name("roster-" + name), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true)}
+	if c.NATSCreds != "" {
+		options = append(options, nats.UserCredentials(c.NATSCreds))
+	}
+	return nats.Connect(c.NATS, options...)
+}
+
+func (s *Stateful) openKey(context.Context) (err error) {
+	if s.Key = s.config.Key; s.Key == nil {
+		s.Key, err = seal.Load(s.config.KeyFile)
+	}
+	return err
+}
+
+// openDatabase opens the service's database twice: for its verbs, and for the relay, which sees the events of all
+// tenants and nothing else.
+func (s *Stateful) openDatabase(ctx context.Context) error {
+	dsn, err := secret(s.config.DatabaseURL, s.config.DatabaseFile)
+	if err != nil {
+		return err
+	}
+	if s.DB, err = postgres.Open(ctx, s.Name, dsn, s.Key, postgres.Options{Conns: s.config.Conns}); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.DB.Close)
+	relayed, err := postgres.Open(ctx, s.Name, dsn, nil, postgres.Options{Role: postgres.RelayRole, Conns: 2})
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, relayed.Close)
+	relay := outbox.NewRelay(relayed, s.js, s.config.NATSReplicas, s.Log)
+	s.sweeper = &saga.Sweeper{DB: s.DB, Log: s.Log}
+	s.DB.Committed = func() {
+		relay.Wake()
+		s.sweeper.Wake()
+	}
+	s.tasks = append(s.tasks, relay.Run, s.sweeper.Run)
+	s.common.Checks(s.Name+" database", s.DB.Pool.Ping)
+	return nil
+}
+
+func (s *Stateful) openMail(context.Context) error {
+	sender := s.config.Mail
+	if sender == nil {
+		password, err := secret("", s.config.SMTPPasswordFile)
+		if err != nil {
+			return err
+		}
+		sender = &mail.SMTP{Addr: s.config.SMTPAddr, From: s.config.SMTPFrom, Username: s.config.SMTPUsername, Password: password}
+	}
+	s.Mail = &mail.Queue{DB: s.DB, Sender: sender, Key: s.Key.Derive("mail")}
+	return nil
+}
+
+// Dial returns a connection to another service, on which this one speaks for itself.
+func (b *Base) Dial(service string, options ...grpc.DialOption) (*grpc.ClientConn, error) {
+	conn, err := b.network.Dial(b.Name, service, b.common.address(service), options...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: dial %s: %w", b.Name, service, err)
+	}
+	b.closers = append(b.closers, func() { conn.Close() })
+	return conn, nil
+}
+
+// Hear runs a durable consumer of other services' events beside the servers.
+func (b *Base) Hear(name string, services, types []string, handle events.Handler) error {
+	consumer, err := events.New(b.js, events.Config{Name: b.Name + "-" + name, Services: services, Types: types, Log: b.Log}, handle)
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.Name, err)
+	}
+	b.tasks = append(b.tasks, consumer.Run)
+	return nil
+}
+
+// Sessions returns what exchanges a client's credential for a token of one of the services. What it remembers of a
+// session it forgets as soon as identity says that the session ended; a message that is lost costs half a minute.
+func (b *Base) Sessions() (*credential.Resolver, identityv1.CredentialServiceClient, error) {
+	identity, err := b.Dial("identity")
+	if err != nil {
+		return nil, nil, err
+	}
+	client := identityv1.NewCredentialServiceClient(identity)
+	resolver := credential.NewResolver(client, time.Now)
+	_, err = b.nats.Subscribe("roster.v1.session.ended.>", func(m *nats.Msg) {
+		event, err := events.Parse(m.Data)
+		if err != nil {
+			return
+		}
+		message, err := event.Message()
+		if err != nil {
+			return
+		}
+		if ended, ok := message.(*eventv1.SessionEnded); ok {
+			if session, err := id.ParseSession(ended.GetSessionId()); err == nil {
+				resolver.Forget(session)
+			}
+		}
+	})
+	return resolver, client, err
+}
+
+// Service is what Serve serves.
+type Service interface {
+	Register(grpc.ServiceRegistrar)         // what clients call
+	RegisterInternal(grpc.ServiceRegistrar) // what other services call
+	Steps() map[string]saga.Step
+}
+
+// Serve serves until ctx ends, then drains.
+func (s *Stateful) Serve(ctx context.Context, service Service) error {
+	sessions, keys, err := s.Sessions()
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	authenticator := &credential.Authenticator{Resolver: sessions, Verifier: credential.NewVerifier(s.Name, credential.KeysOf(keys), time.Now)}
+	config := server.Config{Role: s.Name, Log: s.Log, Authenticate: authenticator.Authenticate}
+
+	address := s.config.Listen
+	if address == "" {
+		address = s.common.address(s.Name)
+	}
+	lis, creds, err := s.network.Listen(s.Name, address)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	internal := server.New(creds, config)
+	service.Register(internal)
+	service.RegisterInternal(internal)
+	s.tasks = append(s.tasks, func(ctx context.Context) error { return internal.Serve(ctx, lis) })
+
+	if s.common.Public != nil {
+		service.Register(s.common.Public)
+	}
+	if s.config.PublicListen != "" {
+		lis, creds, err := network.Plain().Listen(s.Name, s.config.PublicListen)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		config.Reflection = true
+		public := server.New(creds, config)
+		service.Register(public)
+		s.tasks = append(s.tasks, func(ctx context.Context) error { return public.Serve(ctx, lis) })
+	}
+	s.sweeper.Steps = service.Steps()
+	return s.Run(ctx)
+}
+
+// Also adds a task that runs beside the others.
+func (b *Base) Also(task func(context.Context) error) { b.tasks = append(b.tasks, task) }
+
+// Run runs the role's tasks until ctx ends or one of them fails; then all end.
+func (b *Base) Run(ctx context.Context) error {
+	if b.common.Ready != nil {
+		b.common.Ready()
+	}
+	return Together(ctx, b.tasks...)
+}
+
+// Together runs tasks until ctx ends or one of them fails; then all end.
+func Together(ctx context.Context, tasks ...func(context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, task := range tasks {
+		group.Go(func() error { return task(ctx) })
+	}
+	return group.Wait()
+}
