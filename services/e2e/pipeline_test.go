@@ -97,7 +97,7 @@ func TestPipeline(t *testing.T) {
 			}
 			require.Equal(t, len(before), len(org.people(t, org.owner)))
 			require.Equal(t, heard, org.revision(t, "membership"), "no event")
-			require.True(t, org.can(t, target, "products.use"))
+			require.True(t, org.can(t, target, "org.read"))
 		}
 	})
 

@@ -35,5 +35,8 @@ func Run(ctx context.Context, c Config) error {
 	if token != "" {
 		c.Claim(token)
 	}
+	if err := base.Hear("members", []string{"membership"}, []string{"member.added"}, service.MemberAdded); err != nil {
+		return err
+	}
 	return base.Serve(ctx, service)
 }

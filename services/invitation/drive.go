@@ -67,15 +67,12 @@ const reviewTime = time.Hour
 
 // reserve holds the username and the seat of this attempt, then opens the invitation, or notes that it got neither.
 func (s *Service) reserve(ctx context.Context, inv *invite.Invitation) error {
-	if inv.Username != "" {
-		_, err := s.Accounts.HoldUsername(ctx, &identityv1.HoldUsernameRequest{
-			InvitationId: inv.InvitationID.String(), Generation: inv.Generation, Username: inv.Username})
-		if fault.ReasonOf(err) == errorv1.Reason_REASON_USERNAME_TAKEN {
-			return s.refuse(ctx, inv, errorv1.Reason_REASON_USERNAME_TAKEN)
-		}
-		if err != nil {
-			return err
-		}
+	taken, err := s.holdUsername(ctx, inv)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return s.refuse(ctx, inv, errorv1.Reason_REASON_USERNAME_TAKEN)
 	}
 	var reserved *billingv1.ReserveSeatsResponse
 	var words mail.Invitation
@@ -104,6 +101,36 @@ func (s *Service) reserve(ctx context.Context, inv *invite.Invitation) error {
 		}
 		return s.open(ctx, q, now, words)
 	})
+}
+
+// holdUsername keeps the username for the invitee, and tells whether it is somebody else's. The invitee's own account
+// may have it already: an account keeps its username when it accepts.
+func (s *Service) holdUsername(ctx context.Context, inv *invite.Invitation) (taken bool, err error) {
+	if inv.Username == "" {
+		return false, nil
+	}
+	_, err = s.Accounts.HoldUsername(ctx, &identityv1.HoldUsernameRequest{
+		InvitationId: inv.InvitationID.String(), Generation: inv.Generation, Username: inv.Username})
+	if fault.ReasonOf(err) != errorv1.Reason_REASON_USERNAME_TAKEN || inv.EmailKey == "" {
+		return fault.ReasonOf(err) == errorv1.Reason_REASON_USERNAME_TAKEN, ignore(err, errorv1.Reason_REASON_USERNAME_TAKEN)
+	}
+	byName, err := s.Accounts.FindAccount(ctx, &identityv1.FindAccountRequest{Username: inv.Username})
+	if err != nil {
+		return false, err
+	}
+	byEmail, err := s.Accounts.FindAccount(ctx, &identityv1.FindAccountRequest{Email: inv.EmailKey})
+	if err != nil {
+		return false, err
+	}
+	return byName.GetAccount() == nil || byName.GetAccount().GetId() != byEmail.GetAccount().GetId(), nil
+}
+
+// ignore drops a refusal that has become an answer.
+func ignore(err error, reason errorv1.Reason) error {
+	if fault.ReasonOf(err) == reason {
+		return nil
+	}
+	return err
 }
 
 // askSeat reserves the seat of this attempt. Seats that ended invitations still hold are freed in the same

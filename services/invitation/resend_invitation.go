@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -59,11 +60,21 @@ func (s *Service) resend(ctx context.Context, org id.Organization, key id.Invita
 	return answer, nil
 }
 
-func (s *Service) beginResend(ctx context.Context, org id.Organization, key id.Invitation, permission string, byHand bool, once postgres.Request) (*invitationv1.ResendInvitationResponse, error) {
-	actor := caller.From(ctx).Account
+// beginResend commits the new generation. An invitation that ends meanwhile is given back what it held, and then sent again.
+func (s *Service) beginResend(ctx context.Context, org id.Organization, key id.Invitation, permission string, byHand bool, once postgres.Request) (answer *invitationv1.ResendInvitationResponse, err error) {
 	if _, err := s.authorize(ctx, org, permission); err != nil { // before anything is said about the invitation
 		return nil, err
 	}
+	for range 3 {
+		if answer, err = s.tryResend(ctx, org, key, permission, byHand, once); !errors.Is(err, invite.ErrBusy) {
+			break
+		}
+	}
+	return answer, err
+}
+
+func (s *Service) tryResend(ctx context.Context, org id.Organization, key id.Invitation, permission string, byHand bool, once postgres.Request) (*invitationv1.ResendInvitationResponse, error) {
+	actor := caller.From(ctx).Account
 	inv, err := s.get(ctx, org, key)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,9 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 		return nil, err
 	}
 	me := caller.From(ctx).Account
+	var follows bool // identity has to hear of it
 	once := request(ctx, req.GetRequestId(), "DisableMember", req)
+	var follow bool
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.DisableMemberResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)
@@ -47,6 +49,7 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 		q.SaveMember(key, member, false)
 		q.SaveStanding(key, member, role.Key)
 		begin(q, key, org.Release(seat, target, me, causeAdmin, tx.Now()))
+		follows = followSignIn(q, o, target)
 		because := why{actor: me, cause: eventv1.Cause_KIND_ADMIN, causeID: seat.String(), requestID: req.GetRequestId()}
 		return &membershipv1.DisableMemberResponse{Member: memberToProto(o, actor, member, at.People[target])},
 			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberDisabled{
@@ -57,5 +60,10 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 	}
 	answer.Token = ownToken(key, revision)
 	answer.SeatReleased = s.releaseSoon(ctx, key, target)
+	if follows {
+		if follow {
+		s.tellSignInSoon(ctx, key, target)
+	}
+	}
 	return answer, nil
 }

@@ -99,6 +99,7 @@ func enable(ctx context.Context, q store.Queries, op org.Operation, at store.Sta
 		Context: because.event(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
 		return err
 	}
+	followSignIn(q, o, op.Account)
 	q.FinishOperation(o.ID, op, member)
 	return nil
 }
@@ -118,8 +119,14 @@ func (s *Service) enabled(ctx context.Context, key id.Organization, target id.Ac
 	if op.State != org.Done {
 		return nil, outcome(op)
 	}
+	if at.Organization.Policy.DisableBlocksSignIn {
+		s.tellSignInSoon(ctx, key, target)
+	}
 	member := org.Member{Account: target, Role: op.Role, State: org.MemberActive, JoinTime: at.Members[target].JoinTime, Version: op.Version}
 	actor, _ := at.Organization.Admit(at.Members[me]) // who may see nothing, if it is refused
+	if at.Organization.Policy.DisableBlocksSignIn {
+		s.tellSignInSoon(ctx, key, target)
+	}
 	return &membershipv1.EnableMemberResponse{
 		Member: memberToProto(at.Organization, actor, member, at.People[target]),
 		Token:  ownToken(key, op.Revision),

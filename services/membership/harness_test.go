@@ -76,7 +76,7 @@ func (h *harness) serve() {
 	lis, creds, err := lan.Listen("membership", "")
 	require.NoError(h, err)
 	s := server.New(creds, server.Config{
-		Role: "membership", Log: slog.New(slog.DiscardHandler),
+		Role: "membership", Log: slog.New(slog.NewTextHandler(h.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 		Authenticate: func(_ context.Context, bearer string) (caller.Caller, error) {
 			account, err := id.ParseAccount(bearer)
 			return caller.Caller{Account: account, AuthTime: time.Now()}, err
@@ -376,6 +376,19 @@ func (s *seats) ReleaseSeats(_ context.Context, req *billingv1.ReleaseSeatsReque
 type accounts struct {
 	identityv1.AccountDirectoryServiceClient
 	err error
+
+	mu      sync.Mutex
+	blocked map[string]bool // from signing in
+}
+
+func (a *accounts) SetSignIn(_ context.Context, req *identityv1.SetSignInRequest, _ ...grpc.CallOption) (*identityv1.SetSignInResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.blocked == nil {
+		a.blocked = make(map[string]bool)
+	}
+	a.blocked[req.GetAccountId()] = !req.GetAllowed()
+	return &identityv1.SetSignInResponse{Managed: true}, a.err
 }
 
 func (a *accounts) GetAccounts(_ context.Context, req *identityv1.GetAccountsRequest, _ ...grpc.CallOption) (*identityv1.GetAccountsResponse, error) {

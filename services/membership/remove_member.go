@@ -21,7 +21,9 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 		return nil, err
 	}
 	me := caller.From(ctx).Account
+	var follows bool // identity has to hear of it
 	once := request(ctx, req.GetRequestId(), "RemoveMember", req)
+	var follow bool
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.RemoveMemberResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)
@@ -46,6 +48,7 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 		if !seat.IsZero() {
 			begin(q, key, org.Release(seat, target, me, causeAdmin, tx.Now()))
 		}
+		follows = followSignIn(q, o, target)
 		if address := at.People[target].Email; o.Policy.RemovalMail && address != "" {
 			note := mail.Removed{Organization: o.DisplayName, By: at.People[me].DisplayName}
 			if err := mail.Add(s.Mail, tx, key, target, address, note); err != nil {
@@ -62,5 +65,10 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 	}
 	answer.Token = ownToken(key, revision)
 	answer.SeatReleased = s.releaseSoon(ctx, key, target)
+	if follows {
+		if follow {
+		s.tellSignInSoon(ctx, key, target)
+	}
+	}
 	return answer, nil
 }

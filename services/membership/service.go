@@ -76,9 +76,12 @@ const (
 // Steps are what the sweeper runs.
 func (s *Service) Steps() map[string]saga.Step {
 	return map[string]saga.Step{
-		createTask:    seatStep(s.finishCreate),
-		enableTask:    seatStep(s.finishEnable),
-		releaseTask:   seatStep(s.finishRelease),
+		createTask:  seatStep(s.finishCreate),
+		enableTask:  seatStep(s.finishEnable),
+		releaseTask: seatStep(s.finishRelease),
+		signInTask: func(ctx context.Context, t saga.Task) error {
+			return s.tellSignIn(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
+		},
 		mail.TaskKind: s.Mail.Deliver,
 	}
 }

@@ -66,6 +66,8 @@ type Policy struct {
 	PeopleLayout      Layout        `json:"people_layout"`
 	DisabledLabel     string        `json:"disabled_label"`
 	RemovalMail       bool          `json:"removal_mail"`
+
+	DisableBlocksSignIn bool `json:"disable_blocks_sign_in"` // of accounts that the organization manages
 }
 
 const week = 7 * 24 * time.Hour
@@ -87,7 +89,7 @@ var policies = map[Preset]Policy{
 		Ownership: Single, CreatorRole: "owner",
 		Username: Off, Email: Required,
 		AdminsManagedBy: ByAdmins, AdminAppointment: ByAdmins,
-		InviteTTL: week, PeopleLayout: Card, DisabledLabel: "disabled",
+		InviteTTL: week, PeopleLayout: Card, DisabledLabel: "disabled", DisableBlocksSignIn: true,
 	},
 	Flat: {
 		Ownership: None, CreatorRole: "member", DefaultInviteRole: "member",
