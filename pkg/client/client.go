@@ -1,0 +1,128 @@
+// Package client is how Go programs call Roster. Dial once and share the Client; its fields are the generated
+// clients of the services. A call that was refused fails with a *fault.Fault, so programs switch on its reason:
+//
+//	roster, err := client.Dial(client.Config{Address: "roster.example.com:9090", Token: key})
+//	...
+//	_, err = roster.Members.DisableMember(ctx, &membershipv1.DisableMemberRequest{...})
+//	var refused *fault.Fault
+//	if errors.As(err, &refused) && refused.Reason == errorv1.Reason_REASON_OWNER_PROTECTED {
+//
+// Nothing is called twice: what may be repeated with the same request_id, the program knows.
+package client
+
+import (
+	"cmp"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/local"
+	"google.golang.org/grpc/keepalive"
+
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+)
+
+// DefaultAddress is where `rosterd dev` serves gRPC.
+const DefaultAddress = "localhost:9090"
+
+// Config says whom to call, and as whom. The zero value calls DefaultAddress as nobody.
+type Config struct {
+	// Address is the gRPC edge as host:port.
+	Address string
+	// Token is a session's token or an API key. Empty: the methods that anybody may call.
+	Token string
+	// TLS is how the connection is encrypted. Nil: with the system's roots, or not at all when Address is on this
+	// machine. Without TLS nothing is ever sent to another machine, wherever the name of this one leads.
+	TLS *tls.Config
+	// UserAgent names the program; people see it in the list of their sessions.
+	UserAgent string
+}
+
+// Client has one field per service. It is safe for concurrent use.
+type Client struct {
+	Accounts      identityv1.AccountServiceClient
+	Sessions      identityv1.SessionServiceClient
+	Operators     identityv1.OperatorServiceClient
+	Organizations membershipv1.OrganizationServiceClient
+	Roles         membershipv1.RoleServiceClient
+	Members       membershipv1.MemberServiceClient
+	Access        membershipv1.AccessServiceClient
+	Invitations   invitationv1.InvitationServiceClient
+	SeatUsage     billingv1.SeatUsageServiceClient
+	SeatLimits    billingv1.SeatLimitServiceClient
+
+	conn *grpc.ClientConn
+}
+
+// Dial checks the configuration. It does not wait for the connection: a server that is away is an error of
+// the calls, and no reason to make a new Client.
+func Dial(c Config) (*Client, error) { return dial(c) }
+
+func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
+	address := cmp.Or(c.Address, DefaultAddress)
+	host, port, err := net.SplitHostPort(address)
+	if _, malformed := strconv.ParseUint(port, 10, 16); err != nil || malformed != nil {
+		return nil, fmt.Errorf("address %q: must be host:port", address)
+	}
+	host = cmp.Or(host, "localhost")
+	if strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, fmt.Errorf("token: must be one word, as it was shown")
+	}
+	// local lets the handshake fail when the other end is not on this machine.
+	plain := c.TLS == nil && onThisMachine(host)
+	transport := local.NewCredentials()
+	if !plain {
+		transport = credentials.NewTLS(c.TLS)
+	}
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(transport),
+		grpc.WithUnaryInterceptor(translate(address)),
+		grpc.WithUserAgent(c.UserAgent),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			// gRPC's own first pause, 1 s, is a long time for a server that is just being restarted.
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
+		grpc.WithDisableServiceConfig(), // a TXT record must not say how we call
+		grpc.WithDisableRetry(),
+	}
+	if c.Token != "" {
+		options = append(options, grpc.WithPerRPCCredentials(bearer{token: c.Token, secure: !plain}))
+	}
+	conn, err := grpc.NewClient("dns:///"+net.JoinHostPort(host, port), append(options, extra...)...)
+	if err != nil {
+		return nil, fmt.Errorf("address %q: %w", address, err)
+	}
+	return &Client{
+		Accounts:      identityv1.NewAccountServiceClient(conn),
+		Sessions:      identityv1.NewSessionServiceClient(conn),
+		Operators:     identityv1.NewOperatorServiceClient(conn),
+		Organizations: membershipv1.NewOrganizationServiceClient(conn),
+		Roles:         membershipv1.NewRoleServiceClient(conn),
+		Members:       membershipv1.NewMemberServiceClient(conn),
+		Access:        membershipv1.NewAccessServiceClient(conn),
+		Invitations:   invitationv1.NewInvitationServiceClient(conn),
+		SeatUsage:     billingv1.NewSeatUsageServiceClient(conn),
+		SeatLimits:    billingv1.NewSeatLimitServiceClient(conn),
+		conn:          conn,
+	}, nil
+}
+
+// Close ends the connection and the calls that are under way.
+func (c *Client) Close() error { return c.conn.Close() }
+
+func onThisMachine(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(host).IsLoopback()
+}

@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+)
+
+func (a *app) signupCommand() *cobra.Command {
+	var name string
+	var stdin bool
+	c := &cobra.Command{
+		Use:   "signup [EMAIL]",
+		Short: "Begin an account; a mail brings the token for 'roster verify'",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			email, err := a.ask(ctx, optional(args), "EMAIL", "Email")
+			if err != nil {
+				return err
+			}
+			if name, err = a.ask(ctx, name, "--name", "Name, as others see it"); err != nil {
+				return err
+			}
+			password, err := a.password(ctx, stdin, true)
+			if err != nil {
+				return err
+			}
+			c, err := a.connectAsNobody()
+			if err != nil {
+				return err
+			}
+			answer, err := call(ctx, a, c.Accounts.SignUp, &identityv1.SignUpRequest{Email: email, Password: password, DisplayName: name})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				p.line("Check your mail at %s. Then: roster verify TOKEN", email)
+			})
+		},
+	}
+	c.Flags().StringVar(&name, "name", "", "your name, as others see it")
+	passwordFlag(c, &stdin)
+	return c
+}
+
+func passwordFlag(c *cobra.Command, stdin *bool) {
+	c.Flags().BoolVar(stdin, "password-stdin", false, "read the password from the first line of standard input")
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify TOKEN",
+		Short: "Prove your address with the token or the link of the mail",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.connectAsNobody()
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Accounts.VerifyEmail, &identityv1.VerifyEmailRequest{Token: lastSegment(args[0])})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				p.line("%s is yours. Sign in: roster login %s", answer.GetAccount().GetEmail(), answer.GetAccount().GetEmail())
+			})
+		},
+	}
+}
+
+// lastSegment is the token of a link, or the token itself.
+func lastSegment(link string) string {
+	if end := strings.IndexAny(link, "?#"); end >= 0 {
+		link = link[:end]
+	}
+	link = strings.TrimRight(link, "/")
+	return link[strings.LastIndexByte(link, '/')+1:]
+}
+
+func (a *app) loginCommand() *cobra.Command {
+	var stdin bool
+	c := &cobra.Command{
+		Use:   "login [EMAIL | USERNAME]",
+		Short: "Sign in; the session is kept for the commands that follow",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			who, err := a.ask(ctx, optional(args), "EMAIL or USERNAME", "Email or username")
+			if err != nil {
+				return err
+			}
+			request := &identityv1.CreateSessionRequest{Delivery: identityv1.Delivery_DELIVERY_TOKEN}
+			if strings.Contains(who, "@") {
+				request.Email = who
+			} else {
+				request.Username = who
+			}
+			if request.Password, err = a.password(ctx, stdin, false); err != nil {
+				return err
+			}
+			c, err := a.connectAsNobody()
+			if err != nil {
+				return err
+			}
+			answer, err := call(ctx, a, c.Sessions.CreateSession, request)
+			if err != nil {
+				return err
+			}
+			if err := a.keepSession(answer.GetSession(), answer.GetToken()); err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				p.line("Signed in to %s as %s until %s.", a.address(), who, p.at(answer.GetSession().GetExpireTime()))
+			})
+		},
+	}
+	passwordFlag(c, &stdin)
+	return c
+}
+
+func (a *app) keepSession(session *identityv1.Session, token string) error {
+	return a.keep(func(s *keptServer) {
+		s.Session = &keptSession{ID: session.GetId(), AccountID: session.GetAccountId(), Token: token}
+	})
+}
+
+// forgetSession drops what is kept of a session that has ended.
+func (a *app) forgetSession(id string) error {
+	saved, err := a.saved()
+	if err != nil || saved.Session == nil || saved.Session.ID != id {
+		return err
+	}
+	return a.keep(func(s *keptServer) { s.Session = nil })
+}
+
+func (a *app) logoutCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "logout",
+		Short: "Sign out, here and on the server",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(person)
+			if err != nil {
+				return err
+			}
+			_, err = call(cmd.Context(), a, c.Sessions.SignOut, &identityv1.SignOutRequest{})
+			if err != nil && fault.ReasonOf(err) != errorv1.Reason_REASON_UNAUTHENTICATED { // that is: it has ended already
+				return err
+			}
+			if a.setting(a.token, "ROSTER_TOKEN") == "" {
+				if err := a.keep(func(s *keptServer) { s.Session = nil }); err != nil {
+					return err
+				}
+			}
+			return a.show(&identityv1.SignOutResponse{}, func(p *page) { p.line("Signed out of %s.", a.address()) })
+		},
+	}
+}
+
+func (a *app) meCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "me",
+		Short: "Who you are signed in as",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(person)
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Accounts.GetMe, &identityv1.GetMeRequest{})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) { accountFields(p, answer.GetAccount()) })
+		},
+	}
+}
+
+func accountFields(p *page, account *identityv1.Account) {
+	email := account.GetEmail()
+	if email != "" && !account.GetEmailVerified() {
+		email += " (not verified)"
+	}
+	p.fields(
+		"Account", account.GetId(),
+		"Name", account.GetDisplayName(),
+		"Email", email,
+		"Username", account.GetUsername(),
+		"Created", p.at(account.GetCreateTime()),
+	)
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+)
+
+// Scripts rely on these names.
+func TestCommandTree(t *testing.T) {
+	t.Parallel()
+	var tree []string
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		require.NotEmpty(t, c.Short, c.CommandPath())
+		if !c.HasSubCommands() && c.Runnable() {
+			tree = append(tree, strings.TrimPrefix(c.CommandPath(), "roster "))
+		}
+		for _, child := range c.Commands() {
+			walk(child)
+		}
+	}
+	walk(newApp(Console{In: strings.NewReader("")}).root())
+	require.Equal(t, strings.Fields(`
+		access/check events/tail
+		invite/accept invite/create invite/decline invite/get invite/list invite/new-link invite/preview invite/resend invite/revoke
+		login logout me
+		member/change-role member/disable member/enable member/get member/remove
+		operator/claim operator/seat-limit
+		org/create org/delete org/get org/list org/policy org/update org/use
+		people permissions roles/list seats sessions/list sessions/revoke signup verify`),
+		strings.Fields(strings.ReplaceAll(strings.Join(tree, "\n"), " ", "/")))
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.Contains(t, w.ok(), "roster signup you@example.com")
+	require.Contains(t, w.ok("invite"), "new-link")
+	require.Contains(t, w.ok("completion", "bash"), "bash completion")
+	require.Contains(t, w.ok("--version"), "roster version ")
+	require.Contains(t, w.ok("__complete", "org", "create", "Team", "--preset", ""), "pipeline\nportal\nrbac\nflat\n")
+}
+
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	p := &page{now: noon}
+	for size, want := range map[time.Duration]string{
+		0: "now", -20 * time.Second: "now", 31 * time.Second: "in 1m", -89 * time.Second: "1m ago", -59 * time.Minute: "59m ago",
+		-59*time.Minute - 45*time.Second: "1h ago", 7*day - time.Second: "in 7d", -47 * time.Hour: "47h ago", 29 * day: "in 29d", -30 * day: "2026-02-08",
+	} {
+		require.Equal(t, want, p.ago(away(size)), size)
+	}
+	require.Empty(t, p.ago(nil))
+	require.Empty(t, p.at(nil))
+}
+
+func TestCtrlCWhileAsking(t *testing.T) {
+	t.Parallel()
+	never, writer := io.Pipe()
+	defer writer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	a := newApp(Console{In: never, Err: cancelling{cancel}, Interactive: true})
+	_, err := a.ask(ctx, "", "EMAIL", "Email")
+	require.ErrorIs(t, err, errStopped)
+}
+
+// cancelling is a person who ends the program when asked.
+type cancelling struct{ cancel func() }
+
+func (c cancelling) Write(question []byte) (int, error) {
+	c.cancel()
+	return len(question), nil
+}

@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/rosterhq/roster/pkg/events"
+)
+
+const defaultNATS = "nats://localhost:4222"
+
+func (a *app) eventsCommand() *cobra.Command {
+	return groupOf("events", "What happens in Roster", a.eventsTailCommand())
+}
+
+func (a *app) eventsTailCommand() *cobra.Command {
+	var address, since string
+	var types []string
+	c := &cobra.Command{
+		Use:   "tail",
+		Short: "Show events as they happen, until Ctrl-C",
+		Long: `Show events as they happen, until Ctrl-C: when, what, about which organization or account, which revision, and
+who did it to whom. With --json every line is the CloudEvent as it was published.
+
+It listens on NATS and so needs to reach it. The default organization does not count here, only --org does.`,
+		Example: "  roster events tail --type 'member.*' --type invitation.accepted --since 1h",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config := events.Config{Organization: a.org, Types: types, Start: events.Latest}
+			if err := checkTypes(types); err != nil {
+				return err
+			}
+			if since != "" {
+				begin, err := a.time(since)
+				if err != nil {
+					return err
+				}
+				config.Start = events.Since(begin)
+			}
+			address := cmp.Or(a.setting(address, "ROSTER_NATS"), defaultNATS)
+			conn, err := nats.Connect(address, nats.Name("roster events tail"))
+			if err != nil {
+				return fmt.Errorf("NATS at %s: %w", redacted(address), err)
+			}
+			defer conn.Close()
+			js, err := jetstream.New(conn)
+			if err != nil {
+				return err
+			}
+			err = events.Tail(cmd.Context(), js, config, a.showEvent)
+			if errors.Is(err, context.Canceled) {
+				return nil // that is how it ends
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&address, "nats", "", "NATS, or ROSTER_NATS (default "+defaultNATS+")")
+	c.Flags().StringSliceVar(&types, "type", nil, "only these, such as member.removed or 'member.*'")
+	c.Flags().StringVar(&since, "since", "", "begin there: 15m, 24h, or a time such as 2026-03-01T12:00:00Z (default now)")
+	c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(events.Types(), cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// checkTypes refuses a type that does not exist: it would never come. A wildcard may stand for the verb.
+func checkTypes(types []string) error {
+	known := events.Types()
+	for _, t := range types {
+		noun, verb, _ := strings.Cut(t, ".")
+		every := verb == "" || verb == "*" || verb == ">"
+		if !slices.ContainsFunc(known, func(k string) bool { return k == t || every && strings.HasPrefix(k, noun+".") }) {
+			return usageError{fmt.Sprintf("--type %q: must be one of %s; 'member.*' is all about members", t, strings.Join(known, ", "))}
+		}
+	}
+	return nil
+}
+
+// time reads a moment, or how long ago it was.
+func (a *app) time(text string) (time.Time, error) {
+	if ago, err := time.ParseDuration(text); err == nil {
+		return a.Now().Add(-ago.Abs()), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, usageError{fmt.Sprintf("--since %q: must be how long ago, such as 15m, or a time such as 2026-03-01T12:00:00Z", text)}
+	}
+	return at, nil
+}
+
+// redacted is an address without the password or token in it.
+func redacted(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return "the given address"
+	}
+	parsed.User = nil
+	return parsed.String()
+}
+
+func (a *app) showEvent(e events.Event) error {
+	if a.json {
+		line, err := cloudEvent(e)
+		if err != nil {
+			return err
+		}
+		_, err = a.Out.Write(line)
+		return err
+	}
+	actor, target := origin(e)
+	_, err := fmt.Fprintf(a.Out, "%s  %-24s  %s  #%d  %s -> %s\n", e.Time.In(a.Now().Location()).Format(time.DateTime),
+		clean(e.Type), clean(e.Aggregate), e.Revision, clean(actor), clean(target))
+	return err
+}
+
+// origin says who caused the event, and whom or what it is about. It reads the JSON, not the message, because
+// what comes may be newer than this program.
+func origin(e events.Event) (actor, target string) {
+	type subject struct{ AccountID, InvitationID, SeatID string }
+	var data struct {
+		Context struct {
+			Actor struct{ ID string }
+		}
+		After, Before, Member, Invitation, Account subject
+		Seats                                      []subject
+		SessionID                                  string
+	}
+	if json.Unmarshal(e.Data, &data) != nil {
+		return "?", e.Aggregate
+	}
+	subjects := append([]subject{data.After, data.Before, data.Member, data.Invitation, data.Account}, data.Seats...)
+	for _, s := range subjects {
+		// The invitation before the account: one that was accepted has both.
+		if target = cmp.Or(s.InvitationID, s.SeatID, s.AccountID); target != "" {
+			break
+		}
+	}
+	if more := len(data.Seats) - 1; more > 0 {
+		target += " +" + strconv.Itoa(more)
+	}
+	return cmp.Or(data.Context.Actor.ID, "?"), cmp.Or(target, data.SessionID, e.Aggregate)
+}
+
+// cloudEvent is the event as it was published, and a line break.
+func cloudEvent(e events.Event) ([]byte, error) {
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(struct {
+		SpecVersion     string          `json:"specversion"`
+		ID              string          `json:"id"`
+		Source          string          `json:"source"`
+		Type            string          `json:"type"`
+		Time            string          `json:"time"`
+		DataContentType string          `json:"datacontenttype"`
+		Aggregate       string          `json:"aggregate"`
+		Revision        string          `json:"revision"`
+		Epoch           string          `json:"epoch"`
+		PrevHash        string          `json:"prevhash"`
+		Hash            string          `json:"hash"`
+		TraceID         string          `json:"traceid,omitempty"`
+		Data            json.RawMessage `json:"data"`
+	}{
+		"1.0", e.ID, "/roster/" + e.Service, events.Root + e.Type, e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"),
+		"application/json", e.Aggregate, strconv.FormatInt(e.Revision, 10), strconv.FormatInt(e.Epoch, 10),
+		e.PrevHash, e.Hash, e.TraceID, e.Data,
+	})
+	return line.Bytes(), err
+}

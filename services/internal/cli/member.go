@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"cmp"
+
+	"github.com/spf13/cobra"
+
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+)
+
+func (a *app) memberCommand() *cobra.Command {
+	return groupOf("member", "Members of an organization; 'roster people' lists them",
+		a.memberGetCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(), a.memberRemoveCommand())
+}
+
+func memberFields(p *page, m *membershipv1.Member) {
+	p.fields(
+		"Account", m.GetAccountId(),
+		"Name", m.GetDisplayName(),
+		"Email", m.GetEmail(),
+		"Username", m.GetUsername(),
+		"Role", m.GetRole(),
+		"Status", word(m.GetState()),
+		"Joined", p.at(m.GetJoinTime()),
+		"Disabled", p.at(m.GetDisableTime()),
+		"Disabled by", m.GetDisablerAccountId(),
+		"Etag", m.GetEtag(),
+	)
+}
+
+// called is how a member is named in a sentence.
+func called(m *membershipv1.Member) string {
+	if name := cmp.Or(m.GetDisplayName(), m.GetEmail(), m.GetUsername()); name != "" {
+		return name + " (" + m.GetAccountId() + ")"
+	}
+	return m.GetAccountId()
+}
+
+// seatNote says whether a freed seat can be used already.
+func seatNote(released bool) string {
+	if released {
+		return "The seat is free."
+	}
+	return "The seat will be free within a minute."
+}
+
+func (a *app) memberGetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "get ACCOUNT",
+		Short: "Show a member",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Members.GetMember,
+				&membershipv1.GetMemberRequest{OrganizationId: org, AccountId: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) { memberFields(p, answer.GetMember()) })
+		},
+	}
+}
+
+func (a *app) memberChangeRoleCommand() *cobra.Command {
+	var etag string
+	c := &cobra.Command{
+		Use:   "change-role ACCOUNT ROLE",
+		Short: "Give a member another role",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Members.ChangeMemberRole,
+				&membershipv1.ChangeMemberRoleRequest{OrganizationId: org, AccountId: args[0], Role: args[1], Etag: etag})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				p.line("%s is now %s.", called(answer.GetMember()), answer.GetMember().GetRole())
+			})
+		},
+	}
+	etagFlag(c, &etag)
+	return c
+}
+
+func (a *app) memberDisableCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "disable ACCOUNT",
+		Short: "Take a member's access away, keep the membership; frees the seat",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Members.DisableMember,
+				&membershipv1.DisableMemberRequest{OrganizationId: org, AccountId: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				p.line("%s is disabled. %s", called(answer.GetMember()), seatNote(answer.GetSeatReleased()))
+				p.line("To give access back: roster member enable %s", answer.GetMember().GetAccountId())
+			})
+		},
+	}
+}
+
+func (a *app) memberEnableCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "enable ACCOUNT",
+		Short: "Give a disabled member access again; takes a seat",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Members.EnableMember,
+				&membershipv1.EnableMemberRequest{OrganizationId: org, AccountId: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				p.line("%s has access again, as %s.", called(answer.GetMember()), answer.GetMember().GetRole())
+			})
+		},
+	}
+}
+
+func (a *app) memberRemoveCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use:   "remove ACCOUNT",
+		Short: "End a membership; the account lives on",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			err = a.confirm(ctx, yes, func() (string, error) {
+				answer, err := call(ctx, a, c.Members.GetMember, &membershipv1.GetMemberRequest{OrganizationId: org, AccountId: args[0]})
+				return "Remove " + called(answer.GetMember()) + " from " + org + "?", err
+			})
+			if err != nil {
+				return err
+			}
+			answer, err := call(ctx, a, c.Members.RemoveMember, &membershipv1.RemoveMemberRequest{OrganizationId: org, AccountId: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				p.line("%s is removed. %s", called(answer.GetMember()), seatNote(answer.GetSeatReleased()))
+			})
+		},
+	}
+	yesFlag(c, &yes)
+	return c
+}

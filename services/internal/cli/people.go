@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+)
+
+func (a *app) peopleCommand() *cobra.Command {
+	var (
+		limit          paging
+		query, view    string
+		states, roles  []string
+		stateNames     = words(membershipv1.Person_State_name)
+		viewNames      = words(membershipv1.ListPeopleRequest_View_name)
+		noFile         = cobra.ShellCompDirectiveNoFileComp
+		request        = &membershipv1.ListPeopleRequest{}
+		completeStates = cobra.FixedCompletions(stateNames, noFile)
+		completeViews  = cobra.FixedCompletions(viewNames, noFile)
+	)
+	c := &cobra.Command{
+		Use:   "people",
+		Short: "List members and pending invitations, by name",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if request.OrganizationId, err = a.organization(); err != nil {
+				return err
+			}
+			request.Query, request.Roles = query, roles
+			if request.States, err = values[membershipv1.Person_State]("status", states, membershipv1.Person_State_name); err != nil {
+				return err
+			}
+			if view != "" {
+				if request.View, err = value[membershipv1.ListPeopleRequest_View]("view", view, membershipv1.ListPeopleRequest_View_name); err != nil {
+					return err
+				}
+			}
+			c, err := a.connect(person)
+			if err != nil {
+				return err
+			}
+			answer := &membershipv1.ListPeopleResponse{}
+			err = limit.each(func(size int32, token string) (int, string, error) {
+				request.PageSize, request.PageToken = size, token
+				page, err := call(cmd.Context(), a, c.Members.ListPeople, request)
+				if err != nil {
+					return 0, "", err
+				}
+				answer.People = append(answer.People, page.GetPeople()...)
+				answer.NextPageToken, answer.TotalSize, answer.Token = page.GetNextPageToken(), page.GetTotalSize(), page.GetToken()
+				return len(page.GetPeople()), page.GetNextPageToken(), nil
+			})
+			if err != nil {
+				return err
+			}
+			defer a.noteMore(answer.GetNextPageToken())
+			return a.show(answer, func(p *page) { peopleTable(p, request, answer) })
+		},
+	}
+	c.Flags().StringVar(&query, "query", "", "part of a name, address or username")
+	c.Flags().StringSliceVar(&states, "status", nil, "only these: "+strings.Join(stateNames, ", "))
+	c.Flags().StringSliceVar(&roles, "role", nil, "only these roles")
+	c.Flags().StringVar(&view, "view", "", "which rows: "+strings.Join(viewNames, ", "))
+	c.RegisterFlagCompletionFunc("status", completeStates)
+	c.RegisterFlagCompletionFunc("view", completeViews)
+	limit.flags(c)
+	return c
+}
+
+func peopleTable(p *page, asked *membershipv1.ListPeopleRequest, answer *membershipv1.ListPeopleResponse) {
+	if len(answer.GetPeople()) == 0 {
+		switch {
+		case asked.GetQuery() != "" || len(asked.GetStates()) > 0 || len(asked.GetRoles()) > 0:
+			p.line("Nobody matches. Without --query, --status and --role everybody is listed.")
+		case asked.GetView() == membershipv1.ListPeopleRequest_VIEW_INVITATIONS:
+			p.line("No pending invitations. Invite somebody: roster invite create EMAIL --role ROLE")
+		default:
+			p.line("Nobody is here. Invite somebody: roster invite create EMAIL --role ROLE")
+		}
+		return
+	}
+	var rows [][]string
+	for _, person := range answer.GetPeople() {
+		since := p.ago(person.GetJoinTime())
+		if person.GetState() == membershipv1.Person_STATE_PENDING && person.GetExpireTime() != nil {
+			since += ", ends " + p.ago(person.GetExpireTime())
+		}
+		rows = append(rows, []string{
+			person.GetDisplayName(), person.GetEmail(), person.GetUsername(), person.GetRole(), word(person.GetState()),
+			since, cmp.Or(person.GetAccountId(), person.GetInvitationId()),
+		})
+	}
+	p.table([]string{"NAME", "EMAIL", "USERNAME", "ROLE", "STATUS", "SINCE", "ID"}, rows)
+}
