@@ -22,7 +22,6 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 	me := caller.From(ctx).Account
 	var follows bool // identity has to hear of it
 	once := request(ctx, req.GetRequestId(), "DisableMember", req)
-	var follow bool
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.DisableMemberResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)
@@ -61,9 +60,7 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 	answer.Token = ownToken(key, revision)
 	answer.SeatReleased = s.releaseSoon(ctx, key, target)
 	if follows {
-		if follow {
 		s.tellSignInSoon(ctx, key, target)
-	}
 	}
 	return answer, nil
 }

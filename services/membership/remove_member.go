@@ -23,7 +23,6 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 	me := caller.From(ctx).Account
 	var follows bool // identity has to hear of it
 	once := request(ctx, req.GetRequestId(), "RemoveMember", req)
-	var follow bool
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.RemoveMemberResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)
@@ -66,9 +65,7 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 	answer.Token = ownToken(key, revision)
 	answer.SeatReleased = s.releaseSoon(ctx, key, target)
 	if follows {
-		if follow {
 		s.tellSignInSoon(ctx, key, target)
-	}
 	}
 	return answer, nil
 }
