@@ -1,17 +1,62 @@
 # Targets for people who build Roster. `make help` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+
 BUF := proto/tools/buf/node_modules/.bin/buf
 PROTODEPS := .cache/protodeps/.stamp
+GENERATED := pkg/gen services/gateway/openapi.json
+BUILD := go build -trimpath -ldflags='-s -w'
 
-$(BUF): proto/tools/buf/package-lock.json
-	cd proto/tools/buf && npm install --no-save --ignore-scripts
-	touch $@
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(PROTODEPS): proto/tools/protodeps/main.go proto/tools/go.mod
-	rm -rf .cache/protodeps
-	go run ./proto/tools/protodeps .cache/protodeps
-	touch $@
+.PHONY: run
+run: setup build ## Run the whole suite on this machine; Ctrl-C stops it, the data stays in .roster
+	@exec bin/rosterd dev
+
+.PHONY: demo
+demo: build ## Fill the running suite with believable data
+	@exec bin/roster-demo
+
+.PHONY: build
+build: ## Build the binaries into bin/
+	@mkdir -p bin
+	@$(BUILD) -o bin/rosterd ./services/cmd/rosterd
+	@$(BUILD) -o bin/roster ./services/cmd/roster
+	@$(BUILD) -o bin/roster-demo ./services/cmd/demo
+
+.PHONY: setup
+setup: ## Install what this machine lacks: PostgreSQL
+	@deploy/setup.sh
+
+.PHONY: test
+test: setup ## Run every test, with the race detector, on real PostgreSQL and JetStream
+	go test -race -timeout 20m work
+
+.PHONY: scenario
+scenario: setup ## Run the end-to-end scenarios of one requirement: make scenario ID=S0-13
+	@go test -count=1 -v -run '/$(ID)' ./services/e2e/... | tee .cache/scenario.log | grep -E '^ *(---|ok|FAIL|panic)'; \
+	  grep -q -- '--- PASS.*/$(ID)' .cache/scenario.log || { echo 'no scenario of $(ID) passed' >&2; exit 1; }
+
+.PHONY: bench
+bench: setup ## Measure the suite beside the machine's own limits, and print the ratios
+	go run ./services/bench
+
+.PHONY: check
+check: setup fresh lint test ## What CI runs
+
+.PHONY: lint
+lint: ## Check formatting and suspicious constructs
+	@unformatted=$$(gofmt -l pkg services proto/tools); test -z "$$unformatted" || { echo "gofmt -w $$unformatted" >&2; exit 1; }
+	go vet work
+	go tool staticcheck work
+
+.PHONY: fresh
+fresh: ## Check that the generated code is what the protos give
+	@hash() { find $(GENERATED) -type f | sort | xargs cat | sha256sum; }; before=$$(hash); \
+	  $(MAKE) --no-print-directory generate >/dev/null || exit 1; \
+	  test "$$before" = "$$(hash)" || { echo 'generated code was not fresh: commit what `make generate` has just changed' >&2; exit 1; }
 
 .PHONY: generate
 generate: $(BUF) $(PROTODEPS) ## Write the generated code again, after a change in proto/
@@ -21,3 +66,24 @@ generate: $(BUF) $(PROTODEPS) ## Write the generated code again, after a change 
 	$(BUF) generate
 	go tool openapiv3-merge $$(find .cache/openapi -name '*.openapi.json' | sort) > .cache/openapi.json
 	mv .cache/openapi.json services/gateway/openapi.json
+
+.PHONY: breaking
+breaking: $(BUF) $(PROTODEPS) ## Check that the protos stay compatible: make breaking BASE=v1.0.0
+	rm -rf .cache/base && mkdir -p .cache/base/.cache
+	git archive $(BASE) buf.yaml proto | tar -x -C .cache/base
+	cp -r .cache/protodeps .cache/base/.cache/
+	$(BUF) breaking proto --against .cache/base/proto
+
+$(BUF): proto/tools/buf/package-lock.json
+	deploy/setup.sh --generate
+	cd proto/tools/buf && npm install --no-save --ignore-scripts
+	touch $@
+
+$(PROTODEPS): proto/tools/protodeps/main.go proto/tools/go.mod
+	rm -rf .cache/protodeps
+	go run ./proto/tools/protodeps .cache/protodeps
+	touch $@
+
+.PHONY: clean
+clean: ## Remove what was built; the data in .roster stays
+	rm -rf bin .cache proto/tools/buf/node_modules
