@@ -127,29 +127,26 @@ func (a *app) showEvent(e events.Event) error {
 // origin says who caused the event, and whom or what it is about. It reads the JSON, not the message, because
 // what comes may be newer than this program.
 func origin(e events.Event) (actor, target string) {
-	type subject struct{ AccountID, InvitationID, SeatID string }
-	var data struct {
-		Context struct {
-			Actor struct{ ID string }
-		}
-		After, Before, Member, Invitation, Account subject
-		Seats                                      []subject
-		SessionID                                  string
+	var fields map[string]json.RawMessage
+	var context struct{ Actor struct{ ID string } }
+	var seats []struct{ SeatID string }
+	var session string
+	json.Unmarshal(e.Data, &fields) // what cannot be read is not shown
+	json.Unmarshal(fields["context"], &context)
+	json.Unmarshal(fields["seats"], &seats)
+	json.Unmarshal(fields["sessionId"], &session)
+	for _, name := range []string{"after", "before", "member", "invitation", "account"} {
+		var subject struct{ AccountID, InvitationID string }
+		json.Unmarshal(fields[name], &subject)
+		target = cmp.Or(target, subject.InvitationID, subject.AccountID) // an accepted invitation has both
 	}
-	if json.Unmarshal(e.Data, &data) != nil {
-		return "?", e.Aggregate
+	if len(seats) > 0 {
+		target = seats[0].SeatID
 	}
-	subjects := append([]subject{data.After, data.Before, data.Member, data.Invitation, data.Account}, data.Seats...)
-	for _, s := range subjects {
-		// The invitation before the account: one that was accepted has both.
-		if target = cmp.Or(s.InvitationID, s.SeatID, s.AccountID); target != "" {
-			break
-		}
+	if len(seats) > 1 {
+		target += " +" + strconv.Itoa(len(seats)-1)
 	}
-	if more := len(data.Seats) - 1; more > 0 {
-		target += " +" + strconv.Itoa(more)
-	}
-	return cmp.Or(data.Context.Actor.ID, "?"), cmp.Or(target, data.SessionID, e.Aggregate)
+	return cmp.Or(context.Actor.ID, "?"), cmp.Or(target, session, e.Aggregate)
 }
 
 // cloudEvent is the event as it was published, and a line break.

@@ -130,6 +130,15 @@ func publish(t *testing.T, server *devnats.Server) {
 
 func TestOrigin(t *testing.T) {
 	t.Parallel()
-	actor, target := origin(events.Event{Aggregate: "org_1", Data: []byte("broken")})
-	require.Equal(t, "? org_1", actor+" "+target)
+	for data, want := range map[string]string{
+		`broken`: "? org_1",
+		`{"context":{"actor":{"id":"opr_1"}},"after":2,"reason":"trial"}`:                                          "opr_1 org_1",
+		`{"context":{"actor":{"id":"acc_1"}},"member":{"accountId":"acc_2","seatId":"seat_1"}}`:                    "acc_1 acc_2",
+		`{"context":{"actor":{"id":"acc_1"}},"invitation":{"invitationId":"inv_1","seatId":"seat_1"}}`:             "acc_1 inv_1",
+		`{"context":{"actor":{"id":"acc_1"}},"seats":[{"seatId":"seat_1","ownerId":"inv_1","accountId":"acc_2"}]}`: "acc_1 seat_1",
+		`{"context":{"actor":{"id":"acc_1"}},"account":{"accountId":"acc_1"}}`:                                     "acc_1 acc_1",
+	} {
+		actor, target := origin(events.Event{Aggregate: "org_1", Data: []byte(data)})
+		require.Equal(t, want, actor+" "+target, data)
+	}
 }

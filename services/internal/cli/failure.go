@@ -64,7 +64,8 @@ func (a *app) report(ran *cobra.Command, err error) int {
 		return exitDenied
 	case errors.As(err, &usage):
 		a.note("Error: %s", usage.message)
-		a.note("  How it goes: %s --help", ran.CommandPath())
+		a.note("  Usage: %s", ran.UseLine())
+		a.note("  More:  %s --help", ran.CommandPath())
 		return exitUsage
 	case f != nil:
 		a.note("Error: %s (%s)", f.Message, f.Name())
@@ -104,6 +105,9 @@ func (a *app) hints(f *fault.Fault, err error) (hints []string) {
 	for _, field := range f.Fields {
 		if !strings.Contains(f.Message, field.Reason) {
 			hints = append(hints, strings.TrimSpace(field.Name+" "+field.Reason))
+		}
+		if field.Name == "display_name" {
+			hints = append(hints, "display_name is --name here")
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {

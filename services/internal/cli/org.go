@@ -62,11 +62,25 @@ func organizationFields(p *page, org *membershipv1.Organization) {
 		"Name", org.GetDisplayName(),
 		"Preset", word(org.GetPreset()),
 		"Your role", org.GetMyRole(),
-		"You may", strings.Join(org.GetMyPermissions(), " "),
 		"Created", p.at(org.GetCreateTime()),
 		"Changed", p.at(org.GetUpdateTime()),
 		"Etag", org.GetEtag(),
 	)
+}
+
+// permissionFields shows what the caller may do, by what it is about.
+func permissionFields(p *page, permissions []string) {
+	var pairs []string
+	for _, permission := range permissions { // sorted
+		about, verb, _ := strings.Cut(permission, ".")
+		if n := len(pairs); n > 0 && pairs[n-2] == "  "+about {
+			pairs[n-1] += " " + verb
+		} else {
+			pairs = append(pairs, "  "+about, verb)
+		}
+	}
+	p.line("You may:")
+	p.fields(pairs...)
 }
 
 func (a *app) orgListCommand() *cobra.Command {
@@ -131,7 +145,10 @@ func (a *app) orgGetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.show(answer, func(p *page) { organizationFields(p, answer.GetOrganization()) })
+			return a.show(answer, func(p *page) {
+				organizationFields(p, answer.GetOrganization())
+				permissionFields(p, answer.GetOrganization().GetMyPermissions())
+			})
 		},
 	}
 }

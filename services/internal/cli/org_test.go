@@ -12,7 +12,7 @@ import (
 )
 
 var analytical = &membershipv1.Organization{Id: "org_1", DisplayName: "Analytical", Preset: membershipv1.Preset_PRESET_PIPELINE,
-	CreateTime: away(-2 * day), UpdateTime: away(-2 * day), Etag: "1", MyRole: "owner", MyPermissions: []string{"org.read", "org.update"}}
+	CreateTime: away(-2 * day), UpdateTime: away(-2 * day), Etag: "1", MyRole: "owner", MyPermissions: []string{"audit.read", "org.read", "org.update"}}
 
 func TestOrg(t *testing.T) {
 	t.Parallel()
@@ -24,14 +24,13 @@ func TestOrg(t *testing.T) {
 Name:          Analytical
 Preset:        pipeline
 Your role:     owner
-You may:       org.read org.update
 Created:       2026-03-08 12:00 UTC (2d ago)
 Changed:       2026-03-08 12:00 UTC (2d ago)
 Etag:          1
 `
 	require.Equal(t, shown+"\nWork with it by default: roster org use org_1\n", w.ok("org", "create", "Analytical", "--preset", "pipeline"))
 	require.Equal(t, membershipv1.Preset_PRESET_PIPELINE, w.last().request.(*membershipv1.CreateOrganizationRequest).GetPreset())
-	require.Equal(t, shown, w.ok("org", "get"))
+	require.Equal(t, shown+"You may:\n  audit:  read\n  org:    read update\n", w.ok("org", "get"))
 	require.Equal(t, shown, w.ok("org", "update", "org_2", "--name", "Engines", "--etag", "1"))
 	sent := w.last().request.(*membershipv1.UpdateOrganizationRequest)
 	require.Equal(t, "org_2 Engines 1", sent.GetOrganizationId()+" "+sent.GetDisplayName()+" "+sent.GetEtag())
