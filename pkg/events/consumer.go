@@ -111,6 +111,7 @@ const (
 	heartbeat = ackWait / 3
 	pullTime  = 3 * time.Second
 	pinTime   = 10 * time.Second // how long a process that vanished keeps its place
+	patience  = 30 * time.Second // with a service that starts with us and has not made its stream yet
 )
 
 // source hears the stream of one service.
@@ -155,12 +156,14 @@ func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.
 	s.mu.Lock()
 	s.lanes, s.pin = make(map[string]*lane), ""
 	s.mu.Unlock()
+	expected := time.Now().Add(patience)
 	for problem := false; ctx.Err() == nil; {
 		var err error
 		if heard == nil {
 			heard, err = s.create(ctx)
 		}
 		if err == nil {
+			expected = time.Time{}
 			if problem {
 				s.log.InfoContext(ctx, "hearing events again")
 				problem = false
@@ -177,14 +180,18 @@ func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.
 		if err == nil {
 			continue
 		}
-		if !problem {
+		heard = nil
+		pause := time.Second
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound) && time.Now().Before(expected):
+			pause = 100 * time.Millisecond
+		case !problem:
 			s.log.WarnContext(ctx, "cannot hear events, trying on", "error", err)
 			problem = true
 		}
-		heard = nil
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Second):
+		case <-time.After(pause):
 		}
 	}
 	return heard

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -114,7 +115,7 @@ func (d *diary) revisions(aggregate string) string {
 // consume runs a consumer of membership's events.
 func consume(t testing.TB, js jetstream.JetStream, c events.Config, h events.Handler) (stop func()) {
 	t.Helper()
-	c.Services, c.Log = []string{"membership"}, quiet
+	c.Services, c.Log = []string{"membership"}, cmp.Or(c.Log, quiet)
 	consumer, err := events.New(js, c, h)
 	if err != nil {
 		t.Fatal(err)
