@@ -30,7 +30,7 @@ func main() {
 		slog.SetDefault(slog.New(handler(level)))
 		return nil
 	}
-	root.AddCommand(devCommand(), migrateCommand(), configCommand())
+	root.AddCommand(devCommand(), migrateCommand(), certsCommand(), configCommand())
 	for _, r := range roles {
 		root.AddCommand(r.command())
 	}
