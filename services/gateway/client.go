@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/internal/credential"
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+// What the gateway tells services of its client (see package server), and what they tell it.
+const (
+	addressHeader = "x-roster-client-address"
+	agentHeader   = "x-roster-user-agent"
+	secretHeader  = "roster-session-secret" // of a new session, to be delivered as a cookie
+)
+
+// ClientInterceptor makes a connection to one service carry the calls of the gateway's clients. The service gets
+// the client's token for that service, its address and what it calls itself, and no other header of its request.
+// A call outside of a request, such as the resolver's own, passes as the gateway's.
+//
+// Chain it (grpc.WithChainUnaryInterceptor): the connections of package network have one already.
+func ClientInterceptor(r *credential.Resolver, audience string) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		c := callFrom(ctx)
+		if c == nil {
+			return invoke(ctx, method, req, reply, conn, opts...)
+		}
+		if message, ok := req.(proto.Message); ok {
+			if err := c.rest.complete(message.ProtoReflect()); err != nil {
+				return err
+			}
+		}
+		ctx, token, err := c.outgoing(ctx, r, method, audience)
+		if err != nil {
+			return err
+		}
+		c.sent = true
+		var header metadata.MD
+		if err := invoke(ctx, method, req, reply, conn, append(opts, grpc.Header(&header))...); err != nil {
+			return err
+		}
+		c.learn(method, token, req, reply, header)
+		return nil
+	}
+}
+
+// ClientStreamInterceptor is ClientInterceptor for streams.
+func ClientStreamInterceptor(r *credential.Resolver, audience string) grpc.StreamClientInterceptor {
+	return func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		c := callFrom(ctx)
+		if c == nil {
+			return open(ctx, desc, conn, method, opts...)
+		}
+		ctx, _, err := c.outgoing(ctx, r, method, audience)
+		if err != nil {
+			return nil, err
+		}
+		c.sent = true
+		return open(ctx, desc, conn, method, opts...)
+	}
+}
+
+// outgoing returns the context of a call to a service: exactly these headers, whatever came with the request.
+func (c *call) outgoing(ctx context.Context, r *credential.Resolver, method, audience string) (_ context.Context, token string, err error) {
+	// The address is told even when it is empty: by it the service knows that the gateway speaks for a client.
+	md := metadata.Pairs(addressHeader, c.address, agentHeader, c.agent)
+	if c.languages != "" {
+		md.Set("accept-language", c.languages)
+	}
+	if parent := traceparent(ctx); parent != "" {
+		md.Set("traceparent", parent)
+	}
+	if c.credential != (presented{}) {
+		if token, err = c.exchange(ctx, r, method, audience); err != nil {
+			return nil, "", err
+		}
+	}
+	if token != "" {
+		md.Set("authorization", "Bearer "+token)
+	}
+	return metadata.NewOutgoingContext(ctx, md), token, nil
+}
+
+var errRefused = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "The credential is unknown, expired or revoked. Sign in again.")
+
+// exchange turns the client's credential into its token for the service. A bad one is refused everywhere, but a
+// stale cookie, which nobody chose to send, keeps nobody from methods that are for anyone, such as signing in.
+func (c *call) exchange(ctx context.Context, r *credential.Resolver, method, audience string) (string, error) {
+	err := error(errRefused)
+	if c.credential.secret != "" {
+		var token string
+		// Asking identity is the gateway's own call, not the client's.
+		if token, err = r.Token(withCall(ctx, nil), c.credential.secret, c.credential.cookie, audience); err == nil {
+			return token, nil
+		}
+	}
+	if c.credential.cookie && isRefusal(err) && rules[method].GetCaller() == accessv1.Rule_CALLER_ANYONE {
+		c.closed = true
+		return "", nil
+	}
+	return "", err
+}
+
+// isRefusal tells a credential that is bad from one that cannot be checked now.
+func isRefusal(err error) bool {
+	return fault.ReasonOf(err) == errorv1.Reason_REASON_UNAUTHENTICATED
+}
+
+// learn takes from an answer what concerns the client's session.
+func (c *call) learn(method, token string, req, reply any, header metadata.MD) {
+	current := sessionIn(token)
+	switch method {
+	case identityv1.SessionService_SignOut_FullMethodName:
+		c.end(current, current)
+	case identityv1.SessionService_DeleteSession_FullMethodName:
+		if deleted, ok := req.(*identityv1.DeleteSessionRequest); ok {
+			session, _ := id.ParseSession(deleted.GetSessionId())
+			c.end(session, current)
+		}
+	}
+	if secrets := header.Get(secretHeader); len(secrets) == 1 && secrets[0] != "" {
+		var expires time.Time
+		if began, ok := reply.(interface{ GetSession() *identityv1.Session }); ok {
+			expires = began.GetSession().GetExpireTime().AsTime()
+		}
+		c.opened = newCookie(secrets[0], expires, 0)
+	}
+}
+
+// end forgets a session that is over, and clears the cookie if it was the client's.
+func (c *call) end(session, current id.Session) {
+	c.forget(session)
+	c.closed = c.closed || c.credential.cookie && session == current
+}
+
+// sessionIn returns the session of a token that identity has just given us; zero when it names none.
+func sessionIn(token string) (session id.Session) {
+	_, rest, _ := strings.Cut(token, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	var claims struct {
+		Session string `json:"sid"`
+	}
+	if raw, err := base64.RawURLEncoding.DecodeString(payload); err == nil && json.Unmarshal(raw, &claims) == nil {
+		session, _ = id.ParseSession(claims.Session)
+	}
+	return session
+}

@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+)
+
+// me returns who is signed in; nil: nobody. A stale cookie is nobody's, and is taken back.
+func (s *site) me(r *http.Request) (*identityv1.Account, error) {
+	c := callFrom(r.Context())
+	if !c.credential.cookie {
+		return nil, nil
+	}
+	answer, err := s.accounts.GetMe(r.Context(), &identityv1.GetMeRequest{})
+	if isRefusal(err) {
+		c.credential, c.closed = presented{}, true
+		return nil, nil
+	}
+	return answer.GetAccount(), err
+}
+
+// name is how a page calls somebody.
+func name(a *identityv1.Account) string {
+	for _, name := range []string{a.GetDisplayName(), a.GetEmail(), a.GetUsername()} {
+		if name != "" {
+			return name
+		}
+	}
+	return "someone"
+}
+
+type homePage struct {
+	Me      *identityv1.Account
+	Name    string
+	DevMail bool
+}
+
+// home is the front door. It opens also while identity is away.
+func (s *site) home(w http.ResponseWriter, r *http.Request) {
+	me, err := s.me(r)
+	if err != nil {
+		callFrom(r.Context()).note(err)
+	}
+	s.render(w, r, http.StatusOK, "home", view{Title: "Roster", Data: homePage{me, name(me), s.DevMail != nil}})
+}
+
+// signInForm is the form that signs in, alone or as a part of accepting an invitation.
+type signInForm struct {
+	Identifier string
+	Problem    string // above the form
+	Wrong      bool   // the fields are what is wrong
+}
+
+func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
+	me, err := s.me(r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if me != nil {
+		s.notice(w, r, http.StatusOK, notice{
+			Title: "You are signed in", Text: "You are signed in as " + name(me) + ".", SignOut: "Sign out", Links: []link{{"/", "Go on"}},
+		})
+		return
+	}
+	s.render(w, r, http.StatusOK, "sign_in", view{Title: "Sign in", Data: signInForm{}})
+}
+
+func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
+	form, err := s.form(w, r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if err := s.openSession(r, form.Get("identifier"), form.Get("password")); err != nil {
+		again, ok := s.signInAgain(form.Get("identifier"), err)
+		if !ok {
+			s.refuse(w, r, err)
+			return
+		}
+		f := s.faultOf(r, err)
+		setRetry(w.Header(), f)
+		s.render(w, r, f.HTTPStatus(), "sign_in", view{Title: "Sign in", Data: again})
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// openSession signs in. From then on the request, and the browser, have the new session.
+func (s *site) openSession(r *http.Request, identifier, password string) error {
+	c := callFrom(r.Context())
+	c.credential = presented{} // whoever was signed in does not matter
+	req := &identityv1.CreateSessionRequest{Password: password, Delivery: identityv1.Delivery_DELIVERY_COOKIE}
+	if identifier = strings.TrimSpace(identifier); strings.Contains(identifier, "@") {
+		req.Email = identifier
+	} else {
+		req.Username = identifier
+	}
+	if _, err := s.sessions.CreateSession(r.Context(), req); err != nil {
+		return err
+	}
+	if c.opened == nil {
+		return fault.New(errorv1.Reason_REASON_INTERNAL, errInternal.Message)
+	}
+	c.credential = presented{c.opened.Value, true}
+	return nil
+}
+
+// signInAgain returns the form to try again with; false when trying again is no use.
+func (s *site) signInAgain(identifier string, err error) (signInForm, bool) {
+	form := signInForm{Identifier: identifier}
+	switch fault.ReasonOf(err) {
+	case errorv1.Reason_REASON_CREDENTIALS_INVALID, errorv1.Reason_REASON_VALIDATION_FAILED:
+		form.Problem, form.Wrong = "The address, the username or the password is wrong.", true
+	case errorv1.Reason_REASON_BUSY, errorv1.Reason_REASON_UNAVAILABLE, errorv1.Reason_REASON_DEADLINE_EXCEEDED:
+		form.Problem = busyText
+	default:
+		return form, false
+	}
+	return form, true
+}
+
+// signOut ends the session. With the token of an invitation, whose page was for another account, it shows that
+// page again.
+func (s *site) signOut(w http.ResponseWriter, r *http.Request) {
+	form, err := s.form(w, r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	c := callFrom(r.Context())
+	if c.credential.cookie {
+		if _, err := s.sessions.SignOut(r.Context(), &identityv1.SignOutRequest{}); err != nil && !isRefusal(err) {
+			s.refuse(w, r, err)
+			return
+		}
+		c.credential, c.closed = presented{}, true
+	}
+	if token := form.Get("token"); token != "" {
+		s.invitation(w, r, http.StatusOK, invitationPage{Token: token})
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}

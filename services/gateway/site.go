@@ -1,0 +1,195 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+)
+
+// pagePolicy is what a page may do: show itself, with our style, and post forms to us.
+const pagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+//go:embed static/style.css
+var style []byte
+
+// styleURL changes with the style, so that browsers may keep it.
+var styleURL = fmt.Sprintf("/static/style.css?v=%x", sha256.Sum256(style))[:len("/static/style.css?v=")+12]
+
+// site is everything that is not the API: what people open in a browser.
+type site struct {
+	*edge
+	accounts    identityv1.AccountServiceClient
+	sessions    identityv1.SessionServiceClient
+	invitations invitationv1.InvitationServiceClient
+	reference   *reference
+	mux         *http.ServeMux
+}
+
+func (e *edge) newSite() (http.Handler, error) {
+	identity, invitation := e.Conns["identity"], e.Conns["invitation"]
+	s := &site{
+		edge:        e,
+		accounts:    identityv1.NewAccountServiceClient(identity),
+		sessions:    identityv1.NewSessionServiceClient(identity),
+		invitations: invitationv1.NewInvitationServiceClient(invitation),
+		mux:         http.NewServeMux(),
+	}
+	var err error
+	if s.reference, err = newReference(e.PublicURL); err != nil {
+		return nil, err
+	}
+	for pattern, handle := range map[string]http.HandlerFunc{
+		"GET /{$}":             s.home,
+		"GET /sign-in":         s.showSignIn,
+		"POST /sign-in":        s.signIn,
+		"POST /sign-out":       s.signOut,
+		"GET /verify/{token}":  s.showVerify,
+		"POST /verify":         s.verify,
+		"GET /invite/{token}":  s.showInvitation,
+		"POST /invite/accept":  s.accept,
+		"POST /invite/decline": s.decline,
+		"GET /docs":            s.showReference,
+		"GET /docs/errors":     s.showReasons,
+		"GET /openapi.json":    s.openAPI,
+		"GET /static/style.css": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/css; charset=utf-8")
+			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+			_, _ = w.Write(style)
+		},
+	} {
+		s.mux.HandleFunc(pattern, handle)
+	}
+	if e.DevMail != nil {
+		s.mux.Handle("/dev/mail", e.DevMail)
+		s.mux.Handle("/dev/mail/", e.DevMail)
+	}
+	return s, nil
+}
+
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	handler, pattern := s.mux.Handler(r)
+	if pattern == "" {
+		s.noPage(w, r, handler)
+		return
+	}
+	callFrom(r.Context()).route = pattern[strings.IndexByte(pattern, ' ')+1:]
+	s.mux.ServeHTTP(w, r)
+}
+
+// noPage answers where there is no page: 405 when another method would find one, 404 otherwise.
+func (s *site) noPage(w http.ResponseWriter, r *http.Request, refusal http.Handler) {
+	answer := headersOnly{header: make(http.Header)}
+	refusal.ServeHTTP(&answer, r)
+	if answer.status == http.StatusMethodNotAllowed {
+		s.refuseMethod(w, r, strings.Split(answer.header.Get("Allow"), ", "))
+		return
+	}
+	s.refuse(w, r, errNoRoute)
+}
+
+// headersOnly hears what the mux would answer.
+type headersOnly struct {
+	header http.Header
+	status int
+}
+
+func (w *headersOnly) Header() http.Header         { return w.header }
+func (w *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
+func (w *headersOnly) WriteHeader(status int)      { w.status = status }
+
+// pages are the templates, by name.
+var pages = func() map[string]*template.Template {
+	functions := template.FuncMap{
+		"style": func() string { return styleURL },
+		"day":   func(t time.Time) string { return t.UTC().Format("Monday, 2 January 2006, 15:04 UTC") },
+		"prose": prose,
+		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	}
+	all := make(map[string]*template.Template)
+	for _, name := range []string{"home", "sign_in", "verify", "invitation", "decline", "notice", "reference", "reasons"} {
+		all[name] = template.Must(template.New("layout.html").Funcs(functions).
+			ParseFS(pageFiles, "pages/layout.html", "pages/forms.html", "pages/"+name+".html"))
+	}
+	return all
+}()
+
+var quoted = regexp.MustCompile("`([^`]+)`")
+
+// prose sets what a comment of the protos has in backticks as code.
+func prose(text string) template.HTML {
+	return template.HTML(quoted.ReplaceAllString(template.HTMLEscapeString(text), "<code>$1</code>")) //nolint:gosec // escaped
+}
+
+// view is a page and what it shows.
+type view struct {
+	Title string
+	Wide  bool
+	Data  any
+}
+
+// render writes a page.
+func (e *edge) render(w http.ResponseWriter, r *http.Request, status int, page string, v view) {
+	var text bytes.Buffer
+	if err := pages[page].Execute(&text, v); err != nil {
+		callFrom(r.Context()).note(err)
+		e.refuseJSON(w, r, e.faultOf(r, err), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", pagePolicy)
+	w.WriteHeader(status)
+	_, _ = text.WriteTo(w) // it fails only if the reader has left
+}
+
+var (
+	errFormType  = fault.New(errorv1.Reason_REASON_MEDIA_TYPE_UNSUPPORTED, "Open the page in a browser and send its form.")
+	errFormLarge = fault.Newf(errorv1.Reason_REASON_BODY_TOO_LARGE, "A form has at most %d bytes.", maxForm)
+)
+
+// brokenLink says for people what is wrong with a token that was cut or mistyped: nothing but the link.
+func brokenLink(err error, reason fault.Reason) error {
+	if fault.ReasonOf(err) == errorv1.Reason_REASON_VALIDATION_FAILED {
+		return fault.New(reason, "The link is incomplete.")
+	}
+	return err
+}
+
+// form reads a posted form. What stands in the URL is no part of it.
+func (s *site) form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(media), "application/x-www-form-urlencoded") {
+		return nil, errFormType
+	}
+	text, err := readBody(w, r, maxForm)
+	if fault.ReasonOf(err) == errFormLarge.Reason {
+		return nil, errFormLarge
+	}
+	if err != nil {
+		return nil, err
+	}
+	values, err := url.ParseQuery(string(text))
+	if err != nil {
+		return nil, fault.Invalid("form", "is malformed")
+	}
+	for name := range values {
+		for i, value := range values[name] {
+			values[name][i] = strings.ToValidUTF8(value, "\uFFFD")
+		}
+	}
+	r.PostForm = values
+	return values, nil
+}
