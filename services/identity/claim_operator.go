@@ -1,0 +1,38 @@
+package identity
+
+import (
+	"cmp"
+	"context"
+
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/secret"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// ClaimOperator makes an operator of the token of Bootstrap, once, and shows their key, once.
+func (s *Service) ClaimOperator(ctx context.Context, req *identityv1.ClaimOperatorRequest) (*identityv1.ClaimOperatorResponse, error) {
+	name, err := account.ParseDisplayName("display_name", cmp.Or(req.GetDisplayName(), "Operator"))
+	if err != nil {
+		return nil, err
+	}
+	claim, ok := secret.Parse(secret.Link, req.GetToken())
+	if !ok {
+		return nil, account.ErrLinkInvalid
+	}
+	operator := id.Operator(claim.Owner)
+	key := secret.New(secret.OperatorKey, operator)
+	err = s.inTx(ctx, postgres.Scope{}, func(q store.Queries) error {
+		if err := q.UseOperatorClaim(ctx, operator, claim.Hash); err != nil {
+			return err
+		}
+		q.InsertOperator(operator, name, key.Hash, q.Now(), q.Now().Add(operatorKeyLifetime))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.ClaimOperatorResponse{OperatorId: operator.String(), ApiKey: key.Text()}, nil
+}

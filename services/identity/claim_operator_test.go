@@ -1,0 +1,101 @@
+package identity
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/identity/internal/secret"
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+func (h *harness) bootstrap(s *Service) string {
+	h.Helper()
+	token, err := s.Bootstrap(h.Context())
+	require.NoError(h, err)
+	return token
+}
+
+func (h *harness) claim(token string) *identityv1.ClaimOperatorResponse {
+	h.Helper()
+	claimed, err := h.operators.ClaimOperator(h.as(""), &identityv1.ClaimOperatorRequest{Token: token, DisplayName: "Grace Hopper"})
+	require.NoError(h, err)
+	return claimed
+}
+
+func TestClaimOperator(t *testing.T) {
+	t.Parallel()
+	refuse := func(t *testing.T, h *harness, token string) {
+		t.Helper()
+		_, err := h.operators.ClaimOperator(h.as(""), &identityv1.ClaimOperatorRequest{Token: token})
+		requireReason(t, linkInvalid, err)
+	}
+	t.Run("R85 OnceForAnEmptyDeployment", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		token := h.bootstrap(h.service)
+		require.NotEmpty(t, token)
+		claimed := h.claim(token)
+		require.True(t, strings.HasPrefix(claimed.GetApiKey(), "rok_"))
+		require.Equal(t, 1, count(h, `operators WHERE display_name = 'Grace Hopper'`))
+		require.Equal(t, 1, count(h, `operator_keys WHERE expire_time BETWEEN now() + interval '89 days' AND now() + interval '90 days'`), "R53")
+		refuse(t, h, token)
+		require.Empty(t, h.bootstrap(h.instance()), "there is an operator")
+		require.Zero(t, count(h, `events`))
+	})
+	t.Run("R85 ByOneOfMany", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		token := h.bootstrap(h.service)
+		made := 0
+		for _, err := range h.together(20, func(int) error {
+			_, err := h.operators.ClaimOperator(h.as(""), &identityv1.ClaimOperatorRequest{Token: token})
+			return err
+		}) {
+			if err == nil {
+				made++
+				continue
+			}
+			requireReason(t, linkInvalid, err)
+		}
+		require.Equal(t, 1, made)
+		require.Equal(t, 1, count(h, `operators`))
+	})
+	t.Run("ARestartReplacesTheToken", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		before, after := h.bootstrap(h.service), h.bootstrap(h.instance())
+		require.NotEqual(t, before, after)
+		refuse(t, h, before)
+		h.claim(after)
+	})
+	t.Run("R85 TheTokenWorksForADay", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		token := h.bootstrap(h.service)
+		h.exec(`UPDATE operator_claims SET expire_time = expire_time - interval '24 hours'`)
+		refuse(t, h, token)
+		for _, other := range []string{"x", token + "A", secret.New(secret.Link, id.NewOperator()).Text()} {
+			refuse(t, h, other)
+		}
+		require.Zero(t, count(h, `operators`))
+	})
+	t.Run("WhenAllKeysHaveExpiredThereIsANewToken", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		h.claim(h.bootstrap(h.service))
+		h.exec(`UPDATE operator_keys SET expire_time = now()`)
+		h.claim(h.bootstrap(h.service))
+		require.Equal(t, 2, count(h, `operators`))
+	})
+	t.Run("RefusesWhatIsNotValid", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		token := h.bootstrap(h.service)
+		_, err := h.operators.ClaimOperator(h.as(""), &identityv1.ClaimOperatorRequest{Token: token, DisplayName: "a\nb"})
+		requireReason(t, invalid, err)
+		h.claim(token)
+	})
+}

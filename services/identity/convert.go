@@ -1,0 +1,46 @@
+package identity
+
+import (
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+func accountToProto(a account.Account) *identityv1.Account {
+	return &identityv1.Account{
+		Id:            a.ID.String(),
+		DisplayName:   a.DisplayName,
+		Email:         a.Email,
+		EmailVerified: a.EmailVerified,
+		Username:      a.Username,
+		CreateTime:    timestamppb.New(a.CreateTime),
+	}
+}
+
+func personal(a account.Account) *eventv1.Personal {
+	return &eventv1.Personal{DisplayName: a.DisplayName, Email: a.Email, Username: a.Username}
+}
+
+// sessionToProto shows a session to somebody who is signed in with the current one.
+func sessionToProto(s session.Session, current id.Session) *identityv1.Session {
+	return &identityv1.Session{
+		Id:          s.ID.String(),
+		AccountId:   s.AccountID.String(),
+		CreateTime:  timestamppb.New(s.CreateTime),
+		LastUseTime: timestamppb.New(s.LastUseTime),
+		ExpireTime:  timestamppb.New(s.ExpireTime),
+		UserAgent:   s.UserAgent,
+		Current:     s.ID == current,
+	}
+}
+
+func deliveryFromProto(d identityv1.Delivery) session.Delivery {
+	if d == identityv1.Delivery_DELIVERY_TOKEN {
+		return session.Token
+	}
+	return session.Cookie
+}

@@ -1,0 +1,146 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/password"
+	"github.com/rosterhq/roster/services/identity/internal/secret"
+	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/saga"
+)
+
+// secretHeader is the response header in which the gateway finds the secret that it puts into a cookie. Only it gets
+// one: elsewhere a page's script could read the header.
+const secretHeader = "roster-session-secret"
+
+// CreateSession signs in with a password.
+func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error) {
+	who := caller.From(ctx)
+	delivery := deliveryFromProto(req.GetDelivery())
+	if delivery == session.Cookie && who.Service != "gateway" {
+		return nil, fault.Invalid("delivery", "must be DELIVERY_TOKEN: a cookie is for browsers")
+	}
+	proven, err := s.checkPassword(ctx, identifierOf(req), req.GetPassword())
+	if err != nil {
+		return nil, err
+	}
+	opened, key, err := s.openSession(ctx, session.Session{
+		AccountID: proven.AccountID, Delivery: delivery, UserAgent: who.UserAgent, Address: who.Address,
+	}, &proven)
+	if errors.Is(err, account.ErrNotFound) { // kept from signing in since the password was checked
+		err = account.ErrCredentialsInvalid
+	}
+	if err != nil {
+		return nil, err
+	}
+	answer := &identityv1.CreateSessionResponse{Session: sessionToProto(opened, opened.ID)}
+	if delivery == session.Token {
+		answer.Token = key.Text()
+		return answer, nil
+	}
+	return answer, grpc.SetHeader(ctx, metadata.Pairs(secretHeader, key.Text()))
+}
+
+// identifierOf returns what the request signs in with. What can be no address or username is nobody's, and is
+// answered as such.
+func identifierOf(req *identityv1.CreateSessionRequest) (who store.Identifier) {
+	if address, err := account.ParseEmail("email", req.GetEmail()); err == nil {
+		return store.Identifier{Email: address.Key}
+	}
+	if username, err := account.ParseUsername("username", req.GetUsername()); err == nil {
+		return store.Identifier{Username: username.Key}
+	}
+	return who
+}
+
+// proof is a password that was right.
+type proof struct {
+	store.Credential
+	stronger string // a new hash of it; empty: the old one is as strong
+}
+
+// checkPassword finds out whether the password is that of the identifier. Unknown, locked and wrong are one answer
+// after the same work. The failure is counted before the next in the queue is looked at, also when the client has left:
+// many attempts at once are no way around the delays.
+func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text string) (p proof, err error) {
+	leave, err := s.hashes.Enter(ctx)
+	if err != nil {
+		return p, err
+	}
+	defer leave()
+	err = s.view(ctx, postgres.Scope{}, func(q store.Queries) (err error) {
+		p.Credential, err = q.FindCredential(ctx, who)
+		return err
+	})
+	if err != nil {
+		return p, err
+	}
+	usable := p.PasswordHash != "" && !p.Locked
+	if !usable {
+		p.PasswordHash = password.Dummy
+	}
+	plain := account.NormalizePassword(text)
+	right, weak, err := password.Verify(p.PasswordHash, plain)
+	if err != nil {
+		s.log.ErrorContext(ctx, "a stored password hash cannot be used", "account", p.AccountID.String(), "error", err)
+	}
+	if !right || !usable {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := s.store.CountFailure(ctx, p.AccountID); err != nil {
+			return p, err
+		}
+		return p, account.ErrCredentialsInvalid
+	}
+	if weak {
+		p.stronger = password.Hash(plain)
+	}
+	return p, nil
+}
+
+// openSession begins a session, because the password was right or, without proof, because the caller says so. When
+// there would be too many, the oldest end.
+func (s *Service) openSession(ctx context.Context, begun session.Session, proven *proof) (session.Session, secret.Secret, error) {
+	key := secret.New(secret.Session, begun.AccountID)
+	begun.ID, begun.UserAgent = id.NewSession(), session.Label(begun.UserAgent)
+	err := s.inTx(ctx, postgres.In(begun.AccountID), func(q store.Queries) error {
+		live, passwordSet, err := q.LockSignIn(ctx, begun.AccountID)
+		if err != nil {
+			return err
+		}
+		if proven != nil {
+			if !proven.SetTime.Equal(passwordSet) { // changed since it was checked
+				return account.ErrCredentialsInvalid
+			}
+			q.ForgetFailures(begun.AccountID)
+			if proven.stronger != "" {
+				q.SaveHash(begun.AccountID, proven.stronger)
+			}
+		}
+		begun.CreateTime, begun.LastUseTime, begun.ExpireTime = q.Now(), q.Now(), q.Now().Add(session.Absolute)
+		q.InsertSession(begun, key.Hash)
+		saga.For(begun.AccountID, sessionTask, begun.ID).At(q.Tx, begun.EndTime())
+		from := origin(ctx, begun.AccountID, "")
+		for _, oldest := range live[min(len(live), session.Most-1):] {
+			if err := endSession(q, oldest, from); err != nil {
+				return err
+			}
+		}
+		return outbox.Publish(q.Tx, begun.AccountID, q.Now(), &eventv1.AccountSignedIn{Context: from, SessionId: begun.ID.String()})
+	})
+	return begun, key, err
+}

@@ -1,0 +1,360 @@
+package identity
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/internal/credential"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/network"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/saga"
+	"github.com/rosterhq/roster/services/internal/seal"
+	"github.com/rosterhq/roster/services/internal/server"
+	"github.com/rosterhq/roster/services/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// goodPassword passes the policy.
+const goodPassword = "violet harbor quilt 7"
+
+// harness is the service on a database of its own, behind the suite's server, reached as others reach it.
+type harness struct {
+	*testing.T
+	service *Service
+	dsns    testkit.DSNs
+	owner   *pgxpool.Pool // sees and moves everything
+	network network.Network
+	logged  *buffer
+	outbox  *outgoing
+
+	// Clients as the gateway, for a client of its own, and as the services that call identity.
+	accounts   identityv1.AccountServiceClient
+	sessions   identityv1.SessionServiceClient
+	operators  identityv1.OperatorServiceClient
+	credential identityv1.CredentialServiceClient
+	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
+	membership identityv1.AccountDirectoryServiceClient // as the membership service
+}
+
+var testKey = seal.NewKey([32]byte{1, 2, 3})
+
+func start(t *testing.T) *harness {
+	t.Helper()
+	h := &harness{
+		T: t, dsns: testkit.Database(t, "identity", Migrations), network: network.Memory(), logged: new(buffer), outbox: new(outgoing),
+	}
+	var err error
+	h.owner, err = pgxpool.New(t.Context(), h.dsns.Owner)
+	require.NoError(t, err)
+	t.Cleanup(h.owner.Close)
+	h.service = h.instance()
+
+	lis, creds, err := h.network.Listen("identity", "")
+	require.NoError(t, err)
+	self := identityv1.NewCredentialServiceClient(h.dial("identity"))
+	authenticator := &credential.Authenticator{
+		Resolver: credential.NewResolver(self, time.Now),
+		Verifier: credential.NewVerifier("identity", credential.KeysOf(self), time.Now),
+	}
+	built := server.New(creds, server.Config{Role: "identity", Authenticate: authenticator.Authenticate, Log: h.log()})
+	h.service.Register(built)
+	h.service.RegisterInternal(built)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- built.Serve(ctx, lis) }()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-done)
+	})
+
+	gateway := h.dial("gateway")
+	h.accounts = identityv1.NewAccountServiceClient(gateway)
+	h.sessions = identityv1.NewSessionServiceClient(gateway)
+	h.operators = identityv1.NewOperatorServiceClient(gateway)
+	h.credential = identityv1.NewCredentialServiceClient(gateway)
+	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))
+	h.membership = identityv1.NewAccountDirectoryServiceClient(h.dial("membership"))
+	return h
+}
+
+// instance returns a service on the harness's database; another one is another replica.
+func (h *harness) instance() *Service {
+	db := h.dsns.Open(h.T, postgres.Options{})
+	return New(Dependencies{
+		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, PublicURL: "https://roster.test", Log: h.log(),
+	})
+}
+
+func (h *harness) log() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(h.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (h *harness) dial(from string) *grpc.ClientConn {
+	h.Helper()
+	conn, err := h.network.Dial(from, "identity", "")
+	require.NoError(h, err)
+	h.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// as is the context of a client's call that the gateway passes on; bearer is what the client presents, if anything.
+func (h *harness) as(bearer string) context.Context {
+	ctx := metadata.AppendToOutgoingContext(h.Context(),
+		"x-roster-client-address", "203.0.113.7", "x-roster-user-agent", "Firefox/140 (X11)")
+	if bearer != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+bearer)
+	}
+	return ctx
+}
+
+// person is somebody who has an account and has signed in.
+type person struct {
+	account *identityv1.Account
+	session *identityv1.Session
+	token   string
+}
+
+// signUp goes the whole way: sign up, open the mail, verify, sign in.
+func (h *harness) signUp(email string) person {
+	h.Helper()
+	_, err := h.accounts.SignUp(h.as(""), &identityv1.SignUpRequest{Email: email, Password: goodPassword, DisplayName: "Somebody Else"})
+	require.NoError(h, err)
+	verified, err := h.accounts.VerifyEmail(h.as(""), &identityv1.VerifyEmailRequest{Token: h.linkFor(email)})
+	require.NoError(h, err)
+	p := h.signIn(email)
+	p.account = verified.GetAccount()
+	return p
+}
+
+func (h *harness) signIn(email string) person {
+	h.Helper()
+	in, err := h.sessions.CreateSession(h.as(""), &identityv1.CreateSessionRequest{
+		Email: email, Password: goodPassword, Delivery: identityv1.Delivery_DELIVERY_TOKEN,
+	})
+	require.NoError(h, err)
+	return person{session: in.GetSession(), token: in.GetToken()}
+}
+
+// insert makes an account without the work of hashing a password: for tests that do not sign in.
+func (h *harness) insert(email, username string) id.Account {
+	h.Helper()
+	key := id.NewAccount()
+	_, err := h.owner.Exec(h.Context(), `
+		WITH a AS (INSERT INTO accounts (id, display_name, email, email_verified, username, create_time)
+			VALUES ($1, 'Inserted', nullif($2, ''), $2 <> '', nullif($3, ''), now())),
+		e AS (INSERT INTO user_emails SELECT $2, $1, true WHERE $2 <> ''),
+		u AS (INSERT INTO usernames (username, account_id) SELECT $3, $1 WHERE $3 <> '')
+		INSERT INTO credentials VALUES ($1, 'none', now())`, key, email, username)
+	require.NoError(h, err)
+	return key
+}
+
+// open opens a session for an account, and returns it with its bearer token.
+func (h *harness) open(key id.Account) (*identityv1.Session, string) {
+	h.Helper()
+	opened, err := h.directory.OpenSession(h.Context(), &identityv1.OpenSessionRequest{
+		AccountId: key.String(), Delivery: identityv1.Delivery_DELIVERY_TOKEN, UserAgent: "test",
+	})
+	require.NoError(h, err)
+	return opened.GetSession(), opened.GetSecret()
+}
+
+// sweep runs the tasks of a kind that are due, as the sweeper does, and returns how many there were.
+func (h *harness) sweep(kind string) int {
+	h.Helper()
+	rows, err := h.owner.Query(h.Context(), `SELECT aggregate_id, kind, id, attempts FROM due WHERE kind = $1 AND next_time <= now()`, kind)
+	require.NoError(h, err)
+	tasks, err := pgx.CollectRows(rows, pgx.RowToStructByName[saga.Task])
+	require.NoError(h, err)
+	for _, task := range tasks {
+		require.NoError(h, h.service.Steps()[kind](h.Context(), task))
+	}
+	return len(tasks)
+}
+
+var linkPattern = regexp.MustCompile(`https://roster\.test/verify/([A-Za-z0-9_-]+)`)
+
+// linkFor delivers the mails and returns the token in the latest one to the address.
+func (h *harness) linkFor(address string) string {
+	h.Helper()
+	h.sweep(mail.TaskKind)
+	for _, m := range h.outbox.to(address) {
+		if found := linkPattern.FindStringSubmatch(m.Text); found != nil {
+			return found[1]
+		}
+	}
+	require.Fail(h, "no mail with a link to "+address)
+	return ""
+}
+
+// exec changes rows behind the service's back: time passes, an attacker writes.
+func (h *harness) exec(query string, args ...any) {
+	h.Helper()
+	_, err := h.owner.Exec(h.Context(), query, args...)
+	require.NoError(h, err)
+}
+
+func count(h *harness, query string, args ...any) (n int) {
+	h.Helper()
+	require.NoError(h, h.owner.QueryRow(h.Context(), `SELECT count(*) FROM `+query, args...).Scan(&n))
+	return n
+}
+
+// event is one of the log.
+type event struct {
+	Type     string
+	Data     map[string]any
+	Personal map[string]any
+}
+
+// events returns the events of an account, oldest first.
+func (h *harness) events(key string) (found []event) {
+	h.Helper()
+	account, err := id.ParseAccount(key)
+	require.NoError(h, err)
+	rows, err := h.owner.Query(h.Context(), `SELECT type, data, personal FROM events WHERE aggregate_id = $1 ORDER BY revision`, account)
+	require.NoError(h, err)
+	for rows.Next() {
+		var e event
+		var data, personal []byte
+		require.NoError(h, rows.Scan(&e.Type, &data, &personal))
+		require.NoError(h, json.Unmarshal(data, &e.Data))
+		if personal != nil {
+			require.NoError(h, json.Unmarshal(personal, &e.Personal))
+		}
+		found = append(found, e)
+	}
+	require.NoError(h, rows.Err())
+	return found
+}
+
+func (h *harness) types(key string) (types []string) {
+	for _, e := range h.events(key) {
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+func requireReason(t testing.TB, want errorv1.Reason, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.Equal(t, want, fault.ReasonOf(err), err.Error())
+}
+
+const (
+	invalid            = errorv1.Reason_REASON_VALIDATION_FAILED
+	unauthenticated    = errorv1.Reason_REASON_UNAUTHENTICATED
+	credentialsInvalid = errorv1.Reason_REASON_CREDENTIALS_INVALID
+	linkInvalid        = errorv1.Reason_REASON_LINK_INVALID
+	emailTaken         = errorv1.Reason_REASON_EMAIL_TAKEN
+	usernameTaken      = errorv1.Reason_REASON_USERNAME_TAKEN
+	sessionNotFound    = errorv1.Reason_REASON_SESSION_NOT_FOUND
+	accountNotFound    = errorv1.Reason_REASON_ACCOUNT_NOT_FOUND
+	passwordRefused    = errorv1.Reason_REASON_PASSWORD_REFUSED
+	busy               = errorv1.Reason_REASON_BUSY
+	callerRefused      = errorv1.Reason_REASON_CALLER_REFUSED
+)
+
+// together runs fn n times at once and returns the errors. All connections to the database are open before, so that
+// the first is not alone with it.
+func (h *harness) together(n int, fn func(i int) error) []error {
+	h.Helper()
+	pool := h.service.db.Pool
+	var open []*pgxpool.Conn
+	for range pool.Config().MaxConns {
+		conn, err := pool.Acquire(h.Context())
+		require.NoError(h, err)
+		open = append(open, conn)
+	}
+	for _, conn := range open {
+		conn.Release()
+	}
+	errs := make([]error, n)
+	begin := make(chan struct{})
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() {
+			<-begin
+			errs[i] = fn(i)
+		})
+	}
+	close(begin)
+	group.Wait()
+	return errs
+}
+
+// fillGate takes all turns at hashing and all places in the queue.
+func (h *harness) fillGate() {
+	h.Helper()
+	ctx, cancel := context.WithCancel(h.Context())
+	h.Cleanup(cancel)
+	for {
+		short, end := context.WithTimeout(ctx, time.Millisecond)
+		_, err := h.service.hashes.Enter(short)
+		end()
+		if err != nil {
+			break // every turn is taken
+		}
+	}
+}
+
+// outgoing is the mail server.
+type outgoing struct {
+	mu   sync.Mutex
+	sent []mail.Message
+}
+
+func (o *outgoing) Send(_ context.Context, m mail.Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sent = append(o.sent, m)
+	return nil
+}
+
+// to returns the mails to an address, newest first.
+func (o *outgoing) to(address string) (found []mail.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := len(o.sent) - 1; i >= 0; i-- {
+		if o.sent[i].To == address {
+			found = append(found, o.sent[i])
+		}
+	}
+	return found
+}
+
+// buffer is what was logged.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,62 @@
+// Package account is what an account is and what its parts may look like: names, addresses, passwords. It does
+// no I/O.
+package account
+
+import (
+	"time"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+// Refusals.
+var (
+	ErrNotFound           = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_FOUND, "There is no such account.")
+	ErrEmailTaken         = fault.New(errorv1.Reason_REASON_EMAIL_TAKEN, "This address belongs to an account. Sign in to it instead.")
+	ErrUsernameTaken      = fault.New(errorv1.Reason_REASON_USERNAME_TAKEN, "This username is taken. Choose another.")
+	ErrCredentialsInvalid = fault.New(errorv1.Reason_REASON_CREDENTIALS_INVALID, "Address, username or password are wrong.")
+	ErrLinkInvalid        = fault.New(errorv1.Reason_REASON_LINK_INVALID, "This link is unknown, has expired, or was used before.")
+)
+
+// Account is a person who can sign in.
+type Account struct {
+	ID            id.Account
+	DisplayName   string
+	Email         string // as the person wrote it; empty: none
+	EmailVerified bool   // the person has proven that the address is theirs
+	Username      string // as first written; empty: none
+	CreateTime    time.Time
+}
+
+// SignUpLifetime is how long the link of a sign-up works.
+const SignUpLifetime = 24 * time.Hour
+
+// SignUp is somebody who asked for an account and has not proven their address. It blocks nothing.
+type SignUp struct {
+	ID           id.SignUp
+	Email        string // as the person wrote it
+	DisplayName  string
+	PasswordHash string
+	ExpireTime   time.Time
+}
+
+// Verified is the account that a sign-up becomes.
+func (s SignUp) Verified(as id.Account, now time.Time) Account {
+	return Account{ID: as, DisplayName: s.DisplayName, Email: s.Email, EmailVerified: true, CreateTime: now}
+}
+
+// Delays of sign-ins after failures.
+const (
+	FreeFailures = 5 // failures without a delay after them
+	MaxDelay     = 15 * time.Minute
+)
+
+// DelayAfter is how long nobody may try again after so many failures in a row: 1 s after the fifth, then
+// doubling.
+func DelayAfter(failures int) time.Duration {
+	if failures < FreeFailures {
+		return 0
+	}
+	return min(time.Second<<min(failures-FreeFailures, 20), MaxDelay)
+}

@@ -1,0 +1,141 @@
+package password
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestHash(t *testing.T) {
+	t.Parallel()
+	t.Run("VerifiesItsPassword", func(t *testing.T) {
+		t.Parallel()
+		hash := Hash("violet harbor quilt")
+		require.True(t, strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$"), hash)
+		right, weak, err := Verify(hash, "violet harbor quilt")
+		require.NoError(t, err)
+		require.True(t, right)
+		require.False(t, weak)
+		right, _, err = Verify(hash, "violet harbor quilT")
+		require.NoError(t, err)
+		require.False(t, right)
+	})
+	t.Run("R3 TheLastByteOfEightyCounts", func(t *testing.T) {
+		t.Parallel()
+		long := strings.Repeat("x", 79)
+		right, _, err := Verify(Hash(long+"a"), long+"b")
+		require.NoError(t, err)
+		require.False(t, right)
+	})
+	t.Run("R5 WeakerParametersAreNoticed", func(t *testing.T) {
+		t.Parallel()
+		p := parameters{memory: 8, time: 1, threads: 1, length: 32}
+		salt := []byte("0123456789abcdef")
+		right, weak, err := Verify(encode(p, salt, p.key("secret", salt)), "secret")
+		require.NoError(t, err)
+		require.True(t, right)
+		require.True(t, weak)
+	})
+	t.Run("R5 ParametersHaveBounds", func(t *testing.T) {
+		t.Parallel()
+		_, _, _, err := decode(Dummy)
+		require.NoError(t, err)
+		for _, change := range [][2]string{
+			{"m=19456", "m=65537"}, {"m=19456", "m=4"}, {"m=19456", "m=4294967295"}, {"m=19456", "m=+9456"}, {"t=2", "t=11"}, {"t=2", "t=0"},
+			{"p=1", "p=5"}, {"p=1", "p=0"}, {"argon2id", "argon2i"}, {"v=19", "v=16"}, {"m=19456,t=2,p=1", "t=2,m=19456,p=1"}, {"m=19456,t=2,p=1", "m=19456,t=2"},
+			{"m=19456,t=2,p=1", "m=19456,t=2,p=1,keyid=x"}, {"$AAAAAAAAAAAAAAAAAAAAAA$", "$AAAA$"}, {"$AAAAAAAAAAAAAAAAAAAAAA$", "$AAAAAAAAAAAAAAAAAAAAA=$"},
+			{"$AAAAAAAAAAAAAAAAAAAAAA$", "$" + strings.Repeat("A", 88) + "$"}, {"p=1$", "p=1$$"}, {"$argon2id", "argon2id"},
+		} {
+			planted := strings.Replace(Dummy, change[0], change[1], 1)
+			require.NotEqual(t, Dummy, planted)
+			_, _, _, err := decode(planted)
+			require.Error(t, err, planted)
+		}
+	})
+	t.Run("R8 AHashThatCannotBeUsedCostsTheSame", func(t *testing.T) {
+		t.Parallel()
+		right, _, err := Verify("$argon2id$v=19$m=4294967295,t=1,p=1$x$x", "secret")
+		require.Error(t, err)
+		require.False(t, right)
+	})
+}
+
+func TestGate(t *testing.T) {
+	t.Parallel()
+	const machine = 2
+	newGate := func() *Gate { return &Gate{permits: make(chan struct{}, machine)} }
+
+	t.Run("R7 SheddingAFlood", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			gate := newGate()
+			var running, most, done, busy atomic.Int32
+			for range 500 {
+				go func() {
+					leave, err := gate.Enter(t.Context())
+					if err != nil {
+						require.ErrorIs(t, err, ErrBusy)
+						busy.Add(1)
+						return
+					}
+					defer leave()
+					n := running.Add(1)
+					for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+					}
+					time.Sleep(100 * time.Millisecond) // a hash
+					running.Add(-1)
+					done.Add(1)
+				}()
+			}
+			synctest.Wait()
+			require.EqualValues(t, 500-machine-queue, busy.Load(), "who finds the queue full hears it at once")
+			time.Sleep(time.Minute)
+			require.EqualValues(t, machine, most.Load())
+			// Two at a time, 100 ms each: what began within 2 s.
+			require.InDelta(t, machine*20, done.Load(), 2*machine)
+			require.EqualValues(t, 500, done.Load()+busy.Load())
+		})
+	})
+	t.Run("R7 AWaitIsTwoSeconds", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			gate := newGate()
+			for range machine {
+				_, err := gate.Enter(t.Context())
+				require.NoError(t, err)
+			}
+			begin := time.Now()
+			_, err := gate.Enter(t.Context())
+			require.ErrorIs(t, err, ErrBusy)
+			require.Equal(t, 2*time.Second, time.Since(begin))
+			require.Equal(t, 2*time.Second, ErrBusy.Retry)
+		})
+	})
+	t.Run("WhoLeavesTheQueueFreesAPlace", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			gate := newGate()
+			leave, err := gate.Enter(t.Context())
+			require.NoError(t, err)
+			_, err = gate.Enter(t.Context())
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				time.Sleep(time.Second)
+				cancel()
+			}()
+			_, err = gate.Enter(ctx)
+			require.ErrorIs(t, err, context.Canceled)
+			leave()
+			again, err := gate.Enter(t.Context())
+			require.NoError(t, err)
+			again()
+			require.Zero(t, gate.waiting.Load())
+		})
+	})
+}

@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+const accountColumns = `id, display_name, coalesce(email, '') AS email, email_verified, coalesce(username, '') AS username, create_time`
+
+// profiles turns `found`, rows with an account_id, into accounts. Accounts are seen one at a time, so it opens
+// each in its turn; OFFSET 0 keeps the planner from reading the table before that.
+const profiles = `
+	CROSS JOIN LATERAL (SELECT set_config('app.aggregate_id', found.account_id::text, true)::uuid AS id) opened
+	CROSS JOIN LATERAL (SELECT ` + accountColumns + ` FROM accounts WHERE id = opened.id OFFSET 0) a`
+
+// GetAccount returns the account.
+func (q Queries) GetAccount(ctx context.Context, key id.Account) (a account.Account, err error) {
+	var found bool
+	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1`, []any{key}, postgres.One(&a, &found))
+	if err = q.Fetch(ctx); err == nil && !found {
+		err = account.ErrNotFound
+	}
+	return a, err
+}
+
+// LockAccount returns the account and holds its row until the transaction ends.
+func (q Queries) LockAccount(ctx context.Context, key id.Account) (a account.Account, err error) {
+	var found bool
+	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{key}, postgres.One(&a, &found))
+	if err = q.Fetch(ctx); err == nil && !found {
+		err = account.ErrNotFound
+	}
+	return a, err
+}
+
+// ListAccounts returns the accounts of these ids that exist.
+func (q Queries) ListAccounts(ctx context.Context, keys []id.Account) (accounts []account.Account, err error) {
+	q.Read(`SELECT a.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS account_id) found`+profiles, []any{keys}, postgres.All(&accounts))
+	return accounts, q.Fetch(ctx)
+}
+
+// FindAccountByEmail returns the account that has proven the address.
+func (q Queries) FindAccountByEmail(ctx context.Context, email string) (a account.Account, found bool, err error) {
+	q.Read(`SELECT a.* FROM (SELECT account_id FROM user_emails WHERE email = $1 AND verified) found`+profiles,
+		[]any{email}, postgres.One(&a, &found))
+	return a, found, q.Fetch(ctx)
+}
+
+// FindAccountByUsername returns the account that the username belongs to.
+func (q Queries) FindAccountByUsername(ctx context.Context, username string) (a account.Account, found bool, err error) {
+	q.Read(`SELECT a.* FROM (SELECT account_id FROM usernames WHERE username = $1 AND account_id IS NOT NULL) found`+profiles,
+		[]any{username}, postgres.One(&a, &found))
+	return a, found, q.Fetch(ctx)
+}
+
+// InsertAccount adds an account with its password.
+func (q Queries) InsertAccount(a account.Account, managedBy id.Organization, passwordHash string) {
+	q.Write(`
+		INSERT INTO accounts (id, display_name, email, email_verified, username, create_time, managed_by)
+		VALUES ($1, $2, nullif($3, ''), $4, nullif($5, ''), $6, $7)`,
+		a.ID, a.DisplayName, a.Email, a.EmailVerified, a.Username, a.CreateTime, managedBy)
+	q.Write(`INSERT INTO credentials (account_id, password_hash, set_time) VALUES ($1, $2, $3)`, a.ID, passwordHash, a.CreateTime)
+}
+
+// SaveAccount writes what a person may change.
+func (q Queries) SaveAccount(a account.Account) {
+	q.Write(`UPDATE accounts SET display_name = $2 WHERE id = $1`, a.ID, a.DisplayName)
+}
+
+// ClaimEmail records that the account uses the address. A proven claim ends those without proof; a second proven one
+// is EMAIL_TAKEN.
+func (q Queries) ClaimEmail(email string, owner id.Account, verified bool) {
+	if verified {
+		q.Write(`DELETE FROM user_emails WHERE email = $1 AND NOT verified`, email)
+	}
+	q.Write(`INSERT INTO user_emails (email, account_id, verified) VALUES ($1, $2, $3)`, email, owner, verified)
+}
+
+// Identifier is what somebody signs in with, in the form that is compared. One of the two is set; neither, when what
+// they typed can be no identifier.
+type Identifier struct{ Email, Username string }
+
+// decoy is the id under which failures are counted when the identifier belongs to nobody.
+func (i Identifier) decoy() (decoy id.Account) {
+	hash := sha256.Sum256([]byte(i.Email + "\x00" + i.Username))
+	decoy[0], decoy[14], decoy[15] = 0xff, hash[0]&3, hash[1]
+	return decoy
+}
+
+// Credential is what a password is checked against.
+type Credential struct {
+	AccountID    id.Account // a decoy, when the identifier belongs to nobody
+	PasswordHash string     // empty, then
+	SetTime      time.Time
+	Locked       bool // nobody gets in now: too many failures, or who manages the account does not want it
+}
+
+// FindCredential returns what the identifier signs in to. An address that nobody has proven signs in to the one
+// account that claims it; when several do, to none. Its work is the same whether anybody is found.
+func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credential, err error) {
+	var always bool
+	q.Read(`
+		SELECT found.account_id, coalesce(c.password_hash, '') AS password_hash,
+		       coalesce(c.set_time, 'epoch') AS set_time, coalesce(f.next_time > now(), false) OR NOT coalesce(a.sign_in_allowed, true) AS locked
+		FROM (SELECT coalesce(
+			(SELECT account_id FROM user_emails e
+			 WHERE email = $1 AND (verified OR 1 = (SELECT count(*) FROM user_emails WHERE email = $1))),
+			(SELECT account_id FROM usernames WHERE username = $2),
+			$3) AS account_id) found
+		CROSS JOIN LATERAL (SELECT set_config('app.aggregate_id', found.account_id::text, true)::uuid AS id) opened
+		LEFT JOIN LATERAL (SELECT password_hash, set_time FROM credentials WHERE account_id = opened.id OFFSET 0) c ON true
+		LEFT JOIN LATERAL (SELECT sign_in_allowed FROM accounts WHERE id = opened.id OFFSET 0) a ON true
+		LEFT JOIN LATERAL (SELECT next_time FROM sign_in_failures WHERE account_id = opened.id OFFSET 0) f ON true`,
+		[]any{who.Email, who.Username, who.decoy()}, postgres.One(&c, &always))
+	return c, q.Fetch(ctx)
+}
+
+// CountFailure counts a failed sign-in, and sets how long nobody may try again: account.DelayAfter, in SQL. An
+// attempt that was not looked at, because it came too early, does not count.
+func (s Store) CountFailure(ctx context.Context, key id.Account) error {
+	return s.DB.Flight(ctx, postgres.In(key), func(batch *pgx.Batch) {
+		batch.Queue(`
+			INSERT INTO sign_in_failures AS f (account_id, count, next_time) VALUES ($1, 1, now())
+			ON CONFLICT (account_id) DO UPDATE
+			SET count = f.count + 1,
+			    next_time = now() + CASE WHEN f.count + 1 < $2 THEN interval '0'
+			        ELSE least(interval '1 second' * power(2, least(f.count + 1 - $2, 20)), $3::interval) END
+			WHERE f.next_time <= now()`, key, account.FreeFailures, account.MaxDelay)
+	})
+}
+
+// ForgetFailures begins the count anew.
+func (q Queries) ForgetFailures(key id.Account) {
+	q.Write(`DELETE FROM sign_in_failures WHERE account_id = $1`, key)
+}
+
+// SaveHash stores another hash of the same password.
+func (q Queries) SaveHash(key id.Account, passwordHash string) {
+	q.Write(`UPDATE credentials SET password_hash = $2 WHERE account_id = $1`, key, passwordHash)
+}

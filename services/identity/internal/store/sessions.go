@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+const sessionColumns = `account_id, id, delivery, create_time, last_use_time, expire_time, user_agent, address`
+
+// liveSession is session.Session.Live, in SQL; its parameter is session.Idle.
+const liveSession = `expire_time > now() AND last_use_time > now() - $2::interval`
+
+// LockSignIn makes others who sign in to the account wait until the transaction ends, and returns its live sessions,
+// newest first, and when its password was set. An account that may not sign in is not found.
+func (q Queries) LockSignIn(ctx context.Context, owner id.Account) (live []session.Session, passwordSet time.Time, err error) {
+	var locked struct{ SignInAllowed bool }
+	var credential struct{ SetTime time.Time }
+	var found, hasPassword bool
+	q.Read(`SELECT sign_in_allowed FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{owner}, postgres.One(&locked, &found))
+	q.Read(`SELECT `+sessionColumns+` FROM sessions WHERE account_id = $1 AND `+liveSession+` ORDER BY create_time DESC, id DESC`,
+		[]any{owner, session.Idle}, postgres.All(&live))
+	q.Read(`SELECT set_time FROM credentials WHERE account_id = $1`, []any{owner}, postgres.One(&credential, &hasPassword))
+	if err = q.Fetch(ctx); err == nil && !(found && locked.SignInAllowed) {
+		err = account.ErrNotFound
+	}
+	return live, credential.SetTime, err
+}
+
+// LockSession returns a session, live or not, and holds its row until the transaction ends.
+func (q Queries) LockSession(ctx context.Context, owner id.Account, key id.Session) (s session.Session, err error) {
+	var found bool
+	q.Read(`SELECT `+sessionColumns+` FROM sessions WHERE account_id = $1 AND id = $2 FOR UPDATE`,
+		[]any{owner, key}, postgres.One(&s, &found))
+	if err = q.Fetch(ctx); err == nil && !found {
+		err = session.ErrNotFound
+	}
+	return s, err
+}
+
+// ListSessions returns the live sessions of an account, newest first.
+func (q Queries) ListSessions(ctx context.Context, owner id.Account) (live []session.Session, err error) {
+	q.Read(`SELECT `+sessionColumns+` FROM sessions WHERE account_id = $1 AND `+liveSession+` ORDER BY create_time DESC, id DESC`,
+		[]any{owner, session.Idle}, postgres.All(&live))
+	return live, q.Fetch(ctx)
+}
+
+// InsertSession adds a session with the hash of its secret.
+func (q Queries) InsertSession(s session.Session, secretHash []byte) {
+	q.Write(`
+		INSERT INTO sessions (account_id, id, secret_hash, delivery, create_time, last_use_time, expire_time, user_agent, address)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		s.AccountID, s.ID, secretHash, s.Delivery, s.CreateTime, s.LastUseTime, s.ExpireTime, s.UserAgent, s.Address)
+}
+
+// DeleteSession ends a session.
+func (q Queries) DeleteSession(s session.Session) {
+	q.Write(`DELETE FROM sessions WHERE account_id = $1 AND id = $2`, s.AccountID, s.ID)
+}
+
+// UseSession returns the live session of a secret that came the way it was delivered, and notes that it was used. It
+// waits for nobody: a row that another holds is noted the next time.
+func (s Store) UseSession(ctx context.Context, owner id.Account, secretHash []byte, as session.Delivery) (used session.Session, err error) {
+	var found bool
+	const wanted = `account_id = $1 AND secret_hash = $3 AND delivery = $4 AND ` + liveSession
+	args := []any{owner, session.Idle, secretHash, as}
+	err = s.DB.Flight(ctx, postgres.In(owner), func(batch *pgx.Batch) {
+		batch.Queue(`SELECT `+sessionColumns+` FROM sessions WHERE `+wanted, args...).Query(one(&used, &found))
+		batch.Queue(`
+			UPDATE sessions SET last_use_time = now()
+			WHERE (account_id, id) IN (
+				SELECT account_id, id FROM sessions WHERE `+wanted+` AND last_use_time <= now() - $5::interval
+				FOR UPDATE SKIP LOCKED)`, append(args, session.Touch)...)
+	})
+	if err == nil && !found {
+		err = session.ErrUnauthenticated
+	}
+	return used, err
+}

@@ -1,0 +1,48 @@
+// Package store is the rows of the identity service: one function per statement, and the migrations. What the
+// rows mean is said by the packages of nouns beside it.
+package store
+
+import (
+	"embed"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+// Migrations are the service's own.
+var Migrations = func() fs.FS {
+	migrations, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return migrations
+}()
+
+func init() {
+	postgres.Refusal("user_emails_verified", account.ErrEmailTaken)
+	postgres.Refusal("usernames_pkey", account.ErrUsernameTaken)
+}
+
+// Queries are the statements of one transaction. Reads go at once, writes with the commit.
+type Queries struct{ *postgres.Tx }
+
+// Store is what is done in one flight: SQL decides, what comes back is only read.
+type Store struct{ DB *postgres.DB }
+
+// one is postgres.One for a flight.
+func one[T any](dst *T, found *bool) func(pgx.Rows) error {
+	collect := postgres.One(dst, found)
+	return func(rows pgx.Rows) error {
+		defer rows.Close()
+		if err := collect(rows); err != nil {
+			return err
+		}
+		return rows.Err()
+	}
+}

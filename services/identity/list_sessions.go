@@ -1,0 +1,29 @@
+package identity
+
+import (
+	"context"
+
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// ListSessions returns the caller's live sessions.
+func (s *Service) ListSessions(ctx context.Context, _ *identityv1.ListSessionsRequest) (*identityv1.ListSessionsResponse, error) {
+	who := caller.From(ctx)
+	var live []session.Session
+	err := s.view(ctx, postgres.In(who.Account), func(q store.Queries) (err error) {
+		live, err = q.ListSessions(ctx, who.Account)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := &identityv1.ListSessionsResponse{}
+	for _, one := range live {
+		answer.Sessions = append(answer.Sessions, sessionToProto(one, who.Session))
+	}
+	return answer, nil
+}

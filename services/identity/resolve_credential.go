@@ -1,0 +1,71 @@
+package identity
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/identity/internal/secret"
+	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/internal/credential"
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+// audiences are whom tokens are made for.
+var audiences = []string{"gateway", "membership", "invitation", "billing", "identity"}
+
+// ResolveCredential exchanges a session or an operator's key for a token that one service believes for a minute.
+// Whatever is wrong with a credential, the answer is the same.
+func (s *Service) ResolveCredential(ctx context.Context, req *identityv1.ResolveCredentialRequest) (*identityv1.ResolveCredentialResponse, error) {
+	if !slices.Contains(audiences, req.GetAudience()) {
+		return nil, fault.Invalid("audience", "must be a service")
+	}
+	claims, end, err := s.whose(ctx, req.GetSecret(), req.GetCookie())
+	if err != nil {
+		return nil, err
+	}
+	claims.Audience = req.GetAudience()
+	claims.IssuedAt = s.now()
+	claims.Expires = claims.IssuedAt.Add(credential.Lifetime)
+	if end.Before(claims.Expires) {
+		claims.Expires = end
+	}
+	if !claims.Expires.After(claims.IssuedAt) { // it ends as we speak
+		return nil, session.ErrUnauthenticated
+	}
+	key, err := s.signingKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token, err := credential.Sign(key, claims)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.ResolveCredentialResponse{Token: token, ExpireTime: timestamppb.New(claims.Expires)}, nil
+}
+
+// whose returns who presents the secret, and until when it is good at the latest.
+func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims credential.Claims, end time.Time, err error) {
+	if key, ok := secret.Parse(secret.OperatorKey, text); ok && !cookie {
+		claims.Operator = id.Operator(key.Owner)
+		end, err = s.store.UseOperatorKey(ctx, claims.Operator, key.Hash)
+		return claims, end, err
+	}
+	key, ok := secret.Parse(secret.Session, text)
+	if !ok {
+		return claims, end, session.ErrUnauthenticated
+	}
+	delivery := session.Token
+	if cookie {
+		delivery = session.Cookie
+	}
+	found, err := s.store.UseSession(ctx, id.Account(key.Owner), key.Hash, delivery)
+	if err != nil {
+		return claims, end, err
+	}
+	return credential.Claims{Account: found.AccountID, Session: found.ID, AuthTime: found.CreateTime}, found.ExpireTime, nil
+}

@@ -1,0 +1,112 @@
+// Package identity owns accounts: how people sign up, sign in and stay signed in, and what proves to the other
+// services who they are. It does not know organizations: who is a member of what, and who may do what there, is
+// membership's.
+package identity
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	"github.com/rosterhq/roster/services/identity/internal/password"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/saga"
+	"github.com/rosterhq/roster/services/internal/seal"
+)
+
+// Dependencies are what a Service stands on.
+type Dependencies struct {
+	DB        *postgres.DB
+	Key       *seal.Key
+	Mail      *mail.Queue
+	PublicURL string           // where people reach the suite, without a slash at the end: https://roster.example
+	Log       *slog.Logger     // nil: slog.Default()
+	Now       func() time.Time // nil: time.Now
+}
+
+// Service implements the identity service's gRPC services.
+type Service struct {
+	identityv1.UnsafeAccountServiceServer // a method that is missing does not compile
+	identityv1.UnsafeSessionServiceServer
+	identityv1.UnsafeOperatorServiceServer
+	identityv1.UnsafeCredentialServiceServer
+	identityv1.UnsafeAccountDirectoryServiceServer
+
+	db     *postgres.DB
+	store  store.Store
+	key    *seal.Key
+	mail   *mail.Queue
+	url    string
+	log    *slog.Logger
+	now    func() time.Time // for the times in tokens, which other machines check; what expires here, the database judges
+	hashes *password.Gate
+	signer signer
+}
+
+// Migrations is the service's own schema.
+var Migrations = store.Migrations
+
+// New returns the service. It starts nothing.
+func New(d Dependencies) *Service {
+	s := &Service{
+		db: d.DB, store: store.Store{DB: d.DB}, key: d.Key, mail: d.Mail, url: d.PublicURL, log: cmp.Or(d.Log, slog.Default()),
+		now: d.Now, hashes: password.NewGate(),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
+}
+
+// Register adds what people and operators call.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	identityv1.RegisterAccountServiceServer(r, s)
+	identityv1.RegisterSessionServiceServer(r, s)
+	identityv1.RegisterOperatorServiceServer(r, s)
+}
+
+// RegisterInternal adds what the suite's services call.
+func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
+	identityv1.RegisterCredentialServiceServer(r, s)
+	identityv1.RegisterAccountDirectoryServiceServer(r, s)
+}
+
+// Kinds of the sweeper's tasks.
+const (
+	sessionTask = "session" // ends a session that is not used, or too old
+	signUpTask  = "sign_up" // forgets a sign-up that nobody verified
+)
+
+// Steps are what the sweeper runs, by kind of task.
+func (s *Service) Steps() map[string]saga.Step {
+	return map[string]saga.Step{sessionTask: s.expireSession, signUpTask: s.expireSignUp, mail.TaskKind: s.mail.Deliver}
+}
+
+// inTx runs fn in a transaction on the rows of the scope.
+func (s *Service) inTx(ctx context.Context, scope postgres.Scope, fn func(store.Queries) error) error {
+	return s.db.InTx(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
+}
+
+// view is inTx for what only reads, in one round trip.
+func (s *Service) view(ctx context.Context, scope postgres.Scope, fn func(store.Queries) error) error {
+	return s.db.View(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
+}
+
+// origin is what an event says about where it comes from: the person did it by themselves.
+func origin(ctx context.Context, who id.Account, requestID string) *eventv1.Context {
+	return &eventv1.Context{
+		Actor:     &eventv1.Actor{Kind: eventv1.Actor_KIND_ACCOUNT, Id: who.String()},
+		Cause:     &eventv1.Cause{Kind: eventv1.Cause_KIND_SELF},
+		RequestId: requestID,
+		TraceId:   caller.TraceID(ctx),
+	}
+}
