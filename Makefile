@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 BUF := proto/tools/buf/node_modules/.bin/buf
 PROTODEPS := .cache/protodeps/.stamp
-GENERATED := pkg/gen services/gateway/openapi.json
+GENERATED := pkg/gen services/gateway/openapi.json services/gateway/error.proto.txt
 BUILD := go build -trimpath -ldflags='-s -w'
 
 .PHONY: help
@@ -66,6 +66,7 @@ generate: $(BUF) $(PROTODEPS) ## Write the generated code again, after a change 
 	$(BUF) generate
 	go tool openapiv3-merge $$(find .cache/openapi -name '*.openapi.json' | sort) > .cache/openapi.json
 	mv .cache/openapi.json services/gateway/openapi.json
+	cp proto/roster/error/v1/error.proto services/gateway/error.proto.txt
 
 .PHONY: breaking
 breaking: $(BUF) $(PROTODEPS) ## Check that the protos stay compatible: make breaking BASE=v1.0.0

@@ -2,9 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -56,22 +53,6 @@ func ClientInterceptor(r *credential.Resolver, audience string) grpc.UnaryClient
 	}
 }
 
-// ClientStreamInterceptor is ClientInterceptor for streams.
-func ClientStreamInterceptor(r *credential.Resolver, audience string) grpc.StreamClientInterceptor {
-	return func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-		c := callFrom(ctx)
-		if c == nil {
-			return open(ctx, desc, conn, method, opts...)
-		}
-		ctx, _, err := c.outgoing(ctx, r, method, audience)
-		if err != nil {
-			return nil, err
-		}
-		c.sent = true
-		return open(ctx, desc, conn, method, opts...)
-	}
-}
-
 // outgoing returns the context of a call to a service: exactly these headers, whatever came with the request.
 func (c *call) outgoing(ctx context.Context, r *credential.Resolver, method, audience string) (_ context.Context, token string, err error) {
 	// The address is told even when it is empty: by it the service knows that the gateway speaks for a client.
@@ -120,7 +101,7 @@ func isRefusal(err error) bool {
 
 // learn takes from an answer what concerns the client's session.
 func (c *call) learn(method, token string, req, reply any, header metadata.MD) {
-	current := sessionIn(token)
+	current := credential.SessionOf(token)
 	switch method {
 	case identityv1.SessionService_SignOut_FullMethodName:
 		c.end(current, current)
@@ -143,17 +124,4 @@ func (c *call) learn(method, token string, req, reply any, header metadata.MD) {
 func (c *call) end(session, current id.Session) {
 	c.forget(session)
 	c.closed = c.closed || c.credential.cookie && session == current
-}
-
-// sessionIn returns the session of a token that identity has just given us; zero when it names none.
-func sessionIn(token string) (session id.Session) {
-	_, rest, _ := strings.Cut(token, ".")
-	payload, _, _ := strings.Cut(rest, ".")
-	var claims struct {
-		Session string `json:"sid"`
-	}
-	if raw, err := base64.RawURLEncoding.DecodeString(payload); err == nil && json.Unmarshal(raw, &claims) == nil {
-		session, _ = id.ParseSession(claims.Session)
-	}
-	return session
 }

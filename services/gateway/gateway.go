@@ -21,7 +21,7 @@ import (
 // Dependencies is what the gateway stands on.
 type Dependencies struct {
 	// Conns leads to the services, by their names: membership, invitation, identity, billing. Each was dialed with
-	// ClientInterceptor and ClientStreamInterceptor for that audience.
+	// ClientInterceptor for that audience.
 	Conns map[string]*grpc.ClientConn
 
 	PublicURL      string           // https://roster.example, without a slash at the end: the origin of every link

@@ -64,8 +64,7 @@ func start(t *testing.T, change ...func(*Dependencies)) *harness {
 	}
 	for _, service := range services {
 		d.Conns[service.role] = h.dial("gateway", service.role,
-			grpc.WithChainUnaryInterceptor(ClientInterceptor(resolver, service.role)),
-			grpc.WithChainStreamInterceptor(ClientStreamInterceptor(resolver, service.role)))
+			grpc.WithChainUnaryInterceptor(ClientInterceptor(resolver, service.role)))
 	}
 	for _, c := range change {
 		c(&d)

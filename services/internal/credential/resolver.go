@@ -87,7 +87,7 @@ func (r *Resolver) keep(p presented, resp *identityv1.ResolveCredentialResponse,
 	if end := resp.GetExpireTime().AsTime().Add(-margin); end.Before(until) {
 		until = end
 	}
-	v := resolved{resp.GetToken(), sessionOf(resp.GetToken())}
+	v := resolved{resp.GetToken(), SessionOf(resp.GetToken())}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.epoch != epoch || !now.Before(until) {

@@ -162,8 +162,8 @@ func read(signed *jose.JSONWebSignature, key ed25519.PublicKey, audience string,
 
 func expired(c Claims, now time.Time) bool { return !now.Before(c.Expires.Add(leeway)) }
 
-// sessionOf returns the session in a token that identity has just given us, unverified; zero when there is none.
-func sessionOf(token string) (session id.Session) {
+// SessionOf returns the session in a token that identity has just given us, unverified; zero when there is none.
+func SessionOf(token string) (session id.Session) {
 	if parts := strings.Split(token, "."); len(parts) == 3 {
 		var p payload
 		if raw, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil && json.Unmarshal(raw, &p) == nil {

@@ -168,7 +168,7 @@ func (s *Stateful) openDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.DB, err = postgres.Open(ctx, s.Name, dsn, s.Key, postgres.Options{Conns: s.config.Conns}); err != nil {
+	if s.DB, err = postgres.Open(ctx, s.Name, dsn, s.Key, postgres.Options{Conns: s.config.Conns, Tracing: telemetry.Exports()}); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.DB.Close)

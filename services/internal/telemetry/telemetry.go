@@ -75,10 +75,13 @@ func Start(ctx context.Context, role string, o Options) (t *Telemetry, err error
 	return t, nil
 }
 
+// Exports tells whether spans leave the process. What only makes spans can be left out otherwise.
+func Exports() bool { return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" }
+
 // newTracers returns a provider that exports, or one that only hands out ids: it never samples, whatever a
 // client's traceparent asks for.
 func newTracers(ctx context.Context, who *resource.Resource) (*sdktrace.TracerProvider, error) {
-	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" {
+	if !Exports() {
 		return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample())), nil
 	}
 	exporter, err := otlptracegrpc.New(ctx) // connects when it first has something to say
