@@ -8,15 +8,14 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 )
 
-// OpenSession signs in an account that an accepted invitation has just made. The caller has checked that it has; the
-// client's address it does not tell.
+// OpenSession signs in an account that an accepted invitation has just made. The caller has checked that it has.
 func (s *Service) OpenSession(ctx context.Context, req *identityv1.OpenSessionRequest) (*identityv1.OpenSessionResponse, error) {
 	owner, err := id.ParseAccount(req.GetAccountId())
 	if err != nil {
 		return nil, err
 	}
 	opened, key, err := s.openSession(ctx, session.Session{
-		AccountID: owner, Delivery: deliveryFromProto(req.GetDelivery()), UserAgent: req.GetUserAgent(),
+		AccountID: owner, Delivery: deliveryFromProto(req.GetDelivery()), UserAgent: req.GetUserAgent(), Address: req.GetClientAddress(),
 	}, nil)
 	if err != nil {
 		return nil, err

@@ -1003,7 +1003,9 @@ type OpenSessionRequest struct {
 	// How the secret will travel.
 	Delivery Delivery `protobuf:"varint,2,opt,name=delivery,proto3,enum=roster.identity.v1.Delivery" json:"delivery,omitempty"`
 	// The client as it called itself.
-	UserAgent     string `protobuf:"bytes,3,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	UserAgent string `protobuf:"bytes,3,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// The client's address, as the edge saw it.
+	ClientAddress string `protobuf:"bytes,4,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1055,6 +1057,13 @@ func (x *OpenSessionRequest) GetDelivery() Delivery {
 func (x *OpenSessionRequest) GetUserAgent() string {
 	if x != nil {
 		return x.UserAgent
+	}
+	return ""
+}
+
+func (x *OpenSessionRequest) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
 	}
 	return ""
 }
@@ -1179,13 +1188,14 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\x11SetSignInResponse\x12\x18\n" +
 	"\amanaged\x18\x01 \x01(\bR\amanaged\"N\n" +
 	"\x15CreateAccountResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\x8c\x01\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\xb3\x01\n" +
 	"\x12OpenSessionRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x128\n" +
 	"\bdelivery\x18\x02 \x01(\x0e2\x1c.roster.identity.v1.DeliveryR\bdelivery\x12\x1d\n" +
 	"\n" +
-	"user_agent\x18\x03 \x01(\tR\tuserAgent\"d\n" +
+	"user_agent\x18\x03 \x01(\tR\tuserAgent\x12%\n" +
+	"\x0eclient_address\x18\x04 \x01(\tR\rclientAddress\"d\n" +
 	"\x13OpenSessionResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret2\xf7\x02\n" +

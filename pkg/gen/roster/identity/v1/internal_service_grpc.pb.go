@@ -31,7 +31,7 @@ const (
 // people never do.
 type CredentialServiceClient interface {
 	// ResolveCredential checks a session or an operator's key and returns a signed token for one service,
-	// good for a minute. Reasons: UNAUTHENTICATED.
+	// good for a minute. Reasons: UNAUTHENTICATED, VALIDATION_FAILED for an unknown audience.
 	ResolveCredential(ctx context.Context, in *ResolveCredentialRequest, opts ...grpc.CallOption) (*ResolveCredentialResponse, error)
 	// ListSigningKeys returns the public keys that tokens are checked with.
 	ListSigningKeys(ctx context.Context, in *ListSigningKeysRequest, opts ...grpc.CallOption) (*ListSigningKeysResponse, error)
@@ -73,7 +73,7 @@ func (c *credentialServiceClient) ListSigningKeys(ctx context.Context, in *ListS
 // people never do.
 type CredentialServiceServer interface {
 	// ResolveCredential checks a session or an operator's key and returns a signed token for one service,
-	// good for a minute. Reasons: UNAUTHENTICATED.
+	// good for a minute. Reasons: UNAUTHENTICATED, VALIDATION_FAILED for an unknown audience.
 	ResolveCredential(context.Context, *ResolveCredentialRequest) (*ResolveCredentialResponse, error)
 	// ListSigningKeys returns the public keys that tokens are checked with.
 	ListSigningKeys(context.Context, *ListSigningKeysRequest) (*ListSigningKeysResponse, error)
