@@ -4,9 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +18,6 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
-	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -270,146 +266,6 @@ func refused(t require.TestingT, err error, reason errorv1.Reason) *fault.Fault 
 	require.NotNil(t, f, err)
 	require.Equal(t, reason.String(), f.Reason.String(), f.Message)
 	return f
-}
-
-// seats is billing: it remembers every seat, and can be told to fail.
-type seats struct {
-	mu     sync.Mutex
-	states map[string]billingv1.SeatState
-	limit  int // 0: none
-
-	// before runs before a call, after runs once it had its effect; an error of either is what the caller gets.
-	before, after func(method string) error
-}
-
-func newSeats() *seats {
-	none := func(string) error { return nil }
-	return &seats{states: make(map[string]billingv1.SeatState), before: none, after: none}
-}
-
-func (s *seats) call(method string, do func()) error {
-	if err := s.before(method); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	do()
-	s.mu.Unlock()
-	return s.after(method)
-}
-
-func (s *seats) used() (n int) {
-	for _, state := range s.states {
-		if state == billingv1.SeatState_SEAT_STATE_RESERVED || state == billingv1.SeatState_SEAT_STATE_OCCUPIED {
-			n++
-		}
-	}
-	return n
-}
-
-func (s *seats) usage() *billingv1.SeatUsage {
-	u := &billingv1.SeatUsage{Used: int32(s.used())}
-	if s.limit > 0 {
-		u.Total, u.Available = proto.Int32(int32(s.limit)), proto.Int32(int32(s.limit-s.used()))
-	}
-	return u
-}
-
-// occupied returns the seats that somebody sits on.
-func (s *seats) occupied() (ids []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for seat, state := range s.states {
-		if state == billingv1.SeatState_SEAT_STATE_OCCUPIED {
-			ids = append(ids, seat)
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-func (s *seats) snapshot() map[string]billingv1.SeatState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.states)
-}
-
-func (s *seats) ReserveSeats(_ context.Context, req *billingv1.ReserveSeatsRequest, _ ...grpc.CallOption) (*billingv1.ReserveSeatsResponse, error) {
-	answer := &billingv1.ReserveSeatsResponse{}
-	err := s.call("ReserveSeats", func() {
-		for _, ask := range req.GetSeats() {
-			if s.states[ask.GetSeatId()] == billingv1.SeatState_SEAT_STATE_UNSPECIFIED {
-				s.states[ask.GetSeatId()] = billingv1.SeatState_SEAT_STATE_RESERVED
-				if s.limit > 0 && s.used() > s.limit {
-					s.states[ask.GetSeatId()] = billingv1.SeatState_SEAT_STATE_DENIED
-				}
-			}
-			answer.State = s.states[ask.GetSeatId()]
-		}
-		answer.Usage = s.usage()
-	})
-	return answer, err
-}
-
-func (s *seats) OccupySeat(_ context.Context, req *billingv1.OccupySeatRequest, _ ...grpc.CallOption) (*billingv1.OccupySeatResponse, error) {
-	answer := &billingv1.OccupySeatResponse{}
-	err := s.call("OccupySeat", func() {
-		if s.states[req.GetSeatId()] == billingv1.SeatState_SEAT_STATE_RESERVED {
-			s.states[req.GetSeatId()] = billingv1.SeatState_SEAT_STATE_OCCUPIED
-		}
-		answer.State = s.states[req.GetSeatId()]
-	})
-	return answer, err
-}
-
-func (s *seats) ReleaseSeats(_ context.Context, req *billingv1.ReleaseSeatsRequest, _ ...grpc.CallOption) (*billingv1.ReleaseSeatsResponse, error) {
-	answer := &billingv1.ReleaseSeatsResponse{}
-	err := s.call("ReleaseSeats", func() {
-		for _, seat := range req.GetSeatIds() {
-			s.states[seat] = billingv1.SeatState_SEAT_STATE_RELEASED
-		}
-		answer.Usage = s.usage()
-	})
-	return answer, err
-}
-
-// accounts is identity's directory: every account is called Ada.
-type accounts struct {
-	identityv1.AccountDirectoryServiceClient
-	err error
-
-	mu      sync.Mutex
-	blocked map[string]bool // from signing in
-}
-
-func (a *accounts) SetSignIn(_ context.Context, req *identityv1.SetSignInRequest, _ ...grpc.CallOption) (*identityv1.SetSignInResponse, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.blocked == nil {
-		a.blocked = make(map[string]bool)
-	}
-	a.blocked[req.GetAccountId()] = !req.GetAllowed()
-	return &identityv1.SetSignInResponse{Managed: true}, a.err
-}
-
-func (a *accounts) GetAccounts(_ context.Context, req *identityv1.GetAccountsRequest, _ ...grpc.CallOption) (*identityv1.GetAccountsResponse, error) {
-	answer := &identityv1.GetAccountsResponse{}
-	for _, key := range req.GetAccountIds() {
-		answer.Accounts = append(answer.Accounts, &identityv1.Account{Id: key, DisplayName: "Ada Lovelace", Email: "ada@example.com", EmailVerified: true})
-	}
-	return answer, a.err
-}
-
-// postbox is a mail server.
-type postbox struct {
-	mu   sync.Mutex
-	sent []mail.Message
-}
-
-func (o *postbox) Send(_ context.Context, m mail.Message) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.sent = append(o.sent, m)
-	return nil
 }
 
 // alive asks as billing which seats are still wanted.

@@ -40,20 +40,18 @@ func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRe
 		return nil, err
 	}
 	filter.Contacts = actor.May(org.ReadContacts)
-	size := page.Size(req.GetPageSize())
 	var found []store.Entry
+	var next *store.Cursor
 	err = s.view(ctx, key, func(q store.Queries) (err error) {
-		found, err = q.ListPeople(ctx, key, filter, after, size+1)
+		found, next, err = q.ListPeople(ctx, key, filter, after, page.Size(req.GetPageSize()))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	answer := &membershipv1.ListPeopleResponse{TotalSize: seen.total(filter.Kind), Token: token(key, seen.revisions)}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		if answer.NextPageToken, err = page.Next(s.PageKey, store.Cursor{Name: last.SortName, ID: last.ID}, bound...); err != nil {
+	if next != nil {
+		if answer.NextPageToken, err = page.Next(s.PageKey, next, bound...); err != nil {
 			return nil, err
 		}
 	}

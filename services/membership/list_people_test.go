@@ -184,7 +184,7 @@ func TestListPeople(t *testing.T) {
 				INSERT INTO people (organization_id, person_id, kind, sort_name, display_name, email, username, role, state, join_time)
 				SELECT $1, gen_random_uuid(), 'MEMBER', 'clone ' || lpad(i::text, 4, '0'), 'Clone ' || lpad(i::text, 4, '0'), '', '', 'viewer', 'ACTIVE', now()
 				FROM generate_series(1, 1200) i RETURNING organization_id, person_id, sort_name
-			) INSERT INTO people_search SELECT organization_id, person_id, sort_name, '', '' FROM person`, o.id)
+			) INSERT INTO people_search SELECT organization_id, person_id, sort_name, sort_name, '', '' FROM person`, o.id)
 		require.NoError(t, err)
 		var got []string
 		var next string

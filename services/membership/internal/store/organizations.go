@@ -101,9 +101,3 @@ func (q Queries) ListMemberships(ctx context.Context, account id.Account, after 
 		LIMIT $4`, []any{account, after.Name, after.ID, limit}, postgres.All(&page))
 	return page, q.Fetch(ctx)
 }
-
-// Cursor is where a page ends: the name that rows are sorted by, and the id that tells equal names apart.
-type Cursor struct {
-	Name string
-	ID   id.Any
-}

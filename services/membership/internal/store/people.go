@@ -38,12 +38,12 @@ const saveEntryWords = `
 		ON CONFLICT (organization_id, person_id) DO UPDATE
 		SET sort_name = excluded.sort_name, display_name = excluded.display_name, email = excluded.email, username = excluded.username,
 		    role = excluded.role, state = excluded.state, join_time = excluded.join_time, expire_time = excluded.expire_time
-		RETURNING organization_id, person_id
+		RETURNING organization_id, person_id, sort_name
 	)
-	INSERT INTO people_search (organization_id, person_id, name, username, email)
-	SELECT organization_id, person_id, $12, $13, $14 FROM person
+	INSERT INTO people_search (organization_id, person_id, sort_name, name, username, email)
+	SELECT organization_id, person_id, sort_name, $12, $13, $14 FROM person
 	ON CONFLICT (organization_id, person_id) DO UPDATE
-	SET name = excluded.name, username = excluded.username, email = excluded.email`
+	SET sort_name = excluded.sort_name, name = excluded.name, username = excluded.username, email = excluded.email`
 
 func (q Queries) saveEntry(key id.Organization, guard string, e Entry) {
 	name, username := fold(e.DisplayName), fold(e.Username)
@@ -92,7 +92,7 @@ func (q Queries) RenameEverywhere(account id.Account, p org.Person) {
 			WHERE kind = 'MEMBER' AND person_id = $1
 			RETURNING organization_id, person_id
 		)
-		UPDATE people_search s SET name = $5, username = $6
+		UPDATE people_search s SET sort_name = $2, name = $5, username = $6
 		FROM renamed r
 		WHERE s.organization_id = r.organization_id AND s.person_id = r.person_id`,
 		account, sort, p.DisplayName, p.Username, name, username)

@@ -110,6 +110,7 @@ CREATE INDEX people_member ON people (person_id) WHERE kind = 'MEMBER';
 CREATE TABLE people_search (
   organization_id uuid NOT NULL,
   person_id       uuid NOT NULL,
+  sort_name       text NOT NULL COLLATE "C",
   name            text NOT NULL,
   username        text NOT NULL,
   email           text NOT NULL,
@@ -117,6 +118,7 @@ CREATE TABLE people_search (
   CONSTRAINT people_search_person FOREIGN KEY (organization_id, person_id) REFERENCES people ON DELETE CASCADE
 );
 CREATE INDEX people_search_words ON people_search USING gin (name gin_trgm_ops, username gin_trgm_ops, email gin_trgm_ops);
+CREATE INDEX people_search_order ON people_search (organization_id, sort_name, person_id);
 CREATE INDEX people_search_name ON people_search (organization_id, name text_pattern_ops);
 CREATE INDEX people_search_username ON people_search (organization_id, username text_pattern_ops);
 CREATE INDEX people_search_email ON people_search (organization_id, email text_pattern_ops);
