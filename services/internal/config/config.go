@@ -4,11 +4,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -52,9 +54,36 @@ func (l *Loader) Load() error {
 		}
 	}
 	if err := env.ParseWithOptions(l.into, env.Options{Prefix: Prefix, Environment: values}); err != nil {
-		return fmt.Errorf("settings: %w", err)
+		return fmt.Errorf("settings: %w", inWords(err, known, values))
 	}
 	return nil
+}
+
+// inWords says of settings what env says of Go's fields.
+func inWords(err error, known []field, values map[string]string) error {
+	all, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
+		return err
+	}
+	said := make([]error, 0, len(all.Errors))
+	for _, err := range all.Errors {
+		wrong, ok := errors.AsType[env.ParseError](err)
+		at := slices.IndexFunc(known, func(f field) bool { return f.goName == wrong.Name })
+		if !ok || at < 0 {
+			said = append(said, err)
+			continue
+		}
+		name := known[at].name
+		why := wrong.Err.Error()
+		switch {
+		case errors.Is(wrong.Err, strconv.ErrRange):
+			why = "is out of range"
+		case errors.Is(wrong.Err, strconv.ErrSyntax) && wrong.Type.Kind() != reflect.Bool:
+			why = "is not a number"
+		}
+		said = append(said, fmt.Errorf("--%s (%s): %q %s", flagName(name), Prefix+name, values[Prefix+name], why))
+	}
+	return errors.Join(said...)
 }
 
 func (l *Loader) fromFile(known []field) (map[string]string, error) {
@@ -83,7 +112,7 @@ func (l *Loader) fromFile(known []field) (map[string]string, error) {
 	return values, nil
 }
 
-type field struct{ name, usage, byDefault string }
+type field struct{ name, goName, usage, byDefault string }
 
 // fields lists the settings of a struct, in order.
 func fields(of any) (all []field) {
@@ -95,7 +124,7 @@ func fields(of any) (all []field) {
 			continue
 		}
 		if name := f.Tag.Get("env"); name != "" && name != "-" {
-			all = append(all, field{name: name, usage: f.Tag.Get("usage"), byDefault: f.Tag.Get("envDefault")})
+			all = append(all, field{name: name, goName: f.Name, usage: f.Tag.Get("usage"), byDefault: f.Tag.Get("envDefault")})
 		}
 	}
 	return all
