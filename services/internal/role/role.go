@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -44,6 +45,7 @@ type Base struct {
 	js      jetstream.JetStream
 	tasks   []func(context.Context) error // that run beside the servers
 	closers []func()                      // in reverse
+	serving atomic.Bool
 }
 
 // Open connects a role to the others. Close undoes it.
@@ -101,9 +103,21 @@ func (b *Base) Close() {
 }
 
 func (b *Base) openTelemetry(ctx context.Context) error {
-	if b.common.Checks != nil {
-		return nil
+	if b.common.Checks == nil {
+		if err := b.startTelemetry(ctx); err != nil {
+			return err
+		}
 	}
+	b.common.Checks(b.Name, func(context.Context) error {
+		if !b.serving.Load() {
+			return errors.New("does not serve")
+		}
+		return nil
+	})
+	return nil
+}
+
+func (b *Base) startTelemetry(ctx context.Context) error {
 	t, err := telemetry.Start(ctx, b.Name, telemetry.Options{Listen: b.common.Admin})
 	if err != nil {
 		return err
@@ -299,6 +313,8 @@ func (b *Base) Also(task func(context.Context) error) { b.tasks = append(b.tasks
 
 // Run runs the role's tasks until ctx ends or one of them fails; then all end.
 func (b *Base) Run(ctx context.Context) error {
+	b.serving.Store(true)
+	context.AfterFunc(ctx, func() { b.serving.Store(false) })
 	if b.common.Ready != nil {
 		b.common.Ready()
 	}

@@ -63,8 +63,8 @@ func (t *Telemetry) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	all.Wait()
 
-	if slices.ContainsFunc(answers, func(err error) bool { return err != nil }) {
-		w.WriteHeader(http.StatusServiceUnavailable)
+	if len(names) == 0 || slices.ContainsFunc(answers, func(err error) bool { return err != nil }) {
+		w.WriteHeader(http.StatusServiceUnavailable) // without a check the process is only starting
 	}
 	for i, name := range names {
 		if answers[i] != nil {

@@ -46,7 +46,7 @@ type Telemetry struct {
 //
 //	/metrics  for Prometheus
 //	/healthz  200 while the process is alive
-//	/readyz   200 while every check of Ready passes, 503 otherwise
+//	/readyz   200 while every check of Ready passes, 503 otherwise and before there is one
 //
 // Every call has a trace id, exported or not. Spans are exported when OTEL_EXPORTER_OTLP_ENDPOINT is set; the
 // other OTEL_ variables then mean what OpenTelemetry says.

@@ -40,7 +40,7 @@ func TestReady(t *testing.T) {
 	t.Parallel()
 	admin := start(t)
 	code, _ := get(t, admin, "/readyz")
-	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, http.StatusServiceUnavailable, code, "nobody has said yet what it takes")
 
 	away := errors.New("connection refused")
 	state := away
