@@ -127,23 +127,11 @@ func (h *harness) as(bearer string) context.Context {
 
 // person is somebody who has an account and has signed in.
 type person struct {
-	account *identityv1.Account
 	session *identityv1.Session
 	token   string
 }
 
-// signUp goes the whole way: sign up, open the mail, verify, sign in.
-func (h *harness) signUp(email string) person {
-	h.Helper()
-	_, err := h.accounts.SignUp(h.as(""), &identityv1.SignUpRequest{Email: email, Password: goodPassword, DisplayName: "Somebody Else"})
-	require.NoError(h, err)
-	verified, err := h.accounts.VerifyEmail(h.as(""), &identityv1.VerifyEmailRequest{Token: h.linkFor(email)})
-	require.NoError(h, err)
-	p := h.signIn(email)
-	p.account = verified.GetAccount()
-	return p
-}
-
+// signIn signs an account in.
 func (h *harness) signIn(email string) person {
 	h.Helper()
 	in, err := h.sessions.CreateSession(h.as(""), &identityv1.CreateSessionRequest{

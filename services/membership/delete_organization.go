@@ -35,6 +35,9 @@ func (s *Service) DeleteOrganization(ctx context.Context, req *membershipv1.Dele
 		if err := actor.Need(org.DeleteOrganization); err != nil {
 			return nil, err
 		}
+		if at.Organization.Policy.DisableBlocksSignIn { // who was kept out may sign in again
+			q.ScheduleDisabled(key, signInTask)
+		}
 		q.DeleteOrganization(key)
 		because := why{actor: me, cause: eventv1.Cause_KIND_ORGANIZATION, causeID: key.String(), requestID: req.GetRequestId()}
 		return &membershipv1.DeleteOrganizationResponse{}, outbox.Publish(tx, key, tx.Now(), &eventv1.OrganizationDeleted{

@@ -72,7 +72,7 @@ func TestName(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ rule, in, want string }{
 		{"OrdinaryNamesAreUnchanged", "Dr. Jürgen O'Neill-Łukasz Jr. (Acme Inc.)", "Dr. Jürgen O'Neill-Łukasz Jr. (Acme Inc.)"},
-		{"OtherScriptsAreUnchanged", "می‌خواهم 株式会社 👩‍💻", "می‌خواهم 株式会社 👩‍💻"},
+		{"OtherScriptsAreUnchanged", "می\u200cخواهم 株式会社 👩‍💻", "می\u200cخواهم 株式会社 👩‍💻"},
 		{"HostsAreBroken", "evil.example", "evil.\u200bexample"},
 		{"LinksAreBroken", "http://evil.example/a.b", "http:\u200b//evil.\u200bexample/a.\u200bb"},
 		{"AddressesAreBroken", "a@evil.example", "a@\u200bevil.\u200bexample"},

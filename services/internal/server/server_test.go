@@ -429,6 +429,7 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	organization := id.NewOrganization().String()
 	// failing calls a verb that fails with err.
+	//lint:ignore ST1008 the error is what is looked at
 	failing := func(t *testing.T, err error) (error, map[string]any) {
 		h := start(t, func(context.Context) error { return err })
 		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", asAccount)

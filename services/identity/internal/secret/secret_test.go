@@ -71,6 +71,6 @@ func TestSecret(t *testing.T) {
 	t.Run("DoesNotPrintItself", func(t *testing.T) {
 		t.Parallel()
 		s := New(Session, id.NewAccount())
-		require.NotContains(t, fmt.Sprintf("%s", s.Owner), s.Text())
+		require.NotContains(t, s.Owner.String(), s.Text())
 	})
 }

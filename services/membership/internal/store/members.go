@@ -90,12 +90,13 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 	var members []org.Member
 	var people []person
 	var revisions []struct{ Revision int64 }
+	// The revision first: what is read after it may be newer than it says, never older.
+	q.Read(`SELECT revision FROM heads WHERE aggregate_id = $1`, []any{key}, postgres.All(&revisions))
 	q.organization(key, &s.Organization)
 	q.Read(`SELECT `+memberColumns+` FROM members WHERE organization_id = $1 AND account_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&members))
 	q.Read(`SELECT person_id, display_name, email, username FROM people WHERE organization_id = $1 AND person_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&people))
-	q.Read(`SELECT revision FROM heads WHERE aggregate_id = $1`, []any{key}, postgres.All(&revisions))
 	return func() Standing {
 		for _, m := range members {
 			s.Members[m.Account] = m

@@ -77,6 +77,14 @@ func (q Queries) DeleteOrganization(key id.Organization) {
 	q.Write(`DELETE FROM people WHERE organization_id = $1`, key)
 }
 
+// ScheduleDisabled schedules a task of a kind for every disabled member.
+func (q Queries) ScheduleDisabled(key id.Organization, kind string) {
+	q.Write(`
+		INSERT INTO due (aggregate_id, kind, id, next_time)
+		SELECT organization_id, $2, account_id, now() FROM members WHERE organization_id = $1 AND state = 'DISABLED'
+		ON CONFLICT (aggregate_id, kind, id) DO UPDATE SET next_time = excluded.next_time, attempts = 0`, key, kind)
+}
+
 // Membership is an organization of somebody, with what they are in it.
 type Membership struct {
 	org.Organization

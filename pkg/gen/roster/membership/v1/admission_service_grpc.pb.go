@@ -30,7 +30,7 @@ const (
 // AdmissionService is how the invitation service admits people: one call decides, one call adds.
 type AdmissionServiceClient interface {
 	// AuthorizeInvitation decides whether an account may do something about invitations, and says what the policy makes of it.
-	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, ROLE_NOT_ASSIGNABLE, ALREADY_MEMBER, VALIDATION_FAILED.
+	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, ROLE_NOT_ASSIGNABLE, VALIDATION_FAILED.
 	AuthorizeInvitation(ctx context.Context, in *AuthorizeInvitationRequest, opts ...grpc.CallOption) (*AuthorizeInvitationResponse, error)
 	// AddMember makes an account a member on an occupied seat. Recorded by seat for ever: a repeated call gets the first answer and
 	// never adds a removed member again. Reasons: ALREADY_MEMBER, ROLE_NOT_ASSIGNABLE, PERMISSION_MISSING, ORGANIZATION_NOT_FOUND.
@@ -72,7 +72,7 @@ func (c *admissionServiceClient) AddMember(ctx context.Context, in *AddMemberReq
 // AdmissionService is how the invitation service admits people: one call decides, one call adds.
 type AdmissionServiceServer interface {
 	// AuthorizeInvitation decides whether an account may do something about invitations, and says what the policy makes of it.
-	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, ROLE_NOT_ASSIGNABLE, ALREADY_MEMBER, VALIDATION_FAILED.
+	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, ROLE_NOT_ASSIGNABLE, VALIDATION_FAILED.
 	AuthorizeInvitation(context.Context, *AuthorizeInvitationRequest) (*AuthorizeInvitationResponse, error)
 	// AddMember makes an account a member on an occupied seat. Recorded by seat for ever: a repeated call gets the first answer and
 	// never adds a removed member again. Reasons: ALREADY_MEMBER, ROLE_NOT_ASSIGNABLE, PERMISSION_MISSING, ORGANIZATION_NOT_FOUND.

@@ -42,10 +42,11 @@ type MemberServiceClient interface {
 	// STATE_CONFLICT, LAST_OWNER, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ChangeMemberRole(ctx context.Context, in *ChangeMemberRoleRequest, opts ...grpc.CallOption) (*ChangeMemberRoleResponse, error)
 	// DisableMember keeps the row and ends the access, before the call returns. The seat is freed. Reasons: OWNER_PROTECTED,
-	// SELF_ACTION, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// SELF_ACTION, STATE_CONFLICT, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	DisableMember(ctx context.Context, in *DisableMemberRequest, opts ...grpc.CallOption) (*DisableMemberResponse, error)
 	// EnableMember restores the access of a disabled member, who takes a seat again. Reasons: SEAT_LIMIT_REACHED,
-	// OWNER_PROTECTED, SELF_ACTION, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, UNAVAILABLE.
+	// OWNER_PROTECTED, SELF_ACTION, STATE_CONFLICT, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
+	// MEMBER_DISABLED, UNAVAILABLE.
 	EnableMember(ctx context.Context, in *EnableMemberRequest, opts ...grpc.CallOption) (*EnableMemberResponse, error)
 	// RemoveMember ends a membership: access ends before the call returns, the seat is freed, the account and its other
 	// memberships live on. Reasons: OWNER_PROTECTED, SELF_ACTION, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND,
@@ -136,10 +137,11 @@ type MemberServiceServer interface {
 	// STATE_CONFLICT, LAST_OWNER, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ChangeMemberRole(context.Context, *ChangeMemberRoleRequest) (*ChangeMemberRoleResponse, error)
 	// DisableMember keeps the row and ends the access, before the call returns. The seat is freed. Reasons: OWNER_PROTECTED,
-	// SELF_ACTION, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// SELF_ACTION, STATE_CONFLICT, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	DisableMember(context.Context, *DisableMemberRequest) (*DisableMemberResponse, error)
 	// EnableMember restores the access of a disabled member, who takes a seat again. Reasons: SEAT_LIMIT_REACHED,
-	// OWNER_PROTECTED, SELF_ACTION, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, UNAVAILABLE.
+	// OWNER_PROTECTED, SELF_ACTION, STATE_CONFLICT, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
+	// MEMBER_DISABLED, UNAVAILABLE.
 	EnableMember(context.Context, *EnableMemberRequest) (*EnableMemberResponse, error)
 	// RemoveMember ends a membership: access ends before the call returns, the seat is freed, the account and its other
 	// memberships live on. Reasons: OWNER_PROTECTED, SELF_ACTION, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND,

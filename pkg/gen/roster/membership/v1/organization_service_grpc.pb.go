@@ -36,7 +36,7 @@ const (
 // OrganizationService makes organizations and looks after them.
 type OrganizationServiceClient interface {
 	// CreateOrganization makes an organization from a preset. The caller holds the policy's creator role and the first seat.
-	// Reasons: VALIDATION_FAILED, UNAVAILABLE.
+	// Reasons: VALIDATION_FAILED, SEAT_LIMIT_REACHED, UNAUTHENTICATED when the account is gone, UNAVAILABLE.
 	CreateOrganization(ctx context.Context, in *CreateOrganizationRequest, opts ...grpc.CallOption) (*CreateOrganizationResponse, error)
 	// GetOrganization returns one organization of the caller. Reasons: ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
 	GetOrganization(ctx context.Context, in *GetOrganizationRequest, opts ...grpc.CallOption) (*GetOrganizationResponse, error)
@@ -126,7 +126,7 @@ func (c *organizationServiceClient) GetPolicy(ctx context.Context, in *GetPolicy
 // OrganizationService makes organizations and looks after them.
 type OrganizationServiceServer interface {
 	// CreateOrganization makes an organization from a preset. The caller holds the policy's creator role and the first seat.
-	// Reasons: VALIDATION_FAILED, UNAVAILABLE.
+	// Reasons: VALIDATION_FAILED, SEAT_LIMIT_REACHED, UNAUTHENTICATED when the account is gone, UNAVAILABLE.
 	CreateOrganization(context.Context, *CreateOrganizationRequest) (*CreateOrganizationResponse, error)
 	// GetOrganization returns one organization of the caller. Reasons: ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
 	GetOrganization(context.Context, *GetOrganizationRequest) (*GetOrganizationResponse, error)
