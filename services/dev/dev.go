@@ -71,6 +71,14 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
+	locked, err := lock(data)
+	if err != nil {
+		return err
+	}
+	defer locked.Close()
+	if err := free(c); err != nil {
+		return err
+	}
 	key, err := seal.LoadOrCreate(filepath.Join(data, "key"))
 	if err != nil {
 		return fmt.Errorf("key: %w", err)

@@ -62,7 +62,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	for _, o := range cast {
-		if err := d.stage(ctx, o); err != nil {
+		switch err := d.stage(ctx, o); {
+		case fault.ReasonOf(err) == errorv1.Reason_REASON_UNAVAILABLE:
+			return fmt.Errorf("is rosterd dev running? %w", err)
+		case err != nil:
 			return fmt.Errorf("%s: %w", o.name, err)
 		}
 	}

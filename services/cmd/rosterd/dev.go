@@ -21,8 +21,16 @@ Everything lives in one folder: a private PostgreSQL, JetStream, the mails. It s
 begin anew. Mail goes nowhere but to the page /dev/mail.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c.Started = func(a dev.Addresses) { greet(cmd.OutOrStdout(), a) }
-			return dev.Run(cmd.Context(), c)
+			running := false
+			c.Started = func(a dev.Addresses) {
+				running = true
+				greet(cmd.OutOrStdout(), a)
+			}
+			err := dev.Run(cmd.Context(), c)
+			if !running && cmd.Context().Err() != nil {
+				return nil // interrupted while it started: what broke off is no news
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&c.Data, "data", ".roster", "folder of all data")

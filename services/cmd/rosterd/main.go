@@ -15,6 +15,15 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "rosterd:", err)
+		os.Exit(1)
+	}
+}
+
+// command is the whole command line.
+func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "rosterd",
 		Short:         "Organizations, members, invitations, seats: one role of the suite, or all of them",
@@ -34,10 +43,7 @@ func main() {
 	for _, r := range roles {
 		root.AddCommand(r.command())
 	}
-	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "rosterd:", err)
-		os.Exit(1)
-	}
+	return root
 }
 
 // handler writes lines for people on a terminal, and JSON for machines elsewhere.

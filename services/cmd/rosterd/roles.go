@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -62,15 +63,23 @@ func (r roleCommand) command() *cobra.Command {
 	cmd := &cobra.Command{Use: r.name, Short: "Run the role " + r.name + ": " + r.owns, Args: cobra.NoArgs}
 	loader := config.Bind(cmd.Flags(), s)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := loader.Load(); err != nil {
-			return err
-		}
-		if err := s.Check(); err != nil {
+		if err := load(loader, s); err != nil {
 			return err
 		}
 		return s.run(cmd.Context())
 	}
 	return cmd
+}
+
+// load reads the settings, and says all that is wrong with them, one thing a line.
+func load(loader *config.Loader, s settings) error {
+	if err := loader.Load(); err != nil {
+		return err
+	}
+	if err := s.Check(); err != nil {
+		return fmt.Errorf("settings:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	}
+	return nil
 }
 
 // configCommand checks a role's settings without running it.
@@ -82,10 +91,7 @@ func configCommand() *cobra.Command {
 		cmd := &cobra.Command{Use: r.name, Short: "Check the settings of " + r.name, Args: cobra.NoArgs}
 		loader := config.Bind(cmd.Flags(), s)
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-			if err := loader.Load(); err != nil {
-				return err
-			}
-			if err := s.Check(); err != nil {
+			if err := load(loader, s); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "The settings of %s are good.\n", r.name)
@@ -108,6 +114,7 @@ func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:       "migrate SERVICE",
 		Short:     "Bring the database of a service to the newest version",
+		Long:      "Bring the database of a service to the newest version. SERVICE is one of " + strings.Join(services, ", ") + ".",
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: services,
 		RunE: func(cmd *cobra.Command, args []string) error {
