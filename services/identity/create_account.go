@@ -3,8 +3,10 @@ package identity
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	"github.com/rosterhq/roster/services/identity/internal/account"
@@ -24,6 +26,9 @@ func (s *Service) CreateAccount(ctx context.Context, req *identityv1.CreateAccou
 	made, err := s.createAccount(ctx, wanted)
 	if errors.Is(err, account.ErrEmailTaken) { // somebody proved the address between our look and our commit
 		made, err = s.createAccount(ctx, wanted)
+	}
+	if errors.Is(err, account.ErrEmailTaken) { // twice: no answer was stored, so none is given
+		err = fault.New(errorv1.Reason_REASON_BUSY, "Others take this address at this moment. Try again.").WithRetry(time.Second)
 	}
 	if err != nil {
 		return nil, err

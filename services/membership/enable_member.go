@@ -84,7 +84,7 @@ func enable(ctx context.Context, q store.Queries, op org.Operation, at store.Sta
 	switch {
 	case o.State != org.Active:
 		return org.ErrNotFound
-	case !member.Belongs():
+	case !member.Belongs(), member.JoinTime.After(op.CreateTime): // gone, or another membership since
 		return org.ErrNoMember
 	}
 	before := member

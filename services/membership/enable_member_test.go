@@ -114,6 +114,26 @@ func TestEnableMember(t *testing.T) {
 		require.Equal(t, membershipv1.CheckAccessResponse_DECISION_NOT_A_MEMBER, o.decision(account, "org.read"))
 	})
 
+	t.Run("What was begun for a membership does nothing to the next one", func(t *testing.T) {
+		t.Parallel()
+		o, account := disabled(t, pipeline)
+		point := crashPoint{"ReserveSeats", false}
+		point.arm(o.seats)
+		refused(t, second(o.enable(o.creator, account)), errorv1.Reason_REASON_UNAVAILABLE)
+		_, err := o.remove(o.creator, account)
+		require.NoError(t, err)
+		point.disarm(o.seats)
+		seat := id.NewSeat()
+		require.NoError(t, o.addAs(account, seat, "viewer"))
+		_, err = o.disable(o.creator, account)
+		require.NoError(t, err)
+		o.sweep()
+		o.sweep()
+		require.Zero(t, o.due())
+		require.Equal(t, membershipv1.CheckAccessResponse_DECISION_MEMBER_DISABLED, o.decision(account, "org.read"))
+		require.Len(t, o.seats.occupied(), 1)
+	})
+
 	t.Run("G2 A seat that billing has given up is not used", func(t *testing.T) {
 		t.Parallel()
 		o, account := disabled(t, pipeline)

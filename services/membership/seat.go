@@ -126,23 +126,32 @@ func outcome(op org.Operation) error {
 // releaseTime is how long a call waits for billing to take a seat back. The sweeper does what it does not.
 const releaseTime = time.Second
 
-// releaseSoon gives back the seat that a member lost and says whether it is free. It looks the seat up, so it may be
-// called again, for a call that is repeated.
+// releaseSoon gives back what a member lost, and says whether all of it is free. It looks the seats up, so it may be called
+// again, for a call that is repeated.
 func (s *Service) releaseSoon(ctx context.Context, key id.Organization, account id.Account) bool {
 	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()
-	var op org.Operation
-	err := s.view(ctx, key, func(q store.Queries) (err error) {
-		op, err = q.GetPending(ctx, key, account, org.ReleaseOperation)
-		return err
-	})
-	if err == nil && op.State == org.Pending {
-		err = s.release(ctx, key, op)
-	}
+	err := s.releaseAll(ctx, key, account)
 	if err != nil {
 		s.Log.WarnContext(ctx, "a seat is given back later", "organization", key.String(), "account", account.String(), "error", err)
 	}
 	return err == nil
+}
+
+func (s *Service) releaseAll(ctx context.Context, key id.Organization, account id.Account) error {
+	for {
+		var op org.Operation
+		err := s.view(ctx, key, func(q store.Queries) (err error) {
+			op, err = q.GetPending(ctx, key, account, org.ReleaseOperation)
+			return err
+		})
+		if err != nil || op.State != org.Pending {
+			return err
+		}
+		if err := s.release(ctx, key, op); err != nil {
+			return err
+		}
+	}
 }
 
 // finishRelease is the sweeper's step that gives a seat back.
