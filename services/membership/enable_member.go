@@ -124,9 +124,6 @@ func (s *Service) enabled(ctx context.Context, key id.Organization, target id.Ac
 	}
 	member := org.Member{Account: target, Role: op.Role, State: org.MemberActive, JoinTime: at.Members[target].JoinTime, Version: op.Version}
 	actor, _ := at.Organization.Admit(at.Members[me]) // who may see nothing, if it is refused
-	if at.Organization.Policy.DisableBlocksSignIn {
-		s.tellSignInSoon(ctx, key, target)
-	}
 	return &membershipv1.EnableMemberResponse{
 		Member: memberToProto(at.Organization, actor, member, at.People[target]),
 		Token:  ownToken(key, op.Revision),

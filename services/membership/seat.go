@@ -123,13 +123,14 @@ func outcome(op org.Operation) error {
 	return unfinished(errors.New("the operation is still under way"))
 }
 
-// releaseTime is how long a call waits for billing to take a seat back. The sweeper does what it does not.
-const releaseTime = time.Second
+// soon is how long a call that is committed waits for billing and identity to hear of it. The sweeper tells them what it
+// does not.
+const soon = time.Second
 
 // releaseSoon gives back what a member lost, and says whether all of it is free. It looks the seats up, so it may be called
 // again, for a call that is repeated.
 func (s *Service) releaseSoon(ctx context.Context, key id.Organization, account id.Account) bool {
-	ctx, cancel := context.WithTimeout(ctx, releaseTime)
+	ctx, cancel := context.WithTimeout(ctx, soon)
 	defer cancel()
 	err := s.releaseAll(ctx, key, account)
 	if err != nil {

@@ -56,7 +56,7 @@ func (s *Service) tellSignIn(ctx context.Context, key id.Organization, account i
 
 // tellSignInSoon does it within the call, if identity answers in time. The sweeper does what it does not.
 func (s *Service) tellSignInSoon(ctx context.Context, key id.Organization, account id.Account) {
-	ctx, cancel := context.WithTimeout(ctx, releaseTime)
+	ctx, cancel := context.WithTimeout(ctx, soon)
 	defer cancel()
 	if err := s.tellSignIn(ctx, key, account); err != nil {
 		s.Log.WarnContext(ctx, "identity hears of a member later", "organization", key.String(), "account", account.String(), "error", err)

@@ -80,30 +80,6 @@ func (q Queries) LockOperation(ctx context.Context, key id.Organization, op org.
 	return *found, collect(), nil
 }
 
-// GetEnabling returns the seat on which a member is being enabled; zero when there is none.
-func (q Queries) GetEnabling(ctx context.Context, key id.Organization, account id.Account) (id.Seat, error) {
-	return q.pendingSeat(ctx, key, account, org.EnableOperation)
-}
-
-// GetReleasing returns the seat that a former holder has still to give back; zero when there is none.
-func (q Queries) GetReleasing(ctx context.Context, key id.Organization, account id.Account) (id.Seat, error) {
-	return q.pendingSeat(ctx, key, account, org.ReleaseOperation)
-}
-
-func (q Queries) pendingSeat(ctx context.Context, key id.Organization, account id.Account, kind org.Kind) (id.Seat, error) {
-	var found []struct {
-		Seat id.Seat `db:"seat_id"`
-	}
-	q.Read(`
-		SELECT seat_id FROM member_operations
-		WHERE organization_id = $1 AND account_id = $2 AND kind = $3 AND state = 'PENDING' LIMIT 1`,
-		[]any{key, account, kind}, postgres.All(&found))
-	if err := q.Fetch(ctx); err != nil || len(found) == 0 {
-		return id.Seat{}, err
-	}
-	return found[0].Seat, nil
-}
-
 // InsertOperation writes a new operation. One that is done says at which revision: that of the organization's history when
 // the statement runs, so it comes after the event.
 func (q Queries) InsertOperation(key id.Organization, op org.Operation) {
