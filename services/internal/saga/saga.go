@@ -59,7 +59,7 @@ type Sweeper struct {
 	once sync.Once
 }
 
-// Workers is how many tasks one sweeper runs at a time.
+// workers is how many tasks one sweeper runs at a time.
 const workers = 8
 
 // Wake makes the sweeper look now: something is due at once. It never blocks.
