@@ -16,8 +16,8 @@ run: setup build ## Run the whole suite on this machine; Ctrl-C stops it, the da
 	@exec bin/rosterd dev
 
 .PHONY: demo
-demo: build ## Fill the running suite with believable data
-	@exec bin/roster-demo
+demo: build ## Fill the running suite with believable data; CLAIM=... is the token that the first start prints
+	@exec bin/roster-demo $(if $(CLAIM),--claim $(CLAIM))
 
 .PHONY: build
 build: ## Build the binaries into bin/

@@ -18,12 +18,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/devnats"
-	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/testkit"
 )
 
@@ -67,11 +65,8 @@ func newSuite(t *testing.T) *suite {
 	require.NoError(t, err)
 	t.Cleanup(func() { s.mail.Stop() })
 
-	admin, err := pgx.Connect(t.Context(), s.dsn("postgres", "postgres"))
-	require.NoError(t, err)
-	defer admin.Close(t.Context())
 	for _, service := range stateful {
-		require.NoError(t, postgres.Provision(t.Context(), admin, service, ""))
+		s.do(t, "provision", service, "--admin-database-url", s.dsn("postgres", "postgres"))
 		s.do(t, "migrate", service, "--owner-database-url", s.dsn(service, service+"_owner"))
 		s.write(t, service+".secret", base64.StdEncoding.EncodeToString(random()))
 	}

@@ -24,6 +24,16 @@ const (
 	None                           // plain text, for the development inbox
 )
 
+// UnmarshalText reads a policy from settings: opportunistic, mandatory or none.
+func (p *TLSPolicy) UnmarshalText(text []byte) error {
+	policy, ok := map[string]TLSPolicy{"opportunistic": Opportunistic, "mandatory": Mandatory, "none": None}[string(text)]
+	if !ok {
+		return errors.New("must be opportunistic, mandatory or none")
+	}
+	*p = policy
+	return nil
+}
+
 func (p TLSPolicy) startTLS() gomail.TLSPolicy {
 	switch p {
 	case Mandatory:

@@ -47,10 +47,11 @@ type Config struct {
 	NATSReplicas int    `env:"NATS_REPLICAS" envDefault:"3" usage:"copies of the service's stream"`
 	KeyFile      string `env:"KEY_FILE" usage:"file with the service's key, 32 bytes in base64; all instances share it"`
 
-	SMTPAddr         string `env:"SMTP_ADDR" usage:"mail server, host:port"`
-	SMTPFrom         string `env:"SMTP_FROM" envDefault:"Roster <no-reply@localhost>" usage:"sender of all mail"`
-	SMTPUsername     string `env:"SMTP_USERNAME" usage:"account at the mail server"`
-	SMTPPasswordFile string `env:"SMTP_PASSWORD_FILE" usage:"file that holds its password"`
+	SMTPAddr         string         `env:"SMTP_ADDR" usage:"mail server, host:port"`
+	SMTPFrom         string         `env:"SMTP_FROM" envDefault:"Roster <no-reply@localhost>" usage:"sender of all mail"`
+	SMTPUsername     string         `env:"SMTP_USERNAME" usage:"account at the mail server"`
+	SMTPPasswordFile string         `env:"SMTP_PASSWORD_FILE" usage:"file that holds its password"`
+	SMTPTLS          mail.TLSPolicy `env:"SMTP_TLS" envDefault:"opportunistic" usage:"mandatory, opportunistic (as the server offers), or none"`
 }
 
 // Embedded is what a process that holds several roles hands to each, instead of addresses and files.

@@ -209,7 +209,8 @@ func (s *Stateful) openMail(context.Context) error {
 		if err != nil {
 			return err
 		}
-		sender = &mail.SMTP{Addr: s.config.SMTPAddr, From: s.config.SMTPFrom, Username: s.config.SMTPUsername, Password: password}
+		sender = &mail.SMTP{Addr: s.config.SMTPAddr, From: s.config.SMTPFrom, Username: s.config.SMTPUsername,
+			Password: password, TLS: s.config.SMTPTLS}
 	}
 	s.Mail = &mail.Queue{DB: s.DB, Sender: sender, Key: s.Key.Derive("mail")}
 	return nil
