@@ -7,6 +7,7 @@ import (
 	"sync"
 	"unicode"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -59,7 +60,9 @@ var messages = sync.OnceValue(func() map[string]protoreflect.MessageType {
 	return found
 })
 
-// typeOf turns MemberRoleChanged into member.role_changed.
+// TypeOf is the type of the event that a message of roster.event.v1 tells: member.role_changed for MemberRoleChanged.
+func TypeOf(message proto.Message) string { return typeOf(message.ProtoReflect().Descriptor()) }
+
 func typeOf(message protoreflect.MessageDescriptor) string {
 	var words []string
 	for _, r := range string(message.Name()) {

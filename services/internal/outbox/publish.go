@@ -10,15 +10,13 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/rosterhq/roster/pkg/events"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
@@ -50,7 +48,7 @@ func NewEvent[K any](aggregate id.ID[K], at time.Time, message proto.Message) (E
 	e := Event{
 		ID:        id.NewEvent(),
 		Aggregate: id.Any(aggregate),
-		Type:      typeOf(message.ProtoReflect().Descriptor()),
+		Type:      events.TypeOf(message),
 		Time:      at.UTC().Truncate(time.Microsecond),
 	}
 	message = proto.Clone(message)
@@ -85,18 +83,6 @@ func encode(message proto.Message) ([]byte, error) {
 		return nil, fmt.Errorf("encode event: %w", err)
 	}
 	return tight.Bytes(), nil
-}
-
-// typeOf turns MemberRoleChanged into member.role_changed.
-func typeOf(message protoreflect.MessageDescriptor) string {
-	var words []string
-	for _, r := range string(message.Name()) {
-		if unicode.IsUpper(r) {
-			words = append(words, "")
-		}
-		words[len(words)-1] += string(unicode.ToLower(r))
-	}
-	return words[0] + "." + strings.Join(words[1:], "_")
 }
 
 // tail is the part of the hashed bytes that does not depend on the event's place in the log. The hash of an
