@@ -55,6 +55,6 @@ func (s *Service) ChangeMemberRole(ctx context.Context, req *membershipv1.Change
 	if err != nil {
 		return nil, err
 	}
-	answer.Token = ownToken(key, revision)
+	answer.Token = outbox.Token(key, s.DB.Name, revision)
 	return answer, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
@@ -49,6 +50,6 @@ func (s *Service) CheckAccess(ctx context.Context, req *membershipv1.CheckAccess
 		Allowed:  decision == membershipv1.CheckAccessResponse_DECISION_ALLOWED,
 		Decision: decision,
 		Revision: a.Revision,
-		Token:    ownToken(key, a.Revision),
+		Token:    outbox.Token(key, s.DB.Name, a.Revision),
 	}, nil
 }

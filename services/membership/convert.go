@@ -2,9 +2,6 @@ package membership
 
 import (
 	"context"
-	"encoding/base64"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -21,7 +18,6 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
-	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
@@ -160,24 +156,6 @@ func request(ctx context.Context, requestID, method string, body proto.Message) 
 }
 
 func queries(tx *postgres.Tx) store.Queries { return store.Queries{Tx: tx} }
-
-// token says that an organization's history is included up to these revisions, by service.
-func token(key id.Organization, revisions map[string]int64) string {
-	t := &eventv1.Token{OrganizationId: key.String()}
-	for _, service := range slices.Sorted(maps.Keys(revisions)) {
-		t.Positions = append(t.Positions, &eventv1.Token_Position{Service: service, Epoch: 1, Revision: revisions[service]})
-	}
-	raw, err := proto.Marshal(t)
-	if err != nil {
-		panic(err) // plain strings and numbers marshal
-	}
-	return base64.RawURLEncoding.EncodeToString(raw)
-}
-
-// ownToken is the token of this service's revision alone.
-func ownToken(key id.Organization, revision int64) string {
-	return outbox.Token(key, "membership", revision)
-}
 
 // parseMember reads what names a member.
 func parseMember(req interface {

@@ -139,6 +139,6 @@ func (s *Service) created(ctx context.Context, key id.Organization, name string,
 	role, _ := org.Roles(preset.Roles()).ByKey(o.Policy.CreatorRole)
 	return &membershipv1.CreateOrganizationResponse{
 		Organization: organizationToProto(o, role.Key, role.Permissions),
-		Token:        ownToken(key, creation.Revision),
+		Token:        outbox.Token(key, s.DB.Name, creation.Revision),
 	}, nil
 }

@@ -46,6 +46,6 @@ func (s *Service) DeleteOrganization(ctx context.Context, req *membershipv1.Dele
 	if err != nil {
 		return nil, err
 	}
-	answer.Token = ownToken(key, revision)
+	answer.Token = outbox.Token(key, s.DB.Name, revision)
 	return answer, nil
 }

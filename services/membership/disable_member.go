@@ -57,7 +57,7 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 	if err != nil {
 		return nil, err
 	}
-	answer.Token = ownToken(key, revision)
+	answer.Token = outbox.Token(key, s.DB.Name, revision)
 	answer.SeatReleased = s.releaseSoon(ctx, key, target)
 	if follows {
 		s.tellSignInSoon(ctx, key, target)

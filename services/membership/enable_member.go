@@ -126,6 +126,6 @@ func (s *Service) enabled(ctx context.Context, key id.Organization, target id.Ac
 	actor, _ := at.Organization.Admit(at.Members[me]) // who may see nothing, if it is refused
 	return &membershipv1.EnableMemberResponse{
 		Member: memberToProto(at.Organization, actor, member, at.People[target]),
-		Token:  ownToken(key, op.Revision),
+		Token:  outbox.Token(key, s.DB.Name, op.Revision),
 	}, nil
 }

@@ -49,7 +49,7 @@ func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRe
 	if err != nil {
 		return nil, err
 	}
-	answer := &membershipv1.ListPeopleResponse{TotalSize: seen.total(filter.Kind), Token: token(key, seen.revisions)}
+	answer := &membershipv1.ListPeopleResponse{TotalSize: seen.total(filter.Kind), Token: seen.positions.Token(key)}
 	if next != nil {
 		if answer.NextPageToken, err = page.Next(s.PageKey, next, bound...); err != nil {
 			return nil, err
@@ -104,7 +104,7 @@ func personToProto(roles org.Roles, actor org.Actor, e store.Entry) *membershipv
 type seen struct {
 	at        store.Standing
 	counts    store.Counts
-	revisions map[string]int64 // by service
+	positions outbox.Positions
 }
 
 func (s seen) total(kind string) int32 {
@@ -119,8 +119,8 @@ func (s seen) total(kind string) int32 {
 
 // has tells whether what a token asks for is included. Only these two services feed the list; of its own history the
 // primary always has everything.
-func (s seen) has(asked map[string]int64) bool {
-	return s.revisions["invitation"] >= asked["invitation"] && s.revisions["identity"] >= asked["identity"]
+func (s seen) has(asked outbox.Positions) bool {
+	return s.positions["invitation"] >= asked["invitation"] && s.positions["identity"] >= asked["identity"]
 }
 
 // How long a list waits for what its token asks for, and how often it looks whether another replica has it.
@@ -130,7 +130,7 @@ const (
 )
 
 // await admits the caller and waits until the list includes what is asked for, or long enough.
-func (s *Service) await(ctx context.Context, key id.Organization, asked map[string]int64) (seen, org.Actor, error) {
+func (s *Service) await(ctx context.Context, key id.Organization, asked outbox.Positions) (seen, org.Actor, error) {
 	now, actor, err := s.look(ctx, key)
 	if err != nil || now.has(asked) {
 		return now, actor, err
@@ -156,9 +156,9 @@ func (s *Service) await(ctx context.Context, key id.Organization, asked map[stri
 // look admits the caller and reads how far the list has come.
 func (s *Service) look(ctx context.Context, key id.Organization) (seen, org.Actor, error) {
 	me := caller.From(ctx).Account
-	now := seen{revisions: make(map[string]int64)}
+	now := seen{positions: make(outbox.Positions)}
 	err := s.view(ctx, key, func(q store.Queries) (err error) {
-		q.Positions(key, now.revisions)
+		q.Positions(key, now.positions)
 		q.Count(key, &now.counts)
 		now.at, err = q.Get(ctx, key, me)
 		return err
@@ -166,7 +166,7 @@ func (s *Service) look(ctx context.Context, key id.Organization) (seen, org.Acto
 	if err != nil {
 		return now, org.Actor{}, err
 	}
-	now.revisions["membership"] = now.at.Revision
+	now.positions[s.DB.Name] = now.at.Revision
 	actor, err := now.at.Organization.Admit(now.at.Members[me])
 	if err != nil {
 		return now, actor, err

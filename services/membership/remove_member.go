@@ -62,7 +62,7 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 	if err != nil {
 		return nil, err
 	}
-	answer.Token = ownToken(key, revision)
+	answer.Token = outbox.Token(key, s.DB.Name, revision)
 	answer.SeatReleased = s.releaseSoon(ctx, key, target)
 	if follows {
 		s.tellSignInSoon(ctx, key, target)

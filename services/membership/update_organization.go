@@ -52,6 +52,6 @@ func (s *Service) UpdateOrganization(ctx context.Context, req *membershipv1.Upda
 	if err != nil {
 		return nil, err
 	}
-	answer.Token = ownToken(key, revision)
+	answer.Token = outbox.Token(key, s.DB.Name, revision)
 	return answer, nil
 }

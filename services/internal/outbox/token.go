@@ -2,6 +2,8 @@ package outbox
 
 import (
 	"encoding/base64"
+	"maps"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,22 +13,31 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 )
 
-// Token says that whoever holds it has seen an organization's history up to a revision of one service.
-// It grants nothing, so it is not signed.
-func Token(organization id.Organization, service string, revision int64) string {
-	raw, err := proto.Marshal(&eventv1.Token{
-		OrganizationId: organization.String(),
-		Positions:      []*eventv1.Token_Position{{Service: service, Epoch: 1, Revision: revision}},
-	})
+// Positions are revisions of one organization's history, by service.
+type Positions map[string]int64
+
+// Token says that whoever holds it has seen the organization's history up to these positions. It grants nothing, so it
+// is not signed.
+func (p Positions) Token(organization id.Organization) string {
+	token := &eventv1.Token{OrganizationId: organization.String()}
+	for _, service := range slices.Sorted(maps.Keys(p)) {
+		token.Positions = append(token.Positions, &eventv1.Token_Position{Service: service, Epoch: 1, Revision: p[service]})
+	}
+	raw, err := proto.Marshal(token)
 	if err != nil {
 		panic(err) // plain strings and numbers marshal
 	}
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// ParseToken returns the revision per service that a token of this organization asks for. An empty token asks
+// Token is the token of one service's revision alone.
+func Token(organization id.Organization, service string, revision int64) string {
+	return Positions{service: revision}.Token(organization)
+}
+
+// ParseToken returns the positions that a token of this organization asks for. An empty token asks
 // for nothing.
-func ParseToken(text string, organization id.Organization) (map[string]int64, error) {
+func ParseToken(text string, organization id.Organization) (Positions, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -35,7 +46,7 @@ func ParseToken(text string, organization id.Organization) (map[string]int64, er
 	if err != nil || proto.Unmarshal(raw, &token) != nil || token.GetOrganizationId() != organization.String() {
 		return nil, fault.Invalid("token", "must be a revision token of this organization")
 	}
-	asked := make(map[string]int64, len(token.GetPositions()))
+	asked := make(Positions, len(token.GetPositions()))
 	for _, p := range token.GetPositions() {
 		asked[p.GetService()] = p.GetRevision()
 	}
