@@ -72,7 +72,7 @@ func layerOf(folder string) string {
 // nounsMayUse lists the shared packages without I/O, and the service's other nouns.
 func nounsMayUse(local string) bool {
 	switch local {
-	case "internal/id", "internal/email":
+	case "internal/id", "internal/email", "internal/naming":
 		return true
 	}
 	return serviceOf(local) != "" && layerOf(local) == "nouns"

@@ -5,16 +5,18 @@ import (
 	"context"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
 // ClaimOperator makes an operator of the token of Bootstrap, once, and shows their key, once.
 func (s *Service) ClaimOperator(ctx context.Context, req *identityv1.ClaimOperatorRequest) (*identityv1.ClaimOperatorResponse, error) {
-	name, err := account.ParseDisplayName("display_name", cmp.Or(req.GetDisplayName(), "Operator"))
+	name, err := naming.ParseDisplayName("display_name", cmp.Or(req.GetDisplayName(), "Operator"))
 	if err != nil {
 		return nil, err
 	}

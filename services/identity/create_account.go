@@ -9,10 +9,12 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -43,9 +45,9 @@ func (s *Service) CreateAccount(ctx context.Context, req *identityv1.CreateAccou
 type creation struct {
 	account      account.Account
 	invitation   id.Invitation
-	organization id.Organization  // manages the account from now on; zero: none does
-	email        email.Address    // zero: none
-	username     account.Username // zero: none
+	organization id.Organization // manages the account from now on; zero: none does
+	email        email.Address   // zero: none
+	username     naming.Username // zero: none
 	passwordHash string
 }
 
@@ -61,16 +63,16 @@ func (s *Service) parseCreation(req *identityv1.CreateAccountRequest) (c creatio
 			return c, err
 		}
 	}
-	if c.account.DisplayName, err = account.ParseDisplayName("display_name", req.GetDisplayName()); err != nil {
+	if c.account.DisplayName, err = naming.ParseDisplayName("display_name", req.GetDisplayName()); err != nil {
 		return c, err
 	}
 	if req.GetEmail() != "" {
-		if c.email, err = account.ParseEmail("email", req.GetEmail()); err != nil {
+		if c.email, err = email.ParseField("email", req.GetEmail()); err != nil {
 			return c, err
 		}
 	}
 	if req.GetUsername() != "" {
-		if c.username, err = account.ParseUsername("username", req.GetUsername()); err != nil {
+		if c.username, err = naming.ParseUsername("username", req.GetUsername()); err != nil {
 			return c, err
 		}
 	}

@@ -11,13 +11,16 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
@@ -58,10 +61,10 @@ func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessi
 // identifierOf returns what the request signs in with. What can be no address or username is nobody's, and is
 // answered as such.
 func identifierOf(req *identityv1.CreateSessionRequest) (who store.Identifier) {
-	if address, err := account.ParseEmail("email", req.GetEmail()); err == nil {
+	if address, err := email.ParseField("email", req.GetEmail()); err == nil {
 		return store.Identifier{Email: address.Key}
 	}
-	if username, err := account.ParseUsername("username", req.GetUsername()); err == nil {
+	if username, err := naming.ParseUsername("username", req.GetUsername()); err == nil {
 		return store.Identifier{Username: username.Key}
 	}
 	return who

@@ -5,8 +5,11 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/email"
+	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -32,13 +35,13 @@ func (s *Service) FindAccount(ctx context.Context, req *identityv1.FindAccountRe
 
 func find(ctx context.Context, q store.Queries, req *identityv1.FindAccountRequest) (a account.Account, found bool, err error) {
 	if req.GetEmail() != "" {
-		address, err := account.ParseEmail("email", req.GetEmail())
+		address, err := email.ParseField("email", req.GetEmail())
 		if err != nil {
 			return a, false, err
 		}
 		return q.FindAccountByEmail(ctx, address.Key)
 	}
-	username, err := account.ParseUsername("username", req.GetUsername())
+	username, err := naming.ParseUsername("username", req.GetUsername())
 	if err != nil {
 		return a, false, err
 	}

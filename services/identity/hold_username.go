@@ -5,9 +5,11 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -21,7 +23,7 @@ func (s *Service) HoldUsername(ctx context.Context, req *identityv1.HoldUsername
 	if req.GetGeneration() < 1 {
 		return nil, fault.Invalid("generation", "must be at least 1")
 	}
-	username, err := account.ParseUsername("username", req.GetUsername())
+	username, err := naming.ParseUsername("username", req.GetUsername())
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,15 @@ import (
 	"context"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
 )
@@ -17,11 +20,11 @@ import (
 // SignUp writes to the address, and remembers what the account will be. Neither the answer nor the work for it tells
 // whether the address has an account: the mail does.
 func (s *Service) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*identityv1.SignUpResponse, error) {
-	address, err := account.ParseEmail("email", req.GetEmail())
+	address, err := email.ParseField("email", req.GetEmail())
 	if err != nil {
 		return nil, err
 	}
-	name, err := account.ParseDisplayName("display_name", req.GetDisplayName())
+	name, err := naming.ParseDisplayName("display_name", req.GetDisplayName())
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +51,7 @@ func (s *Service) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*i
 		if known {
 			words = mail.AccountExists{SignInLink: s.url + "/sign-in"}
 		}
-		return mail.Add(s.mail, q.Tx, signUp.ID, signUp.ID, account.Mailbox(address), words)
+		return mail.Add(s.mail, q.Tx, signUp.ID, signUp.ID, address.Mailbox(), words)
 	})
 	if err != nil {
 		return nil, err

@@ -5,9 +5,10 @@ import (
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
-	"github.com/rosterhq/roster/services/identity/internal/account"
+
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
@@ -15,7 +16,7 @@ import (
 // UpdateMe changes the caller's name. Writing the name that is there already changes nothing and tells nobody.
 func (s *Service) UpdateMe(ctx context.Context, req *identityv1.UpdateMeRequest) (*identityv1.UpdateMeResponse, error) {
 	who := caller.From(ctx)
-	name, err := account.ParseDisplayName("display_name", req.GetDisplayName())
+	name, err := naming.ParseDisplayName("display_name", req.GetDisplayName())
 	if err != nil {
 		return nil, err
 	}

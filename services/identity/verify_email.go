@@ -5,9 +5,11 @@ import (
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -27,7 +29,7 @@ func (s *Service) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRe
 		if err != nil {
 			return err
 		}
-		address, err := account.ParseEmail("email", signUp.Email)
+		address, err := email.ParseField("email", signUp.Email)
 		if err != nil {
 			return err
 		}

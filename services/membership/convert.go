@@ -6,12 +6,10 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/text/unicode/norm"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/rosterhq/roster/pkg/fault"
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -167,18 +165,6 @@ func parseMember(req interface {
 	}
 	account, err = id.ParseAccount(req.GetAccountId())
 	return key, account, err
-}
-
-// parseName makes a name that somebody typed fit to be shown: one line, in NFC, with something to see on it.
-func parseName(field, text string) (string, error) {
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return "", fault.Invalid(field, "must not contain control characters")
-	}
-	name := strings.TrimSpace(norm.NFC.String(text))
-	if !strings.ContainsFunc(name, unicode.IsGraphic) {
-		return "", fault.Invalid(field, "must not be empty")
-	}
-	return name, nil
 }
 
 // clean drops from what another service says of a person what a database or a page could stumble over.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -25,7 +26,7 @@ import (
 // organization, which nobody can see yet, with the id of its first seat; then the seat is taken and the organization
 // opened, by this call or, after a crash, by the sweeper.
 func (s *Service) CreateOrganization(ctx context.Context, req *membershipv1.CreateOrganizationRequest) (*membershipv1.CreateOrganizationResponse, error) {
-	name, err := parseName("display_name", req.GetDisplayName())
+	name, err := naming.ParseDisplayName("display_name", req.GetDisplayName())
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,9 @@ func TestUpdateOrganization(t *testing.T) {
 	refused(t, second(update(admin, "Zenith", "1")), errorv1.Reason_REASON_ETAG_MISMATCH)
 	refused(t, second(update(viewer, "Zenith", "")), errorv1.Reason_REASON_PERMISSION_MISSING)
 	refused(t, second(update(id.NewAccount(), "Zenith", "")), errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
-	refused(t, second(update(admin, "a\tb", "")), errorv1.Reason_REASON_VALIDATION_FAILED)
+	for _, name := range []string{"a\tb", " ", "\u200d", "Acme\u202egpj"} {
+		refused(t, second(update(admin, name, "")), errorv1.Reason_REASON_VALIDATION_FAILED)
+	}
 	_, err = o.disable(o.creator, viewer)
 	require.NoError(t, err)
 	refused(t, second(update(viewer, "Zenith", "")), errorv1.Reason_REASON_MEMBER_DISABLED)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -19,7 +20,7 @@ func (s *Service) UpdateOrganization(ctx context.Context, req *membershipv1.Upda
 	if err != nil {
 		return nil, err
 	}
-	name, err := parseName("display_name", req.GetDisplayName())
+	name, err := naming.ParseDisplayName("display_name", req.GetDisplayName())
 	if err != nil {
 		return nil, err
 	}

@@ -3,12 +3,15 @@
 package email
 
 import (
+	"net/mail"
 	"net/netip"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"github.com/rosterhq/roster/pkg/fault"
 )
 
 // Address is one mail address.
@@ -40,7 +43,28 @@ func Parse(text string) (a Address, ok bool) {
 	if _, err := netip.ParseAddr(ascii); err == nil {
 		return a, false
 	}
-	return Address{Display: text, Key: strings.ToLower(local) + "@" + ascii}, true
+	a = Address{Display: text, Key: strings.ToLower(local) + "@" + ascii}
+	if parsed, err := mail.ParseAddress(a.Mailbox()); err != nil || parsed.Address != a.Mailbox() { // what sends mail reads it so
+		return Address{}, false
+	}
+	return a, true
+}
+
+// ParseField is Parse for a field of a request.
+func ParseField(field, text string) (Address, error) {
+	a, ok := Parse(text)
+	if !ok {
+		return a, fault.Invalid(field, "must be an email address, such as ada@example.com")
+	}
+	return a, nil
+}
+
+// Mailbox is where mail to the address goes: the local part as the person wrote it, at the domain that a mail server can
+// look up.
+func (a Address) Mailbox() string {
+	local, _, _ := strings.Cut(a.Display, "@")
+	_, domain, _ := strings.Cut(a.Key, "@")
+	return local + "@" + domain
 }
 
 // Mask hides most of an address: ada@example.com becomes a••@example.com.

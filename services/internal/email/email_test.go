@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rosterhq/roster/pkg/fault"
+
 	"github.com/rosterhq/roster/services/internal/email"
 )
 
@@ -47,5 +49,58 @@ func TestParse(t *testing.T) {
 		t.Parallel()
 		a, _ := email.Parse("ada@example.com")
 		require.Equal(t, "a••@example.com", a.Mask())
+	})
+}
+
+func TestParseField(t *testing.T) {
+	t.Parallel()
+	t.Run("R64 SpellingsOfOneAddressAreOne", func(t *testing.T) {
+		t.Parallel()
+		for text, want := range map[string]string{
+			"ada@example.com":            "ada@example.com",
+			"  Ada@Example.COM\t":        "ada@example.com",
+			"ada+tag@example.com":        "ada+tag@example.com",
+			"a.d.a@example.com":          "a.d.a@example.com",
+			"ada@bücher.example":         "ada@xn--bcher-kva.example",
+			"ada@BÜCHER.example":         "ada@xn--bcher-kva.example",
+			"ada@xn--bcher-kva.example":  "ada@xn--bcher-kva.example",
+			"ada@ｅｘａｍｐｌｅ.com":            "ada@example.com",
+			"o'hara@example.com":         "o'hara@example.com",
+			"ada@sub-domain.example.com": "ada@sub-domain.example.com",
+		} {
+			address, err := email.ParseField("email", text)
+			require.NoError(t, err, text)
+			require.Equal(t, want, address.Key)
+			require.Equal(t, strings.TrimSpace(text), address.Display)
+		}
+	})
+	t.Run("R64 OthersAreRefused", func(t *testing.T) {
+		t.Parallel()
+		for _, text := range []string{
+			"", "ada", "@example.com", "ada@", "ada@example", "ada@@example.com", "a@b@example.com", "ada@example.com\r\nBcc: x@y.example",
+			"ada@\nexample.com", "ada\x00@example.com", "ada@[127.0.0.1]", "ada@127.0.0.1", "ada@[IPv6:::1]", "Ada <ada@example.com>",
+			"ada@example.com, bob@example.com", `"ada"@example.com`, "ada @example.com", "ada@exam ple.com", ".ada@example.com", "ada..b@example.com",
+			"ada@-example.com", "ada@exa_mple.com", "ada@xn--example-.com", "\xff@example.com", strings.Repeat("a", 65) + "@example.com",
+			"ada@" + strings.Repeat("a.", 130) + "com",
+			"ada@xn--example.com", // decodes to plain ASCII (CVE-2026-39821)
+		} {
+			_, err := email.ParseField("email", text)
+			require.ErrorIs(t, err, fault.Invalid("email", ""), "%q", text)
+		}
+	})
+	t.Run("HomoglyphsAreOtherAddresses", func(t *testing.T) {
+		t.Parallel()
+		latin, err := email.ParseField("email", "ada@example.com")
+		require.NoError(t, err)
+		cyrillic, err := email.ParseField("email", "ada@ехample.com")
+		if err == nil {
+			require.NotEqual(t, latin.Key, cyrillic.Key)
+		}
+	})
+	t.Run("MailGoesToAnASCIIDomain", func(t *testing.T) {
+		t.Parallel()
+		address, err := email.ParseField("email", "Ada@bücher.example")
+		require.NoError(t, err)
+		require.Equal(t, "Ada@xn--bcher-kva.example", address.Mailbox())
 	})
 }

@@ -1,5 +1,5 @@
-// Package account is what an account is and what its parts may look like: names, addresses, passwords. It does
-// no I/O.
+// Package account is what an account is, who has a say over it, and what its password may be. It does no I/O. What names
+// and addresses may look like is said by packages naming and email.
 package account
 
 import (

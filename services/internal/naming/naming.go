@@ -1,7 +1,8 @@
-package account
+// Package naming decides what names people and organizations may take. What one service lets pass another must take: by
+// then there may be nobody left to correct it.
+package naming
 
 import (
-	"net/mail"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -9,28 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/rosterhq/roster/pkg/fault"
-	"github.com/rosterhq/roster/services/internal/email"
 )
-
-// ParseEmail reads an address from the named field.
-func ParseEmail(field, text string) (email.Address, error) {
-	address, ok := email.Parse(text)
-	if !ok {
-		return address, fault.Invalid(field, "must be an email address, such as ada@example.com")
-	}
-	if parsed, err := mail.ParseAddress(Mailbox(address)); err != nil || parsed.Address != Mailbox(address) {
-		return address, fault.Invalid(field, "must be an email address, such as ada@example.com")
-	}
-	return address, nil
-}
-
-// Mailbox is where mail to the address goes: the local part as the person wrote it, at the domain that a mail
-// server can look up.
-func Mailbox(a email.Address) string {
-	local, _, _ := strings.Cut(a.Display, "@")
-	_, domain, _ := strings.Cut(a.Key, "@")
-	return local + "@" + domain
-}
 
 // Username is a name to sign in with.
 type Username struct {
@@ -57,7 +37,7 @@ func ParseUsername(field, text string) (Username, error) {
 // maxDisplayName counts code points.
 const maxDisplayName = 100
 
-// ParseDisplayName reads a name as people show themselves: any script, one line. What would let a name change the
+// ParseDisplayName reads a name as people and organizations show themselves: any script, one line. What would let a name change the
 // text around it is refused: line breaks, control characters, marks that turn the direction of writing.
 func ParseDisplayName(field, text string) (string, error) {
 	if !utf8.ValidString(text) {
@@ -69,6 +49,9 @@ func ParseDisplayName(field, text string) (string, error) {
 	}
 	if strings.ContainsFunc(name, disturbs) {
 		return "", fault.Invalid(field, "must be one line of plain text")
+	}
+	if !strings.ContainsFunc(name, unicode.IsGraphic) {
+		return "", fault.Invalid(field, "must have something to see")
 	}
 	return name, nil
 }
