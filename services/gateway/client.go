@@ -12,15 +12,10 @@ import (
 	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/id"
-)
-
-// What the gateway tells services of its client (see package server), and what they tell it.
-const (
-	addressHeader = "x-roster-client-address"
-	agentHeader   = "x-roster-user-agent"
-	secretHeader  = "roster-session-secret" // of a new session, to be delivered as a cookie
 )
 
 // ClientInterceptor makes a connection to one service carry the calls of the gateway's clients. The service gets
@@ -56,7 +51,7 @@ func ClientInterceptor(r *credential.Resolver, audience string) grpc.UnaryClient
 // outgoing returns the context of a call to a service: exactly these headers, whatever came with the request.
 func (c *call) outgoing(ctx context.Context, r *credential.Resolver, method, audience string) (_ context.Context, token string, err error) {
 	// The address is told even when it is empty: by it the service knows that the gateway speaks for a client.
-	md := metadata.Pairs(addressHeader, c.address, agentHeader, c.agent)
+	md := metadata.Pairs(caller.AddressHeader, c.address, caller.UserAgentHeader, c.agent)
 	if c.languages != "" {
 		md.Set("accept-language", c.languages)
 	}
@@ -111,7 +106,7 @@ func (c *call) learn(method, token string, req, reply any, header metadata.MD) {
 			c.end(session, current)
 		}
 	}
-	if secrets := header.Get(secretHeader); len(secrets) == 1 && secrets[0] != "" {
+	if secrets := header.Get(credential.SecretHeader); len(secrets) == 1 && secrets[0] != "" {
 		var expires time.Time
 		if began, ok := reply.(interface{ GetSession() *identityv1.Session }); ok {
 			expires = began.GetSession().GetExpireTime().AsTime()

@@ -14,6 +14,8 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 )
 
@@ -216,18 +218,18 @@ func TestR56Smuggling(t *testing.T) {
 
 	t.Run("R56 NothingReachesAService", func(t *testing.T) {
 		require.Equal(t, 200, h.do("GET", "/v1/organizations/org_a", "", headers...).StatusCode)
-		md, caller := h.latest()
-		require.Equal(t, []string{"127.0.0.1"}, md.Get(addressHeader))
-		require.Equal(t, []string{"Ferret/1.0 ?"}, md.Get(agentHeader))
+		md, heard := h.latest()
+		require.Equal(t, []string{"127.0.0.1"}, md.Get(caller.AddressHeader))
+		require.Equal(t, []string{"Ferret/1.0 ?"}, md.Get(caller.UserAgentHeader))
 		require.Equal(t, []string{"de"}, md.Get("accept-language"))
 		require.Len(t, md.Get("authorization"), 1)
 		require.NotContains(t, md.Get("authorization")[0], secret)
 		require.Len(t, md.Get("traceparent"), 1)
-		require.Equal(t, who.session, caller.Session)
-		require.Equal(t, "gateway", caller.Service)
+		require.Equal(t, who.session, heard.Session)
+		require.Equal(t, "gateway", heard.Service)
 		for name, values := range md {
 			switch name {
-			case addressHeader, agentHeader, "accept-language", "authorization", "traceparent", "user-agent", "content-type", ":authority", "grpc-accept-encoding":
+			case caller.AddressHeader, caller.UserAgentHeader, "accept-language", "authorization", "traceparent", "user-agent", "content-type", ":authority", "grpc-accept-encoding":
 			default:
 				t.Errorf("%s: %v reached the service", name, values)
 			}
@@ -242,12 +244,12 @@ func TestR56Smuggling(t *testing.T) {
 		_, err := invitationv1.NewInvitationServiceClient(conn).PreviewInvitation(ctx, &invitationv1.PreviewInvitationRequest{LinkToken: "x"})
 		require.NoError(t, err)
 		md, _ := h.latest()
-		require.Equal(t, []string{""}, md.Get(addressHeader))
+		require.Equal(t, []string{""}, md.Get(caller.AddressHeader))
 	})
 	t.Run("LongAgentsAreCut", func(t *testing.T) {
 		require.Equal(t, 200, h.do("GET", "/v1/organizations/org_a", "", "Authorization", "Bearer "+secret, "User-Agent", strings.Repeat("x", 3000)).StatusCode)
 		md, _ := h.latest()
-		require.Len(t, md.Get(agentHeader)[0], 512)
+		require.Len(t, md.Get(caller.UserAgentHeader)[0], 512)
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -130,7 +131,7 @@ func (f *fakes) ListSigningKeys(context.Context, *identityv1.ListSigningKeysRequ
 func (f *fakes) openSession(ctx context.Context, name string) (*identityv1.Session, error) {
 	secret, who := f.signedIn(name, true)
 	session := &identityv1.Session{Id: who.session.String(), AccountId: who.account.GetId(), ExpireTime: inAnHour()}
-	return session, grpc.SetHeader(ctx, metadata.Pairs(secretHeader, secret, "x-internal", "not for clients"))
+	return session, grpc.SetHeader(ctx, metadata.Pairs(credential.SecretHeader, secret, "x-internal", "not for clients"))
 }
 
 func (f *fakes) CreateSession(ctx context.Context, req *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/naming"
@@ -25,10 +26,6 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
 )
-
-// secretHeader is the response header in which the gateway finds the secret that it puts into a cookie. Only it gets
-// one: elsewhere a page's script could read the header.
-const secretHeader = "roster-session-secret"
 
 // CreateSession signs in with a password.
 func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error) {
@@ -55,7 +52,7 @@ func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessi
 		answer.Token = key.Text()
 		return answer, nil
 	}
-	return answer, grpc.SetHeader(ctx, metadata.Pairs(secretHeader, key.Text()))
+	return answer, grpc.SetHeader(ctx, metadata.Pairs(credential.SecretHeader, key.Text()))
 }
 
 // identifierOf returns what the request signs in with. What can be no address or username is nobody's, and is

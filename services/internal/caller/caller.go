@@ -25,6 +25,12 @@ type Caller struct {
 // SignedIn tells whether a person or an operator is calling, not a service for itself, and not anybody.
 func (c Caller) SignedIn() bool { return !c.Account.IsZero() || !c.Operator.IsZero() }
 
+// What the edge tells a service of the client whose call it passes on.
+const (
+	AddressHeader   = "x-roster-client-address"
+	UserAgentHeader = "x-roster-user-agent"
+)
+
 type key struct{}
 
 // With returns a context that carries the caller.

@@ -27,6 +27,10 @@ const (
 	maxToken = 8 << 10
 )
 
+// SecretHeader is the header of an answer in which the gateway finds the secret of a new session, which it puts into a
+// cookie. Only the gateway gets one: elsewhere a page's script could read the header.
+const SecretHeader = "roster-session-secret"
+
 // Claims is what a token says. Times are whole seconds.
 type Claims struct {
 	Account  id.Account  // the person; either this

@@ -10,18 +10,13 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/network"
 )
 
 // edge is the one role that is believed about clients other than itself.
 const edge = "gateway"
-
-// What the edge says of the client whose call it passes on.
-const (
-	addressHeader = "x-roster-client-address"
-	agentHeader   = "x-roster-user-agent"
-)
 
 // identify finds out who is calling. forwarded: the call is a client's, which the edge passes on; whatever the
 // edge may do for itself, its client may not.
@@ -34,8 +29,8 @@ func (s *Server) identify(ctx context.Context) (who caller.Caller, forwarded boo
 	}
 	who.Service = network.PeerRole(ctx)
 	who.Address, who.UserAgent = peerAddress(ctx), first(md.Get("user-agent"))
-	if told := md.Get(addressHeader); who.Service == edge && len(told) > 0 {
-		who.Address, who.UserAgent, forwarded = told[0], first(md.Get(agentHeader)), true
+	if told := md.Get(caller.AddressHeader); who.Service == edge && len(told) > 0 {
+		who.Address, who.UserAgent, forwarded = told[0], first(md.Get(caller.UserAgentHeader)), true
 	}
 	return who, forwarded, nil
 }

@@ -30,6 +30,7 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/network"
@@ -258,7 +259,7 @@ func TestRules(t *testing.T) {
 				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", c.authorization)
 			}
 			if c.forwarded {
-				ctx = metadata.AppendToOutgoingContext(ctx, addressHeader, "192.0.2.7")
+				ctx = metadata.AppendToOutgoingContext(ctx, caller.AddressHeader, "192.0.2.7")
 			}
 			require.Len(t, c.want, len(calls))
 			for kind, call := range calls {
@@ -346,13 +347,13 @@ func TestCaller(t *testing.T) {
 	t.Run("TheEdgeSpeaksForItsClient", func(t *testing.T) {
 		t.Parallel()
 		require.Equal(t, caller.Caller{Service: "gateway", Account: account, Session: session, Address: "192.0.2.7", UserAgent: "Lynx"},
-			seen(t, "gateway", addressHeader, "192.0.2.7", agentHeader, "Lynx"))
+			seen(t, "gateway", caller.AddressHeader, "192.0.2.7", caller.UserAgentHeader, "Lynx"))
 	})
 
 	t.Run("NobodyElseDoes", func(t *testing.T) {
 		t.Parallel()
 		for _, peer := range []string{"", "membership"} {
-			who := seen(t, peer, addressHeader, "192.0.2.7", agentHeader, "Lynx")
+			who := seen(t, peer, caller.AddressHeader, "192.0.2.7", caller.UserAgentHeader, "Lynx")
 			require.Equal(t, peer, who.Service)
 			require.Empty(t, who.Address)
 			require.Contains(t, who.UserAgent, "grpc-go")
@@ -375,7 +376,7 @@ func TestCaller(t *testing.T) {
 		conn, err := n.Dial("gateway", "tested", lis.Addr().String())
 		require.NoError(t, err)
 		defer conn.Close()
-		require.NoError(t, usage(metadata.AppendToOutgoingContext(t.Context(), addressHeader, "192.0.2.7"), conn, asAccount))
+		require.NoError(t, usage(metadata.AppendToOutgoingContext(t.Context(), caller.AddressHeader, "192.0.2.7"), conn, asAccount))
 		require.Equal(t, "127.0.0.1", who.Address)
 		require.Empty(t, who.Service)
 	})
