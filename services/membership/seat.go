@@ -14,6 +14,7 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
@@ -79,7 +80,7 @@ func (s *Service) takeSeat(ctx context.Context, key id.Organization, op org.Oper
 		Origin: origin(op),
 	})
 	if err != nil {
-		return nil, unfinished(fmt.Errorf("reserve seat: %w", err))
+		return nil, saga.Unfinished(fmt.Errorf("reserve seat: %w", err))
 	}
 	switch reserved.GetState() {
 	case billingv1.SeatState_SEAT_STATE_OCCUPIED:
@@ -93,7 +94,7 @@ func (s *Service) takeSeat(ctx context.Context, key id.Organization, op org.Oper
 	occupied, err := s.Seats.OccupySeat(ctx, &billingv1.OccupySeatRequest{
 		OrganizationId: key.String(), SeatId: op.Seat.String(), AccountId: op.Account.String(), Origin: origin(op)})
 	if err != nil {
-		return nil, unfinished(fmt.Errorf("occupy seat: %w", err))
+		return nil, saga.Unfinished(fmt.Errorf("occupy seat: %w", err))
 	}
 	if occupied.GetState() != billingv1.SeatState_SEAT_STATE_OCCUPIED {
 		return errSeatLost, nil
@@ -120,7 +121,7 @@ func outcome(op org.Operation) error {
 	if op.Refusal != nil {
 		return op.Refusal
 	}
-	return unfinished(errors.New("the operation is still under way"))
+	return saga.Unfinished(errors.New("the operation is still under way"))
 }
 
 // soon is how long a call that is committed waits for billing and identity to hear of it. The sweeper tells them what it
@@ -180,11 +181,4 @@ func (s *Service) release(ctx context.Context, key id.Organization, op org.Opera
 		task(key, op).Done(q.Tx)
 		return nil
 	})
-}
-
-// unfinished is the answer when billing did not answer in time: what was begun will be finished. Whatever billing said
-// instead of an answer is for our log.
-func unfinished(err error) error {
-	return fmt.Errorf("%w (%v)", fault.New(errorv1.Reason_REASON_UNAVAILABLE,
-		"A part of the suite does not answer. What you asked for was noted and will be finished; look again in a minute.").WithRetry(5*time.Second), err)
 }

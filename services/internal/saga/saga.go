@@ -6,11 +6,15 @@ package saga
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -18,6 +22,14 @@ import (
 
 // Grace is how long the call that began something has to finish it before the sweeper looks.
 const Grace = 3 * time.Second
+
+// Unfinished is the answer of a call that has committed what it will do and could not do it, because of err: the sweeper
+// will. What another service said instead of an answer is for our log.
+func Unfinished(err error) error {
+	return fmt.Errorf("%w (%v)", fault.New(errorv1.Reason_REASON_UNAVAILABLE,
+		"A part of the suite does not answer. What you asked for was noted and will be finished; look again in a minute.").
+		WithRetry(5*time.Second), err)
+}
 
 // Task is one thing to be done: a row of `due`.
 type Task struct {
