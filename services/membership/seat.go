@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/saga"
+	"github.com/rosterhq/roster/services/internal/seats"
 	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
@@ -87,7 +87,7 @@ func (s *Service) takeSeat(ctx context.Context, key id.Organization, op org.Oper
 		return nil, nil
 	case billingv1.SeatState_SEAT_STATE_RESERVED:
 	case billingv1.SeatState_SEAT_STATE_DENIED:
-		return s.noSeat(key, reserved.GetUsage()), nil
+		return seats.LimitReached(s.PublicURL, key, reserved.GetUsage()), nil
 	default:
 		return errSeatLost, nil
 	}
@@ -104,17 +104,6 @@ func (s *Service) takeSeat(ctx context.Context, key id.Organization, op org.Oper
 
 // errSeatLost: the seat was freed while the operation was under way, which took longer than it should.
 var errSeatLost = fault.New(errorv1.Reason_REASON_UNAVAILABLE, "This took too long and was given up. Try again.").WithRetry(time.Second)
-
-func (s *Service) noSeat(key id.Organization, usage *billingv1.SeatUsage) *fault.Fault {
-	return fault.Newf(errorv1.Reason_REASON_SEAT_LIMIT_REACHED,
-		"All %d seats are in use. Remove a member, revoke a pending invitation, or get more seats.", usage.GetTotal()).
-		With("subject", "organizations/"+key.String()).
-		With("used", strconv.Itoa(int(usage.GetUsed()))).
-		With("total", strconv.Itoa(int(usage.GetTotal()))).
-		With("available", strconv.Itoa(int(usage.GetAvailable()))).
-		With("requested", "1").
-		WithHelp(s.PublicURL + "/organizations/" + key.String() + "/seats")
-}
 
 // outcome is the answer about an operation that is not done.
 func outcome(op org.Operation) error {
