@@ -10,8 +10,8 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 
 	"github.com/rosterhq/roster/services/billing/internal/seat"
-	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
 )
 
 // seatsAtOnce bounds a list of seats, and with it the time that a flight holds the organization's counters and the
@@ -124,9 +124,6 @@ func at(err error, field string, i int) error {
 	return fault.Invalid(fmt.Sprintf("%s[%d]", field, i), reason)
 }
 
-// system is the actor of what nobody asked for.
-var system = &eventv1.Actor{Kind: eventv1.Actor_KIND_SYSTEM, Id: "billing"}
-
 var causes = map[string]eventv1.Cause_Kind{
 	"":             eventv1.Cause_KIND_UNSPECIFIED,
 	"invite":       eventv1.Cause_KIND_INVITE,
@@ -146,19 +143,14 @@ func originFromProto(ctx context.Context, in *billingv1.Origin) (*eventv1.Contex
 	if len(in.GetCauseId()) > 64 {
 		return nil, fault.Invalid("origin.cause_id", "must be at most 64 characters")
 	}
-	actor := system
+	origin := outbox.Origin{Service: "billing", Cause: cause, CauseID: in.GetCauseId()}
 	if text := in.GetActorAccountId(); text != "" {
-		account, err := id.ParseAccount(text)
-		if err != nil {
+		var err error
+		if origin.Account, err = id.ParseAccount(text); err != nil {
 			return nil, fault.Invalid("origin.actor_account_id", "must be the id of an account")
 		}
-		actor = &eventv1.Actor{Kind: eventv1.Actor_KIND_ACCOUNT, Id: account.String()}
 	}
-	return &eventv1.Context{
-		Actor:   actor,
-		Cause:   &eventv1.Cause{Kind: cause, Id: in.GetCauseId()},
-		TraceId: caller.TraceID(ctx),
-	}, nil
+	return origin.Context(ctx), nil
 }
 
 // reservedSeats shows seats that were taken together.

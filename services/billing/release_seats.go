@@ -10,6 +10,7 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
 )
 
 // ReleaseSeats is one flight, and never refused.
@@ -49,7 +50,8 @@ func (s *Service) OrganizationDeleted(ctx context.Context, e events.Event) error
 	if err != nil {
 		return err
 	}
-	origin := &eventv1.Context{Actor: system, Cause: &eventv1.Cause{Kind: eventv1.Cause_KIND_ORGANIZATION, Id: org.String()}, TraceId: e.TraceID}
+	origin := outbox.Origin{Service: s.db.Name, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: org.String()}.Context(ctx)
+	origin.TraceId = e.TraceID
 	if deleted, ok := message.(*eventv1.OrganizationDeleted); ok && deleted.GetContext().GetActor() != nil {
 		origin.Actor = deleted.GetContext().GetActor()
 	}

@@ -9,8 +9,8 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 
 	"github.com/rosterhq/roster/services/billing/internal/seat"
-	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/saga"
 )
 
@@ -36,12 +36,8 @@ func (s *Service) review(ctx context.Context, task saga.Task) error {
 		return s.store.Postpone(ctx, org, seatID, reviewPause)
 	}
 	s.log.InfoContext(ctx, "a seat is freed because nobody owns it", "organization", org.String(), "seat", seatID.String(), "owner", held.Owner())
-	origin := &eventv1.Context{
-		Actor:   system,
-		Cause:   &eventv1.Cause{Kind: eventv1.Cause_KIND_EXPIRY, Id: held.Owner()},
-		TraceId: caller.TraceID(ctx),
-	}
-	if _, err := s.change(ctx, org, origin, nil, []id.Seat{seatID}); err != nil {
+	origin := outbox.Origin{Service: s.db.Name, Cause: eventv1.Cause_KIND_EXPIRY, CauseID: held.Owner()}
+	if _, err := s.change(ctx, org, origin.Context(ctx), nil, []id.Seat{seatID}); err != nil {
 		return fmt.Errorf("release seat: %w", err)
 	}
 	return nil

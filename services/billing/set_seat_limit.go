@@ -43,12 +43,9 @@ func (s *Service) SetSeatLimit(ctx context.Context, req *billingv1.SetSeatLimitR
 		}
 		q.SaveCap(org, usage.Cap)
 		return answer, outbox.Publish(tx, org, tx.Now(), &eventv1.SeatLimitChanged{
-			Context: &eventv1.Context{
-				Actor:     &eventv1.Actor{Kind: eventv1.Actor_KIND_OPERATOR, Id: operator.String()},
-				Cause:     &eventv1.Cause{Kind: eventv1.Cause_KIND_OPERATOR, Id: org.String()},
-				RequestId: req.GetRequestId(),
-				TraceId:   caller.TraceID(ctx),
-			},
+			Context: outbox.Origin{
+				Operator: operator, Cause: eventv1.Cause_KIND_OPERATOR, CauseID: org.String(), RequestID: req.GetRequestId(),
+			}.Context(ctx),
 			Before: before,
 			After:  usage.Cap,
 			Reason: req.GetReason(),

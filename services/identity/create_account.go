@@ -15,6 +15,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/naming"
+	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -127,9 +128,8 @@ func (s *Service) createAccount(ctx context.Context, wanted creation) (o outcome
 			q.ConfirmHold(wanted.invitation, wanted.username.Key, o.account.ID)
 		}
 		q.InsertAccount(o.account, wanted.organization, wanted.passwordHash)
-		from := origin(ctx, o.account.ID, "")
-		from.Cause = &eventv1.Cause{Kind: eventv1.Cause_KIND_INVITE, Id: wanted.invitation.String()}
-		return publishCreated(q, o.account, from)
+		from := outbox.Origin{Account: o.account.ID, Cause: eventv1.Cause_KIND_INVITE, CauseID: wanted.invitation.String()}
+		return publishCreated(q, o.account, from.Context(ctx))
 	})
 	return o, err
 }

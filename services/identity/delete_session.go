@@ -6,6 +6,7 @@ import (
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -63,9 +64,6 @@ func (s *Service) expireSession(ctx context.Context, task saga.Task) error {
 			task.At(q.Tx, found.EndTime())
 			return nil
 		}
-		return endSession(q, found, &eventv1.Context{
-			Actor: &eventv1.Actor{Kind: eventv1.Actor_KIND_SYSTEM, Id: s.db.Name},
-			Cause: &eventv1.Cause{Kind: eventv1.Cause_KIND_EXPIRY},
-		})
+		return endSession(q, found, outbox.Origin{Service: s.db.Name, Cause: eventv1.Cause_KIND_EXPIRY}.Context(ctx))
 	})
 }

@@ -13,11 +13,12 @@ import (
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/store"
-	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/internal/seal"
@@ -103,10 +104,5 @@ func (s *Service) view(ctx context.Context, scope postgres.Scope, fn func(store.
 
 // origin is what an event says about where it comes from: the person did it by themselves.
 func origin(ctx context.Context, who id.Account, requestID string) *eventv1.Context {
-	return &eventv1.Context{
-		Actor:     &eventv1.Actor{Kind: eventv1.Actor_KIND_ACCOUNT, Id: who.String()},
-		Cause:     &eventv1.Cause{Kind: eventv1.Cause_KIND_SELF},
-		RequestId: requestID,
-		TraceId:   caller.TraceID(ctx),
-	}
+	return outbox.Origin{Account: who, Cause: eventv1.Cause_KIND_SELF, RequestID: requestID}.Context(ctx)
 }

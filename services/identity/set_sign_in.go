@@ -6,6 +6,7 @@ import (
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -39,11 +40,8 @@ func (s *Service) SetSignIn(ctx context.Context, req *identityv1.SetSignInReques
 		if !changed {
 			return nil
 		}
-		return s.publishSignIn(ctx, q, key, m, &eventv1.Context{
-			Actor:   &eventv1.Actor{Kind: eventv1.Actor_KIND_SYSTEM, Id: caller.From(ctx).Service},
-			Cause:   &eventv1.Cause{Kind: eventv1.Cause_KIND_ADMIN, Id: org.String()},
-			TraceId: caller.TraceID(ctx),
-		})
+		from := outbox.Origin{Service: caller.From(ctx).Service, Cause: eventv1.Cause_KIND_ADMIN, CauseID: org.String()}
+		return s.publishSignIn(ctx, q, key, m, from.Context(ctx))
 	})
 	if errors.Is(err, account.ErrNotFound) { // then nobody manages it
 		return answer, nil

@@ -110,13 +110,13 @@ func (s *Service) add(ctx context.Context, q store.Queries, at store.Standing, a
 
 	q.SaveMember(o.ID, member, !known)
 	q.SavePerson(o.ID, member, role.Key, add.person)
-	because := why{actor: add.inviter, cause: eventv1.Cause_KIND_ADMIN, causeID: add.seat.String()}
+	because := outbox.Origin{Account: add.inviter, Service: s.DB.Name, Cause: eventv1.Cause_KIND_ADMIN, CauseID: add.seat.String()}
 	if !add.invitation.IsZero() {
 		q.DeletePerson(o.ID, id.Any(add.invitation))
-		because = why{actor: add.account, cause: eventv1.Cause_KIND_INVITE, causeID: add.invitation.String()}
+		because = outbox.Origin{Account: add.account, Cause: eventv1.Cause_KIND_INVITE, CauseID: add.invitation.String()}
 	}
 	return outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.MemberAdded{
-		Context: because.event(ctx), Member: memberToEvent(o, member), Personal: personToEvent(add.person)})
+		Context: because.Context(ctx), Member: memberToEvent(o, member), Personal: personToEvent(add.person)})
 }
 
 // grantable returns the role if whoever invited may still give it. What was right when the invitation was sent may not be

@@ -47,10 +47,10 @@ func (s *Service) ChangeMemberRole(ctx context.Context, req *membershipv1.Change
 		}
 		q.SaveMember(key, member, false)
 		q.SaveStanding(key, member, role.Key)
-		because := why{actor: me, cause: eventv1.Cause_KIND_ADMIN, requestID: req.GetRequestId()}
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}
 		return &membershipv1.ChangeMemberRoleResponse{Member: memberToProto(o, actor, member, at.People[target])},
 			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRoleChanged{
-				Context: because.event(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+				Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
 	})
 	if err != nil {
 		return nil, err

@@ -115,27 +115,6 @@ func personFromEvent(p *eventv1.Personal) org.Person {
 	return org.Person{DisplayName: clean(p.GetDisplayName()), Email: clean(p.GetEmail()), Username: clean(p.GetUsername())}
 }
 
-// why says on whose behalf something happens, and for what reason.
-type why struct {
-	actor     id.Account // zero: nobody, the suite itself
-	cause     eventv1.Cause_Kind
-	causeID   string
-	requestID string
-}
-
-func (w why) event(ctx context.Context) *eventv1.Context {
-	actor := &eventv1.Actor{Kind: eventv1.Actor_KIND_SYSTEM, Id: "membership"}
-	if !w.actor.IsZero() {
-		actor = &eventv1.Actor{Kind: eventv1.Actor_KIND_ACCOUNT, Id: w.actor.String()}
-	}
-	return &eventv1.Context{
-		Actor:     actor,
-		Cause:     &eventv1.Cause{Kind: w.cause, Id: w.causeID},
-		RequestId: w.requestID,
-		TraceId:   caller.TraceID(ctx),
-	}
-}
-
 // Causes of operations, in billing's words.
 const (
 	causeAdmin        = "admin"

@@ -110,7 +110,7 @@ func (s *Service) open(ctx context.Context, q store.Queries, op org.Operation, a
 	q.InsertRoles(o.ID, o.Roles)
 	q.SaveMember(o.ID, member, true)
 	q.SavePerson(o.ID, member, role.Key, op.Person)
-	because := why{actor: op.Actor, cause: eventv1.Cause_KIND_ORGANIZATION, causeID: o.ID.String(), requestID: op.RequestID}.event(ctx)
+	because := outbox.Origin{Account: op.Actor, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: o.ID.String(), RequestID: op.RequestID}.Context(ctx)
 	if err := outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.OrganizationCreated{Context: because, Organization: organizationToEvent(o)}); err != nil {
 		return err
 	}

@@ -39,9 +39,9 @@ func (s *Service) DeleteOrganization(ctx context.Context, req *membershipv1.Dele
 			q.ScheduleDisabled(key, signInTask)
 		}
 		q.DeleteOrganization(key)
-		because := why{actor: me, cause: eventv1.Cause_KIND_ORGANIZATION, causeID: key.String(), requestID: req.GetRequestId()}
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: key.String(), RequestID: req.GetRequestId()}
 		return &membershipv1.DeleteOrganizationResponse{}, outbox.Publish(tx, key, tx.Now(), &eventv1.OrganizationDeleted{
-			Context: because.event(ctx), Before: organizationToEvent(at.Organization)})
+			Context: because.Context(ctx), Before: organizationToEvent(at.Organization)})
 	})
 	if err != nil {
 		return nil, err

@@ -49,10 +49,10 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 		q.SaveStanding(key, member, role.Key)
 		begin(q, key, org.Release(seat, target, me, causeAdmin, tx.Now()))
 		follows = followSignIn(q, o, target)
-		because := why{actor: me, cause: eventv1.Cause_KIND_ADMIN, causeID: seat.String(), requestID: req.GetRequestId()}
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, CauseID: seat.String(), RequestID: req.GetRequestId()}
 		return &membershipv1.DisableMemberResponse{Member: memberToProto(o, actor, member, at.People[target])},
 			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberDisabled{
-				Context: because.event(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+				Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
 	})
 	if err != nil {
 		return nil, err

@@ -94,9 +94,9 @@ func enable(ctx context.Context, q store.Queries, op org.Operation, at store.Sta
 	role, _ := o.Roles.ByID(member.Role)
 	q.SaveMember(o.ID, member, false)
 	q.SaveStanding(o.ID, member, role.Key)
-	because := why{actor: op.Actor, cause: eventv1.Cause_KIND_ADMIN, causeID: op.Seat.String(), requestID: op.RequestID}
+	because := outbox.Origin{Account: op.Actor, Cause: eventv1.Cause_KIND_ADMIN, CauseID: op.Seat.String(), RequestID: op.RequestID}
 	if err := outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.MemberEnabled{
-		Context: because.event(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
+		Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
 		return err
 	}
 	followSignIn(q, o, op.Account)

@@ -54,10 +54,10 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 				return nil, err
 			}
 		}
-		because := why{actor: me, cause: eventv1.Cause_KIND_ADMIN, causeID: seat.String(), requestID: req.GetRequestId()}
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, CauseID: seat.String(), RequestID: req.GetRequestId()}
 		return &membershipv1.RemoveMemberResponse{Member: memberToProto(o, actor, member, at.People[target])},
 			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRemoved{
-				Context: because.event(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+				Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
 	})
 	if err != nil {
 		return nil, err

@@ -45,10 +45,10 @@ func (s *Service) UpdateOrganization(ctx context.Context, req *membershipv1.Upda
 			return nil, err
 		}
 		q.SaveOrganization(o)
-		because := why{actor: me, cause: eventv1.Cause_KIND_ADMIN, requestID: req.GetRequestId()}
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}
 		return &membershipv1.UpdateOrganizationResponse{Organization: organizationToProto(o, actor.Role.Key, actor.Role.Permissions)},
 			outbox.Publish(tx, key, tx.Now(), &eventv1.OrganizationUpdated{
-				Context: because.event(ctx), Before: organizationToEvent(before), After: organizationToEvent(o)})
+				Context: because.Context(ctx), Before: organizationToEvent(before), After: organizationToEvent(o)})
 	})
 	if err != nil {
 		return nil, err
