@@ -31,7 +31,7 @@ func Migrate(ctx context.Context, dsn string, own fs.FS) error {
 	for _, step := range []struct {
 		table      string
 		migrations fs.FS
-	}{{"core_version", sub(core)}, {"service_version", own}} {
+	}{{"core_version", Migrations(core)}, {"service_version", own}} {
 		store, err := database.NewStore(database.DialectPostgres, step.table)
 		if err != nil {
 			return fmt.Errorf("migrate: %w", err)
@@ -51,7 +51,8 @@ func Migrate(ctx context.Context, dsn string, own fs.FS) error {
 	return nil
 }
 
-func sub(files embed.FS) fs.FS {
+// Migrations returns the folder `migrations` of embedded files.
+func Migrations(files embed.FS) fs.FS {
 	inner, err := fs.Sub(files, "migrations")
 	if err != nil {
 		panic(err) // the folder is embedded above

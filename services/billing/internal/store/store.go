@@ -3,7 +3,6 @@ package store
 
 import (
 	"embed"
-	"io/fs"
 
 	"github.com/rosterhq/roster/services/billing/internal/seat"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -12,16 +11,8 @@ import (
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations is billing's own schema.
-var Migrations = own()
-
-func own() fs.FS {
-	own, err := fs.Sub(files, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return own
-}
+// Migrations is the service's own schema.
+var Migrations = postgres.Migrations(files)
 
 func init() {
 	postgres.Refusal("heads_cap", seat.ErrLimit)

@@ -4,7 +4,6 @@ package store
 
 import (
 	"embed"
-	"io/fs"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,14 +14,8 @@ import (
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations are the service's own.
-var Migrations = func() fs.FS {
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return migrations
-}()
+// Migrations is the service's own schema.
+var Migrations = postgres.Migrations(files)
 
 func init() {
 	postgres.Refusal("user_emails_verified", account.ErrEmailTaken)

@@ -3,7 +3,6 @@ package store
 
 import (
 	"embed"
-	"io/fs"
 
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
@@ -12,15 +11,7 @@ import (
 var files embed.FS
 
 // Migrations is the service's own schema.
-var Migrations = own()
-
-func own() fs.FS {
-	own, err := fs.Sub(files, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return own
-}
+var Migrations = postgres.Migrations(files)
 
 // Queries are the statements of one transaction. Reads go at once, writes with the commit.
 type Queries struct{ *postgres.Tx }
