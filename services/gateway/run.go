@@ -41,8 +41,9 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	conns := make(map[string]*grpc.ClientConn)
-	for _, service := range []string{"membership", "invitation", "identity", "billing"} {
-		if conns[service], err = base.Dial(service, grpc.WithChainUnaryInterceptor(ClientInterceptor(sessions, service))); err != nil {
+	for _, service := range services {
+		pass := grpc.WithChainUnaryInterceptor(ClientInterceptor(sessions, service.role))
+		if conns[service.role], err = base.Dial(service.role, pass); err != nil {
 			return err
 		}
 	}
