@@ -96,11 +96,12 @@ func isRefusal(err error) bool {
 
 // learn takes from an answer what concerns the client's session.
 func (c *call) learn(method, token string, req, reply any, header metadata.MD) {
-	current := credential.SessionOf(token)
 	switch method {
 	case identityv1.SessionService_SignOut_FullMethodName:
+		current := credential.SessionOf(token)
 		c.end(current, current)
 	case identityv1.SessionService_DeleteSession_FullMethodName:
+		current := credential.SessionOf(token)
 		if deleted, ok := req.(*identityv1.DeleteSessionRequest); ok {
 			session, _ := id.ParseSession(deleted.GetSessionId())
 			c.end(session, current)

@@ -88,9 +88,6 @@ func NewEvent() Event               { return New[event]() }
 func NewMail() Mail                 { return New[mail]() }
 func NewSignUp() SignUp             { return New[signUp]() }
 
-// Of turns an id of one kind into one of another: an account as the aggregate of its event log.
-func Of[K, L any](from ID[L]) ID[K] { return ID[K](from) }
-
 // IsZero tells whether the id names nothing.
 func (i ID[K]) IsZero() bool { return i == ID[K]{} }
 
@@ -135,14 +132,6 @@ func ParseSession(text string) (Session, error) { return Parse[session]("session
 
 // ParseOperator reads an operator id from the field operator_id.
 func ParseOperator(text string) (Operator, error) { return Parse[operator]("operator_id", text) }
-
-// ParseOptional reads an id that may be left out.
-func ParseOptional[K any](field, text string) (ID[K], error) {
-	if text == "" {
-		return ID[K]{}, nil
-	}
-	return Parse[K](field, text)
-}
 
 // UUIDValue makes pgx store the id as uuid; the zero id is NULL.
 func (i ID[K]) UUIDValue() (pgtype.UUID, error) {

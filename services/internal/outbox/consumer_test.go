@@ -19,6 +19,7 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	"github.com/rosterhq/roster/services/internal/devnats"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/testkit"
 )
 
@@ -130,7 +131,7 @@ func TestConsumer(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			relay := b.relay(t)
-			b.db.Committed = relay.Wake
+			b.db.Committed = func(postgres.Waiting) { relay.Wake() }
 			run(t, relay.Run)
 			orgs := organizations(4)
 			for range 30 {

@@ -139,6 +139,7 @@ func Publish[K any](tx *postgres.Tx, aggregate id.ID[K], at time.Time, message p
 		return err
 	}
 	tx.Write(publishAlways, e.args()...)
+	tx.Wake(postgres.Relay)
 	return nil
 }
 

@@ -176,7 +176,7 @@ func TestRelay(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		relay := b.relay(t)
-		b.db.Committed = relay.Wake
+		b.db.Committed = func(postgres.Waiting) { relay.Wake() }
 		run(t, relay.Run)
 		orgs := organizations(5)
 		var writers sync.WaitGroup
@@ -259,7 +259,7 @@ func TestRelay(t *testing.T) {
 			t.Fatal(err)
 		}
 		relay := b.relay(t)
-		b.db.Committed = relay.Wake
+		b.db.Committed = func(postgres.Waiting) { relay.Wake() }
 		run(t, relay.Run)
 		var writers sync.WaitGroup
 		var written atomic.Int64

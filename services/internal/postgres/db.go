@@ -27,9 +27,18 @@ type DB struct {
 	seal *seal.Key
 	now  func() time.Time
 
-	// Committed is called after every commit, to wake whoever carries out what was committed. It must not block.
-	Committed func()
+	// Committed is called after every commit, to wake whoever waits for it. It must not block.
+	Committed func(Waiting)
 }
+
+// Waiting is who carries out what was committed.
+type Waiting uint8
+
+// Who may wait for a commit.
+const (
+	Relay   Waiting = 1 << iota // events
+	Sweeper                     // tasks that are due at once
+)
 
 // Options say how to open a database. The zero value works.
 type Options struct {
@@ -70,7 +79,7 @@ func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*
 	if err != nil {
 		return nil, fmt.Errorf("%s database: %w", service, err)
 	}
-	db := &DB{Pool: pool, Name: service, now: time.Now, Committed: func() {}}
+	db := &DB{Pool: pool, Name: service, now: time.Now, Committed: func(Waiting) {}}
 	if key != nil {
 		db.seal = key.Derive("idempotency")
 	}
@@ -95,7 +104,7 @@ func (db *DB) Flight(ctx context.Context, scope Scope, queue func(*pgx.Batch)) e
 		if err := db.Pool.SendBatch(ctx, &batch).Close(); err != nil {
 			return err
 		}
-		db.Committed()
+		db.Committed(Relay)
 		return nil
 	})
 }

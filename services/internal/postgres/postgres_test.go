@@ -86,7 +86,12 @@ func TestInTx(t *testing.T) {
 		db := testkit.Open(t, "notes", notes)
 		flights := count(t, db)
 		committed := 0
-		db.Committed = func() { committed++ }
+		db.Committed = func(waiting postgres.Waiting) {
+			committed++
+			if waiting != postgres.Sweeper {
+				t.Errorf("woken: %b", waiting)
+			}
+		}
 		var before []note
 		err := db.InTx(t.Context(), scope, func(tx *postgres.Tx) error {
 			tx.Write(insertNote, organization, "one")
@@ -98,6 +103,7 @@ func TestInTx(t *testing.T) {
 				t.Error("the transaction does not know its time")
 			}
 			tx.Write(insertNote, organization, "two")
+			tx.Wake(postgres.Sweeper)
 			return nil
 		})
 		if err != nil {
@@ -110,15 +116,33 @@ func TestInTx(t *testing.T) {
 			t.Errorf("%d notes before the commit and %d after it, want 0 and 2", len(before), len(after))
 		}
 	})
-	t.Run("WritesWithoutReads", func(t *testing.T) {
+	t.Run("WritesWithoutReadsAreOneFlight", func(t *testing.T) {
 		t.Parallel()
 		db := testkit.Open(t, "notes", notes)
+		flights := count(t, db)
 		err := db.InTx(t.Context(), scope, func(tx *postgres.Tx) error {
 			tx.Write(insertNote, organization, "one")
 			return nil
 		})
-		if err != nil || len(read(t, db, scope)) != 1 {
-			t.Errorf("the note was not written: %v", err)
+		if err != nil || flights.Load() != 1 || len(read(t, db, scope)) != 1 {
+			t.Errorf("the note was not written in one flight: %v", err)
+		}
+	})
+	t.Run("AWriteThatFailsInTheOneFlightChangesNothing", func(t *testing.T) {
+		t.Parallel()
+		db := testkit.Open(t, "notes", notes)
+		for range 2 * int(db.Pool.Config().MaxConns) { // every connection comes back clean
+			err := db.InTx(t.Context(), scope, func(tx *postgres.Tx) error {
+				tx.Write(insertNote, organization, "one")
+				tx.Write(insertNote, organization, "")
+				return nil
+			})
+			if !errors.Is(err, errEmpty) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if left := read(t, db, scope); len(left) != 0 {
+			t.Errorf("%d notes are left", len(left))
 		}
 	})
 	t.Run("RunsAgainAfterASerializationFailure", func(t *testing.T) {
@@ -304,6 +328,49 @@ func TestOnce(t *testing.T) {
 		all.Wait()
 		if distinct := slices.Compact(slices.Sorted(slices.Values(answers[:]))); len(distinct) != 1 {
 			t.Errorf("%d answers to one request", len(distinct))
+		}
+		ran(t, organization, 1)
+	})
+	t.Run("RepeatThatCommitsFirstAnswersForBoth", func(t *testing.T) {
+		t.Parallel()
+		organization := id.NewOrganization()
+		var other string
+		runs := 0
+		answer, revision, err := postgres.Once(t.Context(), db, postgres.In(organization), request("a", "ann", "x"), func(tx *postgres.Tx) (*eventv1.Organization, error) {
+			runs++
+			if err := tx.Fetch(t.Context()); err != nil {
+				return nil, err
+			}
+			var err error
+			other, _, err = create(organization, request("a", "ann", "x"))
+			return &eventv1.Organization{DisplayName: "too late"}, err
+		})
+		if err != nil || runs != 2 || answer.GetDisplayName() != other || revision != 1 {
+			t.Errorf("%q at %d after %d runs, %v, want %q at 1 after 2", answer.GetDisplayName(), revision, runs, err, other)
+		}
+		ran(t, organization, 1)
+	})
+	t.Run("ReplayedAnswersOnlyWhatWasAnswered", func(t *testing.T) {
+		t.Parallel()
+		organization := id.NewOrganization()
+		replayed := func(requestID, body string) (string, bool, error) {
+			answer, found, err := postgres.Replayed[*eventv1.Organization](t.Context(), db, postgres.In(organization), request(requestID, "ann", body))
+			return answer.GetDisplayName(), found, err
+		}
+		for _, requestID := range []string{"", "a"} {
+			if answer, found, err := replayed(requestID, "x"); answer != "" || found || err != nil {
+				t.Errorf("%q, %v, %v, want nothing yet", answer, found, err)
+			}
+		}
+		first, _, err := create(organization, request("a", "ann", "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer, found, err := replayed("a", "x"); answer != first || !found || err != nil {
+			t.Errorf("%q, %v, %v, want %q", answer, found, err, first)
+		}
+		if _, found, err := replayed("a", "y"); found || fault.ReasonOf(err) != errorv1.Reason_REASON_REQUEST_ID_REUSED {
+			t.Errorf("%v, %v, want REQUEST_ID_REUSED", found, err)
 		}
 		ran(t, organization, 1)
 	})

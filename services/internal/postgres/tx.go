@@ -51,7 +51,12 @@ type Tx struct {
 	after  func() error // looks at what the first flight brought, before anybody decides on it
 	begun  bool
 	now    time.Time
+
+	waiting Waiting
 }
+
+// Wake tells whoever waits for the commit.
+func (tx *Tx) Wake(who Waiting) { tx.waiting |= who }
 
 // Now is the database's time, one for the whole transaction, known after the first Fetch. What expires is judged
 // by it, never by the clock of the machine that happens to ask.
@@ -138,7 +143,7 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 		if err := tx.commit(ctx, conn); err != nil {
 			return err
 		}
-		db.Committed()
+		db.Committed(tx.waiting)
 		return nil
 	})
 }
@@ -148,7 +153,12 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 func (tx *Tx) commit(ctx context.Context, conn *pgxpool.Conn) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if !tx.begun {
+	switch {
+	case tx.begun:
+	case tx.after == nil: // nothing was read and nothing is to be decided: all in one flight
+		tx.begun = true
+		tx.writes.QueuedQueries = append(tx.reads.QueuedQueries, tx.writes.QueuedQueries...)
+	default:
 		if err := tx.Fetch(ctx); err != nil {
 			tx.rollback(ctx, conn)
 			return err

@@ -193,9 +193,13 @@ func (s *Stateful) openDatabase(ctx context.Context) error {
 	s.closers = append(s.closers, relayed.Close)
 	relay := outbox.NewRelay(relayed, s.js, s.config.NATSReplicas, s.Log)
 	s.sweeper = &saga.Sweeper{DB: s.DB, Log: s.Log}
-	s.DB.Committed = func() {
-		relay.Wake()
-		s.sweeper.Wake()
+	s.DB.Committed = func(waiting postgres.Waiting) {
+		if waiting&postgres.Relay != 0 {
+			relay.Wake()
+		}
+		if waiting&postgres.Sweeper != 0 {
+			s.sweeper.Wake()
+		}
 	}
 	s.tasks = append(s.tasks, relay.Run, s.sweeper.Run)
 	s.common.Checks(s.Name+" database", s.DB.Pool.Ping)

@@ -50,6 +50,9 @@ func (t Task) At(tx *postgres.Tx, at time.Time) {
 		INSERT INTO due (aggregate_id, kind, id, next_time) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (aggregate_id, kind, id) DO UPDATE SET next_time = excluded.next_time, attempts = 0`,
 		t.Aggregate, t.Kind, t.ID, at)
+	if !at.After(tx.Now()) {
+		tx.Wake(postgres.Sweeper)
+	}
 }
 
 // Done takes the task away with the transaction.

@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -50,5 +51,18 @@ func TestKey(t *testing.T) {
 		require.NoError(t, err)
 		_, err = second.Open(first.Seal([]byte("x")))
 		require.NoError(t, err)
+	})
+
+	t.Run("FileThatHoldsNoKeyIsRefusedAndKept", func(t *testing.T) {
+		t.Parallel()
+		for _, text := range []string{"", "no base64", "c2hvcnQ="} {
+			file := filepath.Join(t.TempDir(), "key")
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			_, err := seal.LoadOrCreate(file)
+			require.ErrorContains(t, err, "32 bytes in base64")
+			kept, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, text, string(kept))
+		}
 	})
 }

@@ -19,6 +19,9 @@ import (
 
 // conclude says how a call ended: to the log once, and to the caller as a fault.
 func (s *Server) conclude(ctx context.Context, method string, req any, begin time.Time, err error) error {
+	if err == nil && !s.config.Log.Enabled(ctx, slog.LevelDebug) {
+		return nil
+	}
 	about := []slog.Attr{
 		slog.String("method", method),
 		slog.Duration("took", s.config.Now().Sub(begin)),
