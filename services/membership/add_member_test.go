@@ -51,6 +51,33 @@ func TestAddMember(t *testing.T) {
 		require.NoError(t, o.addAs(account, id.NewSeat(), "viewer"))
 	})
 
+	t.Run("A seat is one account's", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		seat := id.NewSeat()
+		require.NoError(t, o.addAs(id.NewAccount(), seat, "viewer"))
+		refused(t, o.addAs(id.NewAccount(), seat, "viewer"), errorv1.Reason_REASON_INTERNAL)
+		require.Equal(t, int32(2), o.list(o.creator, nil).GetTotalSize())
+	})
+
+	t.Run("What is no id is refused", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		for field, edit := range map[string]func(*membershipv1.AddMemberRequest){
+			"organization_id":    func(r *membershipv1.AddMemberRequest) { r.OrganizationId = r.GetAccountId() },
+			"account_id":         func(r *membershipv1.AddMemberRequest) { r.AccountId = r.GetSeatId() },
+			"seat_id":            func(r *membershipv1.AddMemberRequest) { r.SeatId = "seat_x" },
+			"invitation_id":      func(r *membershipv1.AddMemberRequest) { r.InvitationId = "inv_x" },
+			"inviter_account_id": func(r *membershipv1.AddMemberRequest) { r.InviterAccountId = "acc_x" },
+		} {
+			req := &membershipv1.AddMemberRequest{OrganizationId: o.id.String(), AccountId: id.NewAccount().String(), SeatId: id.NewSeat().String(), Role: "viewer"}
+			edit(req)
+			_, err := o.admission.AddMember(t.Context(), req)
+			f := refused(t, err, errorv1.Reason_REASON_VALIDATION_FAILED)
+			require.Equal(t, field, f.Fields[0].Name)
+		}
+	})
+
 	t.Run("RB23 S1-35 Whoever comes back begins with the new role", func(t *testing.T) {
 		t.Parallel()
 		o := newHarness(t).create(pipeline)

@@ -1,6 +1,7 @@
 package membership_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -120,6 +121,28 @@ func TestCreateOrganization(t *testing.T) {
 			_, err := h.organizations.CreateOrganization(h.as(id.NewAccount()), &membershipv1.CreateOrganizationRequest{DisplayName: name, Preset: rbac})
 			refused(t, err, errorv1.Reason_REASON_VALIDATION_FAILED)
 		}
+	})
+
+	t.Run("WithoutASeatThereIsNoOrganization", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		h.create(rbac)
+		h.seats.limit = 1
+		me := h.as(id.NewAccount())
+		req := &membershipv1.CreateOrganizationRequest{DisplayName: "Acme", Preset: rbac, RequestId: "once"}
+		for range 2 { // asked again, the answer is the same, also when there is room by now
+			_, err := h.organizations.CreateOrganization(me, req)
+			f := refused(t, err, errorv1.Reason_REASON_SEAT_LIMIT_REACHED)
+			require.Equal(t, "1", f.Metadata["total"])
+			require.Equal(t, "0", f.Metadata["available"])
+			require.True(t, strings.HasSuffix(f.Help, "/seats"), f.Help)
+			h.seats.limit = 0
+		}
+		mine, err := h.organizations.ListOrganizations(me, &membershipv1.ListOrganizationsRequest{})
+		require.NoError(t, err)
+		require.Empty(t, mine.GetOrganizations())
+		require.Zero(t, h.due())
+		require.Len(t, h.seats.occupied(), 1)
 	})
 
 	t.Run("WithoutIdentityNothingBegins", func(t *testing.T) {
