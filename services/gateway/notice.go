@@ -6,6 +6,7 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/internal/caller"
 )
 

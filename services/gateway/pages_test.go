@@ -15,6 +15,7 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+
 	"github.com/rosterhq/roster/services/internal/caller"
 )
 

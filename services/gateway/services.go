@@ -17,6 +17,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
 	"github.com/rosterhq/roster/services/internal/server"
 )
 

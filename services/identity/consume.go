@@ -7,6 +7,7 @@ import (
 
 	"github.com/rosterhq/roster/pkg/events"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/id"

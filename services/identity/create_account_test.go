@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/internal/id"
 )
 

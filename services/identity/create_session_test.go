@@ -15,6 +15,7 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"

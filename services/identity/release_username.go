@@ -5,6 +5,7 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"

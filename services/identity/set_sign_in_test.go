@@ -8,6 +8,7 @@ import (
 
 	"github.com/rosterhq/roster/pkg/events"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/internal/id"
 )
 

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/internal/mail"
 )
 

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/internal/id"
 )

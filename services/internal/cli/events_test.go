@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rosterhq/roster/pkg/events"
+
 	"github.com/rosterhq/roster/services/internal/devnats"
 )
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 )

@@ -17,6 +17,7 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+
 	"github.com/rosterhq/roster/services/internal/network"
 )
 

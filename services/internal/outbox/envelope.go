@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/rosterhq/roster/pkg/events"
+
 	"github.com/rosterhq/roster/services/internal/id"
 )
 

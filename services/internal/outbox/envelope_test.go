@@ -16,6 +16,7 @@ import (
 
 	"github.com/rosterhq/roster/pkg/events"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/testkit"
 )

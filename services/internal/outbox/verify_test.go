@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/testkit"

@@ -10,6 +10,7 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+
 	"github.com/rosterhq/roster/services/internal/caller"
 )
 

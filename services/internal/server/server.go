@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
+
 	"github.com/rosterhq/roster/services/internal/caller"
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/rosterhq/roster/pkg/fault"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
+
 	"github.com/rosterhq/roster/services/internal/id"
 )
 

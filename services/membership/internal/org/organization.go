@@ -9,6 +9,7 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+
 	"github.com/rosterhq/roster/services/internal/id"
 )
 
