@@ -30,7 +30,7 @@ func (s *Service) GetSeatUsage(ctx context.Context, req *billingv1.GetSeatUsageR
 
 // mayRead asks membership, which knows. Somebody who does not belong does not learn that the organization exists.
 func (s *Service) mayRead(ctx context.Context, org id.Organization, account id.Account) error {
-	access, err := s.access.CheckAccess(ctx, &membershipv1.CheckAccessRequest{
+	access, err := s.Access.CheckAccess(ctx, &membershipv1.CheckAccessRequest{
 		OrganizationId: org.String(), AccountId: account.String(), Permission: seat.PermissionRead})
 	if err != nil {
 		return fmt.Errorf("check access: %w", err)

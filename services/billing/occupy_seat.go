@@ -30,7 +30,7 @@ func (s *Service) OccupySeat(ctx context.Context, req *billingv1.OccupySeatReque
 	if err != nil {
 		return nil, err
 	}
-	event, err := outbox.NewEvent(org, s.now(), &eventv1.SeatOccupied{
+	event, err := outbox.NewEvent(org, s.Now(), &eventv1.SeatOccupied{
 		Context: origin,
 		Seats:   []*eventv1.Seat{{SeatId: seatID.String(), State: eventv1.Seat_STATE_OCCUPIED, AccountId: account.String()}},
 	})

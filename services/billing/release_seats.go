@@ -50,7 +50,7 @@ func (s *Service) OrganizationDeleted(ctx context.Context, e events.Event) error
 	if err != nil {
 		return err
 	}
-	origin := outbox.Origin{Service: s.db.Name, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: org.String()}.Context(ctx)
+	origin := outbox.Origin{Service: s.DB.Name, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: org.String()}.Context(ctx)
 	origin.TraceId = e.TraceID
 	if deleted, ok := message.(*eventv1.OrganizationDeleted); ok && deleted.GetContext().GetActor() != nil {
 		origin.Actor = deleted.GetContext().GetActor()

@@ -21,7 +21,7 @@ func (s *Service) ReserveSeats(ctx context.Context, req *billingv1.ReserveSeatsR
 	if err != nil {
 		return nil, err
 	}
-	asks, err := asksFromProto(req.GetSeats(), s.now())
+	asks, err := asksFromProto(req.GetSeats(), s.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -55,16 +55,16 @@ func (s *Service) change(ctx context.Context, org id.Organization, origin *event
 		var err error
 		if len(release) > 0 {
 			released := &eventv1.SeatReleased{Context: origin, Seats: releasedSeats(release)}
-			if c.Released, err = outbox.NewEvent(org, s.now(), released); err != nil {
+			if c.Released, err = outbox.NewEvent(org, s.Now(), released); err != nil {
 				return store.Outcome{}, err
 			}
 		}
 		if len(asks) > 0 {
 			reserved := &eventv1.SeatReserved{Context: origin, Seats: reservedSeats(asks)}
-			if c.Reserved, err = outbox.NewEvent(org, s.now(), reserved); err != nil {
+			if c.Reserved, err = outbox.NewEvent(org, s.Now(), reserved); err != nil {
 				return store.Outcome{}, err
 			}
-			if c.AtLimit, err = outbox.NewEvent(org, s.now(), &eventv1.SeatAtLimit{Context: origin}); err != nil {
+			if c.AtLimit, err = outbox.NewEvent(org, s.Now(), &eventv1.SeatAtLimit{Context: origin}); err != nil {
 				return store.Outcome{}, err
 			}
 		}

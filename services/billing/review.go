@@ -35,8 +35,8 @@ func (s *Service) review(ctx context.Context, task saga.Task) error {
 	if alive {
 		return s.store.Postpone(ctx, org, seatID, reviewPause)
 	}
-	s.log.InfoContext(ctx, "a seat is freed because nobody owns it", "organization", org.String(), "seat", seatID.String(), "owner", held.Owner())
-	origin := outbox.Origin{Service: s.db.Name, Cause: eventv1.Cause_KIND_EXPIRY, CauseID: held.Owner()}
+	s.Log.InfoContext(ctx, "a seat is freed because nobody owns it", "organization", org.String(), "seat", seatID.String(), "owner", held.Owner())
+	origin := outbox.Origin{Service: s.DB.Name, Cause: eventv1.Cause_KIND_EXPIRY, CauseID: held.Owner()}
 	if _, err := s.change(ctx, org, origin.Context(ctx), nil, []id.Seat{seatID}); err != nil {
 		return fmt.Errorf("release seat: %w", err)
 	}
@@ -51,7 +51,7 @@ func (s *Service) ownerLives(ctx context.Context, org id.Organization, held seat
 		kinds = []billingv1.OwnerKind{billingv1.OwnerKind_OWNER_KIND_INVITATION, billingv1.OwnerKind_OWNER_KIND_MEMBER}
 	}
 	for _, kind := range kinds {
-		owner, ok := s.owners[kind]
+		owner, ok := s.Owners[kind]
 		if !ok {
 			return false, fmt.Errorf("ask the owner of a seat: nobody answers for %v", kind)
 		}

@@ -17,42 +17,37 @@ import (
 	"github.com/rosterhq/roster/services/internal/saga"
 )
 
-// Migrations is the service's own schema.
-var Migrations = store.Migrations
+// Dependencies are what the service stands on.
+type Dependencies struct {
+	DB     *postgres.DB
+	Access membershipv1.AccessServiceClient
+	Owners map[billingv1.OwnerKind]billingv1.SeatOwnerServiceClient // who says whether a seat's owner lives
+	Log    *slog.Logger                                             // nil: slog.Default()
+	Now    func() time.Time                                         // of events, nil: time.Now; what is due goes by the database's time
+}
 
 // Service implements billing's gRPC services.
 type Service struct {
 	billingv1.UnimplementedSeatUsageServiceServer
 	billingv1.UnimplementedSeatLimitServiceServer
 	billingv1.UnimplementedSeatServiceServer
-
-	db     *postgres.DB
-	store  store.Store
-	access membershipv1.AccessServiceClient
-	owners map[billingv1.OwnerKind]billingv1.SeatOwnerServiceClient
-	log    *slog.Logger
-	now    func() time.Time
-}
-
-// Dependencies are what billing needs. Now and Log may be left out.
-type Dependencies struct {
-	DB     *postgres.DB
-	Access membershipv1.AccessServiceClient
-	Owners map[billingv1.OwnerKind]billingv1.SeatOwnerServiceClient // who says whether a seat's owner lives
-	Log    *slog.Logger
-	Now    func() time.Time // of events; what is due goes by the database's time
+	Dependencies
+	store store.Store
 }
 
 // New returns the service.
 func New(d Dependencies) *Service {
 	if d.Log == nil {
-		d.Log = slog.New(slog.DiscardHandler)
+		d.Log = slog.Default()
 	}
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	return &Service{db: d.DB, store: store.Store{DB: d.DB}, access: d.Access, owners: d.Owners, log: d.Log, now: d.Now}
+	return &Service{Dependencies: d, store: store.Store{DB: d.DB}}
 }
+
+// Migrations is the service's own schema.
+var Migrations = store.Migrations
 
 // Register adds what accounts and operators call.
 func (s *Service) Register(r grpc.ServiceRegistrar) {

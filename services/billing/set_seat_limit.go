@@ -21,7 +21,7 @@ func (s *Service) SetSeatLimit(ctx context.Context, req *billingv1.SetSeatLimitR
 		return nil, err
 	}
 	operator := caller.From(ctx).Operator
-	answer, revision, err := postgres.Once(ctx, s.db, postgres.In(org), postgres.Request{
+	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(org), postgres.Request{
 		ID:        req.GetRequestId(),
 		Principal: operator.String(),
 		Method:    billingv1.SeatLimitService_SetSeatLimit_FullMethodName,
@@ -54,6 +54,6 @@ func (s *Service) SetSeatLimit(ctx context.Context, req *billingv1.SetSeatLimitR
 	if err != nil {
 		return nil, err
 	}
-	answer.Token = outbox.Token(org, s.db.Name, revision)
+	answer.Token = outbox.Token(org, s.DB.Name, revision)
 	return answer, nil
 }

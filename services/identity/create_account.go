@@ -84,7 +84,7 @@ func (s *Service) parseCreation(req *identityv1.CreateAccountRequest) (c creatio
 		return c, fault.Invalid("email_verified", "needs an address")
 	}
 	c.account.Email, c.account.EmailVerified, c.account.Username = c.email.Display, req.GetEmailVerified(), c.username.Display
-	hash, err := s.key.Open(req.GetSealedPassword(), passwordSeal, c.account.ID.String())
+	hash, err := s.Key.Open(req.GetSealedPassword(), passwordSeal, c.account.ID.String())
 	if err != nil {
 		return c, fault.Invalid("sealed_password", "must be what SealPassword returned for this account")
 	}

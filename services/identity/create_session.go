@@ -96,7 +96,7 @@ func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text 
 	plain := account.NormalizePassword(text)
 	right, weak, err := password.Verify(p.PasswordHash, plain)
 	if err != nil {
-		s.log.ErrorContext(ctx, "a stored password hash cannot be used", "account", p.AccountID.String(), "error", err)
+		s.Log.ErrorContext(ctx, "a stored password hash cannot be used", "account", p.AccountID.String(), "error", err)
 	}
 	if !right || !usable {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

@@ -64,6 +64,6 @@ func (s *Service) expireSession(ctx context.Context, task saga.Task) error {
 			task.At(q.Tx, found.EndTime())
 			return nil
 		}
-		return endSession(q, found, outbox.Origin{Service: s.db.Name, Cause: eventv1.Cause_KIND_EXPIRY}.Context(ctx))
+		return endSession(q, found, outbox.Origin{Service: s.DB.Name, Cause: eventv1.Cause_KIND_EXPIRY}.Context(ctx))
 	})
 }

@@ -266,7 +266,7 @@ const (
 // the first is not alone with it.
 func (h *harness) together(n int, fn func(i int) error) []error {
 	h.Helper()
-	pool := h.service.db.Pool
+	pool := h.service.DB.Pool
 	var open []*pgxpool.Conn
 	for range pool.Config().MaxConns {
 		conn, err := pool.Acquire(h.Context())

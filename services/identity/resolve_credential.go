@@ -30,7 +30,7 @@ func (s *Service) ResolveCredential(ctx context.Context, req *identityv1.Resolve
 		return nil, err
 	}
 	claims.Audience = req.GetAudience()
-	claims.IssuedAt = s.now()
+	claims.IssuedAt = s.Now()
 	claims.Expires = claims.IssuedAt.Add(credential.Lifetime)
 	if end.Before(claims.Expires) {
 		claims.Expires = end

@@ -215,7 +215,7 @@ func TestListSigningKeys(t *testing.T) {
 		_, err := h.service.signingKey(t.Context())
 		require.NoError(t, err)
 		other := h.instance()
-		other.key = seal.NewKey([32]byte{9})
+		other.Key = seal.NewKey([32]byte{9})
 		_, err = other.signingKey(t.Context())
 		require.ErrorIs(t, err, seal.ErrOpen)
 	})

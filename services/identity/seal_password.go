@@ -28,7 +28,7 @@ func (s *Service) SealPassword(ctx context.Context, req *identityv1.SealPassword
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.SealPasswordResponse{SealedPassword: s.key.Seal([]byte(hash), passwordSeal, owner.String())}, nil
+	return &identityv1.SealPasswordResponse{SealedPassword: s.Key.Seal([]byte(hash), passwordSeal, owner.String())}, nil
 }
 
 // passwordSeal is the purpose of a sealed password; its account is the rest of the context.

@@ -4,7 +4,6 @@
 package identity
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -24,14 +23,14 @@ import (
 	"github.com/rosterhq/roster/services/internal/seal"
 )
 
-// Dependencies are what a Service stands on.
+// Dependencies are what the service stands on.
 type Dependencies struct {
 	DB        *postgres.DB
 	Key       *seal.Key
 	Mail      *mail.Queue
-	PublicURL string           // where people reach the suite, without a slash at the end: https://roster.example
+	PublicURL string           // where people reach the suite, without a slash at the end
 	Log       *slog.Logger     // nil: slog.Default()
-	Now       func() time.Time // nil: time.Now
+	Now       func() time.Time // nil: time.Now; for the times in tokens, which other machines check; what expires here, the database judges
 }
 
 // Service implements the identity service's gRPC services.
@@ -41,32 +40,25 @@ type Service struct {
 	identityv1.UnsafeOperatorServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
-
-	db     *postgres.DB
+	Dependencies
 	store  store.Store
-	key    *seal.Key
-	mail   *mail.Queue
-	url    string
-	log    *slog.Logger
-	now    func() time.Time // for the times in tokens, which other machines check; what expires here, the database judges
 	hashes *password.Gate
 	signer signer
 }
 
+// New returns the service.
+func New(d Dependencies) *Service {
+	if d.Log == nil {
+		d.Log = slog.Default()
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	return &Service{Dependencies: d, store: store.Store{DB: d.DB}, hashes: password.NewGate()}
+}
+
 // Migrations is the service's own schema.
 var Migrations = store.Migrations
-
-// New returns the service. It starts nothing.
-func New(d Dependencies) *Service {
-	s := &Service{
-		db: d.DB, store: store.Store{DB: d.DB}, key: d.Key, mail: d.Mail, url: d.PublicURL, log: cmp.Or(d.Log, slog.Default()),
-		now: d.Now, hashes: password.NewGate(),
-	}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	return s
-}
 
 // Register adds what people and operators call.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
@@ -89,17 +81,17 @@ const (
 
 // Steps are what the sweeper runs, by kind of task.
 func (s *Service) Steps() map[string]saga.Step {
-	return map[string]saga.Step{sessionTask: s.expireSession, signUpTask: s.expireSignUp, mail.TaskKind: s.mail.Deliver}
+	return map[string]saga.Step{sessionTask: s.expireSession, signUpTask: s.expireSignUp, mail.TaskKind: s.Mail.Deliver}
 }
 
 // inTx runs fn in a transaction on the rows of the scope.
 func (s *Service) inTx(ctx context.Context, scope postgres.Scope, fn func(store.Queries) error) error {
-	return s.db.InTx(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
+	return s.DB.InTx(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
 }
 
 // view is inTx for what only reads, in one round trip.
 func (s *Service) view(ctx context.Context, scope postgres.Scope, fn func(store.Queries) error) error {
-	return s.db.View(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
+	return s.DB.View(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
 }
 
 // origin is what an event says about where it comes from: the person did it by themselves.

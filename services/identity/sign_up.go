@@ -47,11 +47,11 @@ func (s *Service) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*i
 		signUp.ExpireTime = q.Now().Add(account.SignUpLifetime)
 		q.InsertSignUp(signUp, link.Hash)
 		saga.For(signUp.ID, signUpTask, signUp.ID).At(q.Tx, signUp.ExpireTime)
-		var words mail.Template = mail.VerifyEmail{Link: s.url + "/verify/" + link.Text(), Expires: signUp.ExpireTime}
+		var words mail.Template = mail.VerifyEmail{Link: s.PublicURL + "/verify/" + link.Text(), Expires: signUp.ExpireTime}
 		if known {
-			words = mail.AccountExists{SignInLink: s.url + "/sign-in"}
+			words = mail.AccountExists{SignInLink: s.PublicURL + "/sign-in"}
 		}
-		return mail.Add(s.mail, q.Tx, signUp.ID, signUp.ID, address.Mailbox(), words)
+		return mail.Add(s.Mail, q.Tx, signUp.ID, signUp.ID, address.Mailbox(), words)
 	})
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (s *Service) signingKey(ctx context.Context) (jose.JSONWebKey, error) {
 	if err != nil {
 		return jose.JSONWebKey{}, err
 	}
-	seed, err := s.key.Open(stored.SealedSeed, keySeal, stored.ID)
+	seed, err := s.Key.Open(stored.SealedSeed, keySeal, stored.ID)
 	if err != nil || len(seed) != ed25519.SeedSize {
 		return jose.JSONWebKey{}, fmt.Errorf("open signing key %s (do all instances have the same key file?): %w", stored.ID, err)
 	}
@@ -78,6 +78,6 @@ func (s *Service) makeKey(ctx context.Context) error {
 	}
 	name := "key_" + rand.Text()
 	return s.store.InsertSigningKey(ctx, store.SigningKey{
-		ID: name, PublicKey: public, SealedSeed: s.key.Seal(private.Seed(), keySeal, name),
+		ID: name, PublicKey: public, SealedSeed: s.Key.Seal(private.Seed(), keySeal, name),
 	})
 }

@@ -21,7 +21,7 @@ func (s *Service) UpdateMe(ctx context.Context, req *identityv1.UpdateMeRequest)
 		return nil, err
 	}
 	once := postgres.Request{ID: req.GetRequestId(), Principal: who.Account.String(), Method: "UpdateMe", Body: req}
-	answer, _, err := postgres.Once(ctx, s.db, postgres.In(who.Account), once, func(tx *postgres.Tx) (*identityv1.UpdateMeResponse, error) {
+	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(who.Account), once, func(tx *postgres.Tx) (*identityv1.UpdateMeResponse, error) {
 		q := store.Queries{Tx: tx}
 		me, err := q.LockAccount(ctx, who.Account)
 		if err != nil {
