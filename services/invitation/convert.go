@@ -14,6 +14,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/invitation/internal/invite"
 )
@@ -92,16 +93,7 @@ type why struct {
 }
 
 func (w why) event(ctx context.Context, inv id.Invitation) *eventv1.Context {
-	actor := &eventv1.Actor{Kind: eventv1.Actor_KIND_SYSTEM, Id: "invitation"}
-	if !w.actor.IsZero() {
-		actor = &eventv1.Actor{Kind: eventv1.Actor_KIND_ACCOUNT, Id: w.actor.String()}
-	}
-	return &eventv1.Context{
-		Actor:     actor,
-		Cause:     &eventv1.Cause{Kind: w.cause, Id: inv.String()},
-		RequestId: w.requestID,
-		TraceId:   caller.TraceID(ctx),
-	}
+	return outbox.Origin{Account: w.actor, Service: "invitation", Cause: w.cause, CauseID: inv.String(), RequestID: w.requestID}.Context(ctx)
 }
 
 // origin is the same for billing's events.

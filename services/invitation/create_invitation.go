@@ -39,7 +39,7 @@ func (s *Service) CreateInvitation(ctx context.Context, req *invitationv1.Create
 		if err != nil {
 			return nil, err
 		}
-		answer, _, err = postgres.Once(ctx, s.DB, postgres.In(org), once, func(tx *postgres.Tx) (*invitationv1.CreateInvitationResponse, error) {
+		answer, _, err = again(ctx, s, org, once, func(tx *postgres.Tx) (*invitationv1.CreateInvitationResponse, error) {
 			return s.insert(ctx, store.Queries{Tx: tx}, inv, who)
 		})
 		if err != nil {
@@ -50,7 +50,7 @@ func (s *Service) CreateInvitation(ctx context.Context, req *invitationv1.Create
 	if err != nil {
 		return nil, err
 	}
-	answer.Invitation, answer.Token, err = s.finishReserving(ctx, org, inv)
+	answer.Invitation, answer.Token, err = s.finishReserving(ctx, org, inv, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -128,23 +128,31 @@ func alreadyMember(account string) error {
 
 // insert writes the invitation, after it has tidied away overdue ones that stand in its way.
 func (s *Service) insert(ctx context.Context, q store.Queries, draft *invite.Invitation, who invite.Invitee) (*invitationv1.CreateInvitationResponse, error) {
-	rivals, err := q.LockRivals(ctx, draft.OrganizationID, who)
-	if err != nil {
+	if err := s.clearRivals(ctx, q, draft.OrganizationID, who); err != nil {
 		return nil, err
-	}
-	if len(rivals.Live) > 0 {
-		return nil, invite.ErrPending.With("invitationId", rivals.Live[0].InvitationID.String())
-	}
-	for i := range rivals.Overdue {
-		if err := s.expire(ctx, q, &rivals.Overdue[i]); err != nil {
-			return nil, err
-		}
 	}
 	inv := *draft
 	inv.CreateTime, inv.SendTime, inv.ExpireTime = q.Now(), q.Now(), q.Now().Add(inv.TTL)
 	link := s.newLink(&inv, inv.Email == "")
 	q.Insert(&inv)
 	return &invitationv1.CreateInvitationResponse{Invitation: &invitationv1.Invitation{Id: inv.InvitationID.String()}, Link: link}, nil
+}
+
+// clearRivals refuses when another invitation for the same person is live, and ends overdue ones.
+func (s *Service) clearRivals(ctx context.Context, q store.Queries, org id.Organization, who invite.Invitee) error {
+	rivals, err := q.LockRivals(ctx, org, who)
+	if err != nil {
+		return err
+	}
+	if len(rivals.Live) > 0 {
+		return invite.ErrPending.With("invitationId", rivals.Live[0].InvitationID.String())
+	}
+	for i := range rivals.Overdue {
+		if err := s.expire(ctx, q, &rivals.Overdue[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newLink gives the invitation a new link, and returns it if it is to be handed over by whoever asked for it.

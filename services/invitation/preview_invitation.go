@@ -45,7 +45,7 @@ func (s *Service) PreviewInvitation(ctx context.Context, req *invitationv1.Previ
 	for _, inviter := range inviters.GetAccounts() {
 		answer.InviterDisplayName = inviter.GetDisplayName()
 	}
-	answer.SignInRequired, err = s.hasAccount(ctx, inv)
+	answer.SignInRequired, err = s.mustSignIn(ctx, inv)
 	return answer, err
 }
 

@@ -3,6 +3,8 @@ package invitation
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -13,6 +15,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/invitation/internal/invite"
@@ -53,7 +56,11 @@ func (s *Service) resend(ctx context.Context, org id.Organization, key id.Invita
 			return nil, err
 		}
 	}
-	answer.Invitation, answer.Token, err = s.finishReserving(ctx, org, key)
+	generation, err := strconv.ParseInt(answer.GetToken(), 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("generation in a stored answer: %w", err)
+	}
+	answer.Invitation, answer.Token, err = s.finishReserving(ctx, org, key, int32(generation))
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +91,7 @@ func (s *Service) tryResend(ctx context.Context, org id.Organization, key id.Inv
 	}
 	if inv.Releasing { // what the last attempt held goes first
 		if err := s.release(ctx, inv); err != nil {
-			return nil, unfinished(err)
+			return nil, err
 		}
 	}
 	words, err := s.mailWords(ctx, &invite.Invitation{
@@ -92,36 +99,51 @@ func (s *Service) tryResend(ctx context.Context, org id.Organization, key id.Inv
 	if err != nil {
 		return nil, err
 	}
-	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(org), once, func(tx *postgres.Tx) (*invitationv1.ResendInvitationResponse, error) {
-		q := store.Queries{Tx: tx}
-		inv, err := q.Lock(ctx, org, key)
-		if err != nil {
-			return nil, err
-		}
-		if inv.Releasing { // it ended a moment ago
-			return nil, invite.ErrBusy
-		}
-		before := *inv
-		if err := inv.Resend(actor, tx.Now()); err != nil {
-			return nil, err
-		}
-		answer := &invitationv1.ResendInvitationResponse{Link: s.newLink(inv, delivery(inv, byHand) == invite.ByHand)}
-		if inv.State == invite.Reserving {
-			q.Save(inv)
-			return answer, nil
-		}
-		if err := s.queueMail(q, inv, words); err != nil {
-			return nil, err
-		}
-		q.Save(inv)
-		return answer, outbox.Publish(tx, org, tx.Now(), &eventv1.InvitationResent{
-			Context:  why{actor: actor, cause: eventv1.Cause_KIND_ADMIN, requestID: once.ID}.event(ctx, key),
+	answer, _, err := again(ctx, s, org, once, func(tx *postgres.Tx) (*invitationv1.ResendInvitationResponse, error) {
+		return s.renew(ctx, store.Queries{Tx: tx}, inv, byHand, words, once.ID)
+	})
+	return answer, err
+}
+
+// renew writes the new generation. Until it is answered, the token of the answer is the generation: a repeated request
+// needs it to tell its own refusal from a later one.
+func (s *Service) renew(ctx context.Context, q store.Queries, known *invite.Invitation, byHand bool, words mail.Invitation, requestID string) (*invitationv1.ResendInvitationResponse, error) {
+	actor, org := caller.From(ctx).Account, known.OrganizationID
+	inv, err := q.Lock(ctx, org, known.InvitationID)
+	if err != nil {
+		return nil, err
+	}
+	before := *inv
+	if err := inv.Resend(actor, q.Now()); err != nil {
+		return nil, err
+	}
+	answer := &invitationv1.ResendInvitationResponse{
+		Link:  s.newLink(inv, delivery(inv, byHand) == invite.ByHand),
+		Token: strconv.Itoa(int(inv.Generation)),
+	}
+	if inv.State == invite.Reserving {
+		err = s.clearRivals(ctx, q, org, invitee(inv))
+	} else {
+		err = s.queueMail(q, inv, words)
+	}
+	if err != nil {
+		return nil, err
+	}
+	q.Save(inv)
+	if inv.State == invite.Pending {
+		err = outbox.Publish(q.Tx, org, q.Now(), &eventv1.InvitationResent{
+			Context:  why{actor: actor, cause: eventv1.Cause_KIND_ADMIN, requestID: requestID}.event(ctx, inv.InvitationID),
 			Before:   toEvent(before),
 			After:    toEvent(*inv),
 			Personal: personal(inv),
 		})
-	})
+	}
 	return answer, err
+}
+
+// invitee is who the invitation is for.
+func invitee(inv *invite.Invitation) invite.Invitee {
+	return invite.Invitee{Email: email.Address{Display: inv.Email, Key: inv.EmailKey}, Username: inv.Username, UsernameKey: inv.UsernameKey, DisplayName: inv.DisplayName}
 }
 
 // delivery is how the next link travels.
@@ -135,7 +157,7 @@ func delivery(inv *invite.Invitation, byHand bool) invite.Delivery {
 // authorizeAgain checks that the caller may give the role, that the person has not become a member by another way, and
 // that the policy allows links.
 func (s *Service) authorizeAgain(ctx context.Context, inv *invite.Invitation, permission string, byHand bool) error {
-	known, err := s.knownAccounts(ctx, invite.Invitee{Email: email.Address{Key: inv.EmailKey}})
+	known, err := s.knownAccounts(ctx, invitee(inv))
 	if err != nil {
 		return err
 	}
@@ -156,7 +178,7 @@ func (s *Service) authorizeAgain(ctx context.Context, inv *invite.Invitation, pe
 	if members := granted.GetMemberAccountIds(); len(members) > 0 {
 		return alreadyMember(members[0])
 	}
-	if byHand && !granted.GetLinkInvites() {
+	if delivery(inv, byHand) == invite.ByHand && !granted.GetLinkInvites() {
 		return fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This organization does not invite by link. Send the invitation again by mail.")
 	}
 	return nil
@@ -178,6 +200,9 @@ func (s *Service) mailOutcome(ctx context.Context, tx *postgres.Tx, aggregate, r
 	}
 	q.Save(inv)
 	w := why{cause: eventv1.Cause_KIND_DELIVERY}
+	if before.State != invite.Pending { // answered or ended meanwhile
+		return nil
+	}
 	if !taken {
 		return s.publishEnd(ctx, q, before, inv, w)
 	}

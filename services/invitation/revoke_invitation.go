@@ -26,7 +26,7 @@ func (s *Service) RevokeInvitation(ctx context.Context, req *invitationv1.Revoke
 		return nil, err
 	}
 	once := request(ctx, req.GetRequestId(), "RevokeInvitation", req)
-	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(org), once, func(tx *postgres.Tx) (*invitationv1.RevokeInvitationResponse, error) {
+	answer, revision, err := again(ctx, s, org, once, func(tx *postgres.Tx) (*invitationv1.RevokeInvitationResponse, error) {
 		q := store.Queries{Tx: tx}
 		inv, err := q.Lock(ctx, org, key)
 		if err != nil {

@@ -46,7 +46,7 @@ var (
 	ErrDeclined    = fault.New(errorv1.Reason_REASON_INVITATION_DECLINED, "This invitation was declined. Ask for a new one.")
 	ErrUsed        = fault.New(errorv1.Reason_REASON_INVITATION_USED, "This invitation was accepted before. Sign in to use the organization.")
 	ErrFailed      = fault.New(errorv1.Reason_REASON_INVITATION_FAILED, "This invitation could not be completed. Ask to have it sent again.")
-	ErrBusy        = fault.New(errorv1.Reason_REASON_BUSY, "This invitation is being answered right now. Try again in a moment.").WithRetry(time.Second)
+	ErrBusy        = fault.New(errorv1.Reason_REASON_BUSY, "This invitation is being sent or answered right now. Try again in a moment.").WithRetry(time.Second)
 	ErrPending     = fault.New(errorv1.Reason_REASON_INVITATION_PENDING, "An invitation for this person is pending. Send it again, or make a new link for it (:newLink).")
 )
 
@@ -117,10 +117,16 @@ func (i *Invitation) Answerable(now time.Time) error {
 	case Accepted:
 		return ErrUsed
 	case Failed:
+		if !i.Announced {
+			return ErrNotFound
+		}
 		return ErrFailed.With("failureReason", i.FailureReason)
 	}
 	return ErrBusy
 }
+
+// forget erases what only a step under way needs: an invitation that waits or has ended holds no secret.
+func (i *Invitation) forget() { i.SealedToken, i.SealedPassword, i.AcceptName = nil, nil, "" }
 
 // Grant notes that the seat is reserved: the invitation is open from now on.
 func (i *Invitation) Grant(now time.Time) {
@@ -132,23 +138,28 @@ func (i *Invitation) Grant(now time.Time) {
 // Refuse notes that there is no seat, or that the username is not to be had. A first attempt ends; a later one
 // goes back to where it came from.
 func (i *Invitation) Refuse(reason errorv1.Reason) {
-	i.SealedToken, i.TokenHash, i.Releasing = nil, nil, true
+	i.TokenHash, i.Releasing = nil, true
+	i.forget()
 	i.RefusedReason = fault.New(reason, "").Name()
 	if i.PriorState != "" {
 		i.State, i.FailureReason = i.PriorState, i.PriorFailure
 		i.PriorState, i.PriorFailure = "", ""
 		return
 	}
-	i.fail(reason)
+	i.State, i.FailureReason = Failed, i.RefusedReason
 }
 
 // Resend begins a new generation of a pending, expired or failed invitation, in the name of whoever sends it. The
-// links before are void from now on. A pending one keeps its seat and stays pending; another needs a new seat.
+// links before are void from now on. A pending one keeps its seat and stays pending; another needs a new seat, once it
+// has given back the last.
 func (i *Invitation) Resend(by id.Account, now time.Time) error {
-	switch i.State {
-	case Pending:
+	again := i.State == Expired || i.State == Failed && i.Announced
+	switch {
+	case i.State == Pending:
 		i.SendTime, i.ExpireTime = now, now.Add(i.TTL)
-	case Expired, Failed:
+	case again && i.Releasing: // one attempt after the other
+		return ErrBusy
+	case again:
 		i.PriorState, i.PriorFailure = i.State, i.FailureReason
 		i.State, i.SeatID = Reserving, id.NewSeat()
 	default:
@@ -156,7 +167,8 @@ func (i *Invitation) Resend(by id.Account, now time.Time) error {
 	}
 	i.Generation++
 	i.InviterID, i.RefusedReason = by, ""
-	i.AccountID, i.NewAccount, i.SealedPassword, i.AcceptName = id.Account{}, false, nil, ""
+	i.AccountID, i.NewAccount = id.Account{}, false
+	i.forget()
 	return nil
 }
 
@@ -194,55 +206,60 @@ func (i *Invitation) BeginAccept(a Acceptance, now time.Time) error {
 // GiveBack ends an acceptance that could not make its account, before the seat was touched: the invitation is open again.
 func (i *Invitation) GiveBack() {
 	i.State = Pending
-	i.AccountID, i.NewAccount, i.SealedPassword, i.AcceptName = id.Account{}, false, nil, ""
+	i.AccountID, i.NewAccount = id.Account{}, false
+	i.forget()
 }
 
 // Complete notes that the invitee is a member. The seat is the member's now.
 func (i *Invitation) Complete() {
-	i.State, i.SealedPassword, i.AcceptName = Accepted, nil, ""
+	i.State = Accepted
+	i.forget()
 }
 
 // Fail ends an invitation that could not be delivered or completed. It can be sent again.
 func (i *Invitation) Fail(reason errorv1.Reason) {
-	i.fail(reason)
-	i.SealedPassword, i.AcceptName, i.Releasing = nil, "", true
-}
-
-func (i *Invitation) fail(reason errorv1.Reason) {
-	i.State, i.FailureReason = Failed, fault.New(reason, "").Name()
+	i.end(Failed)
+	i.FailureReason = fault.New(reason, "").Name()
 }
 
 // Decline notes that the invitee said no.
-func (i *Invitation) Decline(now time.Time) error { return i.end(Declined, now) }
+func (i *Invitation) Decline(now time.Time) error { return i.answer(Declined, now) }
 
 // Revoke takes the invitation back.
-func (i *Invitation) Revoke(now time.Time) error { return i.end(Revoked, now) }
+func (i *Invitation) Revoke(now time.Time) error { return i.answer(Revoked, now) }
 
 // Expire ends an overdue invitation.
-func (i *Invitation) Expire() { i.State, i.Releasing, i.SealedToken = Expired, true, nil }
+func (i *Invitation) Expire() { i.end(Expired) }
 
-func (i *Invitation) end(state State, now time.Time) error {
+func (i *Invitation) answer(state State, now time.Time) error {
 	if err := i.Answerable(now); err != nil {
 		return err
 	}
-	i.State, i.Releasing, i.SealedToken = state, true, nil
+	i.end(state)
 	return nil
+}
+
+// end ends the invitation without a member: what it held is to be given back.
+func (i *Invitation) end(state State) {
+	i.State, i.Releasing = state, true
+	i.forget()
 }
 
 // Released notes that the seat and the username are given back.
 func (i *Invitation) Released() { i.Releasing = false }
 
-// Delivered notes what the mail server said to the latest sending; false when it concerns an older one, or an
-// invitation that does not wait any more. A refused address ends the invitation.
+// Delivered notes what the mail server said to the latest sending; false when it concerns an older one. A refused
+// address ends an invitation that waits. One that was answered or ended meanwhile only remembers.
 func (i *Invitation) Delivered(send id.Mail, taken bool) bool {
-	if i.SendID != send || i.State != Pending || i.Delivery != MailQueued {
+	if i.SendID != send || i.Delivery != MailQueued {
 		return false
 	}
-	if taken {
-		i.Delivery = MailSent
+	if i.Delivery = MailSent; taken {
 		return true
 	}
 	i.Delivery = MailRefused
-	i.Fail(errorv1.Reason_REASON_DELIVERY_REFUSED)
+	if i.State == Pending {
+		i.Fail(errorv1.Reason_REASON_DELIVERY_REFUSED)
+	}
 	return true
 }

@@ -1,15 +1,12 @@
 package invite
 
 import (
-	"regexp"
 	"strings"
-	"unicode"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/rosterhq/roster/pkg/fault"
 
 	"github.com/rosterhq/roster/services/internal/email"
+	"github.com/rosterhq/roster/services/internal/naming"
 )
 
 // Invitee is who is invited, as far as the inviter knows.
@@ -20,34 +17,30 @@ type Invitee struct {
 	DisplayName string
 }
 
-// usernames are ASCII, so that nobody is impersonated by look-alike letters.
-var username = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-
 // ParseInvitee reads what the inviter typed.
 func ParseInvitee(address, user, name string) (i Invitee, err error) {
 	if address = strings.TrimSpace(address); address != "" {
-		var ok bool
-		if i.Email, ok = email.Parse(address); !ok {
-			return i, fault.Invalid("email", "is not a mail address")
+		if i.Email, err = email.ParseField("email", address); err != nil {
+			return i, err
 		}
 	}
 	if user = strings.TrimSpace(user); user != "" {
-		if !username.MatchString(user) {
-			return i, fault.Invalid("username", "may have letters, digits, dot, underscore and dash only")
+		name, err := naming.ParseUsername("username", user)
+		if err != nil {
+			return i, err
 		}
-		i.Username, i.UsernameKey = user, strings.ToLower(user)
+		i.Username, i.UsernameKey = name.Display, name.Key
 	}
 	i.DisplayName, err = ParseName(name)
 	return i, err
 }
 
-// ParseName reads a name; it may be empty.
+// ParseName reads a name; it may be empty. What it lets pass, the identity service takes for a new account.
 func ParseName(name string) (string, error) {
-	name = norm.NFC.String(strings.TrimSpace(name))
-	if strings.ContainsFunc(name, unicode.IsControl) {
-		return "", fault.Invalid("display_name", "must not have control characters")
+	if strings.TrimSpace(name) == "" {
+		return "", nil
 	}
-	return name, nil
+	return naming.ParseDisplayName("display_name", name)
 }
 
 // Need says whether something must, may or cannot be given.

@@ -32,7 +32,7 @@ func ParseToken(text string) (Token, error) {
 		return Token{}, ErrLinkInvalid
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(secret)
-	if err != nil || len(raw) != 32 {
+	if err != nil || len(raw) != 32 || len(secret) != base64.RawURLEncoding.EncodedLen(32) { // the decoder skips line breaks
 		return Token{}, ErrLinkInvalid
 	}
 	return Token{Organization: org, secret: [32]byte(raw)}, nil

@@ -74,14 +74,21 @@ type Rivals struct {
 // overdueAtOnce bounds how many overdue invitations one call tidies up. The sweeper does the rest.
 const overdueAtOnce = 20
 
-// LockRivals returns the live invitations for the same person, and locks some of the organization's overdue ones, so
-// that an expired invitation blocks neither its address nor its seat.
+// LockRivals returns the live invitations for the same person, and locks overdue ones of the organization, the
+// person's own always among them, so that an expired invitation blocks neither its address nor its seat.
 func (q Queries) LockRivals(ctx context.Context, org id.Organization, who invite.Invitee) (r Rivals, err error) {
 	q.Read(`
 		SELECT `+columns+` FROM invitations
-		WHERE organization_id = $1 AND state = 'PENDING' AND expire_time <= now()
-		ORDER BY invitation_id LIMIT $2
-		FOR UPDATE`, []any{org, overdueAtOnce}, postgres.All(&r.Overdue))
+		WHERE organization_id = $1 AND state = 'PENDING' AND expire_time <= now() AND invitation_id IN (
+			SELECT invitation_id FROM invitations
+			WHERE organization_id = $1 AND state = 'PENDING'
+			  AND (email_key <> '' AND email_key = $2 OR username_key <> '' AND username_key = $3)
+			UNION ALL
+			(SELECT invitation_id FROM invitations
+			 WHERE organization_id = $1 AND state = 'PENDING' AND expire_time <= now()
+			 ORDER BY expire_time LIMIT $4))
+		ORDER BY invitation_id
+		FOR UPDATE`, []any{org, who.Email.Key, who.UsernameKey, overdueAtOnce}, postgres.All(&r.Overdue))
 	q.Read(`
 		SELECT `+columns+` FROM invitations
 		WHERE organization_id = $1 AND state IN ('RESERVING', 'PENDING', 'ACCEPTING')
@@ -91,11 +98,11 @@ func (q Queries) LockRivals(ctx context.Context, org id.Organization, who invite
 	return r, q.Fetch(ctx)
 }
 
-// LockOpen locks some of the organization's pending invitations.
+// LockOpen locks some of the organization's invitations that wait, for their seat or for the invitee.
 func (q Queries) LockOpen(ctx context.Context, org id.Organization, limit int) (open []invite.Invitation, err error) {
 	q.Read(`
 		SELECT `+columns+` FROM invitations
-		WHERE organization_id = $1 AND state = 'PENDING'
+		WHERE organization_id = $1 AND state IN ('RESERVING', 'PENDING')
 		ORDER BY invitation_id LIMIT $2
 		FOR UPDATE`, []any{org, limit}, postgres.All(&open))
 	return open, q.Fetch(ctx)
@@ -113,6 +120,13 @@ func (q Queries) ListReleasing(ctx context.Context, org id.Organization, limit i
 		seats[i] = e.SeatID.String()
 	}
 	return seats, nil
+}
+
+// ListReleasingUsername returns ended invitations that still have to give back a username.
+func (q Queries) ListReleasingUsername(ctx context.Context, org id.Organization, usernameKey string) (ended []invite.Invitation, err error) {
+	q.Read(`SELECT `+columns+` FROM invitations WHERE organization_id = $1 AND releasing AND username_key = $2`,
+		[]any{org, usernameKey}, postgres.All(&ended))
+	return ended, q.Fetch(ctx)
 }
 
 // List returns a page, newest first, of invitations that the world has heard of. after is the last one of the page
@@ -156,7 +170,7 @@ func (q Queries) Insert(inv *invite.Invitation) {
 		inv.State, inv.Announced, inv.Generation, inv.TokenHash, inv.SealedToken, inv.Delivery, inv.SendID, inv.LinkShown, inv.InviterID,
 		inv.CreateTime, inv.SendTime, inv.ExpireTime, inv.TTL, inv.AccountID, inv.NewAccount, inv.SealedPassword, inv.AcceptName,
 		inv.FailureReason, inv.PriorState, inv.PriorFailure, inv.Releasing, inv.RefusedReason)
-	q.schedule(inv)
+	q.Schedule(inv)
 }
 
 // Save writes what may change, and schedules what follows from it.
@@ -171,14 +185,14 @@ func (q Queries) Save(inv *invite.Invitation) {
 		inv.OrganizationID, inv.InvitationID, inv.SeatID, inv.State, inv.Announced, inv.Generation, inv.TokenHash, inv.SealedToken,
 		inv.Delivery, inv.SendID, inv.LinkShown, inv.InviterID, inv.SendTime, inv.ExpireTime, inv.AccountID, inv.NewAccount,
 		inv.SealedPassword, inv.AcceptName, inv.FailureReason, inv.PriorState, inv.PriorFailure, inv.Releasing, inv.RefusedReason)
-	q.schedule(inv)
+	q.Schedule(inv)
 }
 
 // TaskKind is the kind of the sweeper's task that drives an invitation.
 const TaskKind = "invitation"
 
-// schedule tells the sweeper when to look at the invitation: soon, if something is under way; at the expiry; or never.
-func (q Queries) schedule(inv *invite.Invitation) {
+// Schedule tells the sweeper when to look at the invitation: soon, if something is under way; at the expiry; or never.
+func (q Queries) Schedule(inv *invite.Invitation) {
 	task := saga.For(inv.OrganizationID, TaskKind, inv.InvitationID)
 	switch {
 	case inv.State == invite.Reserving, inv.State == invite.Accepting, inv.Releasing:

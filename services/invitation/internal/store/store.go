@@ -3,7 +3,6 @@ package store
 
 import (
 	"embed"
-	"io/fs"
 
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/invitation/internal/invite"
@@ -13,15 +12,7 @@ import (
 var files embed.FS
 
 // Migrations is the service's own schema.
-var Migrations = own()
-
-func own() fs.FS {
-	files, err := fs.Sub(files, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return files
-}
+var Migrations = postgres.Migrations(files)
 
 func init() {
 	postgres.Refusal("invitations_live_email", invite.ErrPending)
