@@ -146,7 +146,9 @@ func Run(ctx context.Context, c Config) error {
 	ready.Add(5)
 	return role.Together(ctx,
 		func(ctx context.Context) error { return membership.Run(ctx, service("membership")) },
-		func(ctx context.Context) error { return invitation.Run(ctx, service("invitation")) },
+		func(ctx context.Context) error {
+			return invitation.Run(ctx, invitation.Config{Config: service("invitation")})
+		},
 		func(ctx context.Context) error { return billing.Run(ctx, service("billing")) },
 		func(ctx context.Context) error {
 			return identity.Run(ctx, identity.Config{Config: service("identity"), Claim: claim})

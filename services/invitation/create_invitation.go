@@ -128,13 +128,19 @@ func alreadyMember(account string) error {
 
 // insert writes the invitation, after it has tidied away overdue ones that stand in its way.
 func (s *Service) insert(ctx context.Context, q store.Queries, draft *invite.Invitation, who invite.Invitee) (*invitationv1.CreateInvitationResponse, error) {
+	var sent invite.Sent
+	q.Sent(draft.OrganizationID, draft.InviterID, &sent)
 	if err := s.clearRivals(ctx, q, draft.OrganizationID, who); err != nil {
+		return nil, err
+	}
+	if err := s.Limits.Check(sent, draft.OrganizationID, draft.InviterID, q.Now()); err != nil {
 		return nil, err
 	}
 	inv := *draft
 	inv.CreateTime, inv.SendTime, inv.ExpireTime = q.Now(), q.Now(), q.Now().Add(inv.TTL)
 	link := s.newLink(&inv, inv.Email == "")
 	q.Insert(&inv)
+	q.CountSent(inv.OrganizationID, inv.InviterID)
 	return &invitationv1.CreateInvitationResponse{Invitation: &invitationv1.Invitation{Id: inv.InvitationID.String()}, Link: link}, nil
 }
 

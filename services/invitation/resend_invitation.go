@@ -109,12 +109,17 @@ func (s *Service) tryResend(ctx context.Context, org id.Organization, key id.Inv
 // needs it to tell its own refusal from a later one.
 func (s *Service) renew(ctx context.Context, q store.Queries, known *invite.Invitation, byHand bool, words mail.Invitation, requestID string) (*invitationv1.ResendInvitationResponse, error) {
 	actor, org := caller.From(ctx).Account, known.OrganizationID
+	var sent invite.Sent
+	q.Sent(org, actor, &sent)
 	inv, err := q.Lock(ctx, org, known.InvitationID)
 	if err != nil {
 		return nil, err
 	}
 	before := *inv
 	if err := inv.Resend(actor, q.Now()); err != nil {
+		return nil, err
+	}
+	if err := s.Limits.Check(sent, org, actor, q.Now()); err != nil {
 		return nil, err
 	}
 	answer := &invitationv1.ResendInvitationResponse{
@@ -138,6 +143,7 @@ func (s *Service) renew(ctx context.Context, q store.Queries, known *invite.Invi
 			Personal: personal(inv),
 		})
 	}
+	q.CountSent(org, actor)
 	return answer, err
 }
 

@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"cmp"
 	"context"
 
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
@@ -10,9 +11,17 @@ import (
 	"github.com/rosterhq/roster/services/internal/role"
 )
 
+// Config is what the service is told.
+type Config struct {
+	role.Config
+
+	PerDay        uint `env:"INVITATIONS_PER_DAY" usage:"how many invitations an organization may send in a UTC day; 0: 20000"`
+	PerInviterDay uint `env:"INVITATIONS_PER_INVITER_PER_DAY" usage:"how many invitations a person may send in a UTC day, in all organizations together; 0: 10000"`
+}
+
 // Run runs the service until ctx ends.
-func Run(ctx context.Context, c role.Config) error {
-	base, err := role.Start(ctx, "invitation", c)
+func Run(ctx context.Context, c Config) error {
+	base, err := role.Start(ctx, "invitation", c.Config)
 	if err != nil {
 		return err
 	}
@@ -37,6 +46,7 @@ func Run(ctx context.Context, c role.Config) error {
 		Mail:      base.Mail,
 		Key:       base.Key,
 		PublicURL: c.PublicURL,
+		Limits:    Limits{PerOrganization: int(cmp.Or(c.PerDay, 20_000)), PerInviter: int(cmp.Or(c.PerInviterDay, 10_000))},
 		Log:       base.Log,
 	})
 	if err := base.Hear("organizations", []string{"membership"}, []string{"organization.deleted"}, service.OrganizationDeleted); err != nil {

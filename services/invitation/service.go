@@ -24,6 +24,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/internal/seal"
+	"github.com/rosterhq/roster/services/invitation/internal/invite"
 	"github.com/rosterhq/roster/services/invitation/internal/store"
 )
 
@@ -36,8 +37,12 @@ type Dependencies struct {
 	Mail      *mail.Queue
 	Key       *seal.Key
 	PublicURL string // where people reach the suite, without a slash at the end
+	Limits    Limits
 	Log       *slog.Logger
 }
+
+// Limits is how many invitations may be sent in a day.
+type Limits = invite.Limits
 
 // Service implements InvitationService, and SeatOwnerService for billing.
 type Service struct {

@@ -27,7 +27,7 @@ type settings interface {
 
 type (
 	membershipSettings struct{ role.Config }
-	invitationSettings struct{ role.Config }
+	invitationSettings struct{ invitation.Config }
 	billingSettings    struct{ role.Config }
 	identitySettings   struct{ identity.Config }
 	gatewaySettings    struct{ gateway.Config }

@@ -240,3 +240,35 @@ func TestInvitation(t *testing.T) {
 		require.False(t, i.LinkShown, "the shown link is void by now")
 	})
 }
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	org, inviter := id.NewOrganization(), id.NewAccount()
+	at := time.Date(2026, 3, 1, 23, 59, 30, 0, time.FixedZone("", 3600)) // 22:59:30 UTC
+	for _, c := range []struct {
+		name   string
+		limits Limits
+		sent   Sent
+		limit  string
+	}{
+		{"NoneIsNoLimit", Limits{}, Sent{1 << 30, 1 << 30}, ""},
+		{"BelowBoth", Limits{10, 5}, Sent{9, 4}, ""},
+		{"OrganizationReached", Limits{10, 5}, Sent{10, 0}, "perOrganization"},
+		{"InviterReached", Limits{10, 5}, Sent{5, 5}, "perInviter"},
+		{"BothReached", Limits{10, 5}, Sent{10, 5}, "perOrganization"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			err := c.limits.Check(c.sent, org, inviter, at)
+			if c.limit == "" {
+				require.NoError(t, err)
+				return
+			}
+			f := fault.From(err)
+			require.Equal(t, errorv1.Reason_REASON_RATE_LIMITED, f.Reason)
+			require.Equal(t, c.limit, f.Metadata["limit"])
+			require.NotEmpty(t, f.Metadata["most"])
+			require.Equal(t, time.Hour+30*time.Second, f.Retry, "until midnight UTC")
+		})
+	}
+}
