@@ -3,17 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rosterhq/roster/services/billing"
-	"github.com/rosterhq/roster/services/dev"
 	"github.com/rosterhq/roster/services/gateway"
 	"github.com/rosterhq/roster/services/identity"
 	"github.com/rosterhq/roster/services/internal/config"
-	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/role"
 	"github.com/rosterhq/roster/services/invitation"
 	"github.com/rosterhq/roster/services/membership"
@@ -101,29 +98,4 @@ func configCommand() *cobra.Command {
 	}
 	parent.AddCommand(check)
 	return parent
-}
-
-// migrateCommand brings one service's database to the newest version.
-func migrateCommand() *cobra.Command {
-	var dsn string
-	services := make([]string, 0, len(dev.Migrations))
-	for name := range dev.Migrations {
-		services = append(services, name)
-	}
-	slices.Sort(services)
-	cmd := &cobra.Command{
-		Use:       "migrate SERVICE",
-		Short:     "Bring the database of a service to the newest version",
-		Long:      "Bring the database of a service to the newest version. SERVICE is one of " + strings.Join(services, ", ") + ".",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: services,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return postgres.Migrate(cmd.Context(), dsn, dev.Migrations[args[0]])
-		},
-	}
-	cmd.Flags().StringVar(&dsn, "owner-database-url", "", "DSN of the database, as its owner")
-	if err := cmd.MarkFlagRequired("owner-database-url"); err != nil {
-		panic(err) // the flag is defined above
-	}
-	return cmd
 }
