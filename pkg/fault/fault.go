@@ -147,8 +147,12 @@ func From(err error) *Fault {
 	if errors.As(err, &f) {
 		return f
 	}
-	st, ok := status.FromError(err)
-	if !ok || st.Code() == codes.OK {
+	var carrier interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &carrier) { // not status.FromError, which takes what others wrapped around it for its message
+		return nil
+	}
+	st := carrier.GRPCStatus()
+	if st.Code() == codes.OK {
 		return nil
 	}
 	for _, detail := range st.Details() {

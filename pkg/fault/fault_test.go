@@ -50,6 +50,13 @@ func TestFault(t *testing.T) {
 		require.NotErrorIs(t, base, fault.New(errorv1.Reason_REASON_SELF_ACTION, "a"))
 	})
 
+	t.Run("WhatWrapsItIsNotItsMessage", func(t *testing.T) {
+		t.Parallel()
+		want := fault.Invalid("email", "is not an address")
+		got := fault.From(fmt.Errorf("ask the peer: %w", status.FromProto(want.GRPCStatus().Proto()).Err()))
+		require.Equal(t, want, got)
+	})
+
 	t.Run("OthersAreNoFaults", func(t *testing.T) {
 		t.Parallel()
 		require.Nil(t, fault.From(errors.New("x")))

@@ -244,3 +244,47 @@ func TestEdge(t *testing.T) {
 		})
 	}
 }
+
+// TestReplays proves that a request id gives an answer again, and only to whom it belongs.
+func TestReplays(t *testing.T) {
+	t.Parallel()
+
+	scenario(t, "a repeated request gets the first answer while its sender may still do it, and not a moment longer", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		admin := org.join(t, "admin")
+		req := org.invitation(t, "")
+		req.RequestId = unique("request")
+		made, err := admin.CreateInvitation(t.Context(), req)
+		require.NoError(t, err)
+		again, err := admin.CreateInvitation(t.Context(), req)
+		require.NoError(t, err)
+		require.Equal(t, made.GetLink(), again.GetLink())
+		require.Equal(t, made.GetInvitation().GetId(), again.GetInvitation().GetId())
+		require.Len(t, org.pending(t, again.GetToken()), 1)
+
+		other := org.invitation(t, "")
+		other.RequestId = req.GetRequestId()
+		_, err = admin.CreateInvitation(t.Context(), other)
+		refused(t, err, errorv1.Reason_REASON_REQUEST_ID_REUSED)
+
+		_, err = org.owner.ChangeMemberRole(t.Context(), &membershipv1.ChangeMemberRoleRequest{OrganizationId: org.ID, AccountId: admin.ID, Role: "viewer"})
+		require.NoError(t, err)
+		_, err = admin.CreateInvitation(t.Context(), req)
+		refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+		org.remove(t, admin)
+		_, err = admin.CreateInvitation(t.Context(), req)
+		refused(t, err, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
+	})
+
+	scenario(t, "removing twice with one request id removes once", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		member := org.join(t, "developer")
+		req := &membershipv1.RemoveMemberRequest{OrganizationId: org.ID, AccountId: member.ID, RequestId: unique("request")}
+		for range 2 {
+			done, err := org.owner.RemoveMember(t.Context(), req)
+			require.NoError(t, err)
+			require.Equal(t, membershipv1.Member_STATE_REMOVED, done.GetMember().GetState())
+		}
+		require.Equal(t, 1, org.events(t, "membership", "member.removed"))
+	})
+}

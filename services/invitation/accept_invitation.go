@@ -10,8 +10,10 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -29,6 +31,9 @@ func (s *Service) AcceptInvitation(ctx context.Context, req *invitationv1.Accept
 	}
 	inv, err := s.answerable(ctx, token)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.stillGiven(ctx, token, inv); err != nil {
 		return nil, err
 	}
 	acceptance, err := s.whoAccepts(ctx, req, inv)
@@ -67,6 +72,44 @@ func (s *Service) answerable(ctx context.Context, token invite.Token) (inv *invi
 		return inv.Answerable(q.Now())
 	})
 	return inv, err
+}
+
+// stillGiven asks whether the inviter may still give the role, before an account or anything else is made for it; AddMember
+// asks again under lock. If not, the invitation fails here.
+func (s *Service) stillGiven(ctx context.Context, token invite.Token, inv *invite.Invitation) error {
+	_, err := s.Admission.AuthorizeInvitation(ctx, &membershipv1.AuthorizeInvitationRequest{
+		OrganizationId: inv.OrganizationID.String(),
+		ActorAccountId: inv.InviterID.String(),
+		Permission:     "invitations.create",
+		GrantsRole:     true,
+		Role:           inv.Role,
+	})
+	reason := errorv1.Reason_REASON_PERMISSION_MISSING
+	switch fault.ReasonOf(err) {
+	case errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE:
+		reason = errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE
+	case errorv1.Reason_REASON_PERMISSION_MISSING, errorv1.Reason_REASON_MEMBER_DISABLED, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND:
+	default:
+		return err
+	}
+	err = s.inTx(ctx, token.Organization, func(q store.Queries) error {
+		now, err := q.LockByLink(ctx, token)
+		if err != nil {
+			return err
+		}
+		if err := now.Answerable(q.Now()); err != nil {
+			return err
+		}
+		before := *now
+		now.Fail(reason)
+		q.Save(now)
+		return s.publishEnd(ctx, q, before, now, why{cause: eventv1.Cause_KIND_INVITE})
+	})
+	if err != nil {
+		return err
+	}
+	s.releaseSoon(ctx, token.Organization, inv.InvitationID)
+	return invite.ErrFailed.With("failureReason", fault.New(reason, "").Name())
 }
 
 // whoAccepts decides for which account the invitation is accepted: the one that is signed in, if it is the invited one,

@@ -116,7 +116,13 @@ var need = map[membershipv1.Requirement]invite.Need{
 	membershipv1.Requirement_REQUIREMENT_OFF:      invite.Off,
 }
 
-// request names a mutation of a person, for its replay.
-func request(ctx context.Context, requestID, method string, body proto.Message) postgres.Request {
-	return postgres.Request{ID: requestID, Principal: caller.From(ctx).Account.String(), Method: method, Body: body}
+// request names a mutation of a person, for its replay. Only who may still do it hears the answer again.
+func (s *Service) request(ctx context.Context, org id.Organization, permission, requestID, method string, body proto.Message) postgres.Request {
+	return postgres.Request{
+		ID: requestID, Principal: caller.From(ctx).Account.String(), Method: method, Body: body,
+		Admit: func(ctx context.Context) error {
+			_, err := s.authorize(ctx, org, permission)
+			return err
+		},
+	}
 }

@@ -29,7 +29,7 @@ func (s *Service) CreateInvitation(ctx context.Context, req *invitationv1.Create
 	if err != nil {
 		return nil, err
 	}
-	once := request(ctx, req.GetRequestId(), "CreateInvitation", req)
+	once := s.request(ctx, org, "invitations.create", req.GetRequestId(), "CreateInvitation", req)
 	answer, repeated, err := postgres.Replayed[*invitationv1.CreateInvitationResponse](ctx, s.DB, postgres.In(org), once)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (s *Service) CreateInvitation(ctx context.Context, req *invitationv1.Create
 		if err != nil {
 			return nil, err
 		}
-		answer, _, err = again(ctx, s, org, once, func(tx *postgres.Tx) (*invitationv1.CreateInvitationResponse, error) {
+		answer, _, err = mutate(ctx, s, org, once, func(tx *postgres.Tx) (*invitationv1.CreateInvitationResponse, error) {
 			return s.insert(ctx, store.Queries{Tx: tx}, inv, who)
 		})
 		if err != nil {

@@ -135,15 +135,15 @@ func TestCrashes(t *testing.T) {
 		o := h.organization()
 		i := mailed(t, o)
 		me := h.peers.signUp(i.email)
-		h.peers.refuse(o.id, o.admin, errMissing)
 		release := make(chan struct{})
-		waits := h.peers.at("AddMember", release)
+		waits := h.peers.at("OccupySeat", release)
 		slow := make(chan error, 1)
 		go func() {
 			_, err := i.accept(t, me)
 			slow <- err
 		}()
 		<-waits
+		h.peers.refuse(o.id, o.admin, errMissing)
 		o.sweep(t) // finishes what the slow call does not: membership said no
 		require.Equal(t, "FAILED", i.state(t))
 

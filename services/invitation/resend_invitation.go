@@ -28,7 +28,7 @@ func (s *Service) ResendInvitation(ctx context.Context, req *invitationv1.Resend
 	if err != nil {
 		return nil, err
 	}
-	return s.resend(ctx, org, key, "invitations.resend", false, request(ctx, req.GetRequestId(), "ResendInvitation", req))
+	return s.resend(ctx, org, key, "invitations.resend", false, s.request(ctx, org, "invitations.resend", req.GetRequestId(), "ResendInvitation", req))
 }
 
 // CreateInvitationLink sends an invitation again as a link for the caller to pass on.
@@ -37,7 +37,7 @@ func (s *Service) CreateInvitationLink(ctx context.Context, req *invitationv1.Cr
 	if err != nil {
 		return nil, err
 	}
-	sent, err := s.resend(ctx, org, key, "invitations.create_link", true, request(ctx, req.GetRequestId(), "CreateInvitationLink", req))
+	sent, err := s.resend(ctx, org, key, "invitations.create_link", true, s.request(ctx, org, "invitations.create_link", req.GetRequestId(), "CreateInvitationLink", req))
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (s *Service) tryResend(ctx context.Context, org id.Organization, key id.Inv
 	if err != nil {
 		return nil, err
 	}
-	answer, _, err := again(ctx, s, org, once, func(tx *postgres.Tx) (*invitationv1.ResendInvitationResponse, error) {
+	answer, _, err := mutate(ctx, s, org, once, func(tx *postgres.Tx) (*invitationv1.ResendInvitationResponse, error) {
 		return s.renew(ctx, store.Queries{Tx: tx}, inv, byHand, words, once.ID)
 	})
 	return answer, err

@@ -25,8 +25,8 @@ func (s *Service) RevokeInvitation(ctx context.Context, req *invitationv1.Revoke
 	if _, err := s.authorize(ctx, org, "invitations.revoke"); err != nil {
 		return nil, err
 	}
-	once := request(ctx, req.GetRequestId(), "RevokeInvitation", req)
-	answer, revision, err := again(ctx, s, org, once, func(tx *postgres.Tx) (*invitationv1.RevokeInvitationResponse, error) {
+	once := s.request(ctx, org, "invitations.revoke", req.GetRequestId(), "RevokeInvitation", req)
+	answer, revision, err := mutate(ctx, s, org, once, func(tx *postgres.Tx) (*invitationv1.RevokeInvitationResponse, error) {
 		q := store.Queries{Tx: tx}
 		inv, err := q.Lock(ctx, org, key)
 		if err != nil {

@@ -5,6 +5,7 @@ package invitation
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
-	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -88,15 +88,15 @@ func (s *Service) inTx(ctx context.Context, org id.Organization, fn func(store.Q
 	return s.DB.InTx(ctx, postgres.In(org), func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
 }
 
-// again is postgres.Once for one person's mutation of an organization's invitations. After a refusal it looks a second
-// time: of two equal requests at once, the second may meet what the first has done before it meets the first's answer.
-func again[R proto.Message](ctx context.Context, s *Service, org id.Organization, once postgres.Request, fn func(*postgres.Tx) (R, error)) (R, int64, error) {
+// mutate is postgres.Once for one person's mutation of an organization's invitations. Whoever loses a race for the same
+// invitee at the commit looks again, to name the invitation that was first.
+func mutate[R proto.Message](ctx context.Context, s *Service, org id.Organization, once postgres.Request, fn func(*postgres.Tx) (R, error)) (R, int64, error) {
 	scope := postgres.Scope{Aggregate: id.Any(org), Account: caller.From(ctx).Account}
 	answer, revision, err := postgres.Once(ctx, s.DB, scope, once, fn)
-	if f := fault.From(err); f == nil || f.Reason == errorv1.Reason_REASON_BUSY {
-		return answer, revision, err
+	if f := fault.From(err); errors.Is(err, invite.ErrPending) && f.Metadata["invitationId"] == "" {
+		return postgres.Once(ctx, s.DB, scope, once, fn)
 	}
-	return postgres.Once(ctx, s.DB, scope, once, fn)
+	return answer, revision, err
 }
 
 // view is inTx for what only reads, in one round trip.

@@ -19,7 +19,7 @@ func (s *Service) ChangeMemberRole(ctx context.Context, req *membershipv1.Change
 		return nil, err
 	}
 	me := caller.From(ctx).Account
-	once := request(ctx, req.GetRequestId(), "ChangeMemberRole", req)
+	once := s.managed(ctx, key, org.AssignRole, req.GetRequestId(), "ChangeMemberRole", req)
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.ChangeMemberRoleResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)

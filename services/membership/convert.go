@@ -132,6 +132,16 @@ func request(ctx context.Context, requestID, method string, body proto.Message) 
 	return postgres.Request{ID: requestID, Principal: caller.From(ctx).Account.String(), Method: method, Body: body}
 }
 
+// managed is request for a mutation of an organization: only who may still do it hears the answer again.
+func (s *Service) managed(ctx context.Context, key id.Organization, permission, requestID, method string, body proto.Message) postgres.Request {
+	once := request(ctx, requestID, method, body)
+	once.Admit = func(ctx context.Context) error {
+		_, _, err := s.admit(ctx, key, permission)
+		return err
+	}
+	return once
+}
+
 func queries(tx *postgres.Tx) store.Queries { return store.Queries{Tx: tx} }
 
 // parseMember reads what names a member.

@@ -21,7 +21,7 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 	}
 	me := caller.From(ctx).Account
 	var follows bool // identity has to hear of it
-	once := request(ctx, req.GetRequestId(), "DisableMember", req)
+	once := s.managed(ctx, key, org.DisableMembers, req.GetRequestId(), "DisableMember", req)
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.DisableMemberResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)

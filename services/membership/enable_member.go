@@ -25,7 +25,7 @@ func (s *Service) EnableMember(ctx context.Context, req *membershipv1.EnableMemb
 	}
 	var begun *wrapperspb.StringValue // the seat, which a repeated request gets again
 	for range 2 {
-		begun, _, err = postgres.Once(ctx, s.DB, postgres.In(key), request(ctx, req.GetRequestId(), "EnableMember", req),
+		begun, _, err = postgres.Once(ctx, s.DB, postgres.In(key), s.managed(ctx, key, org.EnableMembers, req.GetRequestId(), "EnableMember", req),
 			func(tx *postgres.Tx) (*wrapperspb.StringValue, error) {
 				seat, err := s.beginEnable(ctx, queries(tx), req.GetRequestId(), key, target)
 				return wrapperspb.String(seat.String()), err

@@ -22,7 +22,7 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 	}
 	me := caller.From(ctx).Account
 	var follows bool // identity has to hear of it
-	once := request(ctx, req.GetRequestId(), "RemoveMember", req)
+	once := s.managed(ctx, key, org.RemoveMembers, req.GetRequestId(), "RemoveMember", req)
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.RemoveMemberResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)

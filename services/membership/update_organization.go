@@ -25,7 +25,7 @@ func (s *Service) UpdateOrganization(ctx context.Context, req *membershipv1.Upda
 		return nil, err
 	}
 	me := caller.From(ctx).Account
-	once := request(ctx, req.GetRequestId(), "UpdateOrganization", req)
+	once := s.managed(ctx, key, org.UpdateOrganization, req.GetRequestId(), "UpdateOrganization", req)
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.UpdateOrganizationResponse, error) {
 		q := queries(tx)
 		at, err := q.LockOrganization(ctx, key, me)

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/rosterhq/roster/pkg/fault"
 )
@@ -26,12 +27,12 @@ var profile = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.Stric
 // Parse reads one bare address. Dots and plus signs in the local part mean something (RFC 5321 leaves them to the
 // receiver), so they stay. ok is false for anything that is not a bare address on a named domain.
 func Parse(text string) (a Address, ok bool) {
-	text = strings.TrimSpace(text)
+	text = norm.NFC.String(strings.TrimSpace(text))
 	local, domain, found := strings.Cut(text, "@")
 	switch {
 	case !found, local == "", len(text) > 254, len(local) > 64, !utf8.ValidString(text):
 		return a, false
-	case strings.ContainsAny(text, " \"(),:;<>[\\]"), strings.Contains(domain, "@"), strings.IndexFunc(text, unicode.IsControl) >= 0:
+	case strings.ContainsAny(text, " \"(),:;<>[\\]"), strings.Contains(domain, "@"), strings.ContainsFunc(text, invisible):
 		return a, false
 	case strings.HasPrefix(local, "."), strings.HasSuffix(local, "."), strings.Contains(local, ".."):
 		return a, false
@@ -43,11 +44,27 @@ func Parse(text string) (a Address, ok bool) {
 	if _, err := netip.ParseAddr(ascii); err == nil {
 		return a, false
 	}
-	a = Address{Display: text, Key: strings.ToLower(local) + "@" + ascii}
+	a = Address{Display: text, Key: lower(local) + "@" + ascii}
 	if parsed, err := mail.ParseAddress(a.Mailbox()); err != nil || parsed.Address != a.Mailbox() { // what sends mail reads it so
 		return Address{}, false
 	}
 	return a, true
+}
+
+// invisible tells characters that nobody sees, or that change how others look.
+func invisible(r rune) bool {
+	return !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Z, r)
+}
+
+// lower folds ASCII letters only. Others fold across scripts, the Kelvin sign to k, and a mail server that knows both would
+// then deliver the proof of one mailbox to another.
+func lower(local string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, local)
 }
 
 // ParseField is Parse for a field of a request.

@@ -32,6 +32,26 @@ func TestParse(t *testing.T) {
 		}
 	})
 
+	t.Run("R34 R64 an address that folds to another is another", func(t *testing.T) {
+		t.Parallel()
+		kelvin, ok := email.Parse("\u212Aate@example.com") // NFC makes it K, and then the mail goes to kate, too
+		require.True(t, ok)
+		require.Equal(t, "kate@example.com", kelvin.Key)
+		require.Equal(t, "Kate@example.com", kelvin.Mailbox())
+		long, ok := email.Parse("\u017Fam@example.com") // long s, which folds to s
+		require.True(t, ok)
+		require.NotEqual(t, "sam@example.com", long.Key)
+		composed, ok := email.Parse("\u00e9@example.com")
+		require.True(t, ok)
+		decomposed, ok := email.Parse("e\u0301@example.com")
+		require.True(t, ok)
+		require.Equal(t, composed.Key, decomposed.Key)
+		for _, hidden := range []string{"\u202eada@example.com", "a\u200bda@example.com", "a\u00adda@example.com", "a\ufeffda@example.com", "a\u2028da@example.com"} {
+			_, ok := email.Parse(hidden)
+			require.False(t, ok, "%q", hidden)
+		}
+	})
+
 	t.Run("R64 what is no address is refused", func(t *testing.T) {
 		t.Parallel()
 		for _, text := range []string{

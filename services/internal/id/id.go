@@ -104,11 +104,11 @@ func (i ID[K]) String() string {
 func Parse[K any](field, text string) (ID[K], error) {
 	prefix := prefixOf[K]() + "_"
 	if len(text) == len(prefix)+encodedLen && text[:len(prefix)] == prefix {
-		if raw, ok := decode(text[len(prefix):]); ok {
+		if raw, ok := decode(text[len(prefix):]); ok && raw != [16]byte{} {
 			return ID[K](raw), nil
 		}
 	}
-	return ID[K]{}, fault.Invalid(field, fmt.Sprintf("must be an id that begins with %s", prefix))
+	return ID[K]{}, fault.Invalid(field, fmt.Sprintf("must be an id: %s and 26 lower-case letters and digits", prefix))
 }
 
 // ParseOrganization reads an organization id from the field organization_id.

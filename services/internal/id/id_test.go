@@ -34,7 +34,7 @@ func TestText(t *testing.T) {
 	t.Run("OtherSpellingsAreRefused", func(t *testing.T) {
 		t.Parallel()
 		for _, text := range []string{
-			"", "org_", "acc_00041061050r3gg28a1c60t3gf", "org_00041061050R3GG28A1C60T3GF",
+			"", "org_", "org_00000000000000000000000000", "acc_00041061050r3gg28a1c60t3gf", "org_00041061050R3GG28A1C60T3GF",
 			"org_80041061050r3gg28a1c60t3gf", "org_0004106i050r3gg28a1c60t3gf", "org_00041061050r3gg28a1c60t3g",
 			"00041061050r3gg28a1c60t3gf", "org_00041061050r3gg28a1c60t3gff",
 		} {

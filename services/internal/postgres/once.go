@@ -25,6 +25,10 @@ type Request struct {
 	Principal string // the caller
 	Method    string
 	Body      proto.Message
+
+	// Admit is asked before a stored answer is given again: whoever has lost the right since gets no answer, not even an
+	// old one, which may hold a link. Nil: the answer is for whoever holds the request id.
+	Admit func(context.Context) error
 }
 
 // errReplay ends a transaction whose request was answered before.
@@ -96,11 +100,18 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 		})
 	}
 	err = run()
-	if IsViolation(err, "idempotency_pkey") { // the same request came twice at once, and the other was first
+	if IsViolation(err, "idempotency_pkey") || refused(err) {
+		// The same request may have come twice at once: then the other was first, or this one was refused for what the other
+		// has just done.
 		err = run()
 	}
 	if !errors.Is(err, errReplay) {
 		return answer, revision, err
+	}
+	if req.Admit != nil {
+		if err := req.Admit(ctx); err != nil {
+			return answer, 0, err
+		}
 	}
 	response, err := db.seal.Open(stored.Response, bound...)
 	if err != nil {
@@ -108,6 +119,12 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 	}
 	answer = answer.ProtoReflect().New().Interface().(R)
 	return answer, stored.Revision, proto.Unmarshal(response, answer)
+}
+
+// refused tells a decision from a failure, and from being too busy to decide.
+func refused(err error) bool {
+	f := fault.From(err)
+	return f != nil && f.Reason != errorv1.Reason_REASON_BUSY && f.Reason != errorv1.Reason_REASON_REQUEST_ID_REUSED
 }
 
 // Replayed returns the answer that a repeated request got, if it was answered before. A verb that asks other services
