@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -236,6 +237,10 @@ func TestPortal(t *testing.T) {
 		require.Equal(t, "2", f.Metadata["used"])
 		require.Equal(t, "2", f.Metadata["total"])
 		require.Contains(t, f.Help, suite.URL)
+		page, err := http.Get(f.Help)
+		require.NoError(t, err)
+		require.NoError(t, page.Body.Close())
+		require.Equal(t, http.StatusOK, page.StatusCode, "the link leads somewhere")
 		require.Zero(t, f.Retry, "waiting does not help")
 		require.Empty(t, org.pending(t, ""))
 		require.True(t, org.can(t, member, "products.use"))

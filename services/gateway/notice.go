@@ -91,3 +91,14 @@ func (e *edge) mismatch(r *http.Request, f *fault.Fault) notice {
 	}
 	return n
 }
+
+// showSeats is where a refusal for want of seats sends people: it says what can be done. Who may do it, and how many seats
+// there are, the API says to members only.
+func (s *site) showSeats(w http.ResponseWriter, r *http.Request) {
+	s.notice(w, r, http.StatusOK, notice{
+		Title: "All seats are in use",
+		Text: "Members and pending invitations each take a seat. Remove members who are not active any more, revoke invitations " +
+			"that nobody will accept, or ask your organization's owner to get more seats.",
+		Links: []link{{"/", "To the start"}},
+	})
+}

@@ -54,18 +54,19 @@ func (e *edge) newSite() (http.Handler, error) {
 		return nil, err
 	}
 	for pattern, handle := range map[string]http.HandlerFunc{
-		"GET /{$}":             s.home,
-		"GET /sign-in":         s.showSignIn,
-		"POST /sign-in":        s.signIn,
-		"POST /sign-out":       s.signOut,
-		"GET /verify/{token}":  s.showVerify,
-		"POST /verify":         s.verify,
-		"GET /invite/{token}":  s.showInvitation,
-		"POST /invite/accept":  s.accept,
-		"POST /invite/decline": s.decline,
-		"GET /docs":            s.showReference,
-		"GET /docs/errors":     s.showReasons,
-		"GET /openapi.json":    s.openAPI,
+		"GET /{$}":                                s.home,
+		"GET /sign-in":                            s.showSignIn,
+		"POST /sign-in":                           s.signIn,
+		"POST /sign-out":                          s.signOut,
+		"GET /verify/{token}":                     s.showVerify,
+		"POST /verify":                            s.verify,
+		"GET /invite/{token}":                     s.showInvitation,
+		"POST /invite/accept":                     s.accept,
+		"POST /invite/decline":                    s.decline,
+		"GET /organizations/{organization}/seats": s.showSeats,
+		"GET /docs":                               s.showReference,
+		"GET /docs/errors":                        s.showReasons,
+		"GET /openapi.json":                       s.openAPI,
 		"GET /static/style.css": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/css; charset=utf-8")
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")

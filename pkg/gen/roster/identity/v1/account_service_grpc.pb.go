@@ -265,7 +265,7 @@ const (
 //
 // SessionService signs people in and out.
 type SessionServiceClient interface {
-	// CreateSession signs in with an address or a username, and a password. Unknown, unverified and wrong are
+	// CreateSession signs in with an address or a username, and a password. Unknown and wrong are
 	// one answer. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
 	CreateSession(ctx context.Context, in *CreateSessionRequest, opts ...grpc.CallOption) (*CreateSessionResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
@@ -330,7 +330,7 @@ func (c *sessionServiceClient) SignOut(ctx context.Context, in *SignOutRequest, 
 //
 // SessionService signs people in and out.
 type SessionServiceServer interface {
-	// CreateSession signs in with an address or a username, and a password. Unknown, unverified and wrong are
+	// CreateSession signs in with an address or a username, and a password. Unknown and wrong are
 	// one answer. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
 	CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
