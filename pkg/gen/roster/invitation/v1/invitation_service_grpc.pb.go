@@ -43,28 +43,30 @@ const (
 type InvitationServiceClient interface {
 	// CreateInvitation invites one person. It takes a seat; the mail goes out after the answer. Reasons:
 	// VALIDATION_FAILED, ROLE_NOT_ASSIGNABLE, ALREADY_MEMBER, INVITATION_PENDING, USERNAME_TAKEN,
-	// SEAT_LIMIT_REACHED, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, UNAVAILABLE.
+	// SEAT_LIMIT_REACHED, RATE_LIMITED, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, UNAVAILABLE.
 	CreateInvitation(ctx context.Context, in *CreateInvitationRequest, opts ...grpc.CallOption) (*CreateInvitationResponse, error)
 	// GetInvitation returns one invitation, in whatever state. Reasons: INVITATION_NOT_FOUND and those of membership.
 	GetInvitation(ctx context.Context, in *GetInvitationRequest, opts ...grpc.CallOption) (*GetInvitationResponse, error)
 	// ListInvitations returns invitations, newest first. Reasons: PAGE_TOKEN_INVALID and those of membership.
 	ListInvitations(ctx context.Context, in *ListInvitationsRequest, opts ...grpc.CallOption) (*ListInvitationsResponse, error)
 	// ResendInvitation sends a pending, expired or failed invitation again: new link, new time, the old
-	// link is void. A pending one keeps its seat, another takes one. Reasons: STATE_CONFLICT, SEAT_LIMIT_REACHED,
-	// USERNAME_TAKEN, INVITATION_NOT_FOUND and those of membership.
+	// link is void. A pending one keeps its seat, another takes one. Reasons: INVITATION_USED,
+	// INVITATION_DECLINED, INVITATION_REVOKED, STATE_CONFLICT, SEAT_LIMIT_REACHED, RATE_LIMITED, ALREADY_MEMBER, USERNAME_TAKEN,
+	// INVITATION_NOT_FOUND, BUSY and those of membership.
 	ResendInvitation(ctx context.Context, in *ResendInvitationRequest, opts ...grpc.CallOption) (*ResendInvitationResponse, error)
 	// CreateInvitationLink makes a new link for a pending invitation and shows it once, to be handed over in person.
 	// The old link is void. An account that is made with it has an unproven address. Reasons: as ResendInvitation.
 	CreateInvitationLink(ctx context.Context, in *CreateInvitationLinkRequest, opts ...grpc.CallOption) (*CreateInvitationLinkResponse, error)
 	// RevokeInvitation takes a pending invitation back: its link is void, its seat free. Reasons: INVITATION_USED,
-	// INVITATION_DECLINED, INVITATION_EXPIRED, INVITATION_NOT_FOUND and those of membership.
+	// INVITATION_DECLINED, INVITATION_EXPIRED, INVITATION_REVOKED, INVITATION_FAILED, BUSY, INVITATION_NOT_FOUND and those of
+	// membership.
 	RevokeInvitation(ctx context.Context, in *RevokeInvitationRequest, opts ...grpc.CallOption) (*RevokeInvitationResponse, error)
 	// PreviewInvitation tells the holder of a link what it is for. It changes nothing. Reasons:
 	// INVITATION_LINK_INVALID, INVITATION_EXPIRED, INVITATION_REVOKED, INVITATION_DECLINED, INVITATION_USED.
 	PreviewInvitation(ctx context.Context, in *PreviewInvitationRequest, opts ...grpc.CallOption) (*PreviewInvitationResponse, error)
 	// AcceptInvitation makes the holder of the link a member, once. Without an account: give a password, the account
 	// is made and signed in. With one: sign in first. Reasons: those of PreviewInvitation, SIGN_IN_REQUIRED,
-	// INVITATION_MISMATCH, ALREADY_MEMBER, PASSWORD_REFUSED, EMAIL_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
+	// INVITATION_MISMATCH, ALREADY_MEMBER, PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
 	AcceptInvitation(ctx context.Context, in *AcceptInvitationRequest, opts ...grpc.CallOption) (*AcceptInvitationResponse, error)
 	// DeclineInvitation says no: the link is void, the seat free. Reasons: those of PreviewInvitation.
 	DeclineInvitation(ctx context.Context, in *DeclineInvitationRequest, opts ...grpc.CallOption) (*DeclineInvitationResponse, error)
@@ -179,28 +181,30 @@ func (c *invitationServiceClient) DeclineInvitation(ctx context.Context, in *Dec
 type InvitationServiceServer interface {
 	// CreateInvitation invites one person. It takes a seat; the mail goes out after the answer. Reasons:
 	// VALIDATION_FAILED, ROLE_NOT_ASSIGNABLE, ALREADY_MEMBER, INVITATION_PENDING, USERNAME_TAKEN,
-	// SEAT_LIMIT_REACHED, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, UNAVAILABLE.
+	// SEAT_LIMIT_REACHED, RATE_LIMITED, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, UNAVAILABLE.
 	CreateInvitation(context.Context, *CreateInvitationRequest) (*CreateInvitationResponse, error)
 	// GetInvitation returns one invitation, in whatever state. Reasons: INVITATION_NOT_FOUND and those of membership.
 	GetInvitation(context.Context, *GetInvitationRequest) (*GetInvitationResponse, error)
 	// ListInvitations returns invitations, newest first. Reasons: PAGE_TOKEN_INVALID and those of membership.
 	ListInvitations(context.Context, *ListInvitationsRequest) (*ListInvitationsResponse, error)
 	// ResendInvitation sends a pending, expired or failed invitation again: new link, new time, the old
-	// link is void. A pending one keeps its seat, another takes one. Reasons: STATE_CONFLICT, SEAT_LIMIT_REACHED,
-	// USERNAME_TAKEN, INVITATION_NOT_FOUND and those of membership.
+	// link is void. A pending one keeps its seat, another takes one. Reasons: INVITATION_USED,
+	// INVITATION_DECLINED, INVITATION_REVOKED, STATE_CONFLICT, SEAT_LIMIT_REACHED, RATE_LIMITED, ALREADY_MEMBER, USERNAME_TAKEN,
+	// INVITATION_NOT_FOUND, BUSY and those of membership.
 	ResendInvitation(context.Context, *ResendInvitationRequest) (*ResendInvitationResponse, error)
 	// CreateInvitationLink makes a new link for a pending invitation and shows it once, to be handed over in person.
 	// The old link is void. An account that is made with it has an unproven address. Reasons: as ResendInvitation.
 	CreateInvitationLink(context.Context, *CreateInvitationLinkRequest) (*CreateInvitationLinkResponse, error)
 	// RevokeInvitation takes a pending invitation back: its link is void, its seat free. Reasons: INVITATION_USED,
-	// INVITATION_DECLINED, INVITATION_EXPIRED, INVITATION_NOT_FOUND and those of membership.
+	// INVITATION_DECLINED, INVITATION_EXPIRED, INVITATION_REVOKED, INVITATION_FAILED, BUSY, INVITATION_NOT_FOUND and those of
+	// membership.
 	RevokeInvitation(context.Context, *RevokeInvitationRequest) (*RevokeInvitationResponse, error)
 	// PreviewInvitation tells the holder of a link what it is for. It changes nothing. Reasons:
 	// INVITATION_LINK_INVALID, INVITATION_EXPIRED, INVITATION_REVOKED, INVITATION_DECLINED, INVITATION_USED.
 	PreviewInvitation(context.Context, *PreviewInvitationRequest) (*PreviewInvitationResponse, error)
 	// AcceptInvitation makes the holder of the link a member, once. Without an account: give a password, the account
 	// is made and signed in. With one: sign in first. Reasons: those of PreviewInvitation, SIGN_IN_REQUIRED,
-	// INVITATION_MISMATCH, ALREADY_MEMBER, PASSWORD_REFUSED, EMAIL_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
+	// INVITATION_MISMATCH, ALREADY_MEMBER, PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
 	AcceptInvitation(context.Context, *AcceptInvitationRequest) (*AcceptInvitationResponse, error)
 	// DeclineInvitation says no: the link is void, the seat free. Reasons: those of PreviewInvitation.
 	DeclineInvitation(context.Context, *DeclineInvitationRequest) (*DeclineInvitationResponse, error)
