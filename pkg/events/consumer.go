@@ -106,8 +106,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 const (
-	group     = "one" // the priority group that all processes with one name are in
-	ackWait   = 30 * time.Second
+	group     = "one"            // the priority group that all processes with one name are in
+	ackWait   = 10 * time.Second // bounds how long an event waits that was sent to a process which is gone
 	heartbeat = ackWait / 3
 	pullTime  = 3 * time.Second
 	pinTime   = 10 * time.Second // how long a process that vanished keeps its place
@@ -151,8 +151,11 @@ func (s *source) run(ctx context.Context) {
 // one handles.
 func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.Consumer {
 	ctx, cancel := context.WithCancel(ctx)
-	defer s.working.Wait()
-	defer cancel()
+	defer func() { // what was not handled goes to the other one now, not when its time runs out
+		cancel()
+		s.working.Wait()
+		s.each(func(d *delivery) { d.msg.Nak() })
+	}()
 	s.mu.Lock()
 	s.lanes, s.pin = make(map[string]*lane), ""
 	s.mu.Unlock()
