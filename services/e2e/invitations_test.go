@@ -137,7 +137,7 @@ func TestInvitationSecurity(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, listed.GetInvitations(), 1)
 		_, err = org.owner.ResendInvitation(t.Context(), &invitationv1.ResendInvitationRequest{OrganizationId: org.ID, InvitationId: listed.GetInvitations()[0].GetId()})
-		require.NoError(t, err)                    // in the name of somebody who may
+		require.NoError(t, err)                         // in the name of somebody who may
 		org.accept(t, newLink(t, req.GetEmail(), link)) // the refused attempt has left no account
 	})
 
