@@ -53,7 +53,13 @@ func (e *edge) newSite() (http.Handler, error) {
 	if s.reference, err = newReference(e.PublicURL); err != nil {
 		return nil, err
 	}
+	// What a form has answered stays in the address bar; whoever asks for it again starts anew.
+	toStart := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusSeeOther) }
 	for pattern, handle := range map[string]http.HandlerFunc{
+		"GET /verify":                             toStart,
+		"GET /sign-out":                           toStart,
+		"GET /invite/accept":                      toStart,
+		"GET /invite/decline":                     toStart,
 		"GET /{$}":                                s.home,
 		"GET /sign-in":                            s.showSignIn,
 		"POST /sign-in":                           s.signIn,
