@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -51,6 +52,7 @@ type Config struct {
 type Server struct {
 	grpc   *grpc.Server
 	health *health.Server
+	mu     sync.Mutex                // of registering: the roles of one process share a server
 	rules  map[string]*accessv1.Rule // of every method there is, by its full name
 	config Config
 	drain  time.Duration
@@ -94,9 +96,11 @@ func New(creds credentials.TransportCredentials, c Config) *Server {
 	return s
 }
 
-// RegisterService adds a service, as generated code does. Its methods are refused unless the proto gives them
+// RegisterService adds a service, as generated code does; several may do so at once. Its methods are refused unless the proto gives them
 // a rule.
 func (s *Server) RegisterService(desc *grpc.ServiceDesc, service any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.grpc.RegisterService(desc, service)
 	rules := rulesOf(desc.ServiceName)
 	for _, method := range s.grpc.GetServiceInfo()[desc.ServiceName].Methods {

@@ -20,6 +20,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -680,4 +681,20 @@ func TestServe(t *testing.T) {
 		cancel()
 		require.NoError(t, New(creds, Config{Role: "tested"}).Serve(ctx, lis))
 	})
+}
+
+func TestRolesOfOneProcessRegisterAtOnce(t *testing.T) {
+	t.Parallel()
+	s := New(insecure.NewCredentials(), Config{Role: "edge"})
+	var registering sync.WaitGroup
+	for _, register := range []func(){
+		func() { billingv1.RegisterSeatServiceServer(s, billingv1.UnimplementedSeatServiceServer{}) },
+		func() { billingv1.RegisterSeatUsageServiceServer(s, billingv1.UnimplementedSeatUsageServiceServer{}) },
+		func() { billingv1.RegisterSeatLimitServiceServer(s, billingv1.UnimplementedSeatLimitServiceServer{}) },
+		func() { billingv1.RegisterSeatOwnerServiceServer(s, billingv1.UnimplementedSeatOwnerServiceServer{}) },
+	} {
+		registering.Go(register)
+	}
+	registering.Wait()
+	require.NotNil(t, s.rules["/roster.billing.v1.SeatService/OccupySeat"])
 }
