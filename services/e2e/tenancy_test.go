@@ -276,6 +276,27 @@ func TestReplays(t *testing.T) {
 		refused(t, err, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
 	})
 
+	scenario(t, "a repeated change of a member is not answered to who may no longer make it", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		admin, member := org.join(t, "admin"), org.join(t, "developer")
+		change := &membershipv1.ChangeMemberRoleRequest{OrganizationId: org.ID, AccountId: member.ID, Role: "viewer", RequestId: unique("request")}
+		disable := &membershipv1.DisableMemberRequest{OrganizationId: org.ID, AccountId: member.ID, RequestId: unique("request")}
+		for range 2 {
+			_, err := admin.ChangeMemberRole(t.Context(), change)
+			require.NoError(t, err)
+		}
+		for range 2 {
+			_, err := admin.DisableMember(t.Context(), disable)
+			require.NoError(t, err)
+		}
+		_, err := org.owner.ChangeMemberRole(t.Context(), &membershipv1.ChangeMemberRoleRequest{OrganizationId: org.ID, AccountId: admin.ID, Role: "viewer"})
+		require.NoError(t, err)
+		_, err = admin.ChangeMemberRole(t.Context(), change)
+		refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+		_, err = admin.DisableMember(t.Context(), disable)
+		refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+	})
+
 	scenario(t, "removing twice with one request id removes once", func(t *testing.T, over string) {
 		org := create(t, over, pipeline)
 		member := org.join(t, "developer")
