@@ -1,14 +1,15 @@
 // Package devpg runs a private PostgreSQL for `rosterd dev` and for tests.
 //
-// A cluster lives in one folder, listens on a unix socket only and ends with the process that
-// started it, however that process ends. It is not a way to run PostgreSQL in production: there,
-// Roster is given a DSN.
+// A cluster lives in one folder, listens on a unix socket, unless told to open a port too, and ends
+// with the process that started it, however that process ends. It is not a way to run PostgreSQL in
+// production: there, Roster is given a DSN.
 //
 // What the folder holds:
 //
 //	data/              the cluster itself, or
 //	postgres.location  where it is, when PostgreSQL's user cannot enter the folder (see settle)
 //	postgres.log       what the server says, unless Options.Log takes it
+//	hba.conf           who may enter through the port, if there is one
 package devpg
 
 import (
@@ -19,31 +20,42 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Options says how a cluster runs. The zero value is right for `rosterd dev`.
 type Options struct {
-	Fast           bool      // for tests: nothing is flushed, so a crash of the machine loses the data
+	Fast           bool      // for tests: nothing is flushed, so a crash of the machine, though not of the server, loses the data
 	MaxConnections int       // 200 when zero
 	Log            io.Writer // the server's log; a file in the cluster's folder when nil
+
+	// Password is the superuser's. With it the cluster listens on a TCP port of the loopback interface too, where
+	// everybody needs a password: so that a proxy can be put in between.
+	Password string
 }
 
 // Cluster is a running PostgreSQL.
 type Cluster struct {
-	dir    string // the caller's folder
-	home   string // the folder that holds data: dir, or a private one
-	socket string // the folder of the unix socket
-	server *process
+	options Options
+	dir     string // the caller's folder
+	home    string // the folder that holds data: dir, or a private one
+	user    account
+	bin     string // the folder of the programs
+	socket  string // the folder of the unix socket
+	port    string // names the socket, and is the TCP port if there is one
+	server  *process
 }
 
-// port names the socket. No TCP port is opened, so clusters side by side share the number.
-const port = "5432"
+// socketPort names the socket when no TCP port is opened, so clusters side by side share the number.
+const socketPort = "5432"
 
 // Start makes the cluster in dir when it is absent, starts it and waits until it answers. One
 // process at a time may start the cluster of a folder.
@@ -58,29 +70,54 @@ func Start(ctx context.Context, dir string, o Options) (*Cluster, error) {
 }
 
 func start(ctx context.Context, dir string, o Options) (*Cluster, error) {
-	dir, err := filepath.Abs(dir)
+	c, err := place(ctx, dir, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := c.initialize(ctx); err != nil {
 		return nil, err
 	}
-	home, user, err := settle(ctx, dir)
+	if err := c.launch(ctx); err != nil {
+		return nil, err
+	}
+	if o.Password == "" {
+		return c, nil
+	}
+	return c, c.execute(ctx, `SET synchronous_commit = local`, // a standby may be away
+		`ALTER ROLE postgres PASSWORD '`+strings.ReplaceAll(o.Password, `'`, `''`)+`'`)
+}
+
+// execute runs statements as the superuser.
+func (c *Cluster) execute(ctx context.Context, statements ...string) error {
+	conn, err := pgx.Connect(ctx, c.DSN("postgres", "postgres"))
 	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	for _, statement := range statements {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place decides where a cluster lives.
+func place(ctx context.Context, dir string, o Options) (c *Cluster, err error) {
+	c = &Cluster{options: o, port: socketPort}
+	if c.dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, home: home}
-	bin, err := c.initialize(ctx, user, o)
-	if err != nil {
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, err
 	}
-	if c.socket, err = socketFolder(ctx, c.data(), user); err != nil {
+	if c.home, c.user, err = settle(ctx, c.dir); err != nil {
 		return nil, err
 	}
-	if err := c.launch(ctx, bin, user, o); err != nil {
-		return nil, err
+	if o.Password != "" {
+		c.port, err = freePort()
 	}
-	return c, nil
+	return c, err
 }
 
 // DSN addresses a database of the cluster, in the keyword/value form of libpq. The socket's folder
@@ -88,12 +125,16 @@ func start(ctx context.Context, dir string, o Options) (*Cluster, error) {
 // "postgres".
 func (c *Cluster) DSN(database, user string) string {
 	quote := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace
-	return fmt.Sprintf("host='%s' port=%s user='%s' dbname='%s'", quote(c.socket), port, quote(user), quote(database))
+	return fmt.Sprintf("host='%s' port=%s user='%s' dbname='%s'", quote(c.socket), c.port, quote(user), quote(database))
 }
+
+// Address is where the cluster listens for TCP, when it has a password: host:port, the same after a restart.
+func (c *Cluster) Address() string { return net.JoinHostPort(loopback, c.port) }
 
 // Stop ends every session, shuts the server down and waits for its end. Calling it again is
 // harmless.
 func (c *Cluster) Stop() error {
+	c.Resume() // nobody who is paused can end; it fails when it has ended already
 	err := c.server.stop()
 	os.Remove(c.socket) // empty by now, unless the server crashed
 	if err != nil {
@@ -114,47 +155,60 @@ func (c *Cluster) Destroy() error {
 
 func (c *Cluster) data() string { return filepath.Join(c.home, "data") }
 
-// initialize runs initdb unless the cluster exists, and returns the folder of the programs that
-// suit it. The cluster is made aside and renamed, so that half a cluster is never taken for one.
-func (c *Cluster) initialize(ctx context.Context, user account, o Options) (bin string, err error) {
+// initialize runs initdb unless the cluster exists, and finds the programs that suit it.
+func (c *Cluster) initialize(ctx context.Context) error {
 	version, err := os.ReadFile(filepath.Join(c.data(), "PG_VERSION"))
 	if err == nil {
-		return findBinaries(strings.TrimSpace(string(version)))
+		c.bin, err = findBinaries(strings.TrimSpace(string(version)))
+		return err
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return "", err
+		return err
 	}
-	if bin, err = findBinaries(""); err != nil {
-		return "", err
+	if c.bin, err = findBinaries(""); err != nil {
+		return err
 	}
+	return c.fill(func(fresh string) error {
+		args := []string{"-D", fresh, "-U", "postgres", "-A", "trust", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"}
+		if c.options.Fast {
+			args = append(args, "--no-sync")
+		}
+		return run(ctx, c.user.command(filepath.Join(c.bin, "initdb"), args...))
+	})
+}
+
+// fill makes the data aside and renames it, so that half a cluster is never taken for one.
+func (c *Cluster) fill(write func(fresh string) error) error {
 	fresh := filepath.Join(c.home, "data.new")
 	if err := os.RemoveAll(fresh); err != nil {
-		return "", err
+		return err
 	}
-	if err := user.makePrivate(fresh); err != nil {
-		return "", err
+	if err := c.user.makePrivate(fresh); err != nil {
+		return err
 	}
-	args := []string{"-D", fresh, "-U", "postgres", "-A", "trust", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"}
-	if o.Fast {
-		args = append(args, "--no-sync")
+	if err := write(fresh); err != nil {
+		return errors.Join(err, os.RemoveAll(fresh))
 	}
-	if err := run(ctx, user.command(filepath.Join(bin, "initdb"), args...)); err != nil {
-		return "", errors.Join(err, os.RemoveAll(fresh))
-	}
-	return bin, os.Rename(fresh, c.data())
+	return os.Rename(fresh, c.data())
 }
 
 // launch starts the server and waits until it takes connections.
-func (c *Cluster) launch(ctx context.Context, bin string, user account, o Options) error {
+func (c *Cluster) launch(ctx context.Context) (err error) {
+	if c.socket, err = socketFolder(ctx, c.data(), c.port, c.user); err != nil {
+		return err
+	}
 	if err := c.awaitPredecessor(ctx); err != nil {
 		return err
 	}
-	log, closeLog, err := c.openLog(o)
+	if err := c.letIn(); err != nil {
+		return err
+	}
+	log, closeLog, err := c.openLog()
 	if err != nil {
 		return err
 	}
 	var last tail
-	cmd := user.command(filepath.Join(bin, "postgres"), append([]string{"-D", c.data()}, c.settings(o)...)...)
+	cmd := c.user.command(filepath.Join(c.bin, "postgres"), append([]string{"-D", c.data()}, c.settings()...)...)
 	cmd.Stdout = io.MultiWriter(log, &last)
 	cmd.Stderr = cmd.Stdout
 	if c.server, err = spawn(cmd, closeLog); err != nil {
@@ -177,9 +231,9 @@ func (c *Cluster) launch(ctx context.Context, bin string, user account, o Option
 }
 
 // openLog returns where the server's log goes, and what to call when the server has ended.
-func (c *Cluster) openLog(o Options) (log io.Writer, ended func(), err error) {
-	if o.Log != nil {
-		return o.Log, func() {}, nil
+func (c *Cluster) openLog() (log io.Writer, ended func(), err error) {
+	if c.options.Log != nil {
+		return c.options.Log, func() {}, nil
 	}
 	file, err := os.OpenFile(filepath.Join(c.dir, "postgres.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -189,17 +243,21 @@ func (c *Cluster) openLog(o Options) (log io.Writer, ended func(), err error) {
 }
 
 // settings are given on the command line, so that a cluster made by an older Roster gets them too.
-func (c *Cluster) settings(o Options) []string {
+func (c *Cluster) settings() []string {
 	settings := []string{
-		"listen_addresses=",
-		"port=" + port,
+		"port=" + c.port,
 		`unix_socket_directories="` + c.socket + `"`,
-		"max_connections=" + strconv.Itoa(cmp.Or(o.MaxConnections, 200)),
+		"max_connections=" + strconv.Itoa(cmp.Or(c.options.MaxConnections, 200)),
 		"logging_collector=off",
 		"log_checkpoints=off",
 	}
-	if o.Fast {
-		settings = append(settings, "shared_buffers=64MB", "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+	if c.options.Password != "" {
+		settings = append(settings, "listen_addresses="+loopback, "hba_file="+c.hba())
+	} else {
+		settings = append(settings, "listen_addresses=")
+	}
+	if c.options.Fast {
+		settings = append(settings, "shared_buffers=64MB", "fsync=off", "full_page_writes=off")
 	} else {
 		settings = append(settings, "shared_buffers=128MB")
 	}
@@ -251,8 +309,8 @@ func (c *Cluster) holder() (pid int, status string) {
 
 // socketFolder makes the folder of the unix socket. It lies in the temporary folder because the
 // path of a socket is limited to 107 bytes, and a checkout may lie deeper than that.
-func socketFolder(ctx context.Context, data string, user account) (string, error) {
-	const limit = 107 - len("/.s.PGSQL."+port)
+func socketFolder(ctx context.Context, data, port string, user account) (string, error) {
+	limit := 107 - len("/.s.PGSQL."+port)
 	for _, parent := range []string{os.TempDir(), "/tmp"} {
 		folder := filepath.Join(parent, "roster-pg-"+hash(data))
 		if len(folder) > limit {

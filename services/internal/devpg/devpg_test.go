@@ -54,7 +54,7 @@ func TestSettings(t *testing.T) {
 			"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "max_connections": "200", "shared_buffers": "128MB",
 		}},
 		{"TestsAreFast", Options{Fast: true, MaxConnections: 30}, map[string]string{
-			"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "30", "shared_buffers": "64MB",
+			"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off", "max_connections": "30", "shared_buffers": "64MB",
 		}},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestPrivateParent(t *testing.T) {
 func TestSocketPathIsShort(t *testing.T) {
 	t.Parallel()
 	c := mustStart(t, filepath.Join(folder(t), strings.Repeat("deep/", 40)))
-	if path := filepath.Join(c.socket, ".s.PGSQL."+port); len(path) > 107 {
+	if path := filepath.Join(c.socket, ".s.PGSQL."+c.port); len(path) > 107 {
 		t.Errorf("%s has %d bytes", path, len(path))
 	}
 	info, err := os.Stat(c.socket)
