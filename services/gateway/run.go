@@ -72,20 +72,36 @@ func Run(ctx context.Context, c Config) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 	}
-	base.Also(func(ctx context.Context) error {
-		served := make(chan error, 1)
-		go func() { served <- server.Serve(listener) }()
-		select {
-		case err := <-served:
-			return fmt.Errorf("gateway: %w", err)
-		case <-ctx.Done():
-		}
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		defer cancel()
-		if err := server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("gateway: %w", err)
-		}
-		return server.Close()
-	})
+	base.Serves(func(ctx context.Context) error { return serve(ctx, server, listener, c.Linger) })
 	return base.Run(ctx)
+}
+
+// serve serves until ctx ends, lingers, and lets running requests finish. While it lingers it answers as ever and asks
+// clients to make their next request on another connection, which a balancer opens elsewhere.
+func serve(ctx context.Context, server *http.Server, listener net.Listener, linger time.Duration) error {
+	handler := server.Handler
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ctx.Err() != nil {
+			w.Header().Set("Connection", "close")
+		}
+		handler.ServeHTTP(w, r)
+	})
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("gateway: %w", err)
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-served:
+		return fmt.Errorf("gateway: %w", err)
+	case <-time.After(linger):
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	return server.Close()
 }

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -10,7 +11,10 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	_ "google.golang.org/grpc/health" // clients watch it
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 
 	"github.com/rosterhq/roster/pkg/fault"
@@ -20,7 +24,8 @@ import (
 // longestCall bounds a call whose context has no deadline. Servers allow no more.
 const longestCall = 30 * time.Second
 
-// dial returns a connection the way every client of the suite wants it.
+// dial returns a connection the way every client of the suite wants it. The target may be a list of addresses: calls go
+// to each in turn, but for those that do not answer or whose health check says that they end.
 func dial(target, to string, creds credentials.TransportCredentials, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	common := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
@@ -33,9 +38,18 @@ func dial(target, to string, creds credentials.TransportCredentials, opts ...grp
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}}`),
 		grpc.WithDisableServiceConfig(), // a TXT record must not say how we call
 		grpc.WithDisableRetry(),         // verbs know what is idempotent, the connection does not
+	}
+	if strings.Contains(target, ",") {
+		listed := manual.NewBuilderWithScheme("list")
+		var state resolver.State
+		for address := range strings.SplitSeq(target, ",") {
+			state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: strings.TrimSpace(address)}}})
+		}
+		listed.InitialState(state)
+		target, common = "list:///"+to, append(common, grpc.WithResolvers(listed))
 	}
 	return grpc.NewClient(target, append(common, opts...)...)
 }

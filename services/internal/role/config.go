@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"google.golang.org/grpc"
@@ -27,10 +28,12 @@ type Common struct {
 	TLSKey  string `env:"TLS_KEY" usage:"PEM file of its private key"`
 	TLSCA   string `env:"TLS_CA" usage:"PEM file of the authority that signs for the roles"`
 
-	Membership string `env:"MEMBERSHIP" envDefault:"127.0.0.1:9001" usage:"address of the membership service"`
-	Invitation string `env:"INVITATION" envDefault:"127.0.0.1:9002" usage:"address of the invitation service"`
-	Identity   string `env:"IDENTITY" envDefault:"127.0.0.1:9003" usage:"address of the identity service"`
-	Billing    string `env:"BILLING" envDefault:"127.0.0.1:9004" usage:"address of the billing service"`
+	Membership string `env:"MEMBERSHIP" envDefault:"127.0.0.1:9001" usage:"addresses of the membership service, separated by commas"`
+	Invitation string `env:"INVITATION" envDefault:"127.0.0.1:9002" usage:"addresses of the invitation service, separated by commas"`
+	Identity   string `env:"IDENTITY" envDefault:"127.0.0.1:9003" usage:"addresses of the identity service, separated by commas"`
+	Billing    string `env:"BILLING" envDefault:"127.0.0.1:9004" usage:"addresses of the billing service, separated by commas"`
+
+	Linger time.Duration `env:"LINGER" envDefault:"5s" usage:"how long a role that is told to end goes on serving, until clients and balancers have turned to others"`
 
 	Embedded `env:"-"`
 }

@@ -43,7 +43,8 @@ type Base struct {
 	network network.Network
 	nats    *nats.Conn
 	js      jetstream.JetStream
-	tasks   []func(context.Context) error // that run beside the servers
+	servers []func(context.Context) error
+	tasks   []func(context.Context) error // that run beside the servers, and a little longer
 	closers []func()                      // in reverse
 	serving atomic.Bool
 }
@@ -281,7 +282,7 @@ func (s *Stateful) Serve(ctx context.Context, service Service) error {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	authenticator := &credential.Authenticator{Resolver: sessions, Verifier: credential.NewVerifier(s.Name, credential.KeysOf(keys), time.Now)}
-	config := server.Config{Role: s.Name, Log: s.Log, Authenticate: authenticator.Authenticate}
+	config := server.Config{Role: s.Name, Log: s.Log, Authenticate: authenticator.Authenticate, Linger: s.common.Linger}
 
 	address := s.config.Listen
 	if address == "" {
@@ -294,7 +295,7 @@ func (s *Stateful) Serve(ctx context.Context, service Service) error {
 	internal := server.New(creds, config)
 	service.Register(internal)
 	service.RegisterInternal(internal)
-	s.tasks = append(s.tasks, func(ctx context.Context) error { return internal.Serve(ctx, lis) })
+	s.Serves(func(ctx context.Context) error { return internal.Serve(ctx, lis) })
 
 	if s.common.Public != nil {
 		service.Register(s.common.Public)
@@ -307,23 +308,30 @@ func (s *Stateful) Serve(ctx context.Context, service Service) error {
 		config.Reflection = true
 		public := server.New(creds, config)
 		service.Register(public)
-		s.tasks = append(s.tasks, func(ctx context.Context) error { return public.Serve(ctx, lis) })
+		s.Serves(func(ctx context.Context) error { return public.Serve(ctx, lis) })
 	}
 	s.sweeper.Steps = service.Steps()
 	return s.Run(ctx)
 }
 
-// Also adds a task that runs beside the others.
-func (b *Base) Also(task func(context.Context) error) { b.tasks = append(b.tasks, task) }
+// Serves adds a server. It drains when its context ends.
+func (b *Base) Serves(server func(context.Context) error) { b.servers = append(b.servers, server) }
 
-// Run runs the role's tasks until ctx ends or one of them fails; then all end.
+// Run runs the role until ctx ends or a part of it fails. First the servers drain. Only then what runs beside them ends,
+// so that the relay takes the events of the last calls along.
 func (b *Base) Run(ctx context.Context) error {
 	b.serving.Store(true)
 	context.AfterFunc(ctx, func() { b.serving.Store(false) })
 	if b.common.Ready != nil {
 		b.common.Ready()
 	}
-	return Together(ctx, b.tasks...)
+	beside, end := context.WithCancel(context.WithoutCancel(ctx))
+	return Together(ctx,
+		func(ctx context.Context) error {
+			defer end()
+			return Together(ctx, b.servers...)
+		},
+		func(context.Context) error { return Together(beside, b.tasks...) })
 }
 
 // Together runs tasks until ctx ends or one of them fails; then all end.

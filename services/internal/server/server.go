@@ -46,6 +46,10 @@ type Config struct {
 	Log        *slog.Logger     // nil: slog.Default()
 	Now        func() time.Time // nil: time.Now
 	Reflection bool             // for listeners that the public does not reach
+
+	// Linger is how long the server goes on as ever after it has said to health checks that it ends, so that clients and
+	// balancers have turned to others before it refuses anything.
+	Linger time.Duration
 }
 
 // Server is a gRPC server of the suite. Register services, then Serve once.
@@ -109,7 +113,7 @@ func (s *Server) RegisterService(desc *grpc.ServiceDesc, service any) {
 	}
 }
 
-// Serve serves until ctx ends, then says so to health checks, lets running calls finish for ten seconds, and
+// Serve serves until ctx ends, then says so to health checks, lingers, lets running calls finish for ten seconds, and
 // cuts the rest. It closes the listener.
 func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	served := make(chan error, 1)
@@ -120,6 +124,11 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.health.Shutdown()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", s.config.Role, err)
+	case <-time.After(s.config.Linger):
+	}
 	cut := time.AfterFunc(s.drain, s.grpc.Stop)
 	defer cut.Stop()
 	s.grpc.GracefulStop()
