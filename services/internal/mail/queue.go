@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
@@ -16,6 +17,9 @@ import (
 
 // TaskKind is the kind of the sweeper's task that delivers a mail.
 const TaskKind = "mail"
+
+// The mail server has answered, and nobody has noted it.
+var afterSend = failpoint.New("mail.after_send")
 
 // Sender hands a message to a mail server; ErrPermanent says that it will never take it.
 type Sender interface {
@@ -91,6 +95,7 @@ func (q *Queue) Deliver(ctx context.Context, task saga.Task) error {
 		return fmt.Errorf("read mail: %w", err)
 	}
 	err = q.Sender.Send(ctx, message)
+	afterSend.Hit("")
 	if err != nil && !errors.Is(err, ErrPermanent) {
 		return err
 	}

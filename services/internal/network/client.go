@@ -19,6 +19,14 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+
+	"github.com/rosterhq/roster/services/internal/failpoint"
+)
+
+// Either side of every call to another service: before it knows anything, and when it has answered.
+var (
+	beforeCall = failpoint.New("call.before")
+	afterCall  = failpoint.New("call.after")
 )
 
 // longestCall bounds a call whose context has no deadline. Servers allow no more.
@@ -63,7 +71,9 @@ func translate(to string) grpc.UnaryClientInterceptor {
 			ctx, cancel = context.WithTimeout(ctx, longestCall)
 			defer cancel()
 		}
+		beforeCall.Hit(method)
 		err := invoke(ctx, method, req, reply, conn, opts...)
+		afterCall.Hit(method)
 		if err == nil || fault.From(err) != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
@@ -27,6 +28,14 @@ const (
 	leastPause = 5 * time.Millisecond   // between two looks at a busy outbox
 	mostPause  = 250 * time.Millisecond // between two looks at an idle one, and after a problem
 	fullScan   = 15 * time.Second       // between two scans from the beginning
+)
+
+// The way of events to JetStream: read, stored there one by one, all stored, taken out of the outbox.
+var (
+	afterRead    = failpoint.New("relay.after_read")
+	afterEvent   = failpoint.New("relay.after_event")
+	afterPublish = failpoint.New("relay.after_publish")
+	afterDelete  = failpoint.New("relay.after_delete")
 )
 
 // Relay brings the outbox of one service to JetStream. Any number may run; one holds the lease and works. It
@@ -121,6 +130,7 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 	if err != nil || len(queued) == 0 {
 		return 0, err
 	}
+	afterRead.Hit("")
 	// Who may have lost the lease does not publish.
 	leased, cancel := context.WithDeadline(ctx, r.until)
 	confirmed, err := r.publish(leased, queued)
@@ -128,7 +138,10 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
 		r.stream = false
 	}
-	return len(confirmed), errors.Join(err, r.delete(ctx, confirmed))
+	afterPublish.Hit("")
+	err = errors.Join(err, r.delete(ctx, confirmed))
+	afterDelete.Hit("")
+	return len(confirmed), err
 }
 
 // acquire takes or renews the lease, unless more than half of it is left or somebody else has it.
@@ -289,6 +302,7 @@ func (r *Relay) publishLane(ctx context.Context, lane []row) (confirmed []int64,
 		if err != nil {
 			return confirmed, fmt.Errorf("publish %s: %w", msg.Subject, err)
 		}
+		afterEvent.Hit(q.Type)
 		confirmed = append(confirmed, q.id)
 	}
 	return confirmed, nil

@@ -11,7 +11,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/seal"
+)
+
+// Either side of every commit.
+var (
+	beforeCommit = failpoint.New("postgres.before_commit")
+	afterCommit  = failpoint.New("postgres.after_commit")
 )
 
 // Roles that migrations grant to. The login role of a service may become either; it owns nothing.
@@ -101,9 +108,11 @@ func (db *DB) Flight(ctx context.Context, scope Scope, queue func(*pgx.Batch)) e
 		var now time.Time
 		scope.queue(&batch, &now)
 		queue(&batch)
+		beforeCommit.Hit("")
 		if err := db.Pool.SendBatch(ctx, &batch).Close(); err != nil {
 			return err
 		}
+		afterCommit.Hit("")
 		db.Committed(Relay)
 		return nil
 	})

@@ -140,9 +140,11 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 			tx.rollback(ctx, conn)
 			return err
 		}
+		beforeCommit.Hit("")
 		if err := tx.commit(ctx, conn); err != nil {
 			return err
 		}
+		afterCommit.Hit("")
 		db.Committed(tx.waiting)
 		return nil
 	})

@@ -20,6 +20,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/internal/credential"
+	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/network"
@@ -231,9 +232,21 @@ func (b *Base) Dial(service string, options ...grpc.DialOption) (*grpc.ClientCon
 	return conn, nil
 }
 
+// Either side of applying an event of another service: JetStream has not heard that it is.
+var (
+	beforeHandle = failpoint.New("consumer.before_handle")
+	afterHandle  = failpoint.New("consumer.after_handle")
+)
+
 // Hear runs a durable consumer of other services' events beside the servers.
 func (b *Base) Hear(name string, services, types []string, handle events.Handler) error {
-	consumer, err := events.New(b.js, events.Config{Name: b.Name + "-" + name, Services: services, Types: types, Log: b.Log}, handle)
+	handled := func(ctx context.Context, e events.Event) error {
+		beforeHandle.Hit(e.Type)
+		err := handle(ctx, e)
+		afterHandle.Hit(e.Type)
+		return err
+	}
+	consumer, err := events.New(b.js, events.Config{Name: b.Name + "-" + name, Services: services, Types: types, Log: b.Log}, handled)
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.Name, err)
 	}

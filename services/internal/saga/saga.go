@@ -16,8 +16,15 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
+	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// Either side of every step: its next try is scheduled already.
+var (
+	beforeStep = failpoint.New("saga.before_step")
+	afterStep  = failpoint.New("saga.after_step")
 )
 
 // Grace is how long the call that began something has to finish it before the sweeper looks.
@@ -156,7 +163,9 @@ func (s *Sweeper) claim(ctx context.Context) ([]Task, error) {
 func (s *Sweeper) run(ctx context.Context, task Task) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
+	beforeStep.Hit(task.Kind)
 	err := s.Steps[task.Kind](ctx, task)
+	afterStep.Hit(task.Kind)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		s.Log.Warn("a step failed and will be tried again", "kind", task.Kind, "aggregate", task.Aggregate.String(),
 			"id", task.ID.String(), "attempts", task.Attempts+1, "error", err)

@@ -9,7 +9,11 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/failpoint"
 )
+
+// All is done, and the caller does not know.
+var beforeAnswer = failpoint.New("server.before_answer")
 
 const (
 	defaultDeadline = 10 * time.Second
@@ -31,7 +35,9 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err := validate(req); err != nil {
 		return nil, err
 	}
-	return handle(caller.With(ctx, who), req)
+	resp, err = handle(caller.With(ctx, who), req)
+	beforeAnswer.Hit(info.FullMethod)
+	return resp, err
 }
 
 // stream is the way of a call with many requests or answers. It lasts as long as its ends want it to; what its
