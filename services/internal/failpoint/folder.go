@@ -44,15 +44,6 @@ func (f Folder) Forget(role string) error {
 	return nil
 }
 
-func (f Folder) note(role string, at Place) error {
-	file, err := os.OpenFile(f.notes(role), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(at.String() + "\n")
-	return errors.Join(err, file.Close())
-}
-
 // Arm lets a role die when it comes to a place for the nth time from now on, and as often again as `deaths` says: each time
 // it is the nth time in the life of that process.
 func (f Folder) Arm(role string, at Place, nth, deaths int) error {
@@ -73,29 +64,6 @@ func (f Folder) Disarm(role string) (left int, err error) {
 		err = os.Remove(f.order(role))
 	}
 	return bytes.Count(orders, []byte("\n")), err
-}
-
-// order is one death that was ordered.
-type order struct {
-	id  string // each is a new one, also when it reads the same
-	nth int
-	at  string
-}
-
-// next returns the death that comes first, and the orders that stay when it has come.
-func (f Folder) next(role string) (o order, rest []byte, err error) {
-	orders, err := os.ReadFile(f.order(role))
-	if err != nil {
-		return o, nil, err
-	}
-	first, rest, _ := bytes.Cut(orders, []byte("\n"))
-	parts := strings.SplitN(string(first), " ", 3)
-	if len(parts) != 3 {
-		return o, nil, fmt.Errorf("%s is no order", first)
-	}
-	o.id, o.at = parts[0], parts[2]
-	_, err = fmt.Sscan(parts[1], &o.nth)
-	return o, rest, err
 }
 
 // save replaces the orders of a role at once. No orders, no file.

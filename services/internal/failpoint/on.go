@@ -3,9 +3,12 @@
 package failpoint
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -54,6 +57,38 @@ func (p *process) hit(at Place) {
 	must(p.folder.save(role, rest))
 	must(syscall.Kill(os.Getpid(), syscall.SIGKILL))
 	select {} // with the lock: nobody comes past another point meanwhile
+}
+
+func (f Folder) note(role string, at Place) error {
+	file, err := os.OpenFile(f.notes(role), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(at.String() + "\n")
+	return errors.Join(err, file.Close())
+}
+
+// order is one death that was ordered.
+type order struct {
+	id  string // each is a new one, also when it reads the same
+	nth int
+	at  string
+}
+
+// next returns the death that comes first, and the orders that stay when it has come.
+func (f Folder) next(role string) (o order, rest []byte, err error) {
+	orders, err := os.ReadFile(f.order(role))
+	if err != nil {
+		return o, nil, err
+	}
+	first, rest, _ := bytes.Cut(orders, []byte("\n"))
+	parts := strings.SplitN(string(first), " ", 3)
+	if len(parts) != 3 {
+		return o, nil, fmt.Errorf("%s is no order", first)
+	}
+	o.id, o.at = parts[0], parts[2]
+	_, err = fmt.Sscan(parts[1], &o.nth)
+	return o, rest, err
 }
 
 // must stops a process that cannot do as it is told: a crash that does not come would prove nothing.
