@@ -4,7 +4,8 @@ SHELL := /bin/bash
 
 BUF := proto/tools/buf/node_modules/.bin/buf
 PROTODEPS := .cache/protodeps/.stamp
-GENERATED := pkg/gen services/gateway/openapi.json services/gateway/error.proto.txt
+ASYNCAPI := proto/tools/buf/node_modules/@asyncapi/specs/schemas/3.1.0.json
+GENERATED := pkg/gen services/gateway/openapi.json services/gateway/asyncapi.json services/gateway/error.proto.txt
 BUILD := go build -trimpath -ldflags='-s -w'
 
 .PHONY: help
@@ -66,6 +67,9 @@ generate: $(BUF) $(PROTODEPS) ## Write the generated code again, after a change 
 	$(BUF) generate
 	go tool openapiv3-merge $$(find .cache/openapi -name '*.openapi.json' | sort) > .cache/openapi.json
 	mv .cache/openapi.json services/gateway/openapi.json
+	$(BUF) build proto --path proto/roster/event --output .cache/events.binpb
+	go run ./services/internal/asyncapi .cache/events.binpb $(ASYNCAPI) > .cache/asyncapi.json
+	mv .cache/asyncapi.json services/gateway/asyncapi.json
 	cp proto/roster/error/v1/error.proto services/gateway/error.proto.txt
 
 .PHONY: breaking

@@ -73,7 +73,7 @@ func TestR73Headers(t *testing.T) {
 	h.preview = func(context.Context, *invitationv1.PreviewInvitationRequest) (*invitationv1.PreviewInvitationResponse, error) {
 		panic("at the service")
 	}
-	for _, path := range []string{"/v1/me", "/v1/nothing", "/", "/sign-in", "/invite/x", "/verify/x", "/nothing", "/docs", "/openapi.json"} {
+	for _, path := range []string{"/v1/me", "/v1/nothing", "/", "/sign-in", "/invite/x", "/verify/x", "/nothing", "/docs", "/openapi.json", "/asyncapi.json"} {
 		a := h.open(path)
 		require.Equal(t, "no-store", a.Header.Get("Cache-Control"), path)
 		require.Equal(t, "nosniff", a.Header.Get("X-Content-Type-Options"), path)
@@ -227,7 +227,7 @@ func TestR16LinksComeFromConfiguration(t *testing.T) {
 		require.NotContains(t, a.Header.Get("Location"), "evil")
 		return id.ReplaceAllString(a.text, "")
 	}
-	for _, path := range []string{"/", "/invite/x", "/verify/x", "/sign-in", "/docs", "/openapi.json", "/nothing", "//evil.example/..", "/sign-in?next=https://evil.example"} {
+	for _, path := range []string{"/", "/invite/x", "/verify/x", "/sign-in", "/docs", "/openapi.json", "/asyncapi.json", "/nothing", "//evil.example/..", "/sign-in?next=https://evil.example"} {
 		want := plain(path)
 		require.NotContains(t, want, "evil.example")
 		for _, headers := range [][]string{{"Host", "evil.example"}, {"X-Forwarded-Host", "evil.example"}, {"X-Forwarded-Proto", "ftp"},

@@ -16,6 +16,11 @@ import (
 //go:embed openapi.json
 var specification []byte
 
+// The reference of the events is written by `make generate` too, and served as it is.
+//
+//go:embed asyncapi.json
+var eventSpecification []byte
+
 // reference is the API reference: the specification for programs, and the same as a page.
 type reference struct {
 	JSON   []byte
@@ -224,4 +229,9 @@ func (s *site) showReference(w http.ResponseWriter, r *http.Request) {
 func (s *site) openAPI(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(s.reference.JSON)
+}
+
+func (s *site) asyncAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(eventSpecification)
 }

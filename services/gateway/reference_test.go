@@ -98,4 +98,10 @@ func TestReferencePages(t *testing.T) {
 	require.Equal(t, "Roster", a.json(t, "info", "title"))
 	servers, _ := a.json(t, "servers").([]any)
 	require.Equal(t, []any{map[string]any{"url": publicURL}}, servers)
+
+	require.Contains(t, docs.text, `href="/asyncapi.json"`)
+	a = h.do("GET", "/asyncapi.json", "")
+	require.Equal(t, "application/json", a.Header.Get("Content-Type"))
+	require.Equal(t, "3.1.0", a.json(t, "asyncapi"))
+	require.Equal(t, "roster.v1.member.removed.{partition}.{organization_id}", a.json(t, "channels", "member.removed", "address"))
 }

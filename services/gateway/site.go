@@ -73,6 +73,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		"GET /docs":                               s.showReference,
 		"GET /docs/errors":                        s.showReasons,
 		"GET /openapi.json":                       s.openAPI,
+		"GET /asyncapi.json":                      s.asyncAPI,
 		"GET /static/style.css": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/css; charset=utf-8")
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")

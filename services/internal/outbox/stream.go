@@ -19,7 +19,16 @@ const (
 // EnsureStream makes the stream of a service, or brings it up to date. The stream is a copy of the log: it can be
 // made again, and nobody, the service included, can take a message out of it.
 func EnsureStream(ctx context.Context, js jetstream.JetStream, service string, replicas int) error {
-	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	_, err := js.CreateOrUpdateStream(ctx, StreamConfig(service, replicas))
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", events.Stream(service), err)
+	}
+	return nil
+}
+
+// StreamConfig is what the stream of a service is made with.
+func StreamConfig(service string, replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
 		Name:               events.Stream(service),
 		Description:        "Events of Roster's " + service + " service",
 		Subjects:           events.Subjects(service),
@@ -34,9 +43,5 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, service string, r
 		DenyPurge:          true,
 		AllowAtomicPublish: true,
 		AllowDirect:        true,
-	})
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", events.Stream(service), err)
 	}
-	return nil
 }

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+)
+
+// The history that the examples are from.
+var (
+	exampleTime         = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	exampleOrganization = id.Organization(uuid(1))
+	exampleAccount      = id.Account(uuid(2))
+	exampleTrace        = "4bf92f3577b34da6a3ce929d0e0e4736"
+)
+
+// uuid is a UUIDv7 of the time of the examples.
+func uuid(last byte) [16]byte {
+	ms := exampleTime.UnixMilli()
+	return [16]byte{byte(ms >> 40), byte(ms >> 32), byte(ms >> 24), byte(ms >> 16), byte(ms >> 8), byte(ms), 0x70, 0, 0x80, 15: last}
+}
+
+// exampleOf is an event as the outbox publishes it.
+func exampleOf(of protoreflect.MessageDescriptor, name, service string) (object, error) {
+	message := dynamicpb.NewMessage(of)
+	fill(message, name)
+	loose, err := protojson.Marshal(message)
+	if err != nil {
+		return nil, fmt.Errorf("example of %s: %w", name, err)
+	}
+	var data bytes.Buffer
+	if err := json.Compact(&data, loose); err != nil {
+		return nil, fmt.Errorf("example of %s: %w", name, err)
+	}
+	before, hash := sha256.Sum256(nil), sha256.Sum256(data.Bytes())
+	entry := outbox.Entry{
+		Aggregate: id.Any(exampleOrganization), Revision: 9, Epoch: 1, ID: id.Event(uuid(3)), Type: name, Time: exampleTime,
+		Data: data.Bytes(), TraceID: exampleTrace, PrevHash: before[:], Hash: hash[:],
+	}
+	if service == "identity" {
+		entry.Aggregate = id.Any(exampleAccount)
+	}
+	msg, err := entry.Message(service)
+	if err != nil {
+		return nil, err
+	}
+	said := object{}
+	for header := range msg.Header {
+		said[header] = msg.Header.Get(header)
+	}
+	return object{"headers": said, "payload": json.RawMessage(msg.Data)}, nil
+}
+
+// fill gives every field a value that could be.
+func fill(message protoreflect.Message, event string) {
+	_, verb, _ := strings.Cut(event, ".")
+	fields := message.Descriptor().Fields()
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		switch {
+		case field.IsList():
+			fill(message.Mutable(field).List().AppendMutable().Message(), event)
+		case field.Message() != nil && field.Message().FullName() == "google.protobuf.Timestamp":
+			at := message.Mutable(field).Message()
+			at.Set(at.Descriptor().Fields().ByName("seconds"), protoreflect.ValueOfInt64(exampleTime.Unix()))
+		case field.Message() != nil && field.Name() == "before":
+			fill(message.Mutable(field).Message(), "")
+		case field.Message() != nil:
+			fill(message.Mutable(field).Message(), event)
+		case field.Enum() != nil:
+			message.Set(field, protoreflect.ValueOfEnum(stateAfter(field.Enum(), verb)))
+		case field.Kind() == protoreflect.Int32Kind:
+			message.Set(field, protoreflect.ValueOfInt32(int32(field.Number())))
+		case field.Name() == "failure_reason" && verb != "failed":
+		default:
+			message.Set(field, protoreflect.ValueOfString(word(field, verb)))
+		}
+	}
+	// Who has ended sits nowhere.
+	if seat, state := fields.ByName("seat_id"), fields.ByName("state"); seat != nil && state != nil && message.Descriptor().Name() != "Seat" && message.Get(state).Enum() > 1 {
+		message.Clear(seat)
+	}
+}
+
+// stateAfter is the value that an event is named after, STATE_REMOVED for removed, or else the first.
+func stateAfter(enum protoreflect.EnumDescriptor, verb string) protoreflect.EnumNumber {
+	if value := enum.Values().ByName(protoreflect.Name("STATE_" + strings.ToUpper(verb))); value != nil {
+		return value.Number()
+	}
+	return 1
+}
+
+// word is a value of a string field.
+func word(field protoreflect.FieldDescriptor, verb string) string {
+	switch field.Name() {
+	case "account_id":
+		return exampleAccount.String()
+	case "invitation_id", "owner_id":
+		return id.Invitation(uuid(4)).String()
+	case "session_id":
+		return id.Session(uuid(5)).String()
+	case "seat_id":
+		return id.Seat(uuid(6)).String()
+	case "id": // of the actor, and of the cause
+		if field.Parent().Name() == "Actor" {
+			return exampleAccount.String()
+		}
+		return id.Invitation(uuid(4)).String()
+	case "request_id":
+		return "2f6c1f0a-7d0e-4d8b-9a3e-5b1f7c9d2e4a"
+	case "trace_id":
+		return exampleTrace
+	case "role":
+		if verb == "role_changed" {
+			return "developer"
+		}
+		return "viewer"
+	case "display_name":
+		if field.Parent().Name() == "Organization" {
+			return "Analytical Engines"
+		}
+		return "Ada Lovelace"
+	case "email":
+		return "ada@example.com"
+	case "username":
+		return "ada"
+	case "preset":
+		return "pipeline"
+	case "failure_reason":
+		return "DELIVERY_REFUSED"
+	case "reason":
+		return "New contract"
+	}
+	panic(string(field.FullName()) + " has no example yet")
+}
