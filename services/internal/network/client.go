@@ -10,9 +10,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
-	_ "google.golang.org/grpc/health" // clients watch it
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
@@ -33,12 +34,12 @@ var (
 const longestCall = 30 * time.Second
 
 // dial returns a connection the way every client of the suite wants it. The target may be a list of addresses: calls go
-// to each in turn, but for those that do not answer or whose health check says that they end.
+// to each in turn that answers. A server that ends says so (GOAWAY) before it refuses anything, so no call fails by that.
 func dial(target, to string, creds credentials.TransportCredentials, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	common := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler()),
-		grpc.WithUnaryInterceptor(translate(to)),
+		grpc.WithChainUnaryInterceptor(translate(to), patient),
 		// A dead peer is noticed within 40 s also when nothing is sent; servers permit a ping every 10 s.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true}),
 		// gRPC's own first pause, 1 s, is a long time for a peer that is just being restarted.
@@ -46,7 +47,7 @@ func dial(target, to string, creds credentials.TransportCredentials, opts ...grp
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}}`),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
 		grpc.WithDisableServiceConfig(), // a TXT record must not say how we call
 		grpc.WithDisableRetry(),         // verbs know what is idempotent, the connection does not
 	}
@@ -60,6 +61,34 @@ func dial(target, to string, creds credentials.TransportCredentials, opts ...grp
 		target, common = "list:///"+to, append(common, grpc.WithResolvers(listed))
 	}
 	return grpc.NewClient(target, append(common, opts...)...)
+}
+
+// patience is how long a call waits for a connection when there is none: as long as a process takes to start again, or a
+// client to find the other copy.
+const patience = time.Second
+
+// patient tries a call again that found no connection, and so was not sent.
+func patient(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	var waiting context.Context
+	for {
+		state := conn.GetState()
+		var reached peer.Peer
+		err := invoke(ctx, method, req, reply, conn, append(opts, grpc.Peer(&reached))...)
+		if status.Code(err) != codes.Unavailable || reached.Addr != nil {
+			return err
+		}
+		if waiting == nil {
+			var cancel context.CancelFunc
+			waiting, cancel = context.WithTimeout(ctx, patience)
+			defer cancel()
+		}
+		if state == connectivity.Ready { // it was, before the call
+			state = conn.GetState()
+		}
+		if waiting.Err() != nil || state != connectivity.Ready && !conn.WaitForStateChange(waiting, state) {
+			return err
+		}
+	}
 }
 
 // translate bounds each call in time and turns the failures of the way to a service, which carry no reason,

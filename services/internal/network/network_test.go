@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
@@ -131,6 +132,63 @@ func TestPlain(t *testing.T) {
 	address, heard := serve(t, network.Plain(), "billing", "localhost:0")
 	require.NoError(t, call(t, network.Plain(), "membership", "billing", address))
 	require.Empty(t, <-heard, "a role without proof")
+}
+
+func TestListOfAddresses(t *testing.T) {
+	t.Parallel()
+	// copyOf is one copy of billing, which can end.
+	copyOf := func(t *testing.T, heard chan string) (address string, end func()) {
+		lis, creds, err := network.Plain().Listen("billing", "localhost:0")
+		require.NoError(t, err)
+		server := grpc.NewServer(grpc.Creds(creds))
+		billingv1.RegisterSeatServiceServer(server, seats{heard: heard})
+		go server.Serve(lis)
+		t.Cleanup(server.Stop)
+		return lis.Addr().String(), server.Stop
+	}
+
+	t.Run("EachGetsCalls", func(t *testing.T) {
+		t.Parallel()
+		first, second := make(chan string, 1000), make(chan string, 1000)
+		one, _ := copyOf(t, first)
+		other, end := copyOf(t, second)
+		conn, err := network.Plain().Dial("membership", "billing", one+", "+other)
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		for len(first) == 0 || len(second) == 0 {
+			require.NoError(t, callOn(t.Context(), conn))
+		}
+		end()
+		require.Eventually(t, func() bool { return callOn(t.Context(), conn) == nil }, 20*time.Second, time.Millisecond)
+		before := len(second)
+		for range 20 {
+			require.NoError(t, callOn(t.Context(), conn), "the one that is left serves alone")
+		}
+		require.Len(t, second, before)
+	})
+
+	t.Run("ACallThatFindsNobodyIsSentOnceSomebodyIsThere", func(t *testing.T) {
+		t.Parallel()
+		lis, creds, err := network.Plain().Listen("billing", "localhost:0")
+		require.NoError(t, err)
+		address := lis.Addr().String()
+		require.NoError(t, lis.Close())
+		conn, err := network.Plain().Dial("membership", "billing", address)
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+
+		answered := make(chan error, 1)
+		go func() { answered <- callOn(t.Context(), conn) }()
+		for state := conn.GetState(); state != connectivity.TransientFailure; state = conn.GetState() {
+			require.True(t, conn.WaitForStateChange(t.Context(), state))
+		}
+		lis, err = net.Listen("tcp", address)
+		require.NoError(t, err)
+		heard := make(chan string, 1)
+		serveWith(t, lis, creds, seats{heard: heard})
+		require.NoError(t, <-answered)
+		require.Len(t, heard, 1)
+	})
 }
 
 func TestCalls(t *testing.T) {

@@ -649,6 +649,23 @@ func TestServe(t *testing.T) {
 		require.NoError(t, <-called)
 	})
 
+	t.Run("ItServesOnWhileItLingers", func(t *testing.T) {
+		t.Parallel()
+		h := start(t, fine, func(c *Config) { c.Linger = 3 * time.Second })
+		conn := h.dial(t, "")
+		watching, leave := context.WithCancel(t.Context())
+		watch, err := grpc_health_v1.NewHealthClient(conn).Watch(watching, &grpc_health_v1.HealthCheckRequest{})
+		require.NoError(t, err)
+		_, err = watch.Recv()
+		require.NoError(t, err)
+		h.stop()
+		answer, err := watch.Recv()
+		require.NoError(t, err)
+		require.Equal(t, grpc_health_v1.HealthCheckResponse_NOT_SERVING, answer.GetStatus())
+		leave()
+		require.NoError(t, usage(t.Context(), h.dial(t, ""), asAccount), "a new connection too")
+	})
+
 	t.Run("TheRestIsCut", func(t *testing.T) {
 		t.Parallel()
 		begun := make(chan struct{})
