@@ -54,9 +54,10 @@ type Fleet struct {
 	Broker    *Process // the NATS server
 	Processes []*Process
 
-	config Config
-	at     map[string]*addresses // by process
-	conn   *router
+	config   Config
+	password string                // of every user of PostgreSQL, over TCP
+	at       map[string]*addresses // by process
+	conn     *router
 }
 
 // addresses are where a process listens.
@@ -129,7 +130,8 @@ func (f *Fleet) Of(role string) (found []*Process) {
 	return found
 }
 
-// DSN addresses a database as one of its users: "membership" as "membership" or "membership_owner", any as "postgres".
+// DSN addresses a database as one of its users, by the cluster's socket: "membership" as "membership" or
+// "membership_owner", any as "postgres".
 func (f *Fleet) DSN(database, user string) string { return f.Postgres.DSN(database, user) }
 
 func (f *Fleet) path(name string) string { return filepath.Join(f.config.Dir, name) }
@@ -148,7 +150,10 @@ func (f *Fleet) prepareFolder(ctx context.Context) (err error) {
 }
 
 func (f *Fleet) startPostgres(ctx context.Context) (err error) {
-	f.Postgres, err = devpg.Start(ctx, f.path("postgres"), devpg.Options{MaxConnections: 100 + 100*f.config.Copies})
+	if f.password, err = secret(f.path("postgres.secret")); err != nil {
+		return err
+	}
+	f.Postgres, err = devpg.Start(ctx, f.path("postgres"), devpg.Options{Password: f.password, MaxConnections: 100 + 100*f.config.Copies})
 	return err
 }
 
@@ -160,13 +165,14 @@ func (f *Fleet) startMail(context.Context) (err error) {
 // prepareServices makes the databases, brings them to the newest version, and makes what is secret.
 func (f *Fleet) prepareServices(ctx context.Context) error {
 	for _, service := range Services {
-		if err := f.do(ctx, "provision", service, "--admin-database-url", f.DSN("postgres", "postgres")); err != nil {
+		if err := f.do(ctx, "provision", service, "--admin-database-url", f.DSN("postgres", "postgres"),
+			"--password-file", f.path("postgres.secret")); err != nil {
 			return err
 		}
 		if err := f.do(ctx, "migrate", service, "--owner-database-url", f.DSN(service, service+"_owner")); err != nil {
 			return err
 		}
-		if err := secret(f.path(service + ".secret")); err != nil {
+		if _, err := secret(f.path(service + ".secret")); err != nil {
 			return err
 		}
 	}
@@ -181,14 +187,15 @@ func (f *Fleet) do(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// secret makes a service's key, unless there is one.
-func secret(file string) error {
-	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
-		return err
+// secret returns what a file holds, 32 bytes in base64, which it makes unless it is there.
+func secret(file string) (string, error) {
+	if text, err := os.ReadFile(file); !errors.Is(err, os.ErrNotExist) {
+		return string(text), err
 	}
 	key := make([]byte, 32)
 	rand.Read(key) // never fails
-	return os.WriteFile(file, []byte(base64.StdEncoding.EncodeToString(key)), 0o600)
+	text := base64.StdEncoding.EncodeToString(key)
+	return text, os.WriteFile(file, []byte(text), 0o600)
 }
 
 // settle finds free addresses for everything that listens.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"net/url"
 	"strings"
 )
 
@@ -39,7 +40,10 @@ func (f *Fleet) settings(p *Process) ([]string, error) {
 	} else {
 		own["LISTEN"] = at.internal
 		own["PUBLIC_LISTEN"] = at.public
-		own["DATABASE_URL"] = f.DSN(p.Role, p.Role)
+		own["DATABASE_URL"] = (&url.URL{
+			Scheme: "postgres", User: url.UserPassword(p.Role, f.password), Host: through("postgres", f.Postgres.Address()),
+			Path: p.Role, RawQuery: "sslmode=disable",
+		}).String()
 		own["NATS_REPLICAS"] = "1"
 		own["KEY_FILE"] = f.path(p.Role + ".secret")
 		own["SMTP_ADDR"] = through("mail", f.Mail.Addr())
