@@ -101,7 +101,7 @@ func TestCerts(t *testing.T) {
 
 	said, err := rosterd(t, "certs", "--out", dir)
 	require.NoError(t, err)
-	require.Equal(t, 1+len(roles), strings.Count(said, "made"))
+	require.Equal(t, 2+len(roles), strings.Count(said, "made"), "the authority, the roles and NATS")
 	for _, r := range roles {
 		require.FileExists(t, filepath.Join(dir, r.name+".key"))
 	}
@@ -110,8 +110,15 @@ func TestCerts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, strings.Count(said, "kept"), said)
 
+	said, err = rosterd(t, "certs", "--out", dir, "--client", "console-tail", "--nats-host", "nats.internal")
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(said, "made"), "the client, and the server that moved: %s", said)
+	require.FileExists(t, filepath.Join(dir, "console-tail.key"))
+
 	_, err = rosterd(t, "certs", "--out", dir, "--role", "gate")
-	require.ErrorContains(t, err, "it is one of membership, invitation, identity, billing, gateway")
+	require.ErrorContains(t, err, "it is one of membership, invitation, identity, billing, gateway, nats")
+	_, err = rosterd(t, "certs", "--out", dir, "--client", "billing")
+	require.ErrorContains(t, err, "that is a role")
 	_, err = rosterd(t, "certs")
 	require.ErrorContains(t, err, "out")
 }

@@ -1,13 +1,13 @@
-// Package certs makes the certificates by which the roles of a deployment know one another: a private authority, and
-// one certificate per role that it signs. It is for those who have no authority of their own; package network takes
-// certificates of any.
+// Package certs makes the certificates by which the roles of a deployment, and NATS between them, know one another: a
+// private authority, and one certificate per name that it signs. It is for those who have no authority of their own;
+// package network takes certificates of any.
 //
 // What the folder holds:
 //
-//	ca.pem      the authority; every role gets it
-//	ca.key      its key, to renew with; no role gets it
-//	ROLE.pem    a role's certificate, which names it as roster://ROLE
-//	ROLE.key    its key
+//	ca.pem      the authority; everybody gets it
+//	ca.key      its key, to renew with; nobody gets it
+//	NAME.pem    a certificate, which names a role, the NATS server or a client of it as roster://NAME
+//	NAME.key    its key
 package certs
 
 import (
@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -38,14 +39,15 @@ const (
 
 // Certificate says what was done about one.
 type Certificate struct {
-	Name  string // "ca", or the role
+	Name  string // "ca", or the one that was asked for
 	File  string
 	Until time.Time
 	Made  bool // now; otherwise it was there and is kept
 }
 
-// Renew makes what the folder lacks, renews what is near its end, and keeps the rest.
-func Renew(dir string, roles []string, now time.Time) ([]Certificate, error) {
+// Renew makes what the folder lacks, renews what is near its end, and keeps the rest. Roles find one another by name;
+// hosts are, by name, the host names and IP addresses of a server for clients that go by those.
+func Renew(dir string, names []string, hosts map[string][]string, now time.Time) ([]Certificate, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -54,8 +56,8 @@ func Renew(dir string, roles []string, now time.Time) ([]Certificate, error) {
 		return nil, err
 	}
 	all := []Certificate{authority}
-	for _, role := range roles {
-		c, err := ca.renew(dir, role, now)
+	for _, name := range names {
+		c, err := ca.renew(dir, name, hosts[name], now)
 		if err != nil {
 			return all, err
 		}
@@ -105,17 +107,31 @@ func renewAuthority(dir string, now time.Time) (ca pair, c Certificate, err erro
 	return ca, c, write(certFile, 0o644, certBlock(ca.cert))
 }
 
-// rolePattern is what fits into a URI and a file name.
-var rolePattern = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+// namePattern is what fits into a URI and a file name.
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
-// renew keeps a role's certificate if it is good for a while, or makes another, with a key of its own.
-func (ca pair) renew(dir, role string, now time.Time) (Certificate, error) {
-	c := Certificate{Name: role, File: filepath.Join(dir, role+".pem")}
-	if !rolePattern.MatchString(role) || role == "ca" {
-		return c, fmt.Errorf("%q is no name of a role", role)
+// renew keeps a certificate if it is good for a while, or makes another, with a key of its own.
+func (ca pair) renew(dir, name string, hosts []string, now time.Time) (Certificate, error) {
+	c := Certificate{Name: name, File: filepath.Join(dir, name+".pem")}
+	if !namePattern.MatchString(name) || name == "ca" {
+		return c, fmt.Errorf("%q is no name for a certificate: lower-case letters, digits and dashes", name)
 	}
-	keyFile := filepath.Join(dir, role+".key")
-	if has, err := read(c.File, keyFile); err == nil && ca.good(has.cert, role, now) {
+	keyFile := filepath.Join(dir, name+".key")
+	template := &x509.Certificate{
+		Subject:   pkix.Name{CommonName: name},
+		NotBefore: now.Add(-clockSkew), NotAfter: now.Add(life),
+		URIs:        []*url.URL{{Scheme: "roster", Host: name}},
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+	if has, err := read(c.File, keyFile); err == nil && ca.good(has.cert, template, now) {
 		c.Until = has.cert.NotAfter
 		return c, nil
 	}
@@ -123,13 +139,7 @@ func (ca pair) renew(dir, role string, now time.Time) (Certificate, error) {
 	if err != nil {
 		return c, err
 	}
-	cert, err := sign(&x509.Certificate{
-		Subject:   pkix.Name{CommonName: role},
-		NotBefore: now.Add(-clockSkew), NotAfter: now.Add(life),
-		URIs:        []*url.URL{name(role)},
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, ca, key)
+	cert, err := sign(template, ca, key)
 	if err != nil {
 		return c, err
 	}
@@ -140,13 +150,14 @@ func (ca pair) renew(dir, role string, now time.Time) (Certificate, error) {
 	return c, write(c.File, 0o644, certBlock(cert))
 }
 
-func (ca pair) good(cert *x509.Certificate, role string, now time.Time) bool {
+// good reports whether a certificate is ours, lasts, and says what a new one would.
+func (ca pair) good(cert, wanted *x509.Certificate, now time.Time) bool {
 	return cert.CheckSignatureFrom(ca.cert) == nil &&
 		cert.NotAfter.After(now.Add(nearEnd)) &&
-		slices.ContainsFunc(cert.URIs, func(u *url.URL) bool { return *u == *name(role) })
+		slices.EqualFunc(cert.URIs, wanted.URIs, func(a, b *url.URL) bool { return *a == *b }) &&
+		slices.Equal(cert.DNSNames, wanted.DNSNames) &&
+		slices.EqualFunc(cert.IPAddresses, wanted.IPAddresses, net.IP.Equal)
 }
-
-func name(role string) *url.URL { return &url.URL{Scheme: "roster", Host: role} }
 
 func sign(template *x509.Certificate, by pair, key *ecdsa.PrivateKey) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, by.cert, key.Public(), by.key)

@@ -23,7 +23,7 @@ const day = 24 * time.Hour
 
 func renew(t *testing.T, dir string, at time.Time, roles ...string) map[string]certs.Certificate {
 	t.Helper()
-	all, err := certs.Renew(dir, roles, at)
+	all, err := certs.Renew(dir, roles, nil, at)
 	require.NoError(t, err)
 	byName := make(map[string]certs.Certificate)
 	for _, c := range all {
@@ -149,13 +149,34 @@ func TestRenew(t *testing.T) {
 		require.True(t, renew(t, dir, now, "gateway")["gateway"].Made, "another role's")
 	})
 
+	t.Run("AServerIsKnownByItsHosts", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		made := func(hosts ...string) certs.Certificate {
+			all, err := certs.Renew(dir, []string{"nats", "gateway"}, map[string][]string{"nats": hosts}, now)
+			require.NoError(t, err)
+			return all[1]
+		}
+		made("nats.internal", "10.0.0.7")
+		pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "nats.pem"), filepath.Join(dir, "nats.key"))
+		require.NoError(t, err)
+		require.NoError(t, pair.Leaf.VerifyHostname("nats.internal"))
+		require.NoError(t, pair.Leaf.VerifyHostname("10.0.0.7"))
+		require.Equal(t, []*url.URL{{Scheme: "roster", Host: "nats"}}, pair.Leaf.URIs)
+		require.False(t, made("nats.internal", "10.0.0.7").Made)
+		require.True(t, made("nats.internal", "10.0.0.8").Made, "it moved")
+		pair, err = tls.LoadX509KeyPair(filepath.Join(dir, "gateway.pem"), filepath.Join(dir, "gateway.key"))
+		require.NoError(t, err)
+		require.Error(t, pair.Leaf.VerifyHostname("nats.internal"))
+	})
+
 	t.Run("HalfAnAuthorityIsRefused", func(t *testing.T) {
 		t.Parallel()
 		for _, missing := range []string{"ca.pem", "ca.key"} {
 			dir := t.TempDir()
 			renew(t, dir, now, "gateway")
 			require.NoError(t, os.Remove(filepath.Join(dir, missing)))
-			_, err := certs.Renew(dir, []string{"gateway"}, now)
+			_, err := certs.Renew(dir, []string{"gateway"}, nil, now)
 			require.ErrorContains(t, err, "one is missing")
 		}
 	})
@@ -163,8 +184,8 @@ func TestRenew(t *testing.T) {
 	t.Run("ANameThatIsNoRoleIsRefused", func(t *testing.T) {
 		t.Parallel()
 		for _, role := range []string{"", "ca", "../ca", "Membership", "a/b", "a b"} {
-			_, err := certs.Renew(t.TempDir(), []string{role}, now)
-			require.ErrorContains(t, err, "no name of a role", role)
+			_, err := certs.Renew(t.TempDir(), []string{role}, nil, now)
+			require.ErrorContains(t, err, "no name for a certificate", role)
 		}
 	})
 }

@@ -47,7 +47,7 @@ type Config struct {
 type Fleet struct {
 	URL       string   // of the first gateway
 	URLs      []string // of all gateways
-	NATS      string   // for consumers of events
+	NATS      string   // address of the NATS server; see ConnectNATS
 	Claim     string   // one-time token of the first operator; empty when there is one
 	Mail      *devmail.Inbox
 	Postgres  *devpg.Cluster
@@ -176,7 +176,7 @@ func (f *Fleet) prepareServices(ctx context.Context) error {
 			return err
 		}
 	}
-	return f.do(ctx, "certs", "--out", f.path("certs"))
+	return f.do(ctx, "certs", "--out", f.path("certs"), "--client", "operator")
 }
 
 // do runs a command of rosterd that ends by itself.
@@ -232,7 +232,7 @@ func (f *Fleet) settle(context.Context) error {
 		}
 	}
 	f.URL = f.URLs[0]
-	f.NATS = "nats://" + free()
+	f.NATS = "tls://" + free()
 	return wrong
 }
 

@@ -23,7 +23,7 @@ func (f *Fleet) settings(p *Process) ([]string, error) {
 		"ADMIN":      at.admin,
 		"PUBLIC_URL": f.URL,
 		"LINGER":     "1s", // clients of this machine notice at once
-		"NATS_URL":   "nats://" + through("nats", strings.TrimPrefix(f.NATS, "nats://")),
+		"NATS_URL":   "tls://" + through("nats", strings.TrimPrefix(f.NATS, "tls://")),
 		"TLS_CA":     f.path("certs/ca.pem"),
 		"TLS_CERT":   f.path("certs/" + p.Role + ".pem"),
 		"TLS_KEY":    f.path("certs/" + p.Role + ".key"),

@@ -35,6 +35,29 @@ func TLS(files TLSFiles) (Network, error) {
 	return mutual{k}, nil
 }
 
+// TLSClient is the TLS of a role that calls a server which speaks another protocol than gRPC, such as NATS: TLS 1.3,
+// where both ends show a certificate and the server's names it as the role `to`.
+func TLSClient(files TLSFiles, from, to string) (*tls.Config, error) {
+	m := mutual{&keyring{files: files}}
+	if err := m.keys.load(); err != nil {
+		return nil, err
+	}
+	if err := m.mustBe(from); err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			own := m.keys.now().certificate
+			return &own, nil
+		},
+		InsecureSkipVerify: true, //nolint:gosec // verified below, as by tlsCredentials
+		VerifyConnection: func(s tls.ConnectionState) error {
+			return m.keys.now().verifyServer(s.PeerCertificates, to)
+		},
+	}, nil
+}
+
 type mutual struct{ keys *keyring }
 
 func (m mutual) Listen(role, address string) (net.Listener, credentials.TransportCredentials, error) {

@@ -21,8 +21,8 @@ type Common struct {
 	Admin     string `env:"ADMIN" usage:"address for metrics and health; never public"`
 	PublicURL string `env:"PUBLIC_URL" envDefault:"http://localhost:8080" usage:"where people reach the gateway; the origin of every link"`
 
-	NATS      string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" usage:"NATS servers, separated by commas"`
-	NATSCreds string `env:"NATS_CREDS" usage:"file with the role's NATS credentials"`
+	NATS      string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" usage:"NATS servers, separated by commas; with tls:// the role shows its certificate"`
+	NATSCreds string `env:"NATS_CREDS" usage:"file with the role's NATS credentials, for a NATS that does not go by certificates"`
 
 	TLSCert string `env:"TLS_CERT" usage:"PEM file of the role's certificate, which names it as roster://<role>"`
 	TLSKey  string `env:"TLS_KEY" usage:"PEM file of its private key"`

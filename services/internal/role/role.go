@@ -143,31 +143,15 @@ func (b *Base) openNetwork(context.Context) (err error) {
 }
 
 func (b *Base) openNATS(context.Context) (err error) {
-	if b.nats, err = connect(b.Name, b.common); err != nil {
+	if b.nats, err = connect(b.Name, b.common, b.Log); err != nil {
 		return fmt.Errorf("NATS: %w", err)
 	}
 	b.closers = append(b.closers, b.nats.Close)
-	b.common.Checks(b.Name+" NATS", func(context.Context) error {
-		if !b.nats.IsConnected() {
-			return errors.New("not connected")
-		}
-		return nil
-	})
+	b.common.Checks(b.Name+" NATS", func(context.Context) error { return usable(b.nats) })
 	if b.js, err = jetstream.New(b.nats); err != nil {
 		return fmt.Errorf("NATS: %w", err)
 	}
 	return nil
-}
-
-func connect(name string, c Common) (*nats.Conn, error) {
-	if c.Connect != nil {
-		return c.Connect()
-	}
-	options := []nats.Option{nats.Name("roster-" + name), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true)}
-	if c.NATSCreds != "" {
-		options = append(options, nats.UserCredentials(c.NATSCreds))
-	}
-	return nats.Connect(c.NATS, options...)
 }
 
 func (s *Stateful) openKey(context.Context) (err error) {
