@@ -16,6 +16,10 @@ help: ## List the targets
 run: setup build ## Run the whole suite on this machine; Ctrl-C stops it, the data stays in .roster
 	@exec bin/rosterd dev
 
+.PHONY: processes
+processes: setup build ## Run every role as a process of its own, as in production; COPIES=2 runs two of each
+	@go run ./services/cmd/processes -rosterd bin/rosterd -copies $(or $(COPIES),1)
+
 .PHONY: demo
 demo: build ## Fill the running suite with believable data; CLAIM=... is the token that the first start prints
 	@exec bin/roster-demo $(if $(CLAIM),--claim $(CLAIM))
@@ -34,6 +38,7 @@ setup: ## Install what this machine lacks: PostgreSQL
 .PHONY: test
 test: setup ## Run every test, with the race detector, on real PostgreSQL and JetStream
 	go test -race -timeout 20m work
+	go test -timeout 20m ./services/e2e -shape processes
 
 .PHONY: scenario
 scenario: setup ## Run the end-to-end scenarios of one requirement: make scenario ID=S0-13

@@ -122,7 +122,7 @@ func TestInvitationSecurity(t *testing.T) {
 		admin := org.join(t, "admin")
 		req := org.invitation(t, unique("x")+"@example.com")
 		req.Role = "admin"
-		_, err := admin.CreateInvitation(t.Context(), req)
+		made, err := admin.CreateInvitation(t.Context(), req)
 		require.NoError(t, err)
 		link := mailLink(t, req.GetEmail(), "/invite/")
 		_, err = org.owner.ChangeMemberRole(t.Context(), &membershipv1.ChangeMemberRoleRequest{OrganizationId: org.ID, AccountId: admin.ID, Role: "viewer"})
@@ -130,6 +130,7 @@ func TestInvitationSecurity(t *testing.T) {
 		_, err = connect(over, "").AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{
 			LinkToken: link, Password: password, DisplayName: "G", Delivery: identityv1.Delivery_DELIVERY_TOKEN})
 		refused(t, err, errorv1.Reason_REASON_INVITATION_FAILED)
+		org.settled(t, made.GetInvitation().GetId())
 		require.Len(t, org.people(t, org.owner), 2)
 		eventually(t, func() bool { return org.seats(t).GetUsed() == 2 }, "the seat is given back")
 

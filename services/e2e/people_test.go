@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -163,13 +164,14 @@ func (o *organization) join(t *testing.T, role string) *person {
 	return o.accept(t, mailLink(t, email, "/invite/"))
 }
 
-// accept accepts with a new account.
+// accept accepts with a new account, and waits until the list of people has heard of it.
 func (o *organization) accept(t *testing.T, link string) *person {
 	t.Helper()
 	accepted, err := connect(o.owner.transport, "").AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{
 		LinkToken: link, Password: password, DisplayName: "Grace Hopper", Delivery: identityv1.Delivery_DELIVERY_TOKEN})
 	require.NoError(t, err)
 	require.Equal(t, invitationv1.Invitation_STATE_ACCEPTED, accepted.GetInvitation().GetState())
+	o.settled(t, accepted.GetInvitation().GetId())
 	return as(t, o.owner.transport, accepted.GetSessionToken())
 }
 
@@ -283,6 +285,14 @@ func (o *organization) pending(t *testing.T, token string) []*membershipv1.Perso
 	return o.people(t, o.owner, including(token), func(req *membershipv1.ListPeopleRequest) {
 		req.View = membershipv1.ListPeopleRequest_VIEW_INVITATIONS
 	})
+}
+
+// settled waits until an invitation that is not pending any more has left the list.
+func (o *organization) settled(t *testing.T, invitation string) {
+	t.Helper()
+	eventually(t, func() bool {
+		return !slices.ContainsFunc(o.pending(t, ""), func(p *membershipv1.Person) bool { return p.GetInvitationId() == invitation })
+	}, "the invitation has left the list")
 }
 
 // revision is how far a service's history of the organization goes.

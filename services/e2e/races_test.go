@@ -46,7 +46,7 @@ func TestRaces(t *testing.T) {
 			}
 		}
 		require.Equal(t, 1, succeeded)
-		require.Len(t, org.people(t, org.owner), 2)
+		eventually(t, func() bool { return len(org.people(t, org.owner)) == 2 }, "the owner and one member")
 		usage := org.seats(t)
 		require.Equal(t, []int32{2, 2, 0}, []int32{usage.GetUsed(), usage.GetOccupied(), usage.GetReserved()})
 		require.Equal(t, 2, org.events(t, "membership", "member.added"), "the owner's and the invitee's")

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -16,7 +17,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
@@ -25,14 +25,21 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/dev"
+	"github.com/rosterhq/roster/services/internal/devmail"
+	"github.com/rosterhq/roster/services/internal/fleet"
+	"github.com/rosterhq/roster/services/internal/network"
 )
+
+// shape is how the suite runs under the tests: `go test ./services/e2e -shape processes` takes the other one.
+var shape = flag.String("shape", "dev", "dev: all roles in one process; processes: two of every role, over TLS")
 
 // suite is the one that runs for all tests; organizations keep them apart, which is itself part of the proof.
 var suite struct {
-	dev.Addresses
-	operator string // API key
-	conn     *grpc.ClientConn
-	owners   map[string]*pgxpool.Pool // of the databases, for what no client can do: let time pass
+	URL, NATS string
+	Mail      *devmail.Inbox
+	operator  string // API key
+	conn      grpc.ClientConnInterface
+	owners    map[string]*pgxpool.Pool // of the databases, for what no client can do: let time pass
 }
 
 func TestMain(m *testing.M) {
@@ -49,12 +56,49 @@ func run(m *testing.M) int {
 	if err := os.Chmod(data, 0o711); err != nil { // PostgreSQL's user has to pass through
 		return fail(err)
 	}
-	logs, err := os.Create(filepath.Join(data, "log"))
+	start := map[string]func(context.Context, string) (running, error){"dev": startDev, "processes": startProcesses}[*shape]
+	if start == nil {
+		return fail(fmt.Errorf("there is no shape %q", *shape))
+	}
+	ctx := context.Background()
+	r, err := start(ctx, data)
 	if err != nil {
 		return fail(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
+	code := 1
+	if err = prepare(ctx, r); err == nil {
+		code = m.Run()
+	}
+	for _, pool := range suite.owners {
+		pool.Close()
+	}
+	if err := errors.Join(err, r.stop()); err != nil {
+		code = fail(err)
+	}
+	if code != 0 {
+		logs, _ := filepath.Glob(filepath.Join(data, "*log"))
+		for _, log := range logs {
+			if text, err := os.ReadFile(log); err == nil {
+				fmt.Fprintf(os.Stderr, "--- %s ends with\n%s", filepath.Base(log), text[max(0, len(text)-20_000/len(logs)):])
+			}
+		}
+	}
+	return code
+}
+
+// running is the suite in one of its shapes.
+type running struct {
+	claim string
+	owner func(service string) (dsn string)
+	stop  func() error
+}
+
+func startDev(ctx context.Context, data string) (running, error) {
+	logs, err := os.Create(filepath.Join(data, "log"))
+	if err != nil {
+		return running{}, err
+	}
+	ctx, stop := context.WithCancel(ctx)
 	started := make(chan dev.Addresses, 1)
 	ended := make(chan error, 1)
 	go func() {
@@ -64,38 +108,45 @@ func run(m *testing.M) int {
 			Started: func(a dev.Addresses) { started <- a },
 		})
 	}()
+	var at dev.Addresses
 	select {
-	case suite.Addresses = <-started:
+	case at = <-started:
 	case err := <-ended:
-		return fail(err)
+		stop()
+		return running{}, err
 	}
-	if suite.conn, err = grpc.NewClient("passthrough:///"+suite.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
-		return fail(err)
-	}
-	claimed, err := identityv1.NewOperatorServiceClient(suite.conn).ClaimOperator(ctx, &identityv1.ClaimOperatorRequest{Token: suite.Claim})
+	conn, err := network.Plain().Dial("", "suite", at.GRPC)
+	suite.URL, suite.NATS, suite.Mail, suite.conn = at.URL, at.NATS, at.Mail, conn
+	return running{at.Claim, at.Owner, func() error {
+		conn.Close()
+		stop()
+		return errors.Join(<-ended, logs.Close())
+	}}, err
+}
+
+func startProcesses(ctx context.Context, data string) (running, error) {
+	f, err := fleet.Start(ctx, fleet.Config{Dir: data, Copies: 2})
 	if err != nil {
-		return fail(err)
+		return running{}, err
+	}
+	suite.URL, suite.NATS, suite.Mail, suite.conn = f.URL, f.NATS, f.Mail, f.Conn()
+	return running{f.Claim, func(service string) string { return f.DSN(service, service+"_owner") }, f.Stop}, nil
+}
+
+// prepare makes the first operator, and opens the databases.
+func prepare(ctx context.Context, r running) error {
+	claimed, err := identityv1.NewOperatorServiceClient(suite.conn).ClaimOperator(ctx, &identityv1.ClaimOperatorRequest{Token: r.claim})
+	if err != nil {
+		return err
 	}
 	suite.operator = claimed.GetApiKey()
 	suite.owners = make(map[string]*pgxpool.Pool)
 	for service := range dev.Migrations {
-		if suite.owners[service], err = pgxpool.New(ctx, suite.Owner(service)); err != nil {
-			return fail(err)
-		}
-		defer suite.owners[service].Close()
-	}
-	code := m.Run()
-	suite.conn.Close()
-	stop()
-	if err := <-ended; err != nil {
-		return fail(err)
-	}
-	if code != 0 {
-		if text, err := os.ReadFile(logs.Name()); err == nil {
-			fmt.Fprintf(os.Stderr, "--- the suite's log ends with\n%s", text[max(0, len(text)-20_000):])
+		if suite.owners[service], err = pgxpool.New(ctx, r.owner(service)); err != nil {
+			return err
 		}
 	}
-	return code
+	return nil
 }
 
 func fail(err error) int {
@@ -136,7 +187,7 @@ func connect(transport, token string) client {
 
 // bearer sends a credential with every call.
 type bearer struct {
-	*grpc.ClientConn
+	grpc.ClientConnInterface
 	token string
 }
 
@@ -144,7 +195,7 @@ func (b bearer) Invoke(ctx context.Context, method string, args, reply any, opts
 	if b.token != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+b.token)
 	}
-	return b.ClientConn.Invoke(ctx, method, args, reply, opts...)
+	return b.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
 }
 
 // each runs a scenario over every transport.

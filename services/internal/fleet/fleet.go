@@ -6,6 +6,7 @@ package fleet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -128,6 +129,11 @@ func (f *Fleet) Of(role string) (found []*Process) {
 		}
 	}
 	return found
+}
+
+// Public is where clients reach a process: gRPC, or the gateway's REST.
+func (f *Fleet) Public(p *Process) string {
+	return cmp.Or(f.at[p.Name].web, f.at[p.Name].public)
 }
 
 // DSN addresses a database as one of its users, by the cluster's socket: "membership" as "membership" or

@@ -34,6 +34,9 @@ type running struct {
 // LogFile is where everything goes that the process has said, in all its lives.
 func (p *Process) LogFile() string { return p.log }
 
+// PID is the number of the process that was started last.
+func (p *Process) PID() int { return p.running.cmd.Process.Pid }
+
 // Done is closed when the process that was started last has ended, however it ended.
 func (p *Process) Done() <-chan struct{} { return p.running.done }
 
@@ -47,7 +50,7 @@ func (p *Process) Start(context.Context) error {
 	r := &running{cmd: exec.Command(p.path, p.args...), done: make(chan struct{})}
 	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}, p.env...)
 	r.cmd.Stdout, r.cmd.Stderr = log, log
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in a terminal is for us alone, who then ask in turn
 	dieWithParent(r.cmd.SysProcAttr)
 	started := make(chan error, 1)
 	go func() {
