@@ -2,28 +2,22 @@ package devpg
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
+
+	"github.com/rosterhq/roster/services/internal/freeport"
 )
 
 const loopback = "127.0.0.1"
 
-// freePort finds a port that nobody listens on. It lies below those that the system gives to outgoing connections, so
-// that it is still free after a restart.
 func freePort() (port string, err error) {
-	const first, count, tries = 15000, 15000, 20
-	for range tries {
-		port = strconv.Itoa(first + rand.IntN(count))
-		lis, listenErr := net.Listen("tcp", net.JoinHostPort(loopback, port))
-		if listenErr == nil {
-			return port, lis.Close()
-		}
-		err = errors.Join(err, listenErr)
+	lis, err := freeport.Listen()
+	if err != nil {
+		return "", err
 	}
-	return "", err
+	_, port, err = net.SplitHostPort(lis.Addr().String())
+	return port, errors.Join(err, lis.Close())
 }
 
 func (c *Cluster) hba() string { return filepath.Join(c.home, "hba.conf") }

@@ -25,12 +25,10 @@ func (f *Fleet) startBroker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	monitor, err := net.Listen("tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(f.monitor)
 	if err != nil {
 		return err
 	}
-	monitor.Close()
-	_, port, _ := net.SplitHostPort(monitor.Addr().String())
 	f.Broker = &Process{
 		Name: "nats", Role: "nats",
 		path: server, args: []string{"-c", config, "--name", "fleet", "-m", port}, log: f.path("nats.log"),
@@ -39,7 +37,7 @@ func (f *Fleet) startBroker(ctx context.Context) error {
 			"ROSTER_NATS_TLS_CERT=" + f.path("certs/nats.pem"), "ROSTER_NATS_TLS_KEY=" + f.path("certs/nats.key"),
 			"ROSTER_NATS_TLS_CA=" + f.path("certs/ca.pem"),
 		},
-		readyz: "http://" + monitor.Addr().String() + "/healthz?js-enabled-only=true",
+		readyz: "http://" + f.monitor + "/healthz?js-enabled-only=true",
 	}
 	if err := f.Broker.Start(ctx); err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/devpg"
+	"github.com/rosterhq/roster/services/internal/freeport"
 )
 
 // Services are the roles with a database; Roles are all of them, in the order in which they start.
@@ -58,6 +59,7 @@ type Fleet struct {
 	config   Config
 	password string                // of every user of PostgreSQL, over TCP
 	at       map[string]*addresses // by process
+	monitor  string                // of the NATS server
 	conn     *router
 }
 
@@ -214,7 +216,7 @@ func (f *Fleet) settle(context.Context) error {
 	}()
 	var wrong error
 	free := func() string {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		lis, err := freeport.Listen()
 		if err != nil {
 			wrong = err
 			return ""
@@ -238,7 +240,7 @@ func (f *Fleet) settle(context.Context) error {
 		}
 	}
 	f.URL = f.URLs[0]
-	f.NATS = "tls://" + free()
+	f.NATS, f.monitor = "tls://"+free(), free()
 	return wrong
 }
 
