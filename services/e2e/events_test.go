@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -66,7 +65,7 @@ func TestEvents(t *testing.T) {
 // listen hears an organization from the beginning until each service's revision was heard.
 func listen(t *testing.T, org string, until map[string]int64) (heard []events.Event) {
 	t.Helper()
-	nc, err := nats.Connect(suite.NATS)
+	nc, err := suite.broker()
 	require.NoError(t, err)
 	defer nc.Close()
 	js, err := jetstream.New(nc)

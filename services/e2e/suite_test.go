@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -35,11 +36,12 @@ var shape = flag.String("shape", "dev", "dev: all roles in one process; processe
 
 // suite is the one that runs for all tests; organizations keep them apart, which is itself part of the proof.
 var suite struct {
-	URL, NATS string
-	Mail      *devmail.Inbox
-	operator  string // API key
-	conn      grpc.ClientConnInterface
-	owners    map[string]*pgxpool.Pool // of the databases, for what no client can do: let time pass
+	URL      string
+	Mail     *devmail.Inbox
+	operator string                     // API key
+	broker   func() (*nats.Conn, error) // for who hears events
+	conn     grpc.ClientConnInterface
+	owners   map[string]*pgxpool.Pool // of the databases, for what no client can do: let time pass
 }
 
 func TestMain(m *testing.M) {
@@ -116,7 +118,8 @@ func startDev(ctx context.Context, data string) (running, error) {
 		return running{}, err
 	}
 	conn, err := network.Plain().Dial("", "suite", at.GRPC)
-	suite.URL, suite.NATS, suite.Mail, suite.conn = at.URL, at.NATS, at.Mail, conn
+	suite.URL, suite.Mail, suite.conn = at.URL, at.Mail, conn
+	suite.broker = func() (*nats.Conn, error) { return nats.Connect(at.NATS) }
 	return running{at.Claim, at.Owner, func() error {
 		conn.Close()
 		stop()
@@ -129,7 +132,7 @@ func startProcesses(ctx context.Context, data string) (running, error) {
 	if err != nil {
 		return running{}, err
 	}
-	suite.URL, suite.NATS, suite.Mail, suite.conn = f.URL, f.NATS, f.Mail, f.Conn()
+	suite.URL, suite.broker, suite.Mail, suite.conn = f.URL, f.ConnectNATS, f.Mail, f.Conn()
 	return running{f.Claim, func(service string) string { return f.DSN(service, service+"_owner") }, f.Stop}, nil
 }
 
