@@ -19,6 +19,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/rest"
 )
 
 // password is everybody's.
@@ -230,8 +231,8 @@ func refused(t *testing.T, err error, reason errorv1.Reason) *fault.Fault {
 	f := fault.From(err)
 	require.NotNil(t, f, "%v is no fault", err)
 	require.Equal(t, reason.String(), f.Reason.String(), "%v", err)
-	if overHTTP, ok := err.(*httpError); ok {
-		require.Equal(t, f.HTTPStatus(), overHTTP.status)
+	if overHTTP, ok := err.(*rest.Error); ok {
+		require.Equal(t, f.HTTPStatus(), overHTTP.HTTPStatus)
 	}
 	require.NotEmpty(t, f.Message)
 	return f

@@ -29,6 +29,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/fleet"
 	"github.com/rosterhq/roster/services/internal/network"
+	"github.com/rosterhq/roster/services/internal/rest"
 )
 
 // shape is how the suite runs under the tests: `go test ./services/e2e -shape processes` takes the other one.
@@ -177,7 +178,7 @@ type client struct {
 func connect(transport, token string) client {
 	var conn grpc.ClientConnInterface = bearer{suite.conn, token}
 	if transport == "REST" {
-		conn = &restConn{url: suite.URL, token: token, http: http.DefaultClient}
+		conn = &rest.Conn{URL: suite.URL, Token: token, HTTP: http.DefaultClient}
 	}
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn),

@@ -1,4 +1,6 @@
-package e2e
+// Package rest carries the calls of generated gRPC clients over the REST edge, by the routes in the protos. Programs that
+// try the suite out use both edges with one piece of code.
+package rest
 
 import (
 	"bytes"
@@ -20,34 +22,33 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// restConn carries the calls of generated gRPC clients over REST, by the routes in the protos, so that one scenario
-// proves both edges.
-type restConn struct {
-	url   string
-	token string
-	http  *http.Client
+// Conn calls a gateway. Whoever makes one gives it the address, and the credential of whoever calls.
+type Conn struct {
+	URL   string // without a slash at the end
+	Token string // a session's token or an API key; empty: anybody
+	HTTP  *http.Client
 }
 
-var _ grpc.ClientConnInterface = (*restConn)(nil)
+var _ grpc.ClientConnInterface = (*Conn)(nil)
 
 // Invoke sends one call as the HTTP request that its google.api.http rule describes.
-func (c *restConn) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
+func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
 	request := args.(proto.Message)
 	verb, path, body, err := render(method, request)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, verb, c.url+path, body)
+	req, err := http.NewRequestWithContext(ctx, verb, c.URL+path, body)
 	if err != nil {
 		return err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.HTTP.Do(req)
 	if err != nil {
 		return err
 	}
@@ -66,22 +67,24 @@ func (c *restConn) Invoke(ctx context.Context, method string, args, reply any, _
 	if codes.Code(refused.GetCode()) == codes.OK {
 		return fmt.Errorf("%s %s: %d with the code OK", verb, path, resp.StatusCode)
 	}
-	return &httpError{status: resp.StatusCode, Status: status.FromProto(&refused)}
+	return &Error{HTTPStatus: resp.StatusCode, Status: status.FromProto(&refused)}
 }
 
-// NewStream is not part of any scenario: streams have routes of their own.
-func (c *restConn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+// NewStream fails: streams have routes of their own.
+func (c *Conn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 	return nil, status.Error(codes.Unimplemented, "REST has no streams")
 }
 
-// httpError is a refusal with the HTTP status that it came with.
-type httpError struct {
-	status int
+// Error is a refusal with the HTTP status that it came with.
+type Error struct {
+	HTTPStatus int
 	*status.Status
 }
 
-func (e *httpError) Error() string              { return e.Err().Error() }
-func (e *httpError) GRPCStatus() *status.Status { return e.Status }
+func (e *Error) Error() string { return e.Err().Error() }
+
+// GRPCStatus is the refusal as a gRPC client gets it.
+func (e *Error) GRPCStatus() *status.Status { return e.Status }
 
 // render finds the method's route and fills it: path fields into the path, the rest into the body or the query.
 func render(method string, request proto.Message) (verb, path string, body io.Reader, err error) {
