@@ -119,8 +119,10 @@ func (s *Service) releaseSoon(ctx context.Context, org id.Organization, key id.I
 	return true
 }
 
-// outages are what it means that another service has not answered.
+// outages are what it means that another service has not answered. BUSY is one: whoever asked for the acceptance must not
+// believe that nothing has begun.
 var outages = map[errorv1.Reason]bool{
+	errorv1.Reason_REASON_BUSY:              true,
 	errorv1.Reason_REASON_UNAVAILABLE:       true,
 	errorv1.Reason_REASON_DEADLINE_EXCEEDED: true,
 	errorv1.Reason_REASON_INTERNAL:          true,

@@ -129,6 +129,27 @@ func TestCrashes(t *testing.T) {
 		}
 	})
 
+	t.Run("billing, identity or membership being busy in an acceptance is UNAVAILABLE, as BUSY says that nothing was begun", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t, invitation.Limits{})
+		for _, busy := range []string{"CreateAccount", "OccupySeat", "AddMember"} {
+			o := h.organization()
+			i := mailed(t, o)
+			h.peers.lose = func(method string, _ bool) error {
+				if method == busy {
+					return fault.New(errorv1.Reason_REASON_BUSY, "Many changes meet here at once.")
+				}
+				return nil
+			}
+			_, err := i.accept(t, nobody)
+			refused(t, err, errorv1.Reason_REASON_UNAVAILABLE)
+			require.Equal(t, "ACCEPTING", i.state(t), busy)
+			h.heal()
+			o.sweep(t)
+			require.Equal(t, "ACCEPTED", i.state(t), busy)
+		}
+	})
+
 	t.Run("a run of an acceptance that failed does not end the next one", func(t *testing.T) {
 		t.Parallel()
 		h := newHarness(t, invitation.Limits{})

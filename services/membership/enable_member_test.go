@@ -134,6 +134,22 @@ func TestEnableMember(t *testing.T) {
 		require.Len(t, o.seats.occupied(), 1)
 	})
 
+	t.Run("Rows that others hold do not undo what was begun, and nobody is told that they do", func(t *testing.T) {
+		t.Parallel()
+		o, account := disabled(t, pipeline)
+		held, err := o.owner().Begin(t.Context())
+		require.NoError(t, err)
+		o.seats.after = func(string) error {
+			_, err := held.Exec(t.Context(), `SELECT FROM members WHERE organization_id = $1 AND account_id = $2 FOR UPDATE`, o.id, account)
+			return err
+		}
+		refused(t, second(o.enable(o.creator, account)), errorv1.Reason_REASON_UNAVAILABLE)
+		require.NoError(t, held.Rollback(t.Context()))
+		o.seats.after = func(string) error { return nil }
+		o.sweep()
+		require.Equal(t, membershipv1.CheckAccessResponse_DECISION_ALLOWED, o.decision(account, "org.read"))
+	})
+
 	t.Run("G2 A seat that billing has given up is not used", func(t *testing.T) {
 		t.Parallel()
 		o, account := disabled(t, pipeline)

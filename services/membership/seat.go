@@ -37,7 +37,7 @@ func (s *Service) finish(ctx context.Context, key id.Organization, seat id.Seat,
 	if err != nil {
 		return err
 	}
-	return s.inTx(ctx, key, func(q store.Queries) error {
+	err = s.inTx(ctx, key, func(q store.Queries) error {
 		now, at, err := q.LockOperation(ctx, key, op)
 		if err != nil || now.State != org.Pending { // somebody else was faster
 			return err
@@ -55,6 +55,10 @@ func (s *Service) finish(ctx context.Context, key id.Organization, seat id.Seat,
 		}
 		return err
 	})
+	if err != nil { // BUSY for example, which alone would say that nothing was begun
+		return saga.Unfinished(fmt.Errorf("finish operation: %w", err))
+	}
+	return nil
 }
 
 // refuse ends an operation without effect. An organization without its first member never was.
