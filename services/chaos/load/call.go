@@ -32,11 +32,14 @@ const (
 	callTime = 10 * time.Second
 )
 
-// open are the reasons that leave open what became of a call. BUSY is one: a part of what was asked for may be done.
+// open are the reasons that leave open what became of a call.
 var open = map[errorv1.Reason]bool{
 	errorv1.Reason_REASON_UNAVAILABLE: true, errorv1.Reason_REASON_DEADLINE_EXCEEDED: true, errorv1.Reason_REASON_CANCELLED: true,
-	errorv1.Reason_REASON_INTERNAL: true, errorv1.Reason_REASON_BUSY: true,
+	errorv1.Reason_REASON_INTERNAL: true,
 }
+
+// busy is the refusal that asks to try again: nothing was done.
+const busy = "BUSY"
 
 // do makes an operation: it calls until there is an answer, or no patience left, and notes what it learned. Each try goes
 // over another edge. answered adds what the answer says.
@@ -47,13 +50,15 @@ func (l *Load) do(c *client, o *Operation, who *person, call func(context.Contex
 	edge := c.rand.IntN(len(l.edges))
 	doubt := false // whether a try may have had its effect
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		o.Tries++
-		refused := l.try(o, l.edges[edge](who), call)
+		if o.Tries++; reads[o.Verb] { // what an earlier try saw nobody was told
+			o.Call, doubt = l.history.Now(), false
+		}
 		edge = (edge + 1) % len(l.edges)
-		if o.Outcome = refused; refused != verify.Unknown {
+		o.Outcome = l.try(o, l.edges[edge](who), call)
+		if o.Outcome != verify.Unknown && o.Reason != busy {
 			break
 		}
-		doubt = true
+		doubt = doubt || o.Outcome == verify.Unknown
 		if time.Now().After(deadline) {
 			break
 		}
@@ -103,7 +108,9 @@ func edges(c Config) (all []func(*person) grpc.ClientConnInterface) {
 	web := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: c.Clients}}
 	for _, url := range c.URLs {
 		all = append(all,
-			func(who *person) grpc.ClientConnInterface { return &rest.Conn{URL: url, Token: who.secret(), HTTP: web} },
+			func(who *person) grpc.ClientConnInterface {
+				return &rest.Conn{URL: url, Token: who.secret(), HTTP: web}
+			},
 			func(who *person) grpc.ClientConnInterface { return bearer{c.Conn, who.secret()} })
 	}
 	return all

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"math/rand/v2"
 	"strings"
 	"sync"
 
@@ -154,12 +155,11 @@ func (l *Load) invite(c *client, o *organization) {
 	op := l.change(o, verify.Invite, actor, nil)
 	op.Role, req.RequestId = i.role, op.RequestID
 	if byMail {
-		if i.invitee = o.enter(c); i.invitee == nil || chance(c.rand, 4) {
-			o.leave(i.invitee)
-			i.invitee, i.email = nil, l.name("grace-")+"@example.com"
-			op.Email = i.email
-		} else {
+		if i.invitee = o.address(c); i.invitee != nil {
 			i.email = i.invitee.email
+		} else {
+			i.email = l.name("grace-") + "@example.com"
+			op.Email = i.email
 		}
 		req.Email = i.email
 	}
@@ -237,59 +237,56 @@ func (l *Load) answer(c *client, o *organization) {
 			}
 			who = append(who, p)
 		}
-		if member := o.somebody(c, func(member) bool { return true }); member != nil && (len(who) == 0 || chance(c.rand, 10)) {
-			who = append(who, member)
+		if m := o.somebody(c, func(member) bool { return true }); m != nil && (len(who) == 0 || chance(c.rand, 10)) {
+			who = append(who, m) // who is one already
 		}
 	}
 	if len(who) == 0 {
 		o.put(i)
 		return
 	}
-	l.atOnce(c, len(who), func(c *client, n int) { l.accept(c, o, i, link, who[n]) })
+	l.accept(c, o, i, link, who...)
 }
 
 // atOnce lets as many clients do something at the same time.
 func (l *Load) atOnce(c *client, n int, do func(*client, int)) {
 	var acting sync.WaitGroup
 	for i := range n {
-		other := &client{number: c.number, rand: c.rand}
-		if i > 0 {
-			other = l.client(c.number + 1000*(i+int(l.names.Add(1))))
-		}
+		other := &client{number: c.number, rand: rand.New(rand.NewPCG(c.rand.Uint64(), 0))}
 		acting.Go(func() { do(other, i) })
 	}
 	acting.Wait()
 }
 
-// accept lets a person accept, and notes what became of both.
-func (l *Load) accept(c *client, o *organization, i *invitation, link string, who *person) {
-	op := o.operation(verify.Accept, who, who)
-	op.InvitationID, op.Role, op.Link = i.id, i.role, label(link)
-	l.do(c, &op, who, func(ctx context.Context, conn grpc.ClientConnInterface) error {
-		_, err := invitationv1.NewInvitationServiceClient(conn).AcceptInvitation(ctx, &invitationv1.AcceptInvitationRequest{LinkToken: link})
-		return err
-	}, nil)
-	switch {
-	case op.Outcome == verify.OK:
-		o.joined(who, member{role: i.role})
-	case op.Outcome == verify.Refused && op.Reason != "ALREADY_MEMBER":
-		l.stayed(o, who)
-	}
-}
-
-// stayed brings back somebody whose acceptance was refused, unless another of theirs was not.
-func (l *Load) stayed(o *organization, who *person) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if _, in := o.inside[who]; in {
-		return
-	}
-	for _, p := range o.outside {
-		if p == who {
-			return
+// accept lets people accept at the same time, some of them perhaps twice, and notes what became of each. Whoever was told
+// nothing takes no part in anything from then on.
+func (l *Load) accept(c *client, o *organization, i *invitation, link string, who ...*person) {
+	told := make([]Operation, len(who))
+	l.atOnce(c, len(who), func(c *client, n int) {
+		told[n] = o.operation(verify.Accept, who[n], who[n])
+		told[n].InvitationID, told[n].Role, told[n].Link = i.id, i.role, label(link)
+		l.do(c, &told[n], who[n], func(ctx context.Context, conn grpc.ClientConnInterface) error {
+			_, err := invitationv1.NewInvitationServiceClient(conn).AcceptInvitation(ctx, &invitationv1.AcceptInvitationRequest{LinkToken: link})
+			return err
+		}, nil)
+	})
+	best := make(map[*person]verify.Outcome)
+	for n, op := range told {
+		if best[who[n]] != verify.OK && (op.Outcome != verify.Refused || best[who[n]] == "") {
+			best[who[n]] = op.Outcome
+		}
+		if op.Reason == "ALREADY_MEMBER" {
+			best[who[n]] = verify.Unknown // whatever we believed
 		}
 	}
-	o.outside = append(o.outside, who)
+	for p, outcome := range best {
+		switch outcome {
+		case verify.OK:
+			o.joined(p, member{role: i.role})
+		case verify.Refused:
+			o.leave(p)
+		}
+	}
 }
 
 // acceptAnew lets somebody accept who has no account, and gets one by it.

@@ -32,6 +32,7 @@ type organization struct {
 	mu          sync.Mutex
 	outside     []*person          // who could join, and is not about to
 	inside      map[*person]member // who has joined, and is not about to be removed
+	mailed      map[*person]bool   // who was invited by mail once; a second mail could not be told from the first
 	invitations []*invitation      // that nobody is about to answer
 	limit       *int32
 	limiting    bool // somebody sets the limit, or has and was never told
@@ -66,7 +67,7 @@ var mixture = []membershipv1.Preset{
 
 // found makes an organization and takes it into use, in the place of one that has had enough. Nil: it was not made.
 func (l *Load) found(c *client) *organization {
-	o := &organization{preset: mixture[c.rand.IntN(len(mixture))], inside: make(map[*person]member)}
+	o := &organization{preset: mixture[c.rand.IntN(len(mixture))], inside: make(map[*person]member), mailed: make(map[*person]bool)}
 	chosen := c.rand.Perm(len(l.people))
 	o.owner = l.people[chosen[0]]
 	for _, i := range chosen[1 : cast+1] {
@@ -119,14 +120,30 @@ func (o *organization) enter(c *client) *person {
 	return p
 }
 
-// leave brings somebody back who has not joined.
-func (o *organization) leave(p *person) {
-	if p == nil || p == o.owner {
-		return
+// address takes somebody who could join, whom a mail can reach.
+func (o *organization) address(c *client) *person {
+	p := o.enter(c)
+	if p == nil {
+		return nil
 	}
 	o.mu.Lock()
+	again := o.mailed[p] || p.email == ""
+	o.mailed[p] = true
+	o.mu.Unlock()
+	if again {
+		o.leave(p)
+		return nil
+	}
+	return p
+}
+
+// leave brings somebody back who has not joined, or not any more.
+func (o *organization) leave(p *person) {
+	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.outside = append(o.outside, p)
+	if _, in := o.inside[p]; p != nil && !in && !slices.Contains(o.outside, p) {
+		o.outside = append(o.outside, p)
+	}
 }
 
 // joined notes a member.
@@ -134,6 +151,7 @@ func (o *organization) joined(p *person, m member) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.inside[p] = m
+	o.outside = slices.DeleteFunc(o.outside, func(other *person) bool { return other == p })
 	if !slices.Contains(o.cast, p) { // somebody with a new account
 		o.cast = append(o.cast, p)
 	}
