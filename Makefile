@@ -45,6 +45,11 @@ scenario: setup ## Run the end-to-end scenarios of one requirement: make scenari
 	@go test -count=1 -v -run '/$(ID)' ./services/e2e/... | tee .cache/scenario.log | grep -E '^ *(---|ok|FAIL|panic)'; \
 	  grep -q -- '--- PASS.*/$(ID)' .cache/scenario.log || { echo 'no scenario of $(ID) passed' >&2; exit 1; }
 
+.PHONY: crash
+crash: setup ## Kill every process at every place of every operation (hours): make crash RUN='accept.*/billing' for some
+	@mkdir -p .cache; set -o pipefail; go test -count=1 -v -timeout 24h -parallel 3 -run 'TestCrash/$(RUN)' ./services/e2e/crash -args -everywhere \
+	  | tee .cache/crash.log | grep --line-buffered -E '^=== RUN|^ *--- FAIL|^(ok|FAIL|panic)|deaths;'
+
 .PHONY: bench
 bench: setup ## Measure the suite beside the machine's own limits, and print the ratios
 	go run ./services/bench

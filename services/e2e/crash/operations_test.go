@@ -1,0 +1,419 @@
+package crash
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+// operation is something that a client asks for, once. Whatever dies meanwhile, it has the effect and the answer that it has
+// when nothing dies.
+type operation struct {
+	name    string
+	arrange func(*testing.T, *scene) // what there is before
+	act     func(context.Context, *scene) (proto.Message, error)
+	see     func(*testing.T, *scene) string // what a client sees of the effect; nil: what the services keep is enough
+
+	// done is what a repeated call is told of an operation that takes no request id, when the first did it and its answer was
+	// lost.
+	done errorv1.Reason
+	// repeats is what each repeated call of such an operation does again, to no harm: beginnings of lines of the outcome.
+	repeats []string
+
+	refusal errorv1.Reason // of an operation that is refused
+
+	brief []string // the deaths in it that every test run tries
+}
+
+// scene is one operation in its surroundings, new each time.
+type scene struct {
+	*world
+	tag     string // in every name that the scene makes up
+	org     string
+	preset  membershipv1.Preset // of the organization
+	email   string              // who is invited, or signs up
+	inv     string
+	account string // whom it is about
+	token   string // of a link or a session
+}
+
+func (s *scene) request() string { return "once-" + s.tag }
+
+func newScene(w *world) *scene {
+	tag := strings.ToLower(rand.Text()[:12])
+	return &scene{world: w, tag: tag, email: tag + "@example.com"}
+}
+
+var operations = []operation{
+	{
+		name:    "T43 accept with a new account",
+		arrange: invitedByMail,
+		act:     acceptAsNew,
+		see:     signsIn,
+		done:    errorv1.Reason_REASON_INVITATION_USED,
+		repeats: sessions,
+		brief: []string{"invitation call.before OccupySeat", "billing postgres.after_commit", "membership server.before_answer AddMember",
+			"identity postgres.before_commit"},
+	},
+	{
+		name:    "T43 accept with an account",
+		arrange: invitedGuest,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.guest.AcceptInvitation(ctx, &invitationv1.AcceptInvitationRequest{LinkToken: s.token})
+		},
+		done:  errorv1.Reason_REASON_INVITATION_USED,
+		brief: []string{"invitation call.after AddMember"},
+	},
+	{
+		name: "sign up",
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.as("").SignUp(ctx, &identityv1.SignUpRequest{Email: s.email, Password: password, DisplayName: "Ada " + s.tag})
+		},
+		see: func(t *testing.T, s *scene) string {
+			_, err := s.as("").VerifyEmail(t.Context(), &identityv1.VerifyEmailRequest{Token: s.link(t, s.email)})
+			require.NoError(t, err)
+			return signsIn(t, s)
+		},
+		repeats: []string{"identity: mail mail.VerifyEmail", "identity: sign-up", "identity: task sign_up"},
+		brief:   []string{"identity mail.after_send"},
+	},
+	{
+		name: "verify an address",
+		arrange: func(t *testing.T, s *scene) {
+			_, err := s.as("").SignUp(t.Context(), &identityv1.SignUpRequest{Email: s.email, Password: password, DisplayName: "Ada " + s.tag})
+			require.NoError(t, err)
+			s.token = s.link(t, s.email)
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.as("").VerifyEmail(ctx, &identityv1.VerifyEmailRequest{Token: s.token})
+		},
+		see:   signsIn,
+		done:  errorv1.Reason_REASON_LINK_INVALID,
+		brief: []string{"identity relay.after_event account.created"},
+	},
+	{
+		name:    "sign in",
+		arrange: newcomer,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			opened, err := s.as("").CreateSession(ctx, &identityv1.CreateSessionRequest{
+				Email: s.email, Password: password, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+			s.token = opened.GetToken()
+			return opened, err
+		},
+		see: func(t *testing.T, s *scene) string {
+			me, err := s.as(s.token).GetMe(t.Context(), &identityv1.GetMeRequest{})
+			require.NoError(t, err)
+			return me.GetAccount().GetEmail()
+		},
+		repeats: sessions,
+	},
+	{
+		name:    "end a session",
+		arrange: newcomer,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.as(s.token).SignOut(ctx, &identityv1.SignOutRequest{})
+		},
+		done: errorv1.Reason_REASON_UNAUTHENTICATED,
+	},
+	{
+		name: "end another session",
+		arrange: func(t *testing.T, s *scene) {
+			newcomer(t, s)
+			listed, err := s.as(s.token).ListSessions(t.Context(), &identityv1.ListSessionsRequest{})
+			require.NoError(t, err)
+			require.Len(t, listed.GetSessions(), 1)
+			s.account = listed.GetSessions()[0].GetId()
+			s.token = s.signIn(t, s.email).session
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.as(s.token).DeleteSession(ctx, &identityv1.DeleteSessionRequest{SessionId: s.account})
+		},
+		done: errorv1.Reason_REASON_SESSION_NOT_FOUND,
+	},
+	{
+		name:    "change a name",
+		arrange: organization(membershipv1.Preset_PRESET_RBAC),
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.UpdateMe(ctx, &identityv1.UpdateMeRequest{DisplayName: "Ada " + s.tag, RequestId: s.request()})
+		},
+		see: func(t *testing.T, s *scene) string {
+			people, err := s.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: s.org})
+			require.NoError(t, err)
+			require.Len(t, people.GetPeople(), 1)
+			return people.GetPeople()[0].GetDisplayName()
+		},
+		brief: []string{"membership consumer.before_handle account.updated"},
+	},
+	{
+		name: "create an organization",
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.CreateOrganization(ctx, &membershipv1.CreateOrganizationRequest{
+				DisplayName: "Engines " + s.tag, Preset: membershipv1.Preset_PRESET_PIPELINE, RequestId: s.request()})
+		},
+		brief: []string{"membership relay.after_read"},
+	},
+	{
+		name:    "rename an organization",
+		arrange: organization(membershipv1.Preset_PRESET_RBAC),
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.UpdateOrganization(ctx, &membershipv1.UpdateOrganizationRequest{
+				OrganizationId: s.org, DisplayName: "Looms " + s.tag, RequestId: s.request()})
+		},
+		brief: []string{"membership relay.after_delete"},
+	},
+	{
+		name: "delete an organization",
+		arrange: func(t *testing.T, s *scene) {
+			member(t, s)
+			s.email = "second." + s.email
+			s.invite(t, "admin")
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			deleted, err := s.owner.DeleteOrganization(ctx, &membershipv1.DeleteOrganizationRequest{OrganizationId: s.org, RequestId: s.request()})
+			return deleted, err
+		},
+		see: func(t *testing.T, s *scene) string {
+			_, err := s.owner.GetOrganization(t.Context(), &membershipv1.GetOrganizationRequest{OrganizationId: s.org})
+			s.org = ""
+			return fault.ReasonOf(err).String()
+		},
+		brief: []string{"billing consumer.after_handle organization.deleted"},
+	},
+	{
+		name:    "invite by mail",
+		arrange: organization(membershipv1.Preset_PRESET_RBAC),
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.CreateInvitation(ctx, &invitationv1.CreateInvitationRequest{
+				OrganizationId: s.org, Email: s.email, Role: "admin", DisplayName: "Grace " + s.tag, RequestId: s.request()})
+		},
+		brief: []string{"invitation relay.after_publish", "invitation saga.after_step mail", "invitation saga.before_step mail"},
+	},
+	{
+		name:    "invite by link",
+		arrange: organization(membershipv1.Preset_PRESET_PIPELINE),
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			made, err := s.owner.CreateInvitation(ctx, &invitationv1.CreateInvitationRequest{
+				OrganizationId: s.org, Username: s.tag, DisplayName: "Grace " + s.tag, RequestId: s.request()})
+			s.token = last(made.GetLink())
+			return made, err
+		},
+		see: linkWorks,
+	},
+	{
+		name: "invite without a seat",
+		arrange: func(t *testing.T, s *scene) {
+			organization(membershipv1.Preset_PRESET_RBAC)(t, s)
+			s.limit(t, 1)
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.CreateInvitation(ctx, &invitationv1.CreateInvitationRequest{
+				OrganizationId: s.org, Email: s.email, Role: "admin", DisplayName: "Grace " + s.tag, RequestId: s.request()})
+		},
+		see: func(t *testing.T, s *scene) string {
+			s.limit(t, 100)
+			return ""
+		},
+		refusal: errorv1.Reason_REASON_SEAT_LIMIT_REACHED,
+	},
+	{name: "resend", arrange: invitedByMail, act: resend},
+	{
+		name: "resend an expired one",
+		arrange: func(t *testing.T, s *scene) {
+			invitedByMail(t, s)
+			s.expire(t)
+		},
+		act: resend,
+	},
+	{
+		name: "make a new link",
+		arrange: func(t *testing.T, s *scene) {
+			organization(membershipv1.Preset_PRESET_PIPELINE)(t, s)
+			made, err := s.owner.CreateInvitation(t.Context(), &invitationv1.CreateInvitationRequest{
+				OrganizationId: s.org, Email: s.email, Username: s.tag, DisplayName: "Grace " + s.tag})
+			require.NoError(t, err)
+			s.inv = made.GetInvitation().GetId()
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			made, err := s.owner.CreateInvitationLink(ctx, &invitationv1.CreateInvitationLinkRequest{
+				OrganizationId: s.org, InvitationId: s.inv, RequestId: s.request()})
+			s.token = last(made.GetLink())
+			return made, err
+		},
+		see: linkWorks,
+	},
+	{
+		name:    "revoke",
+		arrange: invitedByMail,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.RevokeInvitation(ctx, &invitationv1.RevokeInvitationRequest{OrganizationId: s.org, InvitationId: s.inv, RequestId: s.request()})
+		},
+	},
+	{
+		name:    "decline",
+		arrange: invitedByMail,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.as("").DeclineInvitation(ctx, &invitationv1.DeclineInvitationRequest{LinkToken: s.token})
+		},
+		done: errorv1.Reason_REASON_INVITATION_DECLINED,
+	},
+	{
+		name:    "change a role",
+		arrange: member,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.ChangeMemberRole(ctx, &membershipv1.ChangeMemberRoleRequest{
+				OrganizationId: s.org, AccountId: s.account, Role: "member", RequestId: s.request()})
+		},
+	},
+	{
+		name:    "disable",
+		arrange: member,
+		act:     disable,
+	},
+	{
+		name: "enable",
+		arrange: func(t *testing.T, s *scene) {
+			member(t, s)
+			_, err := disable(t.Context(), s)
+			require.NoError(t, err)
+			s.tag += "e" // another request
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.EnableMember(ctx, &membershipv1.EnableMemberRequest{OrganizationId: s.org, AccountId: s.account, RequestId: s.request()})
+		},
+	},
+	{
+		name:    "remove",
+		arrange: member,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.RemoveMember(ctx, &membershipv1.RemoveMemberRequest{OrganizationId: s.org, AccountId: s.account, RequestId: s.request()})
+		},
+	},
+	{
+		name:    "set a seat limit",
+		arrange: organization(membershipv1.Preset_PRESET_RBAC),
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			seats := int32(50)
+			return s.operator.SetSeatLimit(ctx, &billingv1.SetSeatLimitRequest{OrganizationId: s.org, Limit: &seats, Reason: "a plan", RequestId: s.request()})
+		},
+	},
+}
+
+// sessions is what signing in makes, again for whoever did not hear of the first, and not for whose process died before.
+var sessions = []string{"identity: session", "identity: event account.signed_in", "identity: task session"}
+
+func organization(preset membershipv1.Preset) func(*testing.T, *scene) {
+	return func(t *testing.T, s *scene) {
+		t.Helper()
+		made, err := s.owner.CreateOrganization(t.Context(), &membershipv1.CreateOrganizationRequest{DisplayName: "Engines " + s.tag, Preset: preset})
+		require.NoError(t, err)
+		s.org, s.preset = made.GetOrganization().GetId(), preset
+	}
+}
+
+func (s *scene) invite(t *testing.T, role string) {
+	t.Helper()
+	made, err := s.owner.CreateInvitation(t.Context(), &invitationv1.CreateInvitationRequest{
+		OrganizationId: s.org, Email: s.email, Role: role, DisplayName: "Grace " + s.tag})
+	require.NoError(t, err)
+	s.inv = made.GetInvitation().GetId()
+}
+
+func invitedByMail(t *testing.T, s *scene) {
+	t.Helper()
+	organization(membershipv1.Preset_PRESET_RBAC)(t, s)
+	s.invite(t, "admin")
+	s.token = s.link(t, s.email)
+}
+
+func invitedGuest(t *testing.T, s *scene) {
+	t.Helper()
+	organization(membershipv1.Preset_PRESET_RBAC)(t, s)
+	mine, own := s.guest.email, s.email
+	known := len(s.links(mine))
+	s.email = mine
+	s.invite(t, "admin")
+	s.settle(t)
+	all := s.links(mine)
+	require.Len(t, all, known+1)
+	s.token, s.email = all[known], own
+}
+
+func acceptAsNew(ctx context.Context, s *scene) (proto.Message, error) {
+	accepted, err := s.as("").AcceptInvitation(ctx, &invitationv1.AcceptInvitationRequest{
+		LinkToken: s.token, Password: password, DisplayName: "Grace " + s.tag, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+	s.account = accepted.GetAccountId()
+	return accepted, err
+}
+
+// member is somebody whose account the organization made.
+func member(t *testing.T, s *scene) {
+	t.Helper()
+	invitedByMail(t, s)
+	_, err := acceptAsNew(t.Context(), s)
+	require.NoError(t, err)
+}
+
+func resend(ctx context.Context, s *scene) (proto.Message, error) {
+	return s.owner.ResendInvitation(ctx, &invitationv1.ResendInvitationRequest{OrganizationId: s.org, InvitationId: s.inv, RequestId: s.request()})
+}
+
+func disable(ctx context.Context, s *scene) (proto.Message, error) {
+	return s.owner.DisableMember(ctx, &membershipv1.DisableMemberRequest{OrganizationId: s.org, AccountId: s.account, RequestId: s.request()})
+}
+
+// newcomer has an account, and one session.
+func newcomer(t *testing.T, s *scene) {
+	t.Helper()
+	s.token = s.signUp(t, s.email).session
+}
+
+func (s *scene) limit(t *testing.T, seats int32) {
+	t.Helper()
+	_, err := s.operator.SetSeatLimit(t.Context(), &billingv1.SetSeatLimitRequest{OrganizationId: s.org, Limit: &seats, Reason: "a plan"})
+	require.NoError(t, err)
+}
+
+// expire lets the invitation's time run out.
+func (s *scene) expire(t *testing.T) {
+	t.Helper()
+	s.settle(t)
+	inv, err := id.ParseInvitation(s.inv)
+	require.NoError(t, err)
+	db := s.databases["invitation"]
+	_, err = db.Exec(t.Context(), `
+		UPDATE invitations
+		SET create_time = create_time - ttl, send_time = send_time - ttl, expire_time = expire_time - ttl
+		WHERE invitation_id = $1`, inv)
+	require.NoError(t, err)
+	tag, err := db.Exec(t.Context(), `UPDATE due SET next_time = now() WHERE id = $1`, inv)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, tag.RowsAffected())
+	s.settle(t)
+}
+
+func linkWorks(t *testing.T, s *scene) string {
+	t.Helper()
+	seen, err := s.as("").PreviewInvitation(t.Context(), &invitationv1.PreviewInvitationRequest{LinkToken: s.token})
+	require.NoError(t, err)
+	return seen.GetOrganizationDisplayName()
+}
+
+func signsIn(t *testing.T, s *scene) string {
+	t.Helper()
+	return s.signIn(t, s.email).email
+}
+
+func last(link string) string { return link[strings.LastIndex(link, "/")+1:] }
