@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+// method is an RPC as its proto tells it.
+type method struct {
+	protoreflect.MethodDescriptor
+	rule *accessv1.Rule
+}
+
+func (m method) path() string { return fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()) }
+
+// methods are all that the suite has.
+func methods() (all []method) {
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		for i := range file.Services().Len() {
+			of := file.Services().Get(i).Methods()
+			for j := range of.Len() {
+				if rule, ok := proto.GetExtension(of.Get(j).Options(), accessv1.E_Rule).(*accessv1.Rule); ok && rule != nil {
+					all = append(all, method{of.Get(j), rule})
+				}
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// over tells whether a transport carries the method at all.
+func (m method) over(transport string) bool {
+	return transport != "REST" || proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule).GetPattern() != nil
+}
+
+// call calls the method with a request of the given fields, and returns what was answered.
+func (m method) call(t *testing.T, conn grpc.ClientConnInterface, fields map[string]string) (proto.Message, error) {
+	t.Helper()
+	request, answer := messageOf(t, m.Input()), messageOf(t, m.Output())
+	for name, value := range fields {
+		field := m.Input().Fields().ByName(protoreflect.Name(name))
+		switch {
+		case field == nil:
+		case field.IsList():
+			list := request.ProtoReflect().Mutable(field).List()
+			list.Append(protoreflect.ValueOfString(value))
+		case field.Kind() == protoreflect.StringKind:
+			request.ProtoReflect().Set(field, protoreflect.ValueOfString(value))
+		}
+	}
+	return answer, conn.Invoke(t.Context(), m.path(), request, answer)
+}
+
+func messageOf(t *testing.T, descriptor protoreflect.MessageDescriptor) proto.Message {
+	t.Helper()
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(descriptor.FullName())
+	require.NoError(t, err)
+	return kind.New().Interface()
+}
+
+// idFields are the fields of a request that name something.
+func (m method) idFields() (names []string) {
+	for i := range m.Input().Fields().Len() {
+		name := string(m.Input().Fields().Get(i).Name())
+		if (strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "_ids")) && name != "request_id" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func wire(transport, token string) grpc.ClientConnInterface {
+	if transport == "REST" {
+		return &restConn{url: suite.URL, token: token, http: http.DefaultClient}
+	}
+	return bearer{suite.conn, token}
+}
+
+// TestForeignIDs calls every method with every id that it takes, once of another organization and once of nothing. It
+// is made from the protos: a new method is part of it, and a new kind of id fails until it is told what that is.
+func TestForeignIDs(t *testing.T) {
+	t.Parallel()
+
+	scenario(t, "R77 whatever is foreign looks like what does not exist, in every method and every id, and stays as it is", func(t *testing.T, over string) {
+		org, other := create(t, over, pipeline), create(t, over, pipeline)
+		mine, theirs := org.join(t, "developer"), other.join(t, "developer")
+		own, err := org.owner.CreateInvitation(t.Context(), org.invitation(t, "")) // by link: no mail is on its way
+		require.NoError(t, err)
+		pending, err := other.owner.CreateInvitation(t.Context(), other.invitation(t, ""))
+		require.NoError(t, err)
+		for _, o := range []*organization{org, other} {
+			eventually(t, func() bool { return o.events(t, "invitation", "invitation.sent") == 1 }, "the member's mail is noted")
+		}
+		sessions, err := theirs.ListSessions(t.Context(), &identityv1.ListSessionsRequest{})
+		require.NoError(t, err)
+		session := signIn(t, over, org.owner.Email)
+		live, err := session.ListSessions(t.Context(), &identityv1.ListSessionsRequest{})
+		require.NoError(t, err)
+
+		type values struct{ own, foreign, absent string }
+		ids := map[string]values{
+			"organization_id": {org.ID, other.ID, id.NewOrganization().String()},
+			"account_id":      {mine.ID, theirs.ID, id.NewAccount().String()},
+			"invitation_id":   {own.GetInvitation().GetId(), pending.GetInvitation().GetId(), id.NewInvitation().String()},
+			"session_id":      {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
+		}
+		fields := map[string]string{
+			"email": "x@example.com", "username": "x", "display_name": "x", "role": "viewer", "permission": "org.read", "reason": "x",
+		}
+		for name, value := range ids {
+			fields[name] = value.own
+		}
+		before := other.everything(t)
+		conn := wire(over, org.owner.Token)
+		for _, m := range methods() {
+			if !m.over(over) {
+				continue
+			}
+			if m.rule.GetCaller() == accessv1.Rule_CALLER_SERVICE {
+				_, err := m.call(t, conn, fields)
+				refused(t, err, errorv1.Reason_REASON_ROUTE_NOT_FOUND)
+				continue
+			}
+			for _, name := range m.idFields() {
+				value, known := ids[name]
+				require.True(t, known, "%s takes a %s: what is a foreign one?", m.FullName(), name)
+				with := func(value string) (proto.Message, error) {
+					changed := make(map[string]string)
+					for name, value := range fields {
+						changed[name] = value
+					}
+					changed[name] = value
+					return m.call(t, conn, changed)
+				}
+				foreign, refusal := with(value.foreign)
+				absent, other := with(value.absent)
+				what := fmt.Sprintf("%s with a foreign %s", m.FullName(), name)
+				require.True(t, proto.Equal(foreign, absent), "%s: %v and %v", what, foreign, absent)
+				require.Equal(t, said(refusal), said(other), what)
+				switch {
+				case m.rule.GetCaller() == accessv1.Rule_CALLER_OPERATOR:
+					refused(t, refusal, errorv1.Reason_REASON_CALLER_REFUSED)
+				case m.Name() == "CheckAccess" && name == "account_id":
+					require.NoError(t, refusal) // who is no member may nothing: that is its answer
+				default:
+					require.True(t, strings.HasSuffix(fault.ReasonOf(refusal).String(), "_NOT_FOUND"), "%s: %v", what, refusal)
+				}
+			}
+		}
+		require.Equal(t, before, other.everything(t))
+		_, err = theirs.GetMe(t.Context(), &identityv1.GetMeRequest{})
+		require.NoError(t, err, "their session lives")
+	})
+}
+
+// said is all that a refusal tells.
+func said(err error) string {
+	var overHTTP *httpError
+	f := fault.From(err)
+	if f == nil {
+		return fmt.Sprint(err)
+	}
+	errors.As(err, &overHTTP)
+	return fmt.Sprint(f.Reason, f.Message, f.Metadata, overHTTP != nil && overHTTP.status == http.StatusNotFound)
+}
+
+// everything is all that the databases hold of an organization, by table.
+func (o *organization) everything(t *testing.T) map[string][]string {
+	t.Helper()
+	found := make(map[string][]string)
+	for service, pool := range suite.owners {
+		rows, err := pool.Query(t.Context(), `
+			SELECT table_name, min(column_name) FROM information_schema.columns
+			WHERE table_schema = 'public' AND column_name IN ('organization_id', 'aggregate_id') AND table_name NOT IN ('outbox', 'due')
+			GROUP BY table_name`)
+		require.NoError(t, err)
+		columns := make(map[string]string)
+		for rows.Next() {
+			var table, column string
+			require.NoError(t, rows.Scan(&table, &column))
+			columns[table] = column
+		}
+		require.NoError(t, rows.Err())
+		for table, column := range columns {
+			rows, err := pool.Query(t.Context(), fmt.Sprintf(`SELECT r::text FROM %s r WHERE %s = $1 ORDER BY 1`, table, column), uuidOf(t, o.ID))
+			require.NoError(t, err)
+			for rows.Next() {
+				var row string
+				require.NoError(t, rows.Scan(&row))
+				found[service+"."+table] = append(found[service+"."+table], row)
+			}
+			require.NoError(t, rows.Err())
+		}
+	}
+	require.Contains(t, found, "membership.members")
+	require.True(t, slices.ContainsFunc(found["invitation.invitations"], func(row string) bool { return strings.Contains(row, "PENDING") }))
+	return found
+}
