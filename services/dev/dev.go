@@ -182,7 +182,7 @@ func openEdge(ctx context.Context, creds credentials.TransportCredentials, commo
 		return nil, nil, err
 	}
 	authenticator := &credential.Authenticator{Resolver: sessions, Verifier: credential.NewVerifier(base.Name, credential.KeysOf(keys), time.Now)}
-	return server.New(creds, server.Config{Role: "edge", Log: base.Log, Authenticate: authenticator.Authenticate, Reflection: true}), base, nil
+	return server.New(creds, server.Config{Role: "edge", Log: base.Log, Authenticate: authenticator.AuthenticateClient, Reflection: true}), base, nil
 }
 
 func wait(ctx context.Context, ready *sync.WaitGroup) error {

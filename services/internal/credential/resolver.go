@@ -117,11 +117,20 @@ type Authenticator struct {
 	Verifier *Verifier
 }
 
-// Authenticate returns the caller of a bearer credential: an internal token, known by its two dots, or a
-// session's secret or a key. A bad one is UNAUTHENTICATED.
+// AuthenticateClient is Authenticate for a listener that clients reach. Internal tokens have no business there: one that
+// got out opens nothing.
+func (a *Authenticator) AuthenticateClient(ctx context.Context, bearer string) (caller.Caller, error) {
+	if isInternal(bearer) {
+		return caller.Caller{}, errRefused
+	}
+	return a.Authenticate(ctx, bearer)
+}
+
+// Authenticate returns the caller of a bearer credential: an internal token, or a session's secret
+// or a key. A bad one is UNAUTHENTICATED.
 func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller.Caller, error) {
 	token := bearer
-	if strings.Count(bearer, ".") != 2 {
+	if !isInternal(bearer) {
 		var err error
 		if token, err = a.Resolver.Token(ctx, bearer, false, a.Verifier.audience); err != nil {
 			return caller.Caller{}, err
@@ -138,3 +147,6 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller
 		AuthTime: claims.AuthTime,
 	}, nil
 }
+
+// isInternal knows an internal token by its two dots.
+func isInternal(bearer string) bool { return strings.Count(bearer, ".") == 2 }

@@ -81,7 +81,7 @@ func TestResolver(t *testing.T) {
 		require.EqualValues(t, 2, fake.calls.Load())
 	})
 
-	t.Run("OtherSecretsDeliveriesAndAudiencesAreApart", func(t *testing.T) {
+	t.Run("R79_OtherSecretsDeliveriesAndAudiencesAreApart", func(t *testing.T) {
 		t.Parallel()
 		fake, _, r, _ := start(t)
 		token(t, r, "secret", true, "membership")
@@ -248,8 +248,18 @@ func TestAuthenticator(t *testing.T) {
 	require.Equal(t, want, who)
 	require.EqualValues(t, 1, fake.calls.Load(), "a token needs no resolving")
 
-	foreign, err := a.Resolver.Token(t.Context(), "a_secret", false, "billing")
-	require.NoError(t, err)
-	_, err = a.Authenticate(t.Context(), foreign)
-	requireRefused(t, err)
+	t.Run("R56_AClientPresentsNoInternalToken", func(t *testing.T) {
+		_, err := a.AuthenticateClient(t.Context(), own)
+		requireRefused(t, err)
+		who, err := a.AuthenticateClient(t.Context(), "a_secret")
+		require.NoError(t, err)
+		require.Equal(t, want, who)
+	})
+
+	t.Run("R56_ATokenIsForOneService", func(t *testing.T) {
+		foreign, err := a.Resolver.Token(t.Context(), "a_secret", false, "billing")
+		require.NoError(t, err)
+		_, err = a.Authenticate(t.Context(), foreign)
+		requireRefused(t, err)
+	})
 }

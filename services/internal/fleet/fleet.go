@@ -246,6 +246,8 @@ func (f *Fleet) settle(context.Context) error {
 
 // startRoles starts every process and waits until all are ready.
 func (f *Fleet) startRoles(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
 	for _, p := range f.Processes {
 		env, err := f.settings(p)
 		if err != nil {
@@ -256,9 +258,12 @@ func (f *Fleet) startRoles(ctx context.Context) error {
 		if err := p.Start(ctx); err != nil {
 			return err
 		}
+		if p.Role == "identity" { // the claim that is printed last is the one that works
+			if err := p.Ready(ctx); err != nil {
+				return err
+			}
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
 	for _, p := range f.Processes {
 		if err := p.Ready(ctx); err != nil {
 			return err

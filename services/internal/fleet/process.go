@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -36,6 +37,9 @@ func (p *Process) LogFile() string { return p.log }
 
 // PID is the number of the process that was started last.
 func (p *Process) PID() int { return p.running.cmd.Process.Pid }
+
+// Admin is where the process tells metrics and health: http://127.0.0.1:45123.
+func (p *Process) Admin() string { return strings.TrimSuffix(p.readyz, "/readyz") }
 
 // Done is closed when the process that was started last has ended, however it ended.
 func (p *Process) Done() <-chan struct{} { return p.running.done }

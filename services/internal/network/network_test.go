@@ -241,45 +241,45 @@ func TestTLS(t *testing.T) {
 		return callOn(t.Context(), conn)
 	}
 
-	t.Run("BothEndsKnowEachOther", func(t *testing.T) {
+	t.Run("R55_BothEndsKnowEachOther", func(t *testing.T) {
 		t.Parallel()
 		address, heard := serve(t, role(t, "billing"), "billing", "localhost:0")
 		require.NoError(t, call(t, role(t, "membership"), "membership", "billing", address))
 		require.Equal(t, "membership", <-heard)
 	})
 
-	t.Run("ClientOfAnotherAuthorityIsRefused", func(t *testing.T) {
+	t.Run("R55_ClientOfAnotherAuthorityIsRefused", func(t *testing.T) {
 		t.Parallel()
 		files := newAuthority(t).files(t, "roster://membership")
 		files.CA = ca.path // it believes the server; the server must not believe it
 		requireReason(t, errorv1.Reason_REASON_UNAVAILABLE, call(t, mutual(t, files), "membership", "billing", server(t)))
 	})
 
-	t.Run("ServerOfAnotherAuthorityIsRefused", func(t *testing.T) {
+	t.Run("R55_ServerOfAnotherAuthorityIsRefused", func(t *testing.T) {
 		t.Parallel()
 		files := ca.files(t, "roster://membership")
 		files.CA = newAuthority(t).path
 		requireReason(t, errorv1.Reason_REASON_UNAVAILABLE, call(t, mutual(t, files), "membership", "billing", server(t)))
 	})
 
-	t.Run("ServerOfAnotherRoleIsRefused", func(t *testing.T) {
+	t.Run("R55_ServerOfAnotherRoleIsRefused", func(t *testing.T) {
 		t.Parallel()
 		requireReason(t, errorv1.Reason_REASON_UNAVAILABLE, call(t, role(t, "membership"), "membership", "identity", server(t)))
 	})
 
-	t.Run("NoCertificateIsRefused", func(t *testing.T) {
+	t.Run("R55_NoCertificateIsRefused", func(t *testing.T) {
 		t.Parallel()
 		err := dialWith(t, server(t), credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}))
 		require.Equal(t, codes.Unavailable, status.Code(err), err)
 	})
 
-	t.Run("PlaintextIsRefused", func(t *testing.T) {
+	t.Run("R55_PlaintextIsRefused", func(t *testing.T) {
 		t.Parallel()
 		err := dialWith(t, server(t), insecure.NewCredentials())
 		require.Equal(t, codes.Unavailable, status.Code(err), err)
 	})
 
-	t.Run("OlderTLSIsRefused", func(t *testing.T) {
+	t.Run("R55_OlderTLSIsRefused", func(t *testing.T) {
 		t.Parallel()
 		own := ca.pair(t, "roster://membership")
 		err := dialWith(t, server(t), credentials.NewTLS(&tls.Config{
@@ -288,7 +288,7 @@ func TestTLS(t *testing.T) {
 		require.Equal(t, codes.Unavailable, status.Code(err), err)
 	})
 
-	t.Run("CertificatesThatNameNoOneRoleAreRefused", func(t *testing.T) {
+	t.Run("R55_CertificatesThatNameNoOneRoleAreRefused", func(t *testing.T) {
 		t.Parallel()
 		address := server(t)
 		for _, uris := range [][]string{
@@ -304,7 +304,7 @@ func TestTLS(t *testing.T) {
 		}
 	})
 
-	t.Run("ExpiredCertificateIsRefused", func(t *testing.T) {
+	t.Run("R55_ExpiredCertificateIsRefused", func(t *testing.T) {
 		t.Parallel()
 		old := *ca
 		old.expiry = time.Now().Add(-time.Minute)
@@ -312,7 +312,7 @@ func TestTLS(t *testing.T) {
 			call(t, mutual(t, old.files(t, "roster://membership")), "membership", "billing", server(t)))
 	})
 
-	t.Run("ACertificateIsGoodForItsRoleOnly", func(t *testing.T) {
+	t.Run("R55_ACertificateIsGoodForItsRoleOnly", func(t *testing.T) {
 		t.Parallel()
 		_, _, err := role(t, "membership").Listen("billing", "localhost:0")
 		require.Error(t, err)
@@ -320,7 +320,7 @@ func TestTLS(t *testing.T) {
 		require.Error(t, err)
 	})
 
-	t.Run("RotatedFilesAreReadAgain", func(t *testing.T) {
+	t.Run("R55_RotatedFilesAreReadAgain", func(t *testing.T) {
 		t.Parallel()
 		files := newAuthority(t).files(t, "roster://membership")
 		n := mutual(t, files)

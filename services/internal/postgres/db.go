@@ -60,6 +60,9 @@ func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*
 	if err != nil {
 		return nil, fmt.Errorf("%s database: the DSN is not valid", service) // the parser's error may hold the password
 	}
+	if config.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
+		return nil, fmt.Errorf("%s database: the DSN asks for the simple protocol, which writes values into the statement", service)
+	}
 	if o.Role == "" {
 		o.Role = AppRole
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -457,6 +458,18 @@ func TestRowLevelSecurity(t *testing.T) {
 			if _, err := db.Pool.Exec(t.Context(), statement); err == nil {
 				t.Errorf("%s is allowed", statement)
 			}
+		}
+	})
+}
+
+// Values travel beside the statement, never in it.
+func TestProtocol(t *testing.T) {
+	t.Parallel()
+	t.Run("R59_TheSimpleProtocolIsRefused", func(t *testing.T) {
+		t.Parallel()
+		_, err := postgres.Open(t.Context(), "notes", "postgres://notes@localhost/notes?default_query_exec_mode=simple_protocol", nil, postgres.Options{})
+		if err == nil || !strings.Contains(err.Error(), "simple protocol") {
+			t.Errorf("got %v, want a refusal", err)
 		}
 	})
 }

@@ -321,6 +321,7 @@ func TestNATSPermissions(t *testing.T) {
 					subject := fmt.Sprintf("$JS.API.CONSUMER.%s.%s.%s", verb, events.Stream(of), consumer.name)
 					require.False(t, mayPublish(t, conn, subject), subject)
 				}
+				require.False(t, mayPublish(t, conn, fmt.Sprintf("$JS.ACK.%s.%s.1.1.1.1.0", events.Stream(of), consumer.name)))
 			}
 		}
 		for _, service := range events.Services() {

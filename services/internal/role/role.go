@@ -279,7 +279,7 @@ func (s *Stateful) Serve(ctx context.Context, service Service) error {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	authenticator := &credential.Authenticator{Resolver: sessions, Verifier: credential.NewVerifier(s.Name, credential.KeysOf(keys), time.Now)}
-	config := server.Config{Role: s.Name, Log: s.Log, Authenticate: authenticator.Authenticate, Linger: s.common.Linger}
+	config := server.Config{Role: s.Name, Log: s.Log, Authenticate: authenticator.Authenticate, Linger: s.common.Linger, Reflection: true}
 
 	address := s.config.Listen
 	if address == "" {
@@ -302,7 +302,7 @@ func (s *Stateful) Serve(ctx context.Context, service Service) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
-		config.Reflection = true
+		config.Authenticate, config.Reflection = authenticator.AuthenticateClient, false
 		public := server.New(creds, config)
 		service.Register(public)
 		s.Serves(func(ctx context.Context) error { return public.Serve(ctx, lis) })

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -238,15 +239,15 @@ func TestRules(t *testing.T) {
 			anyone: allowed, accounts: allowed, operators: refused, services: refused, both: allowed, none: refused}},
 		"AnOperator": {authorization: asOperator, want: answers{
 			anyone: allowed, accounts: refused, operators: allowed, services: refused, both: refused, none: refused}},
-		"AServiceThatIsNamed": {peer: "invitation", want: answers{
+		"R55_AServiceThatIsNamed": {peer: "invitation", want: answers{
 			anyone: allowed, accounts: signIn, operators: signIn, services: allowed, both: allowed, none: refused}},
-		"AServiceThatIsNotNamed": {peer: "identity", want: answers{
+		"R55_AServiceThatIsNotNamed": {peer: "identity", want: answers{
 			anyone: allowed, accounts: signIn, operators: signIn, services: refused, both: signIn, none: refused}},
-		"AServiceWithAnAccount": {peer: "invitation", authorization: asAccount, want: answers{
+		"R56_AServiceWithAnAccount": {peer: "invitation", authorization: asAccount, want: answers{
 			anyone: allowed, accounts: allowed, operators: refused, services: refused, both: allowed, none: refused}},
-		"TheGatewayForItself": {peer: "gateway", want: answers{
+		"R56_TheGatewayForItself": {peer: "gateway", want: answers{
 			anyone: allowed, accounts: signIn, operators: signIn, services: refused, both: allowed, none: refused}},
-		"TheGatewayForNobody": {peer: "gateway", forwarded: true, want: answers{
+		"R56_TheGatewayForNobody": {peer: "gateway", forwarded: true, want: answers{
 			anyone: allowed, accounts: signIn, operators: signIn, services: refused, both: signIn, none: refused}},
 		"TheGatewayForAnAccount": {peer: "gateway", forwarded: true, authorization: asAccount, want: answers{
 			anyone: allowed, accounts: allowed, operators: refused, services: refused, both: allowed, none: refused}},
@@ -293,24 +294,24 @@ func TestMethods(t *testing.T) {
 		return conn.Invoke(t.Context(), method, &billingv1.OccupySeatRequest{}, &billingv1.OccupySeatResponse{})
 	}
 
-	t.Run("UnknownIsNotFound", func(t *testing.T) {
+	t.Run("R57_UnknownIsNotFound", func(t *testing.T) {
 		t.Parallel()
 		for _, method := range []string{"/roster.billing.v1.SeatService/Occupyseat", "/no.Such/Method", "/roster.billing.v1.SeatService/", "//OccupySeat"} {
 			requireReason(t, errorv1.Reason_REASON_ROUTE_NOT_FOUND, invoke(method), method)
 		}
 	})
 
-	t.Run("NotBuiltIsNotFound", func(t *testing.T) {
+	t.Run("R57_NotBuiltIsNotFound", func(t *testing.T) {
 		t.Parallel()
 		requireReason(t, errorv1.Reason_REASON_ROUTE_NOT_FOUND, invoke("/roster.billing.v1.SeatService/ReserveSeats"))
 	})
 
-	t.Run("PathWithoutSlashIsRefused", func(t *testing.T) {
+	t.Run("R57_PathWithoutSlashIsRefused", func(t *testing.T) {
 		t.Parallel()
 		require.Equal(t, codes.Unimplemented, status.Code(invoke("roster.billing.v1.SeatService/OccupySeat")))
 	})
 
-	t.Run("ReflectionIsOffUnlessAsked", func(t *testing.T) {
+	t.Run("R60_ReflectionIsOffUnlessAsked", func(t *testing.T) {
 		t.Parallel()
 		const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 		requireReason(t, errorv1.Reason_REASON_ROUTE_NOT_FOUND, invoke(reflection))
@@ -324,11 +325,60 @@ func TestMethods(t *testing.T) {
 		require.Equal(t, grpc_health_v1.HealthCheckResponse_SERVING, answer.GetStatus())
 	})
 
-	t.Run("TooMuchIsRefused", func(t *testing.T) {
+	t.Run("R60_TooMuchIsRefused", func(t *testing.T) {
 		t.Parallel()
 		_, err := billingv1.NewSeatServiceClient(conn).OccupySeat(t.Context(), &billingv1.OccupySeatRequest{SeatId: strings.Repeat("x", maxMessage)})
 		require.Equal(t, codes.ResourceExhausted, status.Code(err))
 		require.Error(t, usage(t.Context(), conn, "Bearer "+strings.Repeat("x", maxHeaders)))
+	})
+}
+
+// TestConnections speaks HTTP/2 by hand, as no gRPC client would.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	lis, creds, err := network.Plain().Listen("tested", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(serve(t, New(creds, Config{Role: "tested", Log: slog.New(slog.DiscardHandler)}), lis))
+	open := func(t *testing.T) *http2.Framer {
+		conn, err := net.Dial("tcp", lis.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+		_, err = io.WriteString(conn, http2.ClientPreface)
+		require.NoError(t, err)
+		framer := http2.NewFramer(conn, conn)
+		require.NoError(t, framer.WriteSettings())
+		return framer
+	}
+
+	t.Run("R60_StreamsAndHeadersAreLimited", func(t *testing.T) {
+		t.Parallel()
+		frame, err := open(t).ReadFrame()
+		require.NoError(t, err)
+		settings, ok := frame.(*http2.SettingsFrame)
+		require.True(t, ok, frame)
+		streams, _ := settings.Value(http2.SettingMaxConcurrentStreams)
+		require.EqualValues(t, maxStreams, streams)
+		headers, _ := settings.Value(http2.SettingMaxHeaderListSize)
+		require.EqualValues(t, maxHeaders, headers)
+	})
+
+	t.Run("R60_WhoPingsAllTheTimeIsSentAway", func(t *testing.T) {
+		t.Parallel()
+		framer := open(t)
+		for range 10 {
+			if framer.WritePing(false, [8]byte{}) != nil {
+				break // sent away already
+			}
+		}
+		for {
+			frame, err := framer.ReadFrame()
+			require.NoError(t, err)
+			if away, ok := frame.(*http2.GoAwayFrame); ok {
+				require.Equal(t, http2.ErrCodeEnhanceYourCalm, away.ErrCode)
+				return
+			}
+		}
 	})
 }
 
@@ -351,7 +401,7 @@ func TestCaller(t *testing.T) {
 			seen(t, "gateway", caller.AddressHeader, "192.0.2.7", caller.UserAgentHeader, "Lynx"))
 	})
 
-	t.Run("NobodyElseDoes", func(t *testing.T) {
+	t.Run("R56_NobodyElseDoes", func(t *testing.T) {
 		t.Parallel()
 		for _, peer := range []string{"", "membership"} {
 			who := seen(t, peer, caller.AddressHeader, "192.0.2.7", caller.UserAgentHeader, "Lynx")
@@ -361,7 +411,7 @@ func TestCaller(t *testing.T) {
 		}
 	})
 
-	t.Run("AnAddressIsThePeers", func(t *testing.T) {
+	t.Run("R56_AnAddressIsThePeers", func(t *testing.T) {
 		t.Parallel()
 		var who caller.Caller
 		n := network.Plain()
@@ -382,7 +432,7 @@ func TestCaller(t *testing.T) {
 		require.Empty(t, who.Service)
 	})
 
-	t.Run("BadCredentialsAreRefused", func(t *testing.T) {
+	t.Run("R56_BadCredentialsAreRefused", func(t *testing.T) {
 		t.Parallel()
 		conn := start(t, fine).dial(t, "gateway")
 		for _, presented := range [][]string{
@@ -596,9 +646,9 @@ func TestStreams(t *testing.T) {
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ asked, want time.Duration }{
-		"NoneGetsTheDefault": {0, defaultDeadline},
-		"AShortOneIsKept":    {time.Second, time.Second},
-		"ALongOneIsCapped":   {time.Hour, maxDeadline},
+		"R60_NoDeadlineIsTheDefault": {0, defaultDeadline},
+		"R60_AShortDeadlineIsKept":   {time.Second, time.Second},
+		"R60_ALongDeadlineIsCapped":  {time.Hour, maxDeadline},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
