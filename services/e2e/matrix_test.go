@@ -21,6 +21,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/rest"
 )
 
 // method is an RPC as its proto tells it.
@@ -86,13 +87,6 @@ func (m method) idFields() (names []string) {
 		}
 	}
 	return names
-}
-
-func wire(transport, token string) grpc.ClientConnInterface {
-	if transport == "REST" {
-		return &restConn{url: suite.URL, token: token, http: http.DefaultClient}
-	}
-	return bearer{suite.conn, token}
 }
 
 // TestForeignIDs calls every method with every id that it takes, once of another organization and once of nothing. It
@@ -174,13 +168,13 @@ func TestForeignIDs(t *testing.T) {
 
 // said is all that a refusal tells.
 func said(err error) string {
-	var overHTTP *httpError
+	var overHTTP *rest.Error
 	f := fault.From(err)
 	if f == nil {
 		return fmt.Sprint(err)
 	}
 	errors.As(err, &overHTTP)
-	return fmt.Sprint(f.Reason, f.Message, f.Metadata, overHTTP != nil && overHTTP.status == http.StatusNotFound)
+	return fmt.Sprint(f.Reason, f.Message, f.Metadata, overHTTP != nil && overHTTP.HTTPStatus == http.StatusNotFound)
 }
 
 // everything is all that the databases hold of an organization, by table.

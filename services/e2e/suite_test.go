@@ -176,10 +176,7 @@ type client struct {
 
 // connect returns a client over one transport, with a session or a key, or anonymous when token is empty.
 func connect(transport, token string) client {
-	var conn grpc.ClientConnInterface = bearer{suite.conn, token}
-	if transport == "REST" {
-		conn = &rest.Conn{URL: suite.URL, Token: token, HTTP: http.DefaultClient}
-	}
+	conn := wire(transport, token)
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
@@ -187,6 +184,14 @@ func connect(transport, token string) client {
 		invitationv1.NewInvitationServiceClient(conn),
 		billingv1.NewSeatUsageServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}
+}
+
+// wire carries the calls of somebody over one transport.
+func wire(transport, token string) grpc.ClientConnInterface {
+	if transport == "REST" {
+		return &rest.Conn{URL: suite.URL, Token: token, HTTP: http.DefaultClient}
+	}
+	return bearer{suite.conn, token}
 }
 
 // bearer sends a credential with every call.
