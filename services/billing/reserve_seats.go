@@ -14,7 +14,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/outbox"
 )
 
-// ReserveSeats is one flight: SQL locks the counters, frees, decides, takes and records. A repeated call changes nothing
+// ReserveSeats is one flight, or two for the last free seat: SQL locks the counters, frees, decides, takes and records. A repeated call changes nothing
 // and gets what is stored.
 func (s *Service) ReserveSeats(ctx context.Context, req *billingv1.ReserveSeatsRequest) (*billingv1.ReserveSeatsResponse, error) {
 	org, err := id.ParseOrganization(req.GetOrganizationId())
@@ -44,13 +44,14 @@ func (s *Service) ReserveSeats(ctx context.Context, req *billingv1.ReserveSeatsR
 }
 
 // change frees seats and takes others. A list in which some seats are new and some are settled is sent once more,
-// without the latter: an event names exactly what changed.
+// without the latter: an event names exactly what changed. Asks that would take the last free seat are sent once more too,
+// with the event that says so, unless seats were freed for them: that is one change.
 func (s *Service) change(ctx context.Context, org id.Organization, origin *eventv1.Context, asks []seat.Ask, release []id.Seat) (store.Outcome, error) {
 	together := make([]id.Seat, len(asks))
 	for i, ask := range asks {
 		together[i] = ask.SeatID
 	}
-	for {
+	for again := false; ; again = true {
 		c := store.Change{Organization: org, Release: release, Asks: asks, Together: together}
 		var err error
 		if len(release) > 0 {
@@ -64,9 +65,13 @@ func (s *Service) change(ctx context.Context, org id.Organization, origin *event
 			if c.Reserved, err = outbox.NewEvent(org, s.Now(), reserved); err != nil {
 				return store.Outcome{}, err
 			}
-			if c.AtLimit, err = outbox.NewEvent(org, s.Now(), &eventv1.SeatAtLimit{Context: origin}); err != nil {
+		}
+		if len(asks) > 0 && (again || len(release) > 0) {
+			atLimit, err := outbox.NewEvent(org, s.Now(), &eventv1.SeatAtLimit{Context: origin})
+			if err != nil {
 				return store.Outcome{}, err
 			}
+			c.AtLimit = &atLimit
 		}
 		outcome, err := s.store.Change(ctx, c)
 		if err != nil || outcome.Whole() {

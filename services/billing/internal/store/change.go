@@ -17,9 +17,13 @@ import (
 const KindReview = "review"
 
 // lockHead makes the organization's head if there is none, and holds it until the flight ends. All that follows sees
-// what was committed before.
+// what was committed before. Without the condition the insert would wait for each transaction that holds the head, and all
+// who wait would be woken at every commit; the lock queues them.
 func lockHead(batch *pgx.Batch, org id.Organization) {
-	batch.Queue(`INSERT INTO heads (aggregate_id, part) VALUES ($1, $2) ON CONFLICT (aggregate_id) DO NOTHING`,
+	batch.Queue(`
+		INSERT INTO heads (aggregate_id, part)
+		SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM heads WHERE aggregate_id = $1)
+		ON CONFLICT (aggregate_id) DO NOTHING`,
 		org, outbox.PartOf(id.Any(org)))
 	batch.Queue(`SELECT 1 FROM heads WHERE aggregate_id = $1 FOR UPDATE`, org)
 }
@@ -38,7 +42,8 @@ type Change struct {
 	Asks         []seat.Ask
 	Together     []id.Seat // all that was asked for at first; one of them gone denies the rest
 
-	Released, Reserved, AtLimit outbox.Event
+	Released, Reserved outbox.Event
+	AtLimit            *outbox.Event // nil: Asks are not decided when they would take the last free seat
 }
 
 // Outcome is what a change came to.
@@ -46,7 +51,7 @@ type Outcome struct {
 	Usage   seat.Usage
 	States  []seat.State // of Change.Together, in its order
 	Live    []id.Seat    // of Change.Release, not freed because the list was mixed
-	Unheard []id.Seat    // of Change.Asks, not decided because a list was mixed
+	Unheard []id.Seat    // of Change.Asks, not decided because a list was mixed, or for want of AtLimit
 }
 
 // Whole tells whether nothing is left to do.
@@ -134,6 +139,10 @@ func reserve(batch *pgx.Batch, c Change) {
 	for i, ask := range c.Asks {
 		seats[i], kinds[i], owners[i], reviews[i] = ask.SeatID, string(ask.OwnerKind), ask.OwnerID, ask.ReviewTime
 	}
+	var atLimit *id.Event
+	if c.AtLimit != nil {
+		atLimit = &c.AtLimit.ID
+	}
 	batch.Queue(`
 		WITH named AS (
 			SELECT count(*) FILTER (WHERE seat_id = ANY($2::uuid[]) AND state IN ('RESERVED', 'OCCUPIED')) AS live,
@@ -145,6 +154,7 @@ func reserve(batch *pgx.Batch, c Change) {
 			       named.gone = 0 AND (h.cap IS NULL OR h.used + cardinality($2::uuid[]) <= h.cap) AS granted
 			FROM named, heads h
 			WHERE h.aggregate_id = $1 AND (named.live = 0 OR named.gone > 0)
+			  AND ($9::uuid IS NOT NULL OR named.gone > 0 OR h.cap IS NULL OR h.used + cardinality($2::uuid[]) <> h.cap)
 			  AND NOT EXISTS (
 			      SELECT FROM seats
 			      WHERE organization_id = $1 AND seat_id = ANY($7::uuid[]) AND state IN ('RESERVED', 'OCCUPIED'))
@@ -169,9 +179,11 @@ func reserve(batch *pgx.Batch, c Change) {
 		SELECT $1, $8::uuid, revision + 1, 'RESERVE', 0, n, used, cap, now() FROM head
 		UNION ALL
 		SELECT $1, $9::uuid, revision + 2, 'AT_LIMIT', 0, 0, used, cap, now() FROM head WHERE used = cap`,
-		c.Organization, seats, kinds, owners, reviews, c.Together, c.Release, c.Reserved.ID, c.AtLimit.ID)
+		c.Organization, seats, kinds, owners, reviews, c.Together, c.Release, c.Reserved.ID, atLimit)
 	c.Reserved.Queue(batch, recorded)
-	c.AtLimit.Queue(batch, recorded)
+	if c.AtLimit != nil {
+		c.AtLimit.Queue(batch, recorded)
+	}
 }
 
 // Occupy seats an account on a reserved seat, in one flight. Any other seat stays what it is; one that was never heard
