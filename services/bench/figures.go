@@ -23,6 +23,8 @@ type figure struct {
 	call call                                                 // by one of the callers
 	run  func(context.Context, time.Duration) (sample, error) // instead of call
 	then func()                                               // after the measurement
+
+	server int // the process that serves it, when it is not the suite's
 }
 
 // cost is what one call waits for, counted in the code; the column xacts of the report holds it against what PostgreSQL
@@ -52,6 +54,21 @@ const (
 	inviteMail  = "CreateInvitation by mail"
 	accept      = "AcceptInvitation, existing account"
 	remove      = "RemoveMember"
+
+	publishOne    = "JetStream, publish to consumer"
+	publishMany   = "JetStream, asynchronous"
+	bareOne       = "bare relay, commit to consumer"
+	bareMany      = "bare relay, drain"
+	eventOne      = "commit to consumer"
+	eventMany     = "drain until the outbox is empty"
+	eventHeard    = "drain until a consumer knows"
+	flight        = "five rows in one flight"
+	flightHot     = "five rows in one flight, hot"
+	reserve       = "ReserveSeats"
+	reserveHot    = "ReserveSeats, hot"
+	reserveBusy   = "ReserveSeats, relay at work"
+	reserveRPC    = "gRPC ReserveSeats"
+	reserveRPCHot = "gRPC ReserveSeats, hot"
 )
 
 // figures are what a round measures, in this order: some take what others made.
@@ -179,6 +196,32 @@ func figures(w *world, y *yardstick) []figure {
 			return err
 		}},
 	}
+}
+
+// eventFigures are about the way of an event, and about the commits at its beginning.
+func eventFigures(r *rig, y *yardstick, callers int) []figure {
+	reserved := cost{commits: 1, trips: 1}
+	var heard sample
+	all := []figure{
+		{name: publishOne, run: r.broker.latency},
+		{name: bareOne, cost: cost{commits: 1, trips: 1}, run: y.bareLatency(r.broker)},
+		{name: eventOne, cost: reserved, run: r.latency},
+		{name: publishMany, run: r.broker.publish},
+		{name: bareMany, run: y.bareDrain(r.broker)},
+		{name: eventMany, run: r.drain(&heard)},
+		{name: eventHeard, run: func(context.Context, time.Duration) (sample, error) { return heard, nil }},
+		{name: flight, cost: cost{commits: 1, trips: 1}, call: y.flight(false)},
+		{name: flightHot, cost: cost{commits: 1, trips: 1}, call: y.flight(true)},
+		{name: reserve, cost: reserved, call: r.inService(false)},
+		{name: reserveHot, cost: reserved, call: r.inService(true)},
+		{name: reserveBusy, cost: reserved, run: r.relaying(callers, r.inService(false))},
+		{name: reserveRPC, cost: cost{commits: 1, trips: 1, calls: 1}, call: r.remotely(false)},
+		{name: reserveRPCHot, cost: cost{commits: 1, trips: 1, calls: 1}, call: r.remotely(true)},
+	}
+	for i := range all {
+		all[i].server = r.broker.pid()
+	}
+	return all
 }
 
 var errDenied = errors.New("CheckAccess denied a member")

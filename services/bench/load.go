@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -61,6 +62,100 @@ func load(ctx context.Context, callers int, dur time.Duration, do call) (sample,
 	s.rate = float64(s.calls) / elapsed.Seconds()
 	return s, failed[0]
 }
+
+// pace makes calls at a steady rate, whether those before have ended or not. The first error ends it.
+func pace(ctx context.Context, rate int, dur time.Duration, do call) (made int, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	begin := time.Now()
+	for ctx.Err() == nil {
+		at := time.Duration(made) * time.Second / time.Duration(rate)
+		if at >= dur {
+			break
+		}
+		time.Sleep(time.Until(begin.Add(at)))
+		n := made
+		all.Go(func() {
+			if err := do(ctx, n); err != nil {
+				cancel(err)
+			}
+		})
+		made++
+	}
+	all.Wait()
+	return made, context.Cause(ctx)
+}
+
+// stopwatch times things that begin here and end elsewhere, by key. An end may be told before its begin.
+type stopwatch struct {
+	mu           sync.Mutex
+	began, ended map[string]time.Time
+	all          chan struct{} // closed when as many as wanted have ended
+	want         int           // 0: not known yet
+}
+
+func newStopwatch() *stopwatch {
+	return &stopwatch{began: make(map[string]time.Time), ended: make(map[string]time.Time), all: make(chan struct{})}
+}
+
+func (s *stopwatch) begin(key string) { s.note(s.began, key) }
+func (s *stopwatch) end(key string)   { s.note(s.ended, key) }
+
+func (s *stopwatch) note(in map[string]time.Time, key string) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, again := in[key]; !again {
+		in[key] = now
+		s.look()
+	}
+}
+
+// look is called with the lock held.
+func (s *stopwatch) look() {
+	if s.want > 0 && len(s.ended) == s.want {
+		close(s.all)
+		s.want = 0
+	}
+}
+
+// wait returns how long things took, once as many have ended.
+func (s *stopwatch) wait(ctx context.Context, want int) (sample, error) {
+	s.mu.Lock()
+	s.want = want
+	s.look()
+	s.mu.Unlock()
+	select {
+	case <-s.all:
+	case <-ctx.Done():
+		return sample{}, ctx.Err()
+	case <-time.After(patience):
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ended) != want {
+		return sample{}, fmt.Errorf("lost: %d of %d came", len(s.ended), want)
+	}
+	var took []time.Duration
+	var first, last time.Time
+	for key, ended := range s.ended {
+		began := s.began[key]
+		took = append(took, ended.Sub(began))
+		if first.IsZero() || began.Before(first) {
+			first = began
+		}
+		if ended.After(last) {
+			last = ended
+		}
+	}
+	measured := summarize(took)
+	measured.rate = float64(want) / last.Sub(first).Seconds()
+	return measured, nil
+}
+
+// patience is how long something may take that does not get lost.
+const patience = time.Minute
 
 func blame(err error) int {
 	switch {

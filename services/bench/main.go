@@ -1,11 +1,11 @@
 // Command bench measures the suite against what the machine can do at most, side by side in one run: CheckAccess against
-// an empty call, the gateway against the service behind it, and changes of members against pgbench, which runs a
-// transaction of five rows on the same PostgreSQL.
+// an empty call, the gateway against the service behind it, changes of members against pgbench, which runs a transaction of
+// five rows on the same PostgreSQL, and the way of an event against the least that JetStream and a relay need.
 //
 //	go run ./services/bench -dur 3s -rounds 3
 //
-// The suite runs as `rosterd dev` runs it, in a process of its own: fsync on, the relay and the sweepers at work. What
-// counts are ratios: each is made inside a round and the median of the rounds is printed. Rates are those of the
+// The suite runs as `rosterd dev` runs it, in a process of its own: fsync on, the relay and the sweepers at work. What is
+// timed on its inside runs in this process, with a NATS server beside it that syncs every message. What counts are ratios: each is made inside a round and the median of the rounds is printed. Rates are those of the
 // machine and of its other users.
 package main
 
@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -44,8 +45,13 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	if len(os.Args) == 3 && os.Args[1] == serveCommand {
-		return serve(ctx, os.Args[2])
+	if len(os.Args) == 3 {
+		switch os.Args[1] {
+		case serveCommand:
+			return serve(ctx, os.Args[2])
+		case natsCommand:
+			return serveNATS(ctx, os.Args[2])
+		}
 	}
 	var c config
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -95,12 +101,22 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
+	broker, err := startBroker(ctx, filepath.Join(data, "nats"))
+	if err != nil {
+		return err
+	}
+	defer broker.stop()
+	rig, err := newRig(ctx, suite, broker, data, c.callers)
+	if err != nil {
+		return fmt.Errorf("prepare billing: %w", err)
+	}
+	defer rig.close()
 	if err := yardstick.tidy(ctx); err != nil {
 		return fmt.Errorf("tidy: %w", err)
 	}
 	fmt.Printf("prepared in %s: %d people in %d organizations and a hot one\n\n", time.Since(prepared).Round(time.Second), c.people, c.organizations)
 	r := report{config: c}
-	if err := r.measure(ctx, suite, yardstick, figures(world, yardstick)); err != nil {
+	if err := r.measure(ctx, suite, yardstick, slices.Concat(figures(world, yardstick), eventFigures(rig, yardstick, c.callers))); err != nil {
 		return err
 	}
 	r.print()

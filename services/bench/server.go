@@ -32,12 +32,8 @@ type served struct {
 
 // serve runs the suite until its input ends, which it does with the process that started it.
 func serve(ctx context.Context, data string) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := untilOrphaned(ctx)
 	defer cancel()
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
-	}()
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return err
 	}
@@ -65,47 +61,22 @@ func serve(ctx context.Context, data string) error {
 // suite is the running suite, seen from outside.
 type suite struct {
 	served
+	*child
 	conn *grpc.ClientConn
 	web  *http.Client
-	cmd  *exec.Cmd
-	live io.Closer // the suite ends when this is closed
 }
 
-// start runs this program once more, as the suite, and waits until it answers.
+// start runs the suite and waits until it answers.
 func start(ctx context.Context, data string) (*suite, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
+	s := &suite{web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}, Timeout: 30 * time.Second}}
+	var err error
+	if s.child, err = spawn(ctx, &s.served, serveCommand, data); err != nil {
+		return nil, fmt.Errorf("start the suite: %w", err)
 	}
-	s := &suite{cmd: exec.Command(program, serveCommand, data)}
-	s.cmd.Stderr = os.Stderr
-	if s.live, err = s.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	said, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	ready := make(chan error, 1)
-	go func() { ready <- json.NewDecoder(said).Decode(&s.served) }()
-	select {
-	case err = <-ready:
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-time.After(2 * time.Minute):
-		err = errors.New("it took more than two minutes")
-	}
-	if err == nil {
-		s.conn, err = grpc.NewClient("passthrough:///"+s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	}
-	if err != nil {
+	if s.conn, err = grpc.NewClient("passthrough:///"+s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
 		s.stop()
 		return nil, fmt.Errorf("start the suite: %w", err)
 	}
-	s.web = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}, Timeout: 30 * time.Second}
 	return s, nil
 }
 
@@ -114,8 +85,65 @@ func (s *suite) stop() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
-	s.live.Close()
-	_ = s.cmd.Wait()
+	s.child.stop()
+}
+
+// child is this program once more, as a server in a process of its own.
+type child struct {
+	cmd  *exec.Cmd
+	live io.Closer // it ends when this is closed
+}
+
+// spawn starts a child and waits until it says in JSON where it is.
+func spawn(ctx context.Context, where any, args ...string) (*child, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := &child{cmd: exec.Command(program, args...)}
+	c.cmd.Stderr = os.Stderr
+	if c.live, err = c.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	said, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	ready := make(chan error, 1)
+	go func() { ready <- json.NewDecoder(said).Decode(where) }()
+	select {
+	case err = <-ready:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-time.After(2 * time.Minute):
+		err = errors.New("it took more than two minutes")
+	}
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// stop ends the child and waits for that. Calling it again is harmless.
+func (c *child) stop() {
+	c.live.Close()
+	_ = c.cmd.Wait()
+}
+
+func (c *child) pid() int { return c.cmd.Process.Pid }
+
+// untilOrphaned returns a context that ends when the process that started this one does.
+func untilOrphaned(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 // record writes a CPU profile of the suite.

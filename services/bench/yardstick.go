@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"embed"
+	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +15,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 //go:embed sql
@@ -20,10 +26,12 @@ var scripts embed.FS
 // scratch is the database of the yardstick, beside those of the services.
 const scratch = "yardstick"
 
-// yardstick is pgbench on the suite's own PostgreSQL, and what PostgreSQL tells about itself.
+// yardstick is what the suite's own PostgreSQL can do: with pgbench, and with programs that do the least. It also asks what
+// PostgreSQL tells about itself.
 type yardstick struct {
 	config     *pgx.ConnConfig // of the scratch database, as its superuser
 	conn       *pgx.Conn
+	pool       *pgxpool.Pool // of the scratch database, with a connection for every caller
 	postmaster int
 	program    string
 	clients    int    // of pgbench, as many as everything else has callers
@@ -46,6 +54,13 @@ func newYardstick(ctx context.Context, s *suite, folder string, clients int) (*y
 	y := &yardstick{config: config.Copy(), clients: clients, folder: folder}
 	y.config.Database = scratch
 	if y.conn, err = pgx.ConnectConfig(ctx, y.config); err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.ParseConfig(fmt.Sprintf("%s user=%s dbname=%s pool_max_conns=%d", s.Owner, y.config.User, scratch, clients+1)) // the last word counts
+	if err != nil {
+		return nil, err
+	}
+	if y.pool, err = pgxpool.NewWithConfig(ctx, pool); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"schema.sql", "spread.sql", "hot.sql"} {
@@ -99,12 +114,15 @@ func (y *yardstick) find() error {
 	return nil
 }
 
-func (y *yardstick) close() { y.conn.Close(context.Background()) }
+func (y *yardstick) close() {
+	y.pool.Close()
+	y.conn.Close(context.Background())
+}
 
 // tidy does what autovacuum does within the first minutes of a database: until the planner has counted rows, it may plan
 // as if every table were empty.
 func (y *yardstick) tidy(ctx context.Context) error {
-	for _, database := range []string{"membership", "invitation", "identity", "billing", scratch} {
+	for _, database := range []string{"membership", "invitation", "identity", "billing", rigDatabase, scratch} {
 		config := y.config.Copy()
 		config.Database = database
 		conn, err := pgx.ConnectConfig(ctx, config)
@@ -151,5 +169,155 @@ func (y *yardstick) run(script string) func(context.Context, time.Duration) (sam
 		s.calls = int(s.rate * dur.Seconds())
 		s.cpu.client = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 		return s, err
+	}
+}
+
+// fiveRows is the transaction of sql/spread.sql in one flight.
+func fiveRows(batch *pgx.Batch, organization int, key string) {
+	name := fmt.Sprintf("org_%d", organization)
+	batch.Queue(`BEGIN`)
+	batch.Queue(`INSERT INTO request (id, answer) VALUES ($1, '\x00')`, key)
+	batch.Queue(`INSERT INTO member (organization, account, role, name, email) VALUES ($1, $2, 3, 'Grace Hopper', $2 || '@example.com')`, name, key)
+	batch.Queue(`INSERT INTO history (organization, actor, action, detail) VALUES ($1, 'acc_1', 'member.added', '{"role": "member"}')`, name)
+	batch.Queue(`INSERT INTO queue (organization, subject, event) VALUES ($1, $2, '{"account": "acc_1", "role": "member", "revision": 1}')`, name, key)
+	batch.Queue(`UPDATE organization SET used = used + 1 WHERE organization = $1 AND used < seats`, name) // last, so that its lock is short
+	batch.Queue(`COMMIT`)
+}
+
+// flight writes five rows and waits for the commit, in any organization or in one.
+func (y *yardstick) flight(hot bool) call {
+	return func(ctx context.Context, _ int) error {
+		organization := 7
+		if !hot {
+			organization = 1 + mathrand.IntN(10_000)
+		}
+		var batch pgx.Batch
+		fiveRows(&batch, organization, rand.Text())
+		return y.pool.SendBatch(ctx, &batch).Close()
+	}
+}
+
+// bareRelay is the least that brings a queue to JetStream: it deletes a page, publishes it, and commits when all is
+// confirmed. It keeps no order when something fails.
+func (y *yardstick) bareRelay(ctx context.Context, b *broker) (moved int, err error) {
+	err = pgx.BeginFunc(ctx, y.pool, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, `
+			WITH page AS (DELETE FROM queue WHERE id IN (SELECT id FROM queue ORDER BY id LIMIT 500) RETURNING id, subject)
+			SELECT subject FROM page ORDER BY id`)
+		keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		var sent []jetstream.PubAckFuture
+		for _, key := range keys {
+			future, err := b.js.PublishMsgAsync(message(key), jetstream.WithStallWait(patience))
+			if err != nil {
+				return err
+			}
+			sent = append(sent, future)
+		}
+		for _, future := range sent {
+			select {
+			case <-future.Ok():
+			case err := <-future.Err():
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		moved = len(keys)
+		return nil
+	})
+	return moved, err
+}
+
+// bareLatency is how long an event takes from its commit to a consumer, with the bare relay.
+func (y *yardstick) bareLatency(b *broker) func(context.Context, time.Duration) (sample, error) {
+	return func(ctx context.Context, dur time.Duration) (s sample, err error) {
+		if err := b.fresh(ctx); err != nil {
+			return s, err
+		}
+		if _, err := y.pool.Exec(ctx, `TRUNCATE queue`); err != nil {
+			return s, err
+		}
+		w := newStopwatch()
+		hearing, err := b.hear(ctx, w)
+		if err != nil {
+			return s, err
+		}
+		defer hearing.Stop()
+
+		ctx, stop := context.WithCancel(ctx)
+		var relay errgroup.Group
+		defer func() {
+			stop()
+			err = errors.Join(err, relay.Wait())
+		}()
+		wake := make(chan struct{}, 1)
+		relay.Go(func() error {
+			for {
+				moved, err := y.bareRelay(ctx, b)
+				switch {
+				case ctx.Err() != nil:
+					return nil
+				case err != nil:
+					return err
+				case moved > 0:
+					continue
+				}
+				select {
+				case <-wake:
+				case <-ctx.Done():
+				}
+			}
+		})
+		made, err := pace(ctx, steadyRate, dur, func(ctx context.Context, _ int) error {
+			key := rand.Text()
+			var batch pgx.Batch
+			fiveRows(&batch, 1+mathrand.IntN(10_000), key)
+			if err := y.pool.SendBatch(ctx, &batch).Close(); err != nil {
+				return err
+			}
+			w.begin(key)
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+			return nil
+		})
+		if err != nil {
+			return s, err
+		}
+		return w.wait(ctx, made)
+	}
+}
+
+// bareDrain is how fast the bare relay works on a queue that is as long as the backlog of a drain, while the measurement
+// lasts.
+func (y *yardstick) bareDrain(b *broker) func(context.Context, time.Duration) (sample, error) {
+	return func(ctx context.Context, dur time.Duration) (s sample, err error) {
+		if err := b.fresh(ctx); err != nil {
+			return s, err
+		}
+		for _, command := range []string{
+			`TRUNCATE queue`,
+			`INSERT INTO queue (organization, subject, event)
+			 SELECT 'org_' || n % 10000, n, '{"account": "acc_1", "role": "member", "revision": 1}' FROM generate_series(1, ` + strconv.Itoa(backlog) + `) n`,
+			`VACUUM ANALYZE queue`,
+		} {
+			if _, err := y.pool.Exec(ctx, command); err != nil {
+				return s, err
+			}
+		}
+		begin := time.Now()
+		for s.calls < backlog && time.Since(begin) < dur {
+			moved, err := y.bareRelay(ctx, b)
+			if err != nil {
+				return s, err
+			}
+			s.calls += moved
+		}
+		s.rate = float64(s.calls) / time.Since(begin).Seconds()
+		return s, nil
 	}
 }
