@@ -117,7 +117,7 @@ func (r *rig) openDatabase(ctx context.Context, s *suite, callers int) error {
 // serve lets another service reach billing, with all that stands between the two.
 func (r *rig) serve(folder string) error {
 	const client = "membership"
-	if _, err := certs.Renew(folder, []string{rigService, client}, time.Now()); err != nil {
+	if _, err := certs.Renew(folder, []string{rigService, client}, nil, time.Now()); err != nil {
 		return err
 	}
 	open := func(role string) (network.Network, error) {
