@@ -31,6 +31,9 @@ func Services() []string { return slices.Sorted(maps.Keys(nouns)) }
 // Stream is the name of a service's stream.
 func Stream(service string) string { return "ROSTER_" + strings.ToUpper(service) }
 
+// Rebuilt is the key in the metadata of a stream that was made from the log, after another had been lost.
+const Rebuilt = "roster-rebuilt"
+
 // Subjects are what the stream of a service holds, nil when there is no such service.
 func Subjects(service string) []string {
 	var subjects []string

@@ -12,8 +12,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Handler is told one event. An error means: again later, and nothing more about this aggregate until then.
+// Handler is told one event. An error means: again later, and nothing more about this aggregate until then. A durable
+// consumer tries an event five times; then it parks the aggregate, see Parked.
 type Handler func(context.Context, Event) error
+
+// Later wraps an error that is not the event's fault, as when a database is away: the event is tried for as long as that
+// takes, and its aggregate is not parked.
+func Later(err error) error { return later{err} }
+
+type later struct{ error }
+
+func (l later) Unwrap() error { return l.error }
 
 // Config says what a consumer hears. The zero value hears everything, for as long as it runs.
 type Config struct {
@@ -30,9 +39,11 @@ type Config struct {
 	// hears of an aggregate is taken for the next one, and events whose acknowledgement was lost with the process
 	// before are told again.
 	Positions Positions
-	// OnGap is asked what to do about an event that does not follow what was applied. It may repair the state, from
-	// a snapshot, and return nil, to go on with that event; after an error it is asked again later. By
-	// default the gap is logged, and the aggregate waits.
+	// Snapshot begins with a copy of the present state instead of with Start, and repairs it when events are missing.
+	Snapshot Snapshot
+	// OnGap is asked what to do about an event that does not follow what was applied. It may repair the state
+	// and return nil, to go on with that event; after an error it is asked again later. By default Snapshot
+	// repairs the aggregate. Without that too, the gap is logged and the aggregate waits.
 	OnGap func(context.Context, *GapError) error
 	// Parallel is how many handlers may run at once, 16 by default.
 	Parallel int
@@ -42,15 +53,35 @@ type Config struct {
 // Positions tells how far events were applied. Handlers write it, best in the transaction of what they do, and
 // then even two processes that both believe to be the one who hears apply every event once.
 type Positions interface {
-	// Applied returns the revision that was applied last and its hash: 0 when there is none, empty when not known.
-	Applied(ctx context.Context, service, aggregate string) (revision int64, hash string, err error)
+	// Applied returns where the aggregate is: the zero Position when nothing was applied.
+	Applied(ctx context.Context, service, aggregate string) (Position, error)
 }
+
+// Position is how far an aggregate's events were applied.
+type Position struct {
+	Epoch    int64  // of the event that was applied last; 0 when not known
+	Revision int64  // its revision
+	Hash     string // its hash; empty when not known
+}
+
+// Position is where an aggregate is that the event was applied to.
+func (e Event) Position() Position { return Position{e.Epoch, e.Revision, e.Hash} }
+
+// Snapshot copies the state that a service has now: of one aggregate, or of all that the consumer is about when aggregate
+// is empty. What the copy held of an aggregate before is replaced. Of every aggregate it must call stamp with the
+// position that the copied state has, read in the same transaction as the state. Pages may be read one after the other,
+// each in a transaction of its own, and while others write.
+//
+// Nothing is lost and nothing doubled by that. Before the snapshot begins, the consumer reads the last sequence S of
+// the stream; afterwards it hears what is behind S. An event at S or before was committed before S was read, so the
+// snapshot has it. Every other event has a sequence behind S and is heard, and if the snapshot has it already, its
+// revision is not above the stamp and it is dropped.
+type Snapshot func(ctx context.Context, service, aggregate string, stamp func(aggregate string, at Position)) error
 
 // GapError says that an event does not follow the one that was applied before.
 type GapError struct {
 	Event   Event
-	Applied int64  // the revision that was applied last
-	Hash    string // its hash, empty when not known
+	Applied Position
 	// Fork: the history was rewritten, because the service's database was restored or promoted. What was applied
 	// may never have happened. Otherwise, events between the two are missing.
 	Fork bool
@@ -59,10 +90,10 @@ type GapError struct {
 func (g *GapError) Error() string {
 	if g.Fork {
 		return fmt.Sprintf("revision %d of %s from %s belongs to another history than revision %d, which was applied",
-			g.Event.Revision, g.Event.Aggregate, g.Event.Service, g.Applied)
+			g.Event.Revision, g.Event.Aggregate, g.Event.Service, g.Applied.Revision)
 	}
 	return fmt.Sprintf("revision %d of %s from %s does not follow revision %d, which was applied",
-		g.Event.Revision, g.Event.Aggregate, g.Event.Service, g.Applied)
+		g.Event.Revision, g.Event.Aggregate, g.Event.Service, g.Applied.Revision)
 }
 
 // Consumer hands events to a handler.
@@ -77,6 +108,9 @@ type Consumer struct {
 // New checks the configuration. Nothing is heard before Run.
 func New(js jetstream.JetStream, c Config, h Handler) (*Consumer, error) {
 	filters, err := c.filters()
+	if err == nil && c.Snapshot != nil && c.Name != "" && c.Positions == nil {
+		err = errors.New("a durable consumer of a snapshot needs Positions: the next process does not know the stamps")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("consumer %q: %w", c.Name, err)
 	}
@@ -127,19 +161,26 @@ type source struct {
 
 	mu      sync.Mutex
 	lanes   map[string]*lane // by aggregate
+	parked  map[string]bool  // aggregates whose events go to the dead letters
 	working sync.WaitGroup
 
-	seen uint64 // the last sequence of the stream that was received
-	pin  string // what NATS calls this process while it is the one of its name that hears
+	made time.Time // when the stream was made that is heard; zero: none was heard yet
+	seen uint64    // the last sequence of the stream that was received
+	pin  string    // what NATS calls this process while it is the one of its name that hears
 }
 
 var (
 	errBroken   = errors.New("deliveries are missing")
 	errReplaced = errors.New("another process took over")
+	errAnew     = errors.New("what is known is out of date")
+	errExpired  = errors.New("events expired while the snapshot was taken")
 )
 
 func (s *source) run(ctx context.Context) {
 	go s.hold(ctx)
+	if s.config.Name != "" {
+		defer s.answerRetries(ctx)()
+	}
 	var heard jetstream.Consumer
 	for ctx.Err() == nil {
 		heard = s.serve(ctx, heard)
@@ -157,7 +198,7 @@ func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.
 		s.each(func(d *delivery) { d.msg.Nak() })
 	}()
 	s.mu.Lock()
-	s.lanes, s.pin = make(map[string]*lane), ""
+	s.lanes, s.parked, s.pin = make(map[string]*lane), nil, ""
 	s.mu.Unlock()
 	expected := time.Now().Add(patience)
 	for problem := false; ctx.Err() == nil; {
@@ -173,7 +214,7 @@ func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.
 			}
 			err = s.session(ctx, heard)
 		}
-		replaced := errors.Is(err, errReplaced)
+		replaced := errors.Is(err, errReplaced) || errors.Is(err, errAnew)
 		if errors.Is(err, errBroken) {
 			_, err = s.js.ResetConsumer(ctx, Stream(s.service), heard.CachedInfo().Name)
 		}
@@ -201,7 +242,49 @@ func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.
 }
 
 // create finds the consumer in NATS, or makes it.
+//
+// When a stream is lost its consumers are gone with it, and so is their place. The service publishes its whole log again, so
+// the new stream, heard from its beginning, lacks nothing. What was applied before is known to Positions or
+// to this process, or else it is told again. So a consumer that had a place begins there, whatever Start says:
+// with Latest it would miss what came between the loss and now. A process that began after the loss does not know
+// whether its name had a place, and asks the stream: one that replaces another says so. Then even who is new
+// begins at its beginning; better too much than a loss. Since needs no such care: all of a new stream was stored
+// after the loss, so what comes is never less than what was asked for.
 func (s *source) create(ctx context.Context) (jetstream.Consumer, error) {
+	stream, err := s.js.Stream(ctx, Stream(s.service))
+	if err != nil {
+		return nil, err
+	}
+	var existing *jetstream.ConsumerInfo
+	if s.config.Name != "" {
+		consumer, err := stream.Consumer(ctx, s.config.Name)
+		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil, err
+		}
+		if err == nil {
+			existing = consumer.CachedInfo()
+		}
+	}
+	info, err := stream.Info(ctx) // not before the consumer's: it cannot have heard more than there is
+	if err != nil {
+		return nil, err
+	}
+	begun := !s.made.IsZero()
+	lost := begun && (!info.Created.Equal(s.made) || info.State.LastSeq < s.seen)
+	if existing != nil && existing.Delivered.Stream > info.State.LastSeq { // the stream has lost its end, which comes again
+		if existing, err = s.move(ctx, stream, existing, info.State.LastSeq+1); err != nil {
+			return nil, err
+		}
+		begun = true
+	}
+	expired := existing != nil && existing.AckFloor.Stream+1 < info.State.FirstSeq
+	if expired && s.config.Snapshot == nil {
+		s.log.ErrorContext(ctx, "events expired before they were heard", "first", existing.AckFloor.Stream+1, "until", info.State.FirstSeq)
+	}
+	if lost {
+		s.seen = 0
+	}
+
 	config := jetstream.ConsumerConfig{
 		Durable:        s.config.Name,
 		FilterSubjects: s.filter,
@@ -210,22 +293,77 @@ func (s *source) create(ctx context.Context) (jetstream.Consumer, error) {
 		MaxDeliver:     -1, // to give up would be to lose an event
 		MaxAckPending:  1000,
 	}
-	config.DeliverPolicy, config.OptStartTime = s.config.Start.policy()
 	if config.Durable == "" {
 		config.InactiveThreshold = time.Minute
-		if s.seen > 0 { // the one before is gone; what it brought is in the lanes
-			config.DeliverPolicy, config.OptStartTime, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, nil, s.seen+1
-		}
-		return s.js.CreateConsumer(ctx, Stream(s.service), config)
+	} else {
+		config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{group}, pinTime
 	}
-	config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{group}, pinTime
-	if existing, err := s.js.Consumer(ctx, Stream(s.service), config.Durable); err == nil {
-		begun := existing.CachedInfo().Config // it has a position, so it matters no more where it began
-		config.DeliverPolicy, config.OptStartTime, config.OptStartSeq = begun.DeliverPolicy, begun.OptStartTime, begun.OptStartSeq
-	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+	switch {
+	case existing != nil && !(expired && s.config.Snapshot != nil): // it has a position, so it matters no more where it began
+		config.DeliverPolicy, config.OptStartTime, config.OptStartSeq =
+			existing.Config.DeliverPolicy, existing.Config.OptStartTime, existing.Config.OptStartSeq
+	case config.Durable == "" && s.seen > 0 && s.seen+1 >= info.State.FirstSeq: // the one before is gone; what it brought is in the lanes
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, s.seen+1
+	case s.config.Snapshot != nil && s.busy():
+		return nil, errAnew
+	case s.config.Snapshot != nil:
+		if err := s.copy(ctx); err != nil {
+			return nil, err
+		}
+		now, err := stream.Info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if now.State.FirstSeq > info.State.LastSeq+1 || !now.Created.Equal(info.Created) {
+			return nil, errExpired
+		}
+		if existing != nil {
+			if existing, err = s.move(ctx, stream, existing, info.State.LastSeq+1); err != nil {
+				return nil, err
+			}
+		}
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, info.State.LastSeq+1
+		if existing != nil {
+			config.DeliverPolicy, config.OptStartSeq = existing.Config.DeliverPolicy, existing.Config.OptStartSeq
+		}
+	case begun && (lost || s.config.Name != "") || s.config.Name != "" && info.Config.Metadata[Rebuilt] != "":
+		config.DeliverPolicy = jetstream.DeliverAllPolicy
+	default:
+		config.DeliverPolicy, config.OptStartTime = s.config.Start.policy()
+	}
+	consumer, err := stream.CreateOrUpdateConsumer(ctx, config)
+	if err == nil {
+		s.made = info.Created
+		if s.config.Start.latest && s.config.Name == "" {
+			s.seen = max(s.seen, info.State.LastSeq) // should it have to be made again
+		}
+	}
+	return consumer, err
+}
+
+// move gives a durable consumer another place. One that cannot be moved there is removed, to be made again.
+func (s *source) move(ctx context.Context, stream jetstream.Stream, existing *jetstream.ConsumerInfo, sequence uint64) (*jetstream.ConsumerInfo, error) {
+	_, err := s.js.ResetConsumerToSequence(ctx, existing.Stream, existing.Name, sequence)
+	if err == nil || errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return existing, nil
+	}
+	if err := stream.DeleteConsumer(ctx, existing.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, err
 	}
-	return s.js.CreateOrUpdateConsumer(ctx, Stream(s.service), config)
+	return nil, nil
+}
+
+// copy takes a snapshot of all, and notes its stamps. Nothing is at work meanwhile.
+func (s *source) copy(ctx context.Context) error {
+	err := s.config.Snapshot(ctx, s.service, "", func(aggregate string, at Position) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.lane(aggregate).applied = applied{true, at}
+	})
+	if err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	return nil
 }
 
 // session receives until deliveries are missing, NATS has a problem or the context ends.
@@ -261,6 +399,13 @@ func (s *source) session(ctx context.Context, heard jetstream.Consumer) error {
 			next = 0
 			end(errBroken)
 		default:
+			if s.parked == nil && s.config.Name != "" { // from now on this process is the one that hears, and parks
+				if err := s.findParked(ctx); err != nil {
+					next = 0
+					end(err)
+					return
+				}
+			}
 			next++
 			s.pin = pin
 			s.receive(ctx, msg, meta.Sequence.Stream)
@@ -294,14 +439,27 @@ func (s *source) receive(ctx context.Context, msg jetstream.Msg, sequence uint64
 		return
 	}
 	event.Subject, event.StreamSequence = msg.Subject(), sequence
-	l := s.lanes[event.Aggregate]
-	if l == nil {
-		l = &lane{earlier: make(chan struct{}, 1)}
-		s.lanes[event.Aggregate] = l
-	}
+	l := s.lane(event.Aggregate)
 	if l.add(&delivery{event, msg}) {
 		s.working.Go(func() { s.work(ctx, l) })
 	}
+}
+
+// lane is the lane of an aggregate. The caller holds the mutex.
+func (s *source) lane(aggregate string) *lane {
+	l := s.lanes[aggregate]
+	if l == nil {
+		l = &lane{earlier: make(chan struct{}, 1)}
+		s.lanes[aggregate] = l
+	}
+	return l
+}
+
+// busy tells whether anything is known, or at work.
+func (s *source) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.lanes) > 0
 }
 
 // hold tells NATS that what waits in the lanes is in good hands, or else it would come again.

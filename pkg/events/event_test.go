@@ -147,32 +147,44 @@ func TestFilters(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	applied5 := applied{known: true, revision: 5, hash: "h5"}
+	applied5 := applied{true, Position{Epoch: 2, Revision: 5, Hash: "h5"}}
 	for name, test := range map[string]struct {
 		applied    applied
+		epoch      int64
 		revision   int64
 		prev, hash string
 		everything bool
 		want       verdict
 	}{
-		"nothing known":               {applied{}, 9, "h8", "h9", true, next},
-		"nothing applied":             {applied{known: true}, 1, "", "h1", true, next},
-		"beginning is missing":        {applied{known: true}, 2, "h1", "h2", true, gap},
-		"next":                        {applied5, 6, "h5", "h6", true, next},
-		"again":                       {applied5, 5, "h4", "h5", true, duplicate},
-		"older":                       {applied5, 3, "h2", "h3", true, duplicate},
-		"gap":                         {applied5, 7, "h6", "h7", true, gap},
-		"gap that a filter makes":     {applied5, 7, "h6", "h7", false, next},
-		"other event, same revision":  {applied5, 5, "h4", "x5", true, fork},
-		"the same, through a filter":  {applied5, 5, "h4", "x5", false, fork},
-		"next of another history":     {applied5, 6, "x5", "x6", true, fork},
-		"hash of applied not known":   {applied{known: true, revision: 5}, 6, "h5", "h6", true, next},
-		"again, hash is not known":    {applied{known: true, revision: 5}, 5, "h4", "h5", true, duplicate},
-		"filtered, prev is elsewhere": {applied5, 6, "other", "h6", false, next},
+		"nothing known":                        {applied{}, 2, 9, "h8", "h9", true, next},
+		"nothing applied":                      {applied{known: true}, 2, 1, "", "h1", true, next},
+		"beginning is missing":                 {applied{known: true}, 2, 2, "h1", "h2", true, gap},
+		"next":                                 {applied5, 2, 6, "h5", "h6", true, next},
+		"again":                                {applied5, 2, 5, "h4", "h5", true, duplicate},
+		"older":                                {applied5, 2, 3, "h2", "h3", true, duplicate},
+		"older, of the epoch before":           {applied5, 1, 3, "h2", "h3", true, duplicate},
+		"gap":                                  {applied5, 2, 7, "h6", "h7", true, gap},
+		"gap that a filter makes":              {applied5, 2, 7, "h6", "h7", false, next},
+		"other event, same revision":           {applied5, 2, 5, "h4", "x5", true, fork},
+		"the same, through a filter":           {applied5, 2, 5, "h4", "x5", false, fork},
+		"next of another history":              {applied5, 2, 6, "x5", "x6", true, fork},
+		"the same next, through a filter":      {applied5, 2, 6, "x5", "x6", false, fork},
+		"hash of applied not known":            {applied{true, Position{Revision: 5}}, 2, 6, "h5", "h6", true, next},
+		"again, hash is not known":             {applied{true, Position{Revision: 5}}, 2, 5, "h4", "h5", true, duplicate},
+		"filtered, what is before is unknown":  {applied5, 2, 7, "other", "h7", false, next},
+		"next in a new epoch":                  {applied5, 3, 6, "h5", "h6", true, next},
+		"new epoch that does not follow":       {applied5, 3, 6, "x5", "x6", true, fork},
+		"new epoch that began before":          {applied5, 3, 4, "h3", "x4", true, fork},
+		"the same, through a filter, before":   {applied5, 3, 4, "h3", "x4", false, fork},
+		"new epoch at what was applied":        {applied{true, Position{Epoch: 2, Revision: 5}}, 3, 5, "h4", "x5", true, fork},
+		"what the epoch before told last":      {applied5, 1, 6, "y5", "y6", true, duplicate},
+		"epoch of applied not known":           {applied{true, Position{Revision: 5, Hash: "h5"}}, 3, 4, "h3", "h4", true, duplicate},
+		"gap up to a new epoch":                {applied5, 3, 8, "x7", "x8", true, gap},
+		"new epoch through a filter, later on": {applied5, 3, 8, "x7", "x8", false, next},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := Event{Revision: test.revision, PrevHash: test.prev, Hash: test.hash}
+			e := Event{Epoch: test.epoch, Revision: test.revision, PrevHash: test.prev, Hash: test.hash}
 			if got := test.applied.judge(e, test.everything); got != test.want {
 				t.Errorf("got %d, want %d", got, test.want)
 			}

@@ -38,7 +38,7 @@ func (s *Service) hearInvitation(ctx context.Context, e events.Event, message pr
 		return err
 	}
 	err = s.inTx(ctx, key, func(q store.Queries) error {
-		fresh, err := q.Advance(ctx, id.Any(key), e.Service, e.Revision)
+		fresh, err := q.Advance(ctx, id.Any(key), e.Service, e.Epoch, e.Revision)
 		if err != nil || !fresh {
 			return err
 		}
@@ -90,7 +90,7 @@ func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto
 	scope := postgres.Scope{Aggregate: id.Any(account), Account: account}
 	return s.DB.InTx(ctx, scope, func(tx *postgres.Tx) error {
 		q := queries(tx)
-		fresh, err := q.Advance(ctx, id.Any(account), e.Service, e.Revision)
+		fresh, err := q.Advance(ctx, id.Any(account), e.Service, e.Epoch, e.Revision)
 		if err != nil || !fresh {
 			return err
 		}

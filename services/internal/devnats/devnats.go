@@ -36,6 +36,7 @@ func start(dir string, addr string) (*Server, error) {
 		DontListen: addr == "",
 		JetStream:  true,
 		StoreDir:   dir,
+		SyncAlways: true, // one server has nothing but its disk: what it confirms must be there
 		NoSigs:     true, // rosterd stops it, after what depends on it
 	}
 	if addr != "" {

@@ -11,17 +11,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// publishBatch publishes rows as one, in their order: JetStream stores all of them, or none. A batch is refused as a
+// publishBatch publishes rows as one, in their order, and returns the sequence of the last: JetStream stores all of them, or none. A batch is refused as a
 // whole when it holds one message that is there already, so after any error they are published one by one: the same
 // batch might be refused for ever. See NATS's ADR-50; nats.go has no call for it.
-func (r *Relay) publishBatch(ctx context.Context, rows []row) error {
+func (r *Relay) publishBatch(ctx context.Context, rows []row) (sequence uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ackTime)
 	defer cancel()
 	batch := rand.Text()
 	for i, q := range rows {
 		msg, err := q.Message(r.db.Name)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		msg.Header.Set("Nats-Batch-Id", batch)
 		msg.Header.Set("Nats-Batch-Sequence", strconv.Itoa(i+1))
@@ -31,40 +31,41 @@ func (r *Relay) publishBatch(ctx context.Context, rows []row) error {
 		}
 		if i > 0 && !last {
 			if err := r.js.Conn().PublishMsg(msg); err != nil {
-				return err
+				return 0, err
 			}
 			continue
 		}
 		// The first is answered too, and says whether batches are taken at all.
 		reply, err := r.js.Conn().RequestMsgWithContext(ctx, msg)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if err := refusal(reply.Data, last, len(rows)); err != nil {
-			return err
+		if sequence, err = confirmation(reply.Data, last, len(rows)); err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	return sequence, nil
 }
 
-// refusal reads an answer to a message of a batch. Only the last is confirmed in words.
-func refusal(reply []byte, last bool, size int) error {
+// confirmation reads an answer to a message of a batch. Only the last is confirmed in words.
+func confirmation(reply []byte, last bool, size int) (sequence uint64, err error) {
 	if len(reply) == 0 && !last {
-		return nil
+		return 0, nil
 	}
 	var answer struct {
-		Error  *jetstream.APIError `json:"error"`
-		Stream string              `json:"stream"`
-		Count  int                 `json:"count"`
+		Error    *jetstream.APIError `json:"error"`
+		Stream   string              `json:"stream"`
+		Sequence uint64              `json:"seq"`
+		Count    int                 `json:"count"`
 	}
 	if err := json.Unmarshal(reply, &answer); err != nil {
-		return fmt.Errorf("answer to a batch: %w", err)
+		return 0, fmt.Errorf("answer to a batch: %w", err)
 	}
 	if answer.Error != nil {
-		return answer.Error
+		return 0, answer.Error
 	}
 	if last && (answer.Stream == "" || answer.Count != size) {
-		return errors.New("the batch was not confirmed whole")
+		return 0, errors.New("the batch was not confirmed whole")
 	}
-	return nil
+	return answer.Sequence, nil
 }

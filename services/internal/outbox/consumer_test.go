@@ -194,7 +194,7 @@ func TestConsumer(t *testing.T) {
 		}}, d.handle)
 		log := history(id.NewOrganization(), 5)
 		tell(t, js, log[0], log[1], log[3], log[4])
-		if g := <-gaps; g.Fork || g.Applied != 2 || g.Event.Revision != 4 {
+		if g := <-gaps; g.Fork || g.Applied.Revision != 2 || g.Event.Revision != 4 {
 			t.Errorf("got %v", g)
 		}
 		if told := d.revisions(""); told != "[1 2]" {
@@ -228,7 +228,7 @@ func TestConsumer(t *testing.T) {
 		tell(t, js, history(organization, 2)...)
 		d.wait(t, 2)
 		tell(t, js, history(organization, 2)[1]) // the same revision of another history
-		if g := <-gaps; !g.Fork || g.Applied != 2 || g.Event.Revision != 2 {
+		if g := <-gaps; !g.Fork || g.Applied.Revision != 2 || g.Event.Revision != 2 {
 			t.Errorf("got %v", g)
 		}
 	})
@@ -352,7 +352,7 @@ func TestConsumer(t *testing.T) {
 			return g
 		}}, func(context.Context, events.Event) error { t.Error("told what follows the gap"); return nil })
 		tell(t, js, history(id.NewOrganization(), 3)[1:]...)
-		if g := <-gaps; g.Applied != 0 || g.Event.Revision != 2 {
+		if g := <-gaps; g.Applied.Revision != 0 || g.Event.Revision != 2 {
 			t.Errorf("got %v", g)
 		}
 	})
@@ -361,11 +361,11 @@ func TestConsumer(t *testing.T) {
 // positions is where a sink keeps what it applied.
 type positions map[string]Entry
 
-func (p positions) Applied(_ context.Context, _, aggregate string) (int64, string, error) {
+func (p positions) Applied(_ context.Context, _, aggregate string) (events.Position, error) {
 	if e, ok := p[aggregate]; ok {
-		return e.Revision, fmt.Sprintf("%x", e.Hash), nil
+		return events.Position{Epoch: e.Epoch, Revision: e.Revision, Hash: fmt.Sprintf("%x", e.Hash)}, nil
 	}
-	return 0, "", nil
+	return events.Position{}, nil
 }
 
 // settled waits until a consumer has acknowledged everything.

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,8 +44,17 @@ type Event struct {
 	traceID      string
 }
 
+// ErrTooLarge says that an event would not fit into a message. It is refused before anything is committed: one
+// event that cannot be published holds up its aggregate for ever.
+var ErrTooLarge = errors.New("event too large")
+
+// maxSize is what the data of an event may have, its personal part included. The envelope and the headers need less than
+// the rest of a message.
+const maxSize = maxMsgSize - 4<<10
+
 // NewEvent encodes a message of roster.event.v1. Its type follows from the message's name: MemberRoleChanged is
-// member.role_changed. What stands in its field `personal` is stored apart, so that it can be erased.
+// member.role_changed. What stands in its field `personal` is stored apart, so that it can be erased. The error is
+// ErrTooLarge for more than an event can hold.
 func NewEvent[K any](aggregate id.ID[K], at time.Time, message proto.Message) (Event, error) {
 	e := Event{
 		ID:        id.NewEvent(),
@@ -69,8 +79,13 @@ func NewEvent[K any](aggregate id.ID[K], at time.Time, message proto.Message) (E
 		fields.Clear(personal)
 	}
 	var err error
-	e.data, err = encode(message)
-	return e, err
+	if e.data, err = encode(message); err != nil {
+		return e, err
+	}
+	if size := len(e.data) + len(e.personal); size > maxSize {
+		return e, fmt.Errorf("%w: %s has %d bytes, %d at most", ErrTooLarge, e.Type, size, maxSize)
+	}
+	return e, nil
 }
 
 // encode writes proto3 JSON without the white space that protojson varies from build to build.
@@ -108,15 +123,31 @@ func writePrefixed(b *bytes.Buffer, part []byte) {
 	b.Write(part)
 }
 
+// current is the history that the database is in now: its cluster, the database, and the timeline, which changes when a
+// standby is promoted and when a backup is recovered. A dump that is loaded elsewhere gets a database of its own. The
+// epoch of a history that the relay has not noted yet is the one that it is going to note. So all events that this
+// database commits as long as it is primary have the same epoch, and nobody has to wait for the relay.
+const current = `
+	now AS (
+		SELECT system_identifier || '/' || d.oid || '/' || line AS identity, ('x' || line)::bit(32)::bigint AS timeline
+		FROM pg_control_system(), pg_database d, left(pg_walfile_name(pg_current_wal_lsn()), 8) AS line
+		WHERE d.datname = current_database()
+	), current AS (
+		SELECT now.identity, CASE WHEN h.identity = now.identity THEN h.epoch ELSE greatest(coalesce(h.epoch, 0) + 1, now.timeline) END AS epoch
+		FROM now LEFT JOIN history h ON true
+	)`
+
 // publish bumps the head, chains the hash, writes the event and queues it, in one statement. A head that does not
 // exist yet begins here.
 const publish = `
-	WITH head AS (
-		INSERT INTO heads AS h (aggregate_id, part, revision, hash)
-		SELECT $1, $3, 1, sha256('\x0000000000000000000000000000000000000000000000000000000000000000'::bytea || uuid_send($1) || int8send(1) || $4)
+	WITH ` + current + `, head AS (
+		INSERT INTO heads AS h (aggregate_id, part, epoch, revision, hash)
+		SELECT $1, $3, current.epoch, 1, sha256('\x0000000000000000000000000000000000000000000000000000000000000000'::bytea || uuid_send($1) || int8send(1) || $4)
+		FROM current
 		WHERE %s
 		ON CONFLICT (aggregate_id) DO UPDATE
-		SET revision = h.revision + 1, prev_hash = h.hash, hash = sha256(h.hash || uuid_send($1) || int8send(h.revision + 1) || $4)
+		SET revision = h.revision + 1, epoch = greatest(h.epoch, excluded.epoch),
+			prev_hash = h.hash, hash = sha256(h.hash || uuid_send($1) || int8send(h.revision + 1) || $4)
 		RETURNING revision, epoch, prev_hash, hash
 	), event AS (
 		INSERT INTO events (aggregate_id, revision, epoch, id, type, time, data, personal, personal_salt, personal_hash, trace_id, prev_hash, hash)

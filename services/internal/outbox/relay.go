@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rosterhq/roster/pkg/events"
+
 	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -51,7 +53,13 @@ type Relay struct {
 	holder string    // who we are to the others
 	fence  int64     // number of the lease
 	until  time.Time // when the lease ends, by our clock and rather too early; zero: others work, or nobody
-	stream bool      // the stream is there
+
+	ensured    bool      // the stream has the configuration that this version wants
+	checked    time.Time // when it was last seen to be the one that we feed
+	connection uint64    // on which of NATS's connections, counted from 0
+	behind     bool      // it had fewer messages than it has confirmed
+	rebuilding bool      // it is new, and not all of the log is queued for it
+	short      bool      // the last page was not full
 
 	held    map[id.Any]time.Time // aggregates whose publish failed while others went through, and until when they wait
 	scanned time.Time            // the last scan from the beginning
@@ -120,28 +128,98 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 	if !r.js.Conn().IsConnected() { // or what is published now would wait for the connection, and be stale then
 		return 0, errors.New("not connected to NATS")
 	}
-	if !r.stream {
-		if err := EnsureStream(ctx, r.js, r.db.Name, r.replicas); err != nil {
+	if err := r.check(ctx); err != nil || r.until.IsZero() {
+		return 0, err
+	}
+	if r.rebuilding && r.short { // one after the other, so that the outbox stays small
+		if err := r.rebuild(ctx); err != nil || r.until.IsZero() {
 			return 0, err
 		}
-		r.stream = true
 	}
 	queued, err := r.read(ctx)
-	if err != nil || len(queued) == 0 {
+	if err != nil {
 		return 0, err
+	}
+	if r.short = len(queued) < page; len(queued) == 0 {
+		return 0, nil
 	}
 	afterRead.Hit("")
 	// Who may have lost the lease does not publish.
 	leased, cancel := context.WithDeadline(ctx, r.until)
-	confirmed, err := r.publish(leased, queued)
+	confirmed, sequence, err := r.publish(leased, queued)
 	cancel()
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		r.stream = false
+		r.ensured, r.checked = false, time.Time{}
 	}
 	afterPublish.Hit("")
-	err = errors.Join(err, r.delete(ctx, confirmed))
+	err = errors.Join(err, r.delete(ctx, confirmed, sequence))
 	afterDelete.Hit("")
 	return len(confirmed), err
+}
+
+// check makes sure that the stream is there and that it is the one that we feed. One that was made later, or that does not
+// hold what it has confirmed, has lost events: the log is queued for it from the beginning, and of no
+// aggregate anything is published before that was done.
+func (r *Relay) check(ctx context.Context) error {
+	connection := r.js.Conn().Stats().Reconnects
+	if connection == r.connection && time.Since(r.checked) < fullScan {
+		return nil
+	}
+	var fed *time.Time
+	var confirmed uint64
+	err := r.db.Pool.QueryRow(ctx, `
+		SELECT stream_time, sequence, requeued IS NOT NULL FROM relay_lease WHERE shard = 0 AND holder = $1 AND fence = $2`,
+		r.holder, r.fence).Scan(&fed, &confirmed, &r.rebuilding)
+	if errors.Is(err, pgx.ErrNoRows) {
+		r.lose(ctx)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read lease: %w", err)
+	}
+	stream, err := r.look(ctx, fed != nil)
+	if err != nil {
+		return err
+	}
+	made := stream.Created.Truncate(time.Microsecond) // as PostgreSQL keeps it
+	same := fed != nil && fed.Equal(made)
+	if same && stream.State.LastSeq < confirmed && !r.behind {
+		r.behind = true // a server that has just begun to lead may not know all of it yet
+		return fmt.Errorf("stream %s ends at %d, and has confirmed %d", stream.Config.Name, stream.State.LastSeq, confirmed)
+	}
+	if !same || stream.State.LastSeq < confirmed {
+		if fed != nil {
+			r.log.ErrorContext(ctx, "the stream was lost, publishing the log again", "stream", stream.Config.Name, "fed", fed, "found", made)
+		}
+		_, err := r.db.Pool.Exec(ctx, `
+			UPDATE relay_lease SET stream_time = $3, sequence = 0, requeued = '00000000-0000-0000-0000-000000000000'
+			WHERE shard = 0 AND holder = $1 AND fence = $2`, r.holder, r.fence, made)
+		if err != nil {
+			return fmt.Errorf("note the new stream: %w", err)
+		}
+		r.rebuilding, r.short = true, true
+	}
+	r.checked, r.connection, r.behind = time.Now(), connection, false
+	return nil
+}
+
+// look finds the stream, or makes it.
+func (r *Relay) look(ctx context.Context, again bool) (*jetstream.StreamInfo, error) {
+	if r.ensured {
+		stream, err := r.js.Stream(ctx, events.Stream(r.db.Name))
+		if err == nil {
+			return stream.CachedInfo(), nil
+		}
+		if !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, err
+		}
+	}
+	if err := EnsureDeadLetters(ctx, r.js, r.replicas); err != nil {
+		return nil, err
+	}
+	stream, err := ensureStream(ctx, r.js, r.db.Name, r.replicas, again)
+	r.ensured = err == nil
+	return stream, err
 }
 
 // acquire takes or renews the lease, unless more than half of it is left or somebody else has it.
@@ -152,11 +230,18 @@ func (r *Relay) acquire(ctx context.Context) error {
 	begin := time.Now() // before the database's now()
 	var fence int64
 	err := r.db.Pool.QueryRow(ctx, `
-		INSERT INTO relay_lease AS l (shard, holder, fence, expire_time) VALUES (0, $1, 1, now() + $2)
-		ON CONFLICT (shard) DO UPDATE
-		SET holder = $1, fence = l.fence + (l.holder <> $1)::int, expire_time = now() + $2
-		WHERE l.holder = $1 OR l.expire_time < now()
-		RETURNING fence`, r.holder, leaseTime).Scan(&fence)
+		WITH lease AS (
+			INSERT INTO relay_lease AS l (shard, holder, fence, expire_time) VALUES (0, $1, 1, now() + $2)
+			ON CONFLICT (shard) DO UPDATE
+			SET holder = $1, fence = l.fence + (l.holder <> $1)::int, expire_time = now() + $2
+			WHERE l.holder = $1 OR l.expire_time < now()
+			RETURNING fence
+		),`+current+`, noted AS (
+			INSERT INTO history AS h (identity, epoch) SELECT identity, epoch FROM current, lease
+			ON CONFLICT (one) DO UPDATE SET identity = excluded.identity, epoch = excluded.epoch
+			WHERE h.identity <> excluded.identity
+		)
+		SELECT fence FROM lease`, r.holder, leaseTime).Scan(&fence)
 	held := !r.until.IsZero()
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -168,6 +253,7 @@ func (r *Relay) acquire(ctx context.Context) error {
 		return fmt.Errorf("lease: %w", err)
 	}
 	if !held {
+		r.checked = time.Time{} // the one before us may have seen another stream
 		r.log.InfoContext(ctx, "relaying events")
 	}
 	r.fence, r.until = fence, begin.Add(leaseTime)
@@ -203,6 +289,7 @@ func (r *Relay) read(ctx context.Context) ([]row, error) {
 	rows, _ := r.db.Pool.Query(ctx, `
 		SELECT id, aggregate_id, revision FROM outbox
 		WHERE id > $1 AND aggregate_id <> ALL($2)
+			AND aggregate_id <= coalesce((SELECT requeued FROM relay_lease WHERE shard = 0), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 		ORDER BY id LIMIT $3`, r.lowest, held, page) // collecting reports the error
 	var waiting struct {
 		id        int64
@@ -216,7 +303,7 @@ func (r *Relay) read(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read outbox: %w", err)
 	}
-	if full && len(held) == 0 {
+	if full && len(held) == 0 && !r.rebuilding {
 		r.scanned, r.lowest, r.settled = time.Now(), r.settled, r.highest
 		if len(ids) > 0 {
 			r.lowest = min(r.lowest, ids[0]-1)
@@ -247,13 +334,16 @@ func (r *Relay) read(ctx context.Context) ([]row, error) {
 	return queued, nil
 }
 
-// publish returns the ids of the rows that JetStream has confirmed, and what was in the way of the others.
-func (r *Relay) publish(ctx context.Context, queued []row) (confirmed []int64, err error) {
-	if len(queued) >= backlog && r.publishBatch(ctx, queued) == nil {
-		for _, q := range queued {
-			confirmed = append(confirmed, q.id)
+// publish returns the ids of the rows that JetStream has confirmed and the last sequence that it gave, and what was in
+// the way of the others.
+func (r *Relay) publish(ctx context.Context, queued []row) (confirmed []int64, sequence uint64, err error) {
+	if len(queued) >= backlog {
+		if last, err := r.publishBatch(ctx, queued); err == nil {
+			for _, q := range queued {
+				confirmed = append(confirmed, q.id)
+			}
+			return confirmed, last, nil
 		}
-		return confirmed, nil
 	}
 	// One at a time per aggregate, so that none overtakes one that gets lost; many aggregates at once.
 	lanes := make(map[id.Any][]row)
@@ -270,10 +360,10 @@ func (r *Relay) publish(ctx context.Context, queued []row) (confirmed []int64, e
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			stored, cause := r.publishLane(ctx, lane)
+			stored, last, cause := r.publishLane(ctx, lane)
 			mu.Lock()
 			defer mu.Unlock()
-			confirmed = append(confirmed, stored...)
+			confirmed, sequence = append(confirmed, stored...), max(sequence, last)
 			if cause != nil {
 				failed, err = append(failed, aggregate), cause
 			}
@@ -285,32 +375,32 @@ func (r *Relay) publish(ctx context.Context, queued []row) (confirmed []int64, e
 			r.held[aggregate] = time.Now().Add(ackTime)
 		}
 	}
-	return confirmed, err
+	return confirmed, sequence, err
 }
 
 // publishLane publishes one after the other, up to the first that is not confirmed. That an event was there before is
 // a confirmation too.
-func (r *Relay) publishLane(ctx context.Context, lane []row) (confirmed []int64, err error) {
+func (r *Relay) publishLane(ctx context.Context, lane []row) (confirmed []int64, sequence uint64, err error) {
 	for _, q := range lane {
 		msg, err := q.Message(r.db.Name)
 		if err != nil {
-			return confirmed, err
+			return confirmed, sequence, err
 		}
 		ctx, cancel := context.WithTimeout(ctx, ackTime)
-		_, err = r.js.PublishMsg(ctx, msg)
+		ack, err := r.js.PublishMsg(ctx, msg)
 		cancel()
 		if err != nil {
-			return confirmed, fmt.Errorf("publish %s: %w", msg.Subject, err)
+			return confirmed, sequence, fmt.Errorf("publish %s: %w", msg.Subject, err)
 		}
 		afterEvent.Hit(q.Type)
-		confirmed = append(confirmed, q.id)
+		confirmed, sequence = append(confirmed, q.id), max(sequence, ack.Sequence)
 	}
-	return confirmed, nil
+	return confirmed, sequence, nil
 }
 
 // delete takes confirmed rows out of the outbox and renews the lease, or does neither when the lease was lost. What a
 // context that has ended was too late for is done all the same: the events are published.
-func (r *Relay) delete(ctx context.Context, ids []int64) error {
+func (r *Relay) delete(ctx context.Context, ids []int64, sequence uint64) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -320,11 +410,12 @@ func (r *Relay) delete(ctx context.Context, ids []int64) error {
 	var renewed bool
 	err := r.db.Pool.QueryRow(ctx, `
 		WITH lease AS (
-			UPDATE relay_lease SET expire_time = now() + $3 WHERE shard = 0 AND holder = $1 AND fence = $2 RETURNING shard
+			UPDATE relay_lease SET expire_time = now() + $3, sequence = greatest(sequence, $5)
+			WHERE shard = 0 AND holder = $1 AND fence = $2 RETURNING shard
 		), published AS (
 			DELETE FROM outbox WHERE id = ANY($4) AND EXISTS (SELECT FROM lease)
 		)
-		SELECT EXISTS (SELECT FROM lease)`, r.holder, r.fence, leaseTime, ids).Scan(&renewed)
+		SELECT EXISTS (SELECT FROM lease)`, r.holder, r.fence, leaseTime, ids, sequence).Scan(&renewed)
 	if err != nil {
 		return fmt.Errorf("empty outbox: %w", err)
 	}

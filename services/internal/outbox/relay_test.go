@@ -1,7 +1,9 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -230,7 +232,7 @@ func TestRelay(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := dies.publish(t.Context(), queued[:size/2]); err != nil {
+				if _, _, err := dies.publish(t.Context(), queued[:size/2]); err != nil {
 					t.Fatal(err)
 				}
 				if b.waiting(t) != size {
@@ -251,14 +253,7 @@ func TestRelay(t *testing.T) {
 			t.Fatal(err)
 		}
 		addr := strings.TrimPrefix(server.URL(), "nats://")
-		conn, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(conn.Close)
-		if b.js, err = jetstream.New(conn); err != nil {
-			t.Fatal(err)
-		}
+		b.js = reconnecting(t, server)
 		relay := b.relay(t)
 		b.db.Committed = func(postgres.Waiting) { relay.Wake() }
 		run(t, relay.Run)
@@ -293,7 +288,15 @@ func TestRelay(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(server.Stop)
-			eventually(t, "the relay does not come back", func() bool { return b.waiting(t) < 20 })
+			var first, now uint64
+			eventually(t, "the relay does not come back", func() bool {
+				stream, err := b.js.Stream(t.Context(), events.Stream("membership"))
+				if err == nil {
+					now = stream.CachedInfo().State.LastSeq
+					first = cmp.Or(first, now)
+				}
+				return now > first+100
+			})
 		}
 		close(enough)
 		writers.Wait()
@@ -304,10 +307,12 @@ func TestRelay(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		stuck, free := id.NewOrganization(), id.NewOrganization()
-		err := b.db.InTx(t.Context(), postgres.In(stuck), func(tx *postgres.Tx) error {
-			return Publish(tx, stuck, time.Now(), &eventv1.OrganizationDeleted{Before: &eventv1.Organization{DisplayName: strings.Repeat("x", maxMsgSize)}})
-		})
+		event, err := NewEvent(stuck, time.Now(), &eventv1.MemberAdded{})
 		if err != nil {
+			t.Fatal(err)
+		}
+		event.data = fmt.Appendf(nil, `{"text":%q}`, strings.Repeat("x", maxMsgSize)) // which NewEvent refuses
+		if err := b.db.Flight(t.Context(), postgres.In(stuck), func(batch *pgx.Batch) { event.Queue(batch, "true") }); err != nil {
 			t.Fatal(err)
 		}
 		b.publish(t, stuck, free, free, stuck)
@@ -393,13 +398,13 @@ func TestTwoRelays(t *testing.T) {
 		if err := quick.acquire(t.Context()); err != nil || quick.fence != slow.fence+1 {
 			t.Fatalf("the second relay has fence %d after %d: %v", quick.fence, slow.fence, err)
 		}
-		if err := slow.delete(t.Context(), []int64{queued[0].id}); err != nil || b.waiting(t) != 1 || !slow.until.IsZero() {
+		if err := slow.delete(t.Context(), []int64{queued[0].id}, 0); err != nil || b.waiting(t) != 1 || !slow.until.IsZero() {
 			t.Errorf("it went on: %d rows, %v", b.waiting(t), err)
 		}
 		if err := slow.acquire(t.Context()); err != nil || !slow.until.IsZero() {
 			t.Errorf("it took the lease back: %v", err)
 		}
-		if err := quick.delete(t.Context(), []int64{queued[0].id}); err != nil || b.waiting(t) != 0 {
+		if err := quick.delete(t.Context(), []int64{queued[0].id}, 0); err != nil || b.waiting(t) != 0 {
 			t.Errorf("the holder cannot delete: %v", err)
 		}
 	})
@@ -411,6 +416,76 @@ func (b *bench) holder(t testing.TB) (holder string) {
 		return conn.QueryRow(t.Context(), `SELECT holder FROM relay_lease WHERE shard = 0`).Scan(&holder)
 	})
 	return holder
+}
+
+// reconnecting is a connection over TCP that comes back with the server.
+func reconnecting(t testing.TB, server *devnats.Server) jetstream.JetStream {
+	t.Helper()
+	conn, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+func TestStreamIsAsPromised(t *testing.T) {
+	t.Parallel()
+	js := newStream(t)
+	if err := EnsureDeadLetters(t.Context(), js, 1); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "ROSTER_MEMBERSHIP")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := stream.CachedInfo().Config
+	if c.Storage != jetstream.FileStorage || c.Compression != jetstream.S2Compression || !c.AllowAtomicPublish || !c.DenyDelete || !c.DenyPurge ||
+		c.MaxAge != 14*24*time.Hour || c.Duplicates != 2*time.Minute || c.MaxMsgSize != 64<<10 || c.Discard != jetstream.DiscardOld ||
+		c.Retention != jetstream.LimitsPolicy || c.MaxMsgs != -1 || c.MaxBytes != -1 {
+		t.Errorf("got %+v", c)
+	}
+	letters, err := js.Stream(t.Context(), "DLQ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := letters.CachedInfo().Config; c.Storage != jetstream.FileStorage || c.MaxAge != 0 || c.MaxMsgs != -1 || c.MaxBytes != -1 || fmt.Sprint(c.Subjects) != "[dlq.>]" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestEventThatDoesNotFitIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	organization := id.NewOrganization()
+	tell := func(size int, personal bool) error {
+		message := &eventv1.OrganizationDeleted{Before: &eventv1.Organization{DisplayName: strings.Repeat("x", size)}}
+		if !personal {
+			return b.db.InTx(t.Context(), postgres.In(organization), func(tx *postgres.Tx) error {
+				return Publish(tx, organization, time.Now(), message)
+			})
+		}
+		_, err := NewEvent(organization, time.Now(), &eventv1.MemberAdded{Personal: &eventv1.Personal{DisplayName: strings.Repeat("x", size)}})
+		return err
+	}
+	for _, personal := range []bool{false, true} {
+		if err := tell(maxSize, personal); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("got %v, want ErrTooLarge", err)
+		}
+	}
+	if b.waiting(t) != 0 {
+		t.Error("something was committed")
+	}
+	if err := tell(maxSize-len(`{"before":{"displayName":""}}`), false); err != nil {
+		t.Fatal(err)
+	}
+	run(t, b.relay(t).Run)
+	b.drained(t) // the largest that is taken fits into a message
+	inOrder(t, published(t, b.js), 1)
 }
 
 func TestEnsureStreamTwice(t *testing.T) {

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,11 +20,27 @@ const (
 // EnsureStream makes the stream of a service, or brings it up to date. The stream is a copy of the log: it can be
 // made again, and nobody, the service included, can take a message out of it.
 func EnsureStream(ctx context.Context, js jetstream.JetStream, service string, replicas int) error {
-	_, err := js.CreateOrUpdateStream(ctx, StreamConfig(service, replicas))
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", events.Stream(service), err)
+	_, err := ensureStream(ctx, js, service, replicas, false)
+	return err
+}
+
+// ensureStream returns the stream. again marks one that has to be made as a successor, for consumers that lost their
+// place with the one before.
+func ensureStream(ctx context.Context, js jetstream.JetStream, service string, replicas int, again bool) (*jetstream.StreamInfo, error) {
+	config := StreamConfig(service, replicas)
+	stream, err := js.Stream(ctx, config.Name)
+	switch {
+	case err == nil:
+		config.Metadata = stream.CachedInfo().Config.Metadata
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, fmt.Errorf("stream %s: %w", config.Name, err)
+	case again:
+		config.Metadata = map[string]string{events.Rebuilt: "true"}
 	}
-	return nil
+	if stream, err = js.CreateOrUpdateStream(ctx, config); err != nil {
+		return nil, fmt.Errorf("stream %s: %w", config.Name, err)
+	}
+	return stream.CachedInfo(), nil
 }
 
 // StreamConfig is what the stream of a service is made with.
@@ -44,4 +61,25 @@ func StreamConfig(service string, replicas int) jetstream.StreamConfig {
 		AllowAtomicPublish: true,
 		AllowDirect:        true,
 	}
+}
+
+// EnsureDeadLetters makes the stream of what consumers cannot handle, or brings it up to date. All services share it. What is
+// in it stays until it is handled or skipped.
+func EnsureDeadLetters(ctx context.Context, js jetstream.JetStream, replicas int) error {
+	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:        events.DeadLetters,
+		Description: "Events that consumers of Roster's services could not handle",
+		Subjects:    []string{events.DeadLetterRoot + ">"},
+		Storage:     jetstream.FileStorage,
+		Compression: jetstream.S2Compression,
+		Replicas:    max(replicas, 1),
+		Discard:     jetstream.DiscardNew,
+		MaxMsgSize:  maxMsgSize + 4<<10, // an event, and why it is here
+		DenyPurge:   true,
+		AllowDirect: true,
+	})
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", events.DeadLetters, err)
+	}
+	return nil
 }

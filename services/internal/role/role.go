@@ -6,16 +6,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/rosterhq/roster/pkg/events"
+	"github.com/rosterhq/roster/pkg/fault"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
@@ -222,20 +229,65 @@ var (
 	afterHandle  = failpoint.New("consumer.after_handle")
 )
 
-// Hear runs a durable consumer of other services' events beside the servers.
+// Hear runs a durable consumer of other services' events beside the servers. It hears everything that these services
+// publish, or it could not tell what is missing, and hands on the types that are wanted; all when types is empty. Handlers are
+// idempotent, so what failed because something else is away is tried until that is back.
 func (b *Base) Hear(name string, services, types []string, handle events.Handler) error {
-	handled := func(ctx context.Context, e events.Event) error {
+	for _, t := range types {
+		if !slices.Contains(events.Types(), t) {
+			return fmt.Errorf("%s: hears %s, which is no event", b.Name, t)
+		}
+	}
+	consumer, err := events.New(b.js, events.Config{
+		Name: b.Name + "-" + name, Services: services, Log: b.Log, OnGap: b.goOn,
+	}, func(ctx context.Context, e events.Event) error {
+		if len(types) > 0 && !slices.Contains(types, e.Type) {
+			return nil
+		}
 		beforeHandle.Hit(e.Type)
 		err := handle(ctx, e)
 		afterHandle.Hit(e.Type)
+		if away(err) {
+			return events.Later(err)
+		}
 		return err
-	}
-	consumer, err := events.New(b.js, events.Config{Name: b.Name + "-" + name, Services: services, Types: types, Log: b.Log}, handled)
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.Name, err)
 	}
 	b.tasks = append(b.tasks, consumer.Run)
 	return nil
+}
+
+// goOn follows a history that was rewritten: what it tells next is what counts. What is only missing is waited for, until
+// it is published again.
+func (b *Base) goOn(ctx context.Context, g *events.GapError) error {
+	if !g.Fork {
+		return g
+	}
+	b.Log.ErrorContext(ctx, "following another history: the service lost events that were published", "error", g)
+	return nil
+}
+
+// away tells whether an error comes from a database or another service that does not answer, or not now.
+func away(err error) bool {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch refused.Code[:2] {
+		case "08", "25", "40", "53", "55", "57", "58": // connection, read-only, conflict, resources, locks, shut down, system
+			return true
+		}
+		return false
+	}
+	if f := fault.From(err); f != nil {
+		return f.Code() == codes.Unavailable || f.Code() == codes.DeadlineExceeded || f.Code() == codes.ResourceExhausted
+	}
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Aborted:
+		return true
+	}
+	_, dialed := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[net.Error](err)
+	return dialed || network || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 }
 
 // Sessions returns what exchanges a client's credential for a token of one of the services. What it remembers of a

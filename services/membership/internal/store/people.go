@@ -99,12 +99,13 @@ func (q Queries) RenameEverywhere(account id.Account, p org.Person) {
 }
 
 // Advance notes that the events of another service up to this revision are applied, and tells whether this one was not
-// yet. The row is locked until the transaction ends.
-func (q Queries) Advance(ctx context.Context, aggregate id.Any, service string, revision int64) (fresh bool, err error) {
-	var at int64
-	q.Read(`SELECT revision FROM positions WHERE aggregate_id = $1 AND service = $2 FOR UPDATE`, []any{aggregate, service}, func(rows pgx.Rows) error {
+// yet. A higher epoch goes on from a revision that was applied before: what was applied then has vanished from that
+// service's history. The row is locked until the transaction ends.
+func (q Queries) Advance(ctx context.Context, aggregate id.Any, service string, epoch, revision int64) (fresh bool, err error) {
+	var atEpoch, at int64
+	q.Read(`SELECT epoch, revision FROM positions WHERE aggregate_id = $1 AND service = $2 FOR UPDATE`, []any{aggregate, service}, func(rows pgx.Rows) error {
 		for rows.Next() {
-			if err := rows.Scan(&at); err != nil {
+			if err := rows.Scan(&atEpoch, &at); err != nil {
 				return err
 			}
 		}
@@ -113,13 +114,14 @@ func (q Queries) Advance(ctx context.Context, aggregate id.Any, service string, 
 	if err := q.Fetch(ctx); err != nil {
 		return false, err
 	}
-	if revision <= at {
+	if epoch < atEpoch || epoch == atEpoch && revision <= at {
 		return false, nil
 	}
 	q.Write(`
-		INSERT INTO positions (aggregate_id, service, revision) VALUES ($1, $2, $3)
-		ON CONFLICT (aggregate_id, service) DO UPDATE SET revision = greatest(positions.revision, excluded.revision)`,
-		aggregate, service, revision)
+		INSERT INTO positions AS p (aggregate_id, service, epoch, revision) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (aggregate_id, service) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision
+		WHERE (p.epoch, p.revision) < (excluded.epoch, excluded.revision)`,
+		aggregate, service, epoch, revision)
 	return true, nil
 }
 

@@ -1,0 +1,231 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rosterhq/roster/pkg/events"
+
+	"github.com/rosterhq/roster/services/internal/devnats"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/testkit"
+)
+
+// lazaret is a stream, one for dead letters, and a handler that refuses one aggregate's events for as long as it is told to.
+type lazaret struct {
+	diary
+	server *devnats.Server
+	js     jetstream.JetStream
+	ill    id.Organization
+	heals  atomic.Bool
+	fails  atomic.Int64
+}
+
+func newLazaret(t *testing.T) *lazaret {
+	t.Helper()
+	l := &lazaret{server: testkit.NATS(t), ill: id.NewOrganization()}
+	l.js = jetStream(t, l.server)
+	if err := errors.Join(EnsureStream(t.Context(), l.js, "membership", 1), EnsureDeadLetters(t.Context(), l.js, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// handle refuses the second event of the ill one.
+func (l *lazaret) handle(ctx context.Context, e events.Event) error {
+	if e.Aggregate == l.ill.String() && e.Revision == 2 && !l.heals.Load() {
+		l.fails.Add(1)
+		return errors.New("cannot\nread this")
+	}
+	return l.diary.handle(ctx, e)
+}
+
+// parked waits until n events of the ill one are parked.
+func (l *lazaret) parked(t *testing.T, n uint64) events.Parked {
+	t.Helper()
+	var p []events.Parked
+	eventually(t, fmt.Sprintf("not %d events are parked", n), func() bool {
+		var err error
+		if p, err = events.ListParked(t.Context(), l.js); err != nil {
+			t.Fatal(err)
+		}
+		return n == 0 && len(p) == 0 || n > 0 && len(p) == 1 && p[0].Events == n
+	})
+	if n == 0 {
+		return events.Parked{}
+	}
+	return p[0]
+}
+
+func (l *lazaret) retry(t *testing.T) error {
+	return events.Retry(t.Context(), l.js, "c", "membership", l.ill.String())
+}
+
+func TestParking(t *testing.T) {
+	t.Parallel()
+	config := events.Config{Name: "c"}
+	t.Run("HoldsUpOneAggregateAndKeepsItsOrder", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		log, well := history(l.ill, 6), history(id.NewOrganization(), 3)
+		consume(t, l.js, config, l.handle)
+		tell(t, l.js, log[:3]...)
+		tell(t, l.js, well...)
+		p := l.parked(t, 2)
+		if p.Consumer != "c" || p.Service != "membership" || p.Aggregate != l.ill.String() || p.First.Revision != 2 || p.Since.IsZero() ||
+			p.First.ID != log[1].ID.String() || p.Reason != "cannot read this" || !strings.HasPrefix(p.First.Subject, "roster.v1.member.added.") {
+			t.Errorf("got %+v", p)
+		}
+		if n := l.fails.Load(); n != 5 {
+			t.Errorf("tried %d times", n)
+		}
+		tell(t, l.js, log[3:5]...)
+		l.parked(t, 4)
+		settled(t, l.js, "c") // the event that is parked does not come again
+		l.wait(t, 4)
+		if err := l.retry(t); err == nil || !strings.Contains(err.Error(), "cannot") {
+			t.Errorf("a retry that fails says %v", err)
+		}
+		l.parked(t, 4)
+		l.heals.Store(true)
+		if err := l.retry(t); err != nil {
+			t.Error(err)
+		}
+		l.parked(t, 0)
+		tell(t, l.js, log[5])
+		inOrder(t, l.wait(t, 9), 9)
+		if err := l.retry(t); !errors.Is(err, events.ErrNotParked) {
+			t.Errorf("nothing is parked, and retry says %v", err)
+		}
+	})
+	t.Run("SurvivesARestart", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		log := history(l.ill, 5)
+		stop := consume(t, l.js, config, l.handle)
+		tell(t, l.js, log[:2]...)
+		l.parked(t, 1)
+		stop()
+		l.heals.Store(true)
+		tell(t, l.js, log[1:4]...) // the second once more, as if its acknowledgement got lost
+		if err := l.retry(t); err == nil || !strings.Contains(err.Error(), "does not run") {
+			t.Errorf("nobody can retry, and it says %v", err)
+		}
+		stop = consume(t, l.js, config, l.handle)
+		l.parked(t, 3)
+		settled(t, l.js, "c")
+		if got := l.revisions(""); got != "[1]" {
+			t.Errorf("told %s", got)
+		}
+		if err := l.retry(t); err != nil {
+			t.Error(err)
+		}
+		stop()
+		consume(t, l.js, config, l.handle)
+		tell(t, l.js, log[4])
+		inOrder(t, l.wait(t, 5), 5)
+	})
+	t.Run("GoesOverToTheProcessThatTakesOver", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		log := history(l.ill, 6)
+		stop := consume(t, jetStream(t, l.server), config, l.handle)
+		tell(t, l.js, log[0])
+		l.wait(t, 1)
+		consume(t, jetStream(t, l.server), config, l.handle) // stands by while the aggregate is parked
+		tell(t, l.js, log[1:3]...)
+		l.parked(t, 2)
+		stop()
+		tell(t, l.js, log[3])
+		l.parked(t, 3)
+		l.heals.Store(true)
+		if err := l.retry(t); err != nil {
+			t.Error(err)
+		}
+		tell(t, l.js, log[4:]...)
+		inOrder(t, l.wait(t, 6), 6)
+	})
+	t.Run("IsNotForWhatIsNotTheEventsFault", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		var failures atomic.Int64
+		consume(t, l.js, config, func(ctx context.Context, e events.Event) error {
+			if e.Revision == 2 && failures.Add(1) <= 6 {
+				return fmt.Errorf("wrapped: %w", events.Later(errors.New("the database is away")))
+			}
+			return l.diary.handle(ctx, e)
+		})
+		tell(t, l.js, history(l.ill, 3)...)
+		inOrder(t, l.wait(t, 3), 3)
+		l.parked(t, 0)
+	})
+	t.Run("EndsWhenWhatCannotBeHandledIsSkipped", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		log := history(l.ill, 6)
+		at := applied{}
+		refuse := map[int64]bool{2: true, 5: true}
+		consume(t, l.js, events.Config{Name: "c", Positions: &at}, func(ctx context.Context, e events.Event) error {
+			if refuse[e.Revision] {
+				return errors.New("no")
+			}
+			at.set(e)
+			return l.diary.handle(ctx, e)
+		})
+		tell(t, l.js, log[:3]...)
+		l.parked(t, 2)
+		skip := func(revision int64) {
+			t.Helper()
+			if e, err := events.Skip(t.Context(), l.js, "c", "membership", l.ill.String()); err != nil || e.Revision != revision {
+				t.Errorf("skipped revision %d, %v", e.Revision, err)
+			}
+		}
+		skip(2)
+		if p := l.parked(t, 1); p.First.Revision != 3 || p.Reason != "" {
+			t.Errorf("got %+v", p)
+		}
+		if err := l.retry(t); err != nil {
+			t.Error(err)
+		}
+		tell(t, l.js, log[3:5]...)
+		l.parked(t, 1)
+		skip(5) // the last: there is nothing to retry, and still the next follows
+		l.parked(t, 0)
+		if _, err := events.Skip(t.Context(), l.js, "c", "membership", l.ill.String()); !errors.Is(err, events.ErrNotParked) {
+			t.Errorf("nothing is parked, and skip says %v", err)
+		}
+		if err := l.retry(t); !errors.Is(err, events.ErrNotParked) {
+			t.Errorf("nothing is parked, and retry says %v", err)
+		}
+		tell(t, l.js, log[5])
+		l.wait(t, 4)
+		if got := l.revisions(""); got != "[1 3 4 6]" {
+			t.Errorf("told %s", got)
+		}
+	})
+}
+
+// applied is where a sink of one aggregate is.
+type applied struct {
+	mu sync.Mutex
+	at events.Position
+}
+
+func (a *applied) set(e events.Event) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at = e.Position()
+}
+
+func (a *applied) Applied(context.Context, string, string) (events.Position, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at, nil
+}

@@ -1,0 +1,372 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rosterhq/roster/pkg/events"
+
+	"github.com/rosterhq/roster/services/internal/devnats"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// broker is a NATS server that stops, starts and loses its data.
+type broker struct {
+	t      testing.TB
+	dir    string
+	addr   string
+	server *devnats.Server
+}
+
+func newBroker(t testing.TB) *broker {
+	b := &broker{t: t, dir: filepath.Join(t.TempDir(), "nats"), addr: "127.0.0.1:0"}
+	b.start()
+	b.addr = strings.TrimPrefix(b.server.URL(), "nats://")
+	return b
+}
+
+func (b *broker) start() {
+	b.t.Helper()
+	server, err := devnats.Start(b.dir, b.addr)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.server = server
+	b.t.Cleanup(server.Stop)
+}
+
+func (b *broker) wipe() {
+	b.t.Helper()
+	b.server.Stop()
+	if err := os.RemoveAll(b.dir); err != nil {
+		b.t.Fatal(err)
+	}
+	b.start()
+}
+
+// rebuilt waits until the whole log was queued for a new stream, and published.
+func (b *bench) rebuilt(t testing.TB) {
+	t.Helper()
+	eventually(t, "the stream is not complete", func() (done bool) {
+		b.asOwner(t, func(conn *pgx.Conn) error {
+			return conn.QueryRow(t.Context(), `
+				SELECT EXISTS (SELECT FROM relay_lease WHERE stream_time IS NOT NULL AND requeued IS NULL) AND NOT EXISTS (SELECT FROM outbox)`).Scan(&done)
+		})
+		return done
+	})
+}
+
+// counted is the revisions that a list holds, by aggregate and in its order.
+func counted(found []events.Event) map[string]string {
+	all := make(map[string]string)
+	for _, e := range found {
+		all[e.Aggregate] += fmt.Sprint(e.Revision, " ")
+	}
+	return all
+}
+
+func TestLostStream(t *testing.T) {
+	t.Parallel()
+	t.Run("IsRebuiltFromTheLogWhileOthersWrite", func(t *testing.T) {
+		t.Parallel()
+		broker, b := newBroker(t), newBench(t)
+		b.js = reconnecting(t, broker.server)
+		orgs := organizations(2*piece + 10)
+		b.publish(t, orgs...)
+		b.publish(t, orgs...)
+		relay := b.relay(t)
+		b.db.Committed = func(postgres.Waiting) { relay.Wake() }
+		run(t, relay.Run)
+		b.rebuilt(t)
+		enough := make(chan struct{})
+		var written atomic.Int64
+		var writers sync.WaitGroup
+		for w := range 4 {
+			writers.Go(func() {
+				for n := w; ; n += 7 {
+					select {
+					case <-enough:
+						return
+					default:
+						b.publish(t, orgs[n%len(orgs)])
+						written.Add(1)
+					}
+				}
+			})
+		}
+		more := func() {
+			begin := written.Load()
+			eventually(t, "the writers stopped", func() bool { return written.Load() > begin+50 })
+		}
+		more()
+		broker.wipe()
+		more()
+		eventually(t, "the relay did not notice", func() bool {
+			stream, err := b.js.Stream(t.Context(), events.Stream("membership"))
+			return err == nil && stream.CachedInfo().State.LastSeq > 20
+		})
+		close(enough)
+		writers.Wait()
+		b.rebuilt(t)
+		inOrder(t, published(t, b.js), 2*len(orgs)+int(written.Load()))
+	})
+	t.Run("IsRebuiltByWhoeverComesNext", func(t *testing.T) {
+		t.Parallel()
+		broker, b := newBroker(t), newBench(t)
+		b.js = reconnecting(t, broker.server)
+		orgs := organizations(3 * piece)
+		b.publish(t, orgs...)
+		stop := run(t, b.relay(t).Run)
+		b.rebuilt(t)
+		stop()
+		broker.wipe()
+		eventually(t, "no connection", b.js.Conn().IsConnected)
+		dies := b.relay(t)
+		if _, err := dies.round(t.Context()); err != nil { // the first piece
+			t.Fatal(err)
+		}
+		if !dies.rebuilding || b.waiting(t) != 0 {
+			t.Fatalf("rebuilding %v, %d waiting", dies.rebuilding, b.waiting(t))
+		}
+		b.publish(t, orgs...) // most of them are not queued yet
+		dies.release(t.Context())
+		run(t, b.relay(t).Run)
+		b.rebuilt(t)
+		inOrder(t, published(t, b.js), 2*len(orgs))
+	})
+	t.Run("ThatLostItsEndIsNoticed", func(t *testing.T) {
+		t.Parallel()
+		broker, b := newBroker(t), newBench(t)
+		b.js = reconnecting(t, broker.server)
+		orgs := organizations(3)
+		run(t, b.relay(t).Run)
+		b.publish(t, orgs...)
+		b.rebuilt(t)
+		broker.server.Stop()
+		backup := filepath.Join(t.TempDir(), "backup")
+		if err := os.CopyFS(backup, os.DirFS(broker.dir)); err != nil {
+			t.Fatal(err)
+		}
+		broker.start()
+		b.publish(t, orgs...)
+		b.drained(t)
+		broker.server.Stop()
+		broker.dir = backup
+		broker.start()
+		eventually(t, "the stream lacks its end", func() bool {
+			stream, err := b.js.Stream(t.Context(), events.Stream("membership"))
+			return err == nil && stream.CachedInfo().State.LastSeq >= 6
+		})
+		b.rebuilt(t)
+		last := make(map[string]int64)
+		for _, e := range published(t, b.js) { // what came before may come again
+			last[e.Aggregate] = max(last[e.Aggregate], e.Revision)
+		}
+		for _, organization := range orgs {
+			if last[organization.String()] != 2 {
+				t.Errorf("got %v", last)
+			}
+		}
+	})
+	t.Run("GetsWhatIsNotOlderThanItKeeps", func(t *testing.T) {
+		t.Parallel()
+		broker, b := newBroker(t), newBench(t)
+		b.js = reconnecting(t, broker.server)
+		old, both := id.NewOrganization(), id.NewOrganization()
+		b.publish(t, old, old, both, both, both)
+		stop := run(t, b.relay(t).Run)
+		b.rebuilt(t)
+		stop()
+		b.asOwner(t, func(conn *pgx.Conn) error {
+			_, err := conn.Exec(t.Context(), `UPDATE events SET time = now() - interval '15 days' WHERE aggregate_id = $1 OR revision = 1`, old)
+			return err
+		})
+		broker.wipe()
+		eventually(t, "no connection", b.js.Conn().IsConnected)
+		run(t, b.relay(t).Run)
+		b.rebuilt(t)
+		b.publish(t, old)
+		b.drained(t)
+		if got, want := counted(published(t, b.js)), map[string]string{old.String(): "3 ", both.String(): "2 3 "}; !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
+func TestRepublish(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	orgs := organizations(piece + 5)
+	one := orgs[0]
+	b.publish(t, orgs...)
+	b.publish(t, orgs...)
+	b.publish(t, one)
+	rows := func() (all map[string][]int64) {
+		all = make(map[string][]int64)
+		b.asOwner(t, func(conn *pgx.Conn) error {
+			rows, _ := conn.Query(t.Context(), `SELECT aggregate_id, revision FROM outbox ORDER BY id`)
+			var aggregate id.Any
+			var revision int64
+			_, err := pgx.ForEachRow(rows, []any{&aggregate, &revision}, func() error {
+				key := id.Organization(aggregate).String()
+				all[key] = append(all[key], revision)
+				return nil
+			})
+			return err
+		})
+		return all
+	}
+	empty := func() {
+		b.asOwner(t, func(conn *pgx.Conn) error {
+			_, err := conn.Exec(t.Context(), `DELETE FROM outbox`)
+			return err
+		})
+	}
+	db := b.dsns.Open(t, postgres.Options{Role: postgres.RelayRole, Conns: 2})
+	again := func(what Again, want int64) {
+		t.Helper()
+		if n, err := Republish(t.Context(), db, what); err != nil || n != want {
+			t.Errorf("queued %d, %v, want %d", n, err, want)
+		}
+	}
+
+	again(Again{From: 1, Aggregate: id.Any(one)}, 3) // all of it waits: it is not queued twice
+	if got := rows(); len(got) != len(orgs) || !slices.Equal(got[one.String()], []int64{1, 2, 3}) {
+		t.Errorf("got %v", got[one.String()])
+	}
+	empty()
+	b.publish(t, one)
+	again(Again{From: 2, Aggregate: id.Any(one)}, 3) // what waits goes behind what comes before it
+	if got := rows(); len(got) != 1 || !slices.Equal(got[one.String()], []int64{2, 3, 4}) {
+		t.Errorf("got %v", got)
+	}
+	empty()
+	b.publish(t, one)
+	again(Again{From: 9, Aggregate: id.Any(one)}, 1) // what waits stays
+	empty()
+	again(Again{Since: time.Now().Add(time.Hour)}, 0)
+	b.asOwner(t, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(t.Context(), `UPDATE events SET time = now() - interval '2 hours' WHERE revision = 1`)
+		return err
+	})
+	again(Again{Since: time.Now().Add(-time.Hour)}, int64(len(orgs))+3)
+	for organization, revisions := range rows() {
+		if want := []int64{2, 3, 4, 5}; !slices.Equal(revisions, want[:len(revisions)]) || len(revisions) != 1 && organization != one.String() {
+			t.Errorf("%s: %v", organization, revisions)
+		}
+	}
+	again(Again{Since: time.Now().Add(-time.Hour)}, int64(len(orgs))+3) // once more: the same
+	again(Again{Aggregate: id.Any(id.NewOrganization()), From: 1}, 0)
+}
+
+// The epoch of a history is the same before and after the relay has noted it.
+func TestEpoch(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	organization := id.NewOrganization()
+	epochs := func() (all []int64) {
+		b.asOwner(t, func(conn *pgx.Conn) (err error) {
+			rows, _ := conn.Query(t.Context(), `SELECT epoch FROM events WHERE aggregate_id = $1 ORDER BY revision`, organization)
+			all, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+			return err
+		})
+		return all
+	}
+	promote := func(identity string) {
+		b.asOwner(t, func(conn *pgx.Conn) error {
+			_, err := conn.Exec(t.Context(), `UPDATE history SET identity = $1`, identity)
+			return err
+		})
+	}
+	note := func() {
+		relay := b.relay(t)
+		if err := relay.acquire(t.Context()); err != nil || relay.until.IsZero() {
+			t.Fatalf("no lease: %v", err)
+		}
+		relay.release(t.Context())
+	}
+	b.publish(t, organization)
+	note()
+	b.publish(t, organization)
+	promote("before the relay looks")
+	b.publish(t, organization)
+	note()
+	b.publish(t, organization)
+	note()
+	b.publish(t, organization)
+	promote("after the relay has looked")
+	note()
+	b.publish(t, organization)
+	if got := epochs(); !slices.Equal(got, []int64{1, 1, 2, 2, 2, 3}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A standby was promoted that lacked what had been published already.
+func TestEventThatVanishedAtFailover(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	lost, kept := id.NewOrganization(), id.NewOrganization()
+	relay := b.relay(t)
+	b.db.Committed = func(postgres.Waiting) { relay.Wake() }
+	run(t, relay.Run)
+	var d, few diary
+	forks := make(chan *events.GapError, 10)
+	heal := func(_ context.Context, g *events.GapError) error { // as from a snapshot
+		forks <- g
+		return nil
+	}
+	consume(t, b.js, events.Config{Name: "c", OnGap: heal}, d.handle)
+	consume(t, b.js, events.Config{Name: "few", Types: []string{"member.added"}, OnGap: func(context.Context, *events.GapError) error { return nil }}, few.handle)
+	b.publish(t, lost, lost, lost, kept)
+	d.wait(t, 4)
+	few.wait(t, 4)
+	b.asOwner(t, func(conn *pgx.Conn) error {
+		return pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+			for _, statement := range []string{
+				`DELETE FROM events WHERE aggregate_id = $1 AND revision > 1`,
+				`UPDATE heads h SET revision = 1, hash = e.hash, prev_hash = e.prev_hash FROM events e WHERE h.aggregate_id = $1 AND e.aggregate_id = $1`,
+				`UPDATE history SET identity = identity || $1::text`,
+			} {
+				if _, err := tx.Exec(t.Context(), statement, lost); err != nil {
+					return fmt.Errorf("%s: %w", statement, err)
+				}
+			}
+			return nil
+		})
+	})
+	b.publish(t, lost, kept, lost)
+	if g := <-forks; !g.Fork || g.Event.Revision != 2 || g.Event.Epoch != 2 || g.Applied.Revision != 3 || g.Applied.Epoch != 1 {
+		t.Errorf("got %v, %+v", g, g.Applied)
+	}
+	for _, e := range d.wait(t, 7)[4:] { // the new second revision is no duplicate of the old one
+		if e.Epoch != 2 {
+			t.Errorf("revision %d of epoch %d", e.Revision, e.Epoch)
+		}
+	}
+	if got := d.revisions(lost.String()); got != "[1 2 3 2 3]" {
+		t.Errorf("told %s", got)
+	}
+	few.wait(t, 7)
+	if got := few.revisions(lost.String()); got != "[1 2 3 2 3]" {
+		t.Errorf("told %s through a filter", got)
+	}
+	if len(forks) > 0 {
+		t.Errorf("another fork: %v", <-forks)
+	}
+	if got := d.revisions(kept.String()); got != "[1 2]" { // a new epoch that follows is no fork
+		t.Errorf("told %s", got)
+	}
+}
