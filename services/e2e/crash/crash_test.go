@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -170,6 +171,7 @@ func (m *matrix) record(t *testing.T, w *world, op operation) (want outcome, dea
 	require.NotEmpty(t, deaths)
 	require.Equal(t, op.refusal, want.untold)
 	t.Logf("undisturbed: %d deaths are possible; %+v", len(deaths), want)
+	w.check(t)
 	w.goesOn(t, s)
 	return want, deaths
 }
@@ -199,6 +201,10 @@ func (m *matrix) disturb(t *testing.T, w *world, op operation, want outcome, d d
 	got := w.perform(t, op, s, func() { require.NoError(t, w.points.Arm(d.role, d.Place, d.nth, times)) })
 	left, err := w.points.Disarm(d.role)
 	require.NoError(t, err)
+	require.Eventually(t, func() bool { // who died at the very end may not have been missed yet
+		return int(w.lives[d.role].deaths.Load()-before[d.role]) >= times-left
+	}, patience, time.Millisecond)
+	w.settle(t)
 	for role, life := range w.lives {
 		died := int(life.deaths.Load() - before[role])
 		if role == d.role {
@@ -216,6 +222,7 @@ func (m *matrix) disturb(t *testing.T, w *world, op operation, want outcome, d d
 		got.answer, got.untold = want.answer, want.untold
 	}
 	require.Equal(t, want, got)
+	w.check(t)
 	w.goesOn(t, s)
 }
 

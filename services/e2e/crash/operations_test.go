@@ -202,6 +202,15 @@ var operations = []operation{
 		brief: []string{"invitation relay.after_publish", "invitation saga.after_step mail", "invitation saga.before_step mail"},
 	},
 	{
+		name:    "invite through the gateway",
+		arrange: organization(membershipv1.Preset_PRESET_RBAC),
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.atGateway(s.owner.session).CreateInvitation(ctx, &invitationv1.CreateInvitationRequest{
+				OrganizationId: s.org, Email: s.email, Role: "admin", DisplayName: "Grace " + s.tag, RequestId: s.request()})
+		},
+		brief: []string{"gateway call.after CreateInvitation"},
+	},
+	{
 		name:    "invite by link",
 		arrange: organization(membershipv1.Preset_PRESET_PIPELINE),
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {
@@ -395,7 +404,7 @@ func (s *scene) expire(t *testing.T) {
 	db := s.databases["invitation"]
 	_, err = db.Exec(t.Context(), `
 		UPDATE invitations
-		SET create_time = create_time - ttl, send_time = send_time - ttl, expire_time = expire_time - ttl
+		SET expire_time = now() - interval '1 second'
 		WHERE invitation_id = $1`, inv)
 	require.NoError(t, err)
 	tag, err := db.Exec(t.Context(), `UPDATE due SET next_time = now() WHERE id = $1`, inv)

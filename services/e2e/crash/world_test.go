@@ -2,8 +2,11 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +35,8 @@ import (
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/fleet"
+	"github.com/rosterhq/roster/services/internal/rest"
+	"github.com/rosterhq/roster/services/internal/verify"
 )
 
 // patience is how long the suite may take to come to rest after a crash.
@@ -45,6 +50,7 @@ type world struct {
 	databases map[string]*pgxpool.Pool // of the services, with everybody's rows
 	nats      *nats.Conn
 	streams   jetstream.JetStream
+	checker   *verify.Checker
 	lives     map[string]*life // by role
 
 	operator     client
@@ -75,11 +81,16 @@ func newWorld(t, whole *testing.T, rosterd string) *world {
 			whole.Error(err)
 		}
 	})
+	dsns := make(map[string]string)
 	for _, service := range fleet.Services {
-		w.databases[service], err = pgxpool.New(t.Context(), w.DSN(service, "postgres"))
+		dsns[service] = w.DSN(service, "postgres")
+		w.databases[service], err = pgxpool.New(t.Context(), dsns[service])
 		require.NoError(t, err)
 		whole.Cleanup(w.databases[service].Close)
 	}
+	w.checker, err = verify.Open(t.Context(), dsns)
+	require.NoError(t, err)
+	whole.Cleanup(w.checker.Close)
 	w.nats, err = w.ConnectNATS()
 	require.NoError(t, err)
 	whole.Cleanup(w.nats.Close)
@@ -139,8 +150,14 @@ type client struct {
 }
 
 // as returns a client with a session or a key; anonymous without.
-func (w *world) as(token string) client {
-	conn := steady{w.Conn(), token}
+func (w *world) as(token string) client { return clientOver(steady{w.Conn(), token}) }
+
+// atGateway is as, over REST.
+func (w *world) atGateway(token string) client {
+	return clientOver(steady{ClientConnInterface: &rest.Conn{URL: w.URL, Token: token, HTTP: http.DefaultClient}})
+}
+
+func clientOver(conn steady) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn),
@@ -164,7 +181,8 @@ func (s steady) Invoke(ctx context.Context, method string, args, reply any, opts
 		try, done := context.WithTimeout(ctx, 15*time.Second)
 		err := s.ClientConnInterface.Invoke(try, method, args, reply, opts...)
 		done()
-		if !noAnswer[fault.ReasonOf(err)] || ctx.Err() != nil {
+		_, broken := errors.AsType[*url.Error](err)
+		if !broken && !noAnswer[fault.ReasonOf(err)] || ctx.Err() != nil {
 			return err
 		}
 		proto.Reset(reply.(proto.Message))
@@ -285,7 +303,7 @@ func (w *world) unrest(ctx context.Context) (what []string, err error) {
 		}
 		consumers := stream.ListConsumers(ctx)
 		for c := range consumers.Info() {
-			if left := int(c.NumPending) + c.NumAckPending; left > 0 {
+			if left := int(c.NumPending) + c.NumAckPending; left > 0 && c.Config.Durable != "" {
 				what = append(what, fmt.Sprintf("%s has not heard %d events of %s", c.Name, left, service))
 			}
 		}
@@ -294,6 +312,14 @@ func (w *world) unrest(ctx context.Context) (what []string, err error) {
 		}
 	}
 	return what, nil
+}
+
+// check finds everything in order: what always holds, and what holds at rest.
+func (w *world) check(t *testing.T) {
+	t.Helper()
+	report, err := w.checker.Check(t.Context(), verify.Options{Settled: true, Stream: w.streams, Wait: 10 * time.Second})
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
 }
 
 // census counts everything that the services keep.
