@@ -205,24 +205,27 @@ func (h *effects) find(e entry) *effect {
 			return found
 		}
 	}
-	for _, name := range []string{invitationOf(e), e.email()} {
+	about := invitationOf(e)
+	for _, name := range []string{about, e.email()} {
+		if name == "" {
+			continue
+		}
 		for _, candidate := range h.byName[[2]string{e.Type, name}] {
-			if name == "" {
-				break
+			if candidate.InvitationID != "" && candidate.InvitationID != about {
+				continue // the same address, invited another time
 			}
 			switch candidate.Verb {
-			case Invite, Decline:
-				return candidate
 			case Resend: // of an invitation that had ended: its event has no request id
-				if len(candidate.events) == 0 && e.origin().GetRequestId() == "" {
-					return candidate
+				if len(candidate.events) > 0 || e.origin().GetRequestId() != "" {
+					continue
 				}
 			case Accept:
 				by := e.message.(*eventv1.InvitationAccepted).GetAfter().GetAccountId()
-				if candidate.AccountID == by || candidate.AccountID == "" {
-					return candidate
+				if candidate.AccountID != "" && candidate.AccountID != by {
+					continue
 				}
 			}
+			return candidate
 		}
 	}
 	return nil
@@ -264,7 +267,7 @@ func (h *effects) judge(o Options, r *Report) {
 		shared := op.Verb == Enable && enabled[op.OrganizationID+op.AccountID] // two that enable at once share one event
 		switch {
 		case n > 1:
-			find("%s once, and happened %d times: %s", op.Outcome, n, strings.Join(op.events, ", "))
+			find("happened %d times: %s", n, strings.Join(op.events, ", "))
 		case op.Outcome == OK && n == 0 && !shared:
 			find("was acknowledged, and there is no %s", event)
 		case op.Outcome == Refused && n > 0:

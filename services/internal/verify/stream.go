@@ -106,9 +106,9 @@ func (c *Checker) await(ctx context.Context, service string, kept time.Time) (ma
 
 // readStream compares every message with the row that it was made of.
 func (c *Checker) readStream(ctx context.Context, stream jetstream.Stream, service string, r *Report, await map[id.Any]*awaited) error {
-	state := stream.CachedInfo().State
-	if state.Msgs == 0 {
-		return nil
+	info, err := stream.Info(ctx) // as it is after what is awaited was read
+	if err != nil || info.State.Msgs == 0 {
+		return err
 	}
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
 	if err != nil {
@@ -130,7 +130,7 @@ func (c *Checker) readStream(ctx context.Context, stream jetstream.Stream, servi
 			return err
 		}
 		page = append(page, msg)
-		if last = meta.NumPending == 0 || meta.Sequence.Stream >= state.LastSeq; last || len(page) == pageOf {
+		if last = meta.NumPending == 0 || meta.Sequence.Stream >= info.State.LastSeq; last || len(page) == pageOf {
 			if err := c.comparePage(ctx, service, page, r, await); err != nil {
 				return err
 			}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -338,20 +338,16 @@ func (o *team) delete() {
 	o.s.did(o.t, verify.Operation{Verb: verify.DeleteOrganization, RequestID: request, OrganizationID: o.ID}, begin, err)
 }
 
-// expire lets an invitation's time run out, and waits for the sweeper to note it.
-func (o *team) expire(invitation string) {
+// hurry makes invitations that are sent from now on expire within a second.
+func (o *team) hurry() {
 	o.t.Helper()
-	pool := o.s.database(o.t, "invitation")
-	_, err := pool.Exec(o.t.Context(), `UPDATE invitations SET expire_time = now() - interval '1 second' WHERE invitation_id = $1`, uuidOf(o.t, invitation))
+	key, err := id.ParseOrganization(o.ID)
 	require.NoError(o.t, err)
-}
-
-func (s *suite) database(t *testing.T, service string) *pgxpool.Pool {
-	t.Helper()
-	pool, err := pgxpool.New(t.Context(), s.Owner(service))
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	return pool
+	conn, err := pgx.Connect(o.t.Context(), o.s.Owner("membership"))
+	require.NoError(o.t, err)
+	defer conn.Close(o.t.Context())
+	_, err = conn.Exec(o.t.Context(), `UPDATE organizations SET policy = jsonb_set(policy, '{invite_ttl}', '1000000000') WHERE organization_id = $1`, key)
+	require.NoError(o.t, err)
 }
 
 // life takes an organization through everything that can happen to one.
@@ -402,13 +398,7 @@ func (s *suite) life(t *testing.T, preset membershipv1.Preset) *team {
 	o.limit(new(int32(1)))
 	o.invite(unique("grace")+"@example.com", role, username(), errorv1.Reason_REASON_SEAT_LIMIT_REACHED)
 	o.limit(nil)
+	o.hurry()
+	o.invite(unique("grace")+"@example.com", role, username())
 	return o
-}
-
-// uuidOf is an invitation's id as the database has it.
-func uuidOf(t *testing.T, invitation string) id.Invitation {
-	t.Helper()
-	key, err := id.ParseInvitation(invitation)
-	require.NoError(t, err)
-	return key
 }
