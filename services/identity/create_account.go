@@ -49,7 +49,7 @@ type creation struct {
 	organization id.Organization // manages the account from now on; zero: none does
 	email        email.Address   // zero: none
 	username     naming.Username // zero: none
-	passwordHash string
+	passwordHash string          // empty: nobody can open it, as after our key was changed
 }
 
 func (s *Service) parseCreation(req *identityv1.CreateAccountRequest) (c creation, err error) {
@@ -84,11 +84,12 @@ func (s *Service) parseCreation(req *identityv1.CreateAccountRequest) (c creatio
 		return c, fault.Invalid("email_verified", "needs an address")
 	}
 	c.account.Email, c.account.EmailVerified, c.account.Username = c.email.Display, req.GetEmailVerified(), c.username.Display
-	hash, err := s.Key.Open(req.GetSealedPassword(), passwordSeal, c.account.ID.String())
-	if err != nil {
+	if len(req.GetSealedPassword()) == 0 {
 		return c, fault.Invalid("sealed_password", "must be what SealPassword returned for this account")
 	}
-	c.passwordHash = string(hash)
+	if hash, err := s.Key.Open(req.GetSealedPassword(), passwordSeal, c.account.ID.String()); err == nil {
+		c.passwordHash = string(hash)
+	}
 	return c, nil
 }
 
@@ -115,6 +116,8 @@ func (s *Service) createAccount(ctx context.Context, wanted creation) (o outcome
 			o.refusal = account.ErrEmailTaken
 		case wanted.username.Key != "" && known.HolderOf != wanted.invitation:
 			o.refusal = account.ErrUsernameTaken
+		case wanted.passwordHash == "":
+			o.refusal = account.ErrPasswordLost
 		}
 		if o.refusal != nil {
 			q.SaveRefusal(wanted.account.ID, o.refusal)

@@ -74,7 +74,7 @@ func (s *Service) settleAccount(ctx context.Context, inv *invite.Invitation) (re
 	switch fault.ReasonOf(err) {
 	case errorv1.Reason_REASON_EMAIL_TAKEN:
 		refused = errSignIn
-	case errorv1.Reason_REASON_USERNAME_TAKEN:
+	case errorv1.Reason_REASON_USERNAME_TAKEN, errorv1.Reason_REASON_PASSWORD_REFUSED:
 		refused = fault.From(err)
 	default:
 		return nil, err

@@ -114,6 +114,16 @@ var stories = []story{
 		}
 		return acceptNew(t, i)
 	}, "PENDING", "PENDING", changed("PENDING", "1")},
+	{"accept while identity gets another key", mailed, func(t *testing.T, i invited) error {
+		lose := i.peers.lose
+		i.peers.lose = func(method string, after bool) error {
+			if method == "SealPassword" && after {
+				i.peers.with(func() { i.peers.key++ })
+			}
+			return lose(method, after)
+		}
+		return acceptNew(t, i)
+	}, "PENDING", "PENDING", changed("PENDING", "1")},
 	{"create by mail", wanted(true), create, "", "PENDING", exists},
 	{"create by link", wanted(false), create, "", "PENDING", exists},
 	{"create without a seat", full(wanted(true)), create, "", "FAILED", exists},

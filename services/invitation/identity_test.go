@@ -2,6 +2,7 @@ package invitation_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 
 	"google.golang.org/grpc"
@@ -60,15 +61,16 @@ func (p *peers) SealPassword(ctx context.Context, req *identityv1.SealPasswordRe
 		if len(req.GetPassword()) < 8 {
 			return nil, fault.New(errorv1.Reason_REASON_PASSWORD_REFUSED, "Too short.")
 		}
-		return &identityv1.SealPasswordResponse{SealedPassword: []byte("sealed for " + req.GetAccountId())}, nil
+		return &identityv1.SealPasswordResponse{SealedPassword: p.sealed(req.GetAccountId())}, nil
 	})
+}
+
+func (p *peers) sealed(account string) []byte {
+	return fmt.Appendf(nil, "a password of %s under key %d", account, p.key)
 }
 
 func (p *peers) CreateAccount(ctx context.Context, req *identityv1.CreateAccountRequest, _ ...grpc.CallOption) (*identityv1.CreateAccountResponse, error) {
 	return send(ctx, p, "CreateAccount", req, func(req *identityv1.CreateAccountRequest) (*identityv1.CreateAccountResponse, error) {
-		if string(req.GetSealedPassword()) != "sealed for "+req.GetAccountId() {
-			return nil, fault.Invalid("sealed_password", "does not open")
-		}
 		if _, made := p.accounts[req.GetAccountId()]; made {
 			return &identityv1.CreateAccountResponse{}, nil
 		}
@@ -80,6 +82,10 @@ func (p *peers) CreateAccount(ctx context.Context, req *identityv1.CreateAccount
 				p.refusals[req.GetAccountId()] = errEmail
 				return nil, errEmail
 			}
+		}
+		if string(req.GetSealedPassword()) != string(p.sealed(req.GetAccountId())) {
+			p.refusals[req.GetAccountId()] = errSealed
+			return nil, errSealed
 		}
 		if req.GetUsername() != "" {
 			if p.usernames[req.GetUsername()].owner != req.GetInvitationId() {

@@ -39,6 +39,7 @@ type peers struct {
 
 	accounts  map[string]profile // identity
 	refusals  map[string]*fault.Fault
+	key       int // that passwords are sealed with
 	usernames map[string]hold
 	fences    map[string]int32 // by invitation: the generation that ended
 	sessions  int
@@ -181,6 +182,7 @@ var (
 	errMissing = fault.New(errorv1.Reason_REASON_PERMISSION_MISSING, "You may not.")
 	errMember  = fault.New(errorv1.Reason_REASON_ALREADY_MEMBER, "A member already.")
 	errEmail   = fault.New(errorv1.Reason_REASON_EMAIL_TAKEN, "Taken.")
+	errSealed  = fault.New(errorv1.Reason_REASON_PASSWORD_REFUSED, "Enter it again.")
 	errName    = fault.New(errorv1.Reason_REASON_USERNAME_TAKEN, "Taken.")
 )
 

@@ -16,6 +16,7 @@ var (
 	ErrNotFound           = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_FOUND, "There is no such account.")
 	ErrEmailTaken         = fault.New(errorv1.Reason_REASON_EMAIL_TAKEN, "This address belongs to an account. Sign in to it instead.")
 	ErrUsernameTaken      = fault.New(errorv1.Reason_REASON_USERNAME_TAKEN, "This username is taken. Choose another.")
+	ErrPasswordLost       = fault.New(errorv1.Reason_REASON_PASSWORD_REFUSED, "The password was lost before the account was made. Enter it again.")
 	ErrCredentialsInvalid = fault.New(errorv1.Reason_REASON_CREDENTIALS_INVALID, "Address, username or password are wrong.")
 	ErrLinkInvalid        = fault.New(errorv1.Reason_REASON_LINK_INVALID, "This link is unknown, has expired, or was used before.")
 )

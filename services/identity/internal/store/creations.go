@@ -22,6 +22,7 @@ type Creation struct {
 var refusals = map[string]*fault.Fault{
 	account.ErrEmailTaken.Name():    account.ErrEmailTaken,
 	account.ErrUsernameTaken.Name(): account.ErrUsernameTaken,
+	account.ErrPasswordLost.Name():  account.ErrPasswordLost,
 }
 
 // LockCreation returns what is known, and makes others who want to make the account of the same id wait until the

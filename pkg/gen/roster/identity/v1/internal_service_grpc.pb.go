@@ -201,7 +201,7 @@ type AccountDirectoryServiceClient interface {
 	SealPassword(ctx context.Context, in *SealPasswordRequest, opts ...grpc.CallOption) (*SealPasswordResponse, error)
 	// CreateAccount makes the account of an accepted invitation under an id that the caller committed
 	// before, and confirms the username that the invitation holds. Idempotent on the id. Reasons:
-	// EMAIL_TAKEN, USERNAME_TAKEN.
+	// EMAIL_TAKEN, USERNAME_TAKEN, PASSWORD_REFUSED when the sealed password cannot be opened any more.
 	CreateAccount(ctx context.Context, in *CreateAccountRequest, opts ...grpc.CallOption) (*CreateAccountResponse, error)
 	// SetSignIn lets an organization that manages an account keep it from signing in, or let it again, when its membership
 	// is disabled or enabled. Idempotent; a revision older than the last one changes nothing, nor does an organization that
@@ -319,7 +319,7 @@ type AccountDirectoryServiceServer interface {
 	SealPassword(context.Context, *SealPasswordRequest) (*SealPasswordResponse, error)
 	// CreateAccount makes the account of an accepted invitation under an id that the caller committed
 	// before, and confirms the username that the invitation holds. Idempotent on the id. Reasons:
-	// EMAIL_TAKEN, USERNAME_TAKEN.
+	// EMAIL_TAKEN, USERNAME_TAKEN, PASSWORD_REFUSED when the sealed password cannot be opened any more.
 	CreateAccount(context.Context, *CreateAccountRequest) (*CreateAccountResponse, error)
 	// SetSignIn lets an organization that manages an account keep it from signing in, or let it again, when its membership
 	// is disabled or enabled. Idempotent; a revision older than the last one changes nothing, nor does an organization that
