@@ -1,6 +1,7 @@
 package invitation_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -165,6 +166,26 @@ func TestAcceptInvitation(t *testing.T) {
 		f := refused(t, acceptNew(t, i), errorv1.Reason_REASON_INVITATION_FAILED)
 		require.Equal(t, "SEAT_LIMIT_REACHED", f.Metadata["failureReason"])
 		require.Len(t, h.peers.organizations[i.organization.id.String()].seat, 1, "no member without a seat")
+	})
+
+	t.Run("A12 ACCEPTED also when the member was removed before it was noted", func(t *testing.T) {
+		i := link(t, h.organization())
+		h.peers.lose = func(method string, after bool) error {
+			if method == "AddMember" && after {
+				return errDown
+			}
+			return nil
+		}
+		refused(t, acceptNew(t, i), errorv1.Reason_REASON_UNAVAILABLE)
+		h.heal()
+		h.peers.with(func() {
+			members, seat := h.peers.organizations[i.organization.id.String()].seat, i.kept(t)[0].SeatID.String()
+			maps.DeleteFunc(members, func(_, taken string) bool { return taken == seat })
+			h.peers.seats[seat] = released
+		})
+		i.organization.sweep(t)
+		require.Equal(t, "ACCEPTED", i.state(t))
+		require.Len(t, h.peers.organizations[i.organization.id.String()].seat, 1, "who was removed stays removed")
 	})
 
 	t.Run("R24 only a link that went by mail alone proves the address", func(t *testing.T) {

@@ -36,10 +36,9 @@ func (s *Service) completeAccept(ctx context.Context, inv *invite.Invitation) (r
 	if err != nil {
 		return nil, err
 	}
-	if occupied.GetState() != billingv1.SeatState_SEAT_STATE_OCCUPIED { // also when the member has been added and removed since
-		return s.failAccept(ctx, inv, errorv1.Reason_REASON_SEAT_LIMIT_REACHED)
-	}
-	no, err := s.addMember(ctx, inv)
+	// A seat that is lost may have been the member's, who was removed since: membership knows.
+	lost := occupied.GetState() != billingv1.SeatState_SEAT_STATE_OCCUPIED
+	no, err := s.addMember(ctx, inv, lost)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +86,7 @@ func (s *Service) settleAccount(ctx context.Context, inv *invite.Invitation) (re
 }
 
 // addMember asks membership; its no is an answer, not an error.
-func (s *Service) addMember(ctx context.Context, inv *invite.Invitation) (no *fault.Fault, err error) {
+func (s *Service) addMember(ctx context.Context, inv *invite.Invitation, seatLost bool) (no *fault.Fault, err error) {
 	accounts, err := s.Accounts.GetAccounts(ctx, &identityv1.GetAccountsRequest{AccountIds: []string{inv.AccountID.String()}})
 	if err != nil {
 		return nil, err
@@ -106,10 +105,11 @@ func (s *Service) addMember(ctx context.Context, inv *invite.Invitation) (no *fa
 		DisplayName:      profile.GetDisplayName(),
 		Email:            profile.GetEmail(),
 		Username:         profile.GetUsername(),
+		SeatLost:         seatLost,
 	})
 	switch fault.ReasonOf(err) {
 	case errorv1.Reason_REASON_ALREADY_MEMBER, errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE,
-		errorv1.Reason_REASON_PERMISSION_MISSING, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND:
+		errorv1.Reason_REASON_PERMISSION_MISSING, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND, errorv1.Reason_REASON_SEAT_LIMIT_REACHED:
 		return fault.From(err), nil
 	}
 	return nil, err

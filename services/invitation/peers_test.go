@@ -183,6 +183,7 @@ var (
 	errMember  = fault.New(errorv1.Reason_REASON_ALREADY_MEMBER, "A member already.")
 	errEmail   = fault.New(errorv1.Reason_REASON_EMAIL_TAKEN, "Taken.")
 	errSealed  = fault.New(errorv1.Reason_REASON_PASSWORD_REFUSED, "Enter it again.")
+	errSeat    = fault.New(errorv1.Reason_REASON_SEAT_LIMIT_REACHED, "The seat is lost.")
 	errName    = fault.New(errorv1.Reason_REASON_USERNAME_TAKEN, "Taken.")
 )
 
@@ -222,6 +223,9 @@ func (p *peers) AddMember(ctx context.Context, req *membershipv1.AddMemberReques
 			first = addition{account: req.GetAccountId(), refusal: org.refusals[req.GetInviterAccountId()]}
 			if org.seat[req.GetAccountId()] != "" {
 				first.refusal = errMember
+			}
+			if req.GetSeatLost() {
+				first.refusal = errSeat
 			}
 			if p.additions[req.GetSeatId()] = first; first.refusal == nil {
 				org.seat[req.GetAccountId()] = req.GetSeatId()

@@ -68,10 +68,11 @@ type addition struct {
 	inviter      id.Account    // zero: nobody in particular
 	role         string
 	person       org.Person
+	seatLost     bool // by now: only the first answer counts
 }
 
 func parseAddition(req *membershipv1.AddMemberRequest) (a addition, err error) {
-	a.role = req.GetRole()
+	a.role, a.seatLost = req.GetRole(), req.GetSeatLost()
 	a.person = org.Person{DisplayName: clean(req.GetDisplayName()), Email: clean(req.GetEmail()), Username: clean(req.GetUsername())}
 	if a.organization, a.account, err = parseMember(req); err != nil {
 		return a, err
@@ -94,6 +95,9 @@ func parseAddition(req *membershipv1.AddMemberRequest) (a addition, err error) {
 
 // add decides, writes the member and tells of it. A fault is the answer no, and nothing was written.
 func (s *Service) add(ctx context.Context, q store.Queries, at store.Standing, add addition, answer *org.Operation) error {
+	if add.seatLost {
+		return fault.New(errorv1.Reason_REASON_SEAT_LIMIT_REACHED, "The seat was given back before the person became a member.")
+	}
 	o := at.Organization
 	member, known := at.Members[add.account]
 	if member.Belongs() {

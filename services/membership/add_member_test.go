@@ -38,6 +38,27 @@ func TestAddMember(t *testing.T) {
 		require.Equal(t, []string{"organization.created", "member.added", "member.added", "member.removed"}, o.types())
 	})
 
+	t.Run("G3 On a lost seat the first answer stays, and without one nobody is added", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		req := &membershipv1.AddMemberRequest{OrganizationId: o.id.String(), AccountId: id.NewAccount().String(), SeatId: id.NewSeat().String(),
+			Role: "developer", InvitationId: id.NewInvitation().String(), InviterAccountId: o.creator.String()}
+		first, err := o.admission.AddMember(t.Context(), req)
+		require.NoError(t, err)
+		req.SeatLost = true
+		again, err := o.admission.AddMember(t.Context(), req)
+		require.NoError(t, err)
+		require.Equal(t, first.GetRevision(), again.GetRevision())
+
+		req.AccountId, req.SeatId = id.NewAccount().String(), id.NewSeat().String()
+		for _, lost := range []bool{true, false} { // a late copy of a call from before changes nothing
+			req.SeatLost = lost
+			_, err = o.admission.AddMember(t.Context(), req)
+			refused(t, err, errorv1.Reason_REASON_SEAT_LIMIT_REACHED)
+		}
+		require.Equal(t, int32(2), o.list(o.creator, nil).GetTotalSize())
+	})
+
 	t.Run("S0-32 A member is not added twice, and the answer stays", func(t *testing.T) {
 		t.Parallel()
 		o := newHarness(t).create(pipeline)

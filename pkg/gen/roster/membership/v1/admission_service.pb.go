@@ -252,7 +252,9 @@ type AddMemberRequest struct {
 	// Address of the member, for lists.
 	Email string `protobuf:"bytes,8,opt,name=email,proto3" json:"email,omitempty"`
 	// Username of the member, for lists.
-	Username      string `protobuf:"bytes,9,opt,name=username,proto3" json:"username,omitempty"`
+	Username string `protobuf:"bytes,9,opt,name=username,proto3" json:"username,omitempty"`
+	// The seat is not occupied any more. The first answer is the answer still; if there is none, it is no, for ever.
+	SeatLost      bool `protobuf:"varint,10,opt,name=seat_lost,json=seatLost,proto3" json:"seat_lost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -350,6 +352,13 @@ func (x *AddMemberRequest) GetUsername() string {
 	return ""
 }
 
+func (x *AddMemberRequest) GetSeatLost() bool {
+	if x != nil {
+		return x.SeatLost
+	}
+	return false
+}
+
 // AddMemberResponse says that the account is a member.
 type AddMemberResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -423,7 +432,7 @@ const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\busername\x18\x06 \x01(\x0e2!.roster.membership.v1.RequirementR\busername\x127\n" +
 	"\x05email\x18\a \x01(\x0e2!.roster.membership.v1.RequirementR\x05email\x12!\n" +
 	"\flink_invites\x18\b \x01(\bR\vlinkInvites\x12,\n" +
-	"\x12member_account_ids\x18\t \x03(\tR\x10memberAccountIds\"\xaf\x02\n" +
+	"\x12member_account_ids\x18\t \x03(\tR\x10memberAccountIds\"\xcc\x02\n" +
 	"\x10AddMemberRequest\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\x1d\n" +
 	"\n" +
@@ -434,7 +443,9 @@ const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\x12inviter_account_id\x18\x06 \x01(\tR\x10inviterAccountId\x12!\n" +
 	"\fdisplay_name\x18\a \x01(\tR\vdisplayName\x12\x14\n" +
 	"\x05email\x18\b \x01(\tR\x05email\x12\x1a\n" +
-	"\busername\x18\t \x01(\tR\busername\"/\n" +
+	"\busername\x18\t \x01(\tR\busername\x12\x1b\n" +
+	"\tseat_lost\x18\n" +
+	" \x01(\bR\bseatLost\"/\n" +
 	"\x11AddMemberResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision2\xcc\x02\n" +
 	"\x10AdmissionService\x12\xa5\x01\n" +

@@ -33,7 +33,8 @@ type AdmissionServiceClient interface {
 	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, ROLE_NOT_ASSIGNABLE, VALIDATION_FAILED.
 	AuthorizeInvitation(ctx context.Context, in *AuthorizeInvitationRequest, opts ...grpc.CallOption) (*AuthorizeInvitationResponse, error)
 	// AddMember makes an account a member on an occupied seat. Recorded by seat for ever: a repeated call gets the first answer and
-	// never adds a removed member again. Reasons: ALREADY_MEMBER, ROLE_NOT_ASSIGNABLE, PERMISSION_MISSING, ORGANIZATION_NOT_FOUND.
+	// never adds a removed member again. Reasons: ALREADY_MEMBER, ROLE_NOT_ASSIGNABLE, PERMISSION_MISSING, ORGANIZATION_NOT_FOUND,
+	// SEAT_LIMIT_REACHED for a seat that is lost.
 	AddMember(ctx context.Context, in *AddMemberRequest, opts ...grpc.CallOption) (*AddMemberResponse, error)
 }
 
@@ -75,7 +76,8 @@ type AdmissionServiceServer interface {
 	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, ROLE_NOT_ASSIGNABLE, VALIDATION_FAILED.
 	AuthorizeInvitation(context.Context, *AuthorizeInvitationRequest) (*AuthorizeInvitationResponse, error)
 	// AddMember makes an account a member on an occupied seat. Recorded by seat for ever: a repeated call gets the first answer and
-	// never adds a removed member again. Reasons: ALREADY_MEMBER, ROLE_NOT_ASSIGNABLE, PERMISSION_MISSING, ORGANIZATION_NOT_FOUND.
+	// never adds a removed member again. Reasons: ALREADY_MEMBER, ROLE_NOT_ASSIGNABLE, PERMISSION_MISSING, ORGANIZATION_NOT_FOUND,
+	// SEAT_LIMIT_REACHED for a seat that is lost.
 	AddMember(context.Context, *AddMemberRequest) (*AddMemberResponse, error)
 	mustEmbedUnimplementedAdmissionServiceServer()
 }
