@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rosterhq/roster/services/internal/config"
+	"github.com/rosterhq/roster/services/internal/network"
 	"github.com/rosterhq/roster/services/internal/verify"
 )
 
@@ -27,7 +28,10 @@ type verifySettings struct {
 	Identity   string `env:"IDENTITY_DATABASE_URL" usage:"DSN of identity's database, as its owner"`
 	Billing    string `env:"BILLING_DATABASE_URL" usage:"DSN of billing's database, as its owner"`
 	NATS       string `env:"NATS_URL" usage:"NATS servers, separated by commas; the streams are checked when it is given"`
-	NATSCreds  string `env:"NATS_CREDS" usage:"file with NATS credentials that may read the streams"`
+	NATSCreds  string `env:"NATS_CREDS" usage:"file with NATS credentials that may read the streams, for a NATS that does not go by certificates"`
+	TLSCert    string `env:"TLS_CERT" usage:"PEM file of an operator's certificate, as rosterd certs --client operator makes it, for NATS at tls://"`
+	TLSKey     string `env:"TLS_KEY" usage:"PEM file of its private key"`
+	TLSCA      string `env:"TLS_CA" usage:"PEM file of the authority that signs for NATS"`
 }
 
 func (s verifySettings) dsns() (map[string]string, error) {
@@ -148,10 +152,18 @@ On a suite that is at work something always is under way: give --settled a --wai
 	return cmd
 }
 
+// connectNATS connects as an operator, who may read the streams and nothing else.
 func connectNATS(s verifySettings) (*nats.Conn, error) {
-	options := []nats.Option{nats.Name("roster-verify")}
-	if s.NATSCreds != "" {
+	options := []nats.Option{nats.Name("roster-verify"), nats.CustomInboxPrefix("_INBOX.operator")}
+	switch {
+	case s.NATSCreds != "":
 		options = append(options, nats.UserCredentials(s.NATSCreds))
+	case strings.HasPrefix(s.NATS, "tls://"):
+		config, err := network.TLSClient(network.TLSFiles{Cert: s.TLSCert, Key: s.TLSKey, CA: s.TLSCA}, "operator", "nats")
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, nats.Secure(config))
 	}
 	return nats.Connect(s.NATS, options...)
 }

@@ -128,8 +128,10 @@ func TestRepair(t *testing.T) {
 		repair(t, "E3")
 		require.Contains(t, w.lastOf("billing", m.seat.String()), "RELEASED", "and told of")
 	})
-	t.Run("E6_AStreamThatIsGoneIsFilledAgain", func(t *testing.T) {
-		require.NoError(t, s.stream.DeleteStream(t.Context(), "ROSTER_BILLING"))
+	t.Run("E6_AnEventThatWasNotPublishedIsPublished", func(t *testing.T) {
+		organization, _ := w.exec("membership", `SELECT organization_id, NULL::uuid FROM organizations LIMIT 1`)
+		w.tell("membership", organization, &eventv1.OrganizationUpdated{After: &eventv1.Organization{DisplayName: "Lost", Preset: "portal"}},
+			`UPDATE organizations SET display_name = 'Lost' WHERE organization_id = $1`, `DELETE FROM outbox WHERE aggregate_id = $1`)
 		repair(t, "E6")
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
 // Repair carries out the repairs of a report's findings, each in a transaction that looks again whether it is still needed. It tells
@@ -149,17 +151,11 @@ func (c *Checker) freeSeat(seat seatRow) (what string, do func(context.Context) 
 }
 
 // republish is the repair of a stream that lacks events: they wait to be published once more, from the first that is missing on, so that
-// whoever consumes them finds them in order. Behind the lock no new event gets between them.
+// whoever consumes them finds them in order.
 func (c *Checker) republish(service string, key id.Any, from int64) (what string, do func(context.Context) error) {
 	return "publish it again, and all that follow", func(ctx context.Context) error {
-		return c.inTx(ctx, service, key, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, `
-				INSERT INTO outbox (part, aggregate_id, revision)
-				SELECT h.part, e.aggregate_id, e.revision
-				FROM heads h JOIN events e ON e.aggregate_id = h.aggregate_id
-				WHERE h.aggregate_id = $1 AND e.revision >= $2
-				ORDER BY e.revision`, key, from)
-			return err
-		})
+		db := &postgres.DB{Pool: c.pools[service], Name: service}
+		_, err := outbox.Republish(ctx, db, outbox.Again{Aggregate: key, From: from})
+		return err
 	}
 }
