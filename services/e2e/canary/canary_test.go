@@ -53,11 +53,11 @@ func TestCanary(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.live(t)
-	t.Run("R84_NoSecretIsWrittenDown", s.noSecretIsWrittenDown)
-	t.Run("R84_NobodyWritesALineOfALog", s.nobodyWritesALineOfALog)
-	t.Run("R58_EventsCarryNoSecret", s.eventsCarryNoSecret)
-	t.Run("R58_NobodyWasRefusedByNATS", s.nobodyWasRefusedByNATS)
-	t.Run("R60_WhatIsPrivateIsNotPublic", s.whatIsPrivateIsNotPublic)
+	t.Run("R84 no secret is written down", s.noSecretIsWrittenDown)
+	t.Run("R84 nobody writes a line of a log", s.nobodyWritesALineOfALog)
+	t.Run("R58 events carry no secret", s.eventsCarryNoSecret)
+	t.Run("R58 nobody was refused by NATS", s.nobodyWasRefusedByNATS)
+	t.Run("R60 what is private is not public", s.whatIsPrivateIsNotPublic)
 }
 
 // suite is a fleet, and every secret that was ever in it, by what it is.
