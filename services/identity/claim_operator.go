@@ -26,7 +26,7 @@ func (s *Service) ClaimOperator(ctx context.Context, req *identityv1.ClaimOperat
 	}
 	operator := id.Operator(claim.Owner)
 	key := secret.New(secret.OperatorKey, operator)
-	err = s.inTx(ctx, postgres.Scope{}, func(q store.Queries) error {
+	err = s.inTxOnce(ctx, postgres.In(operator), func(q store.Queries) error {
 		if err := q.UseOperatorClaim(ctx, operator, claim.Hash); err != nil {
 			return err
 		}

@@ -117,7 +117,7 @@ func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text 
 func (s *Service) openSession(ctx context.Context, begun session.Session, proven *proof) (session.Session, secret.Secret, error) {
 	key := secret.New(secret.Session, begun.AccountID)
 	begun.ID, begun.UserAgent = id.NewSession(), session.Label(begun.UserAgent)
-	err := s.inTx(ctx, postgres.In(begun.AccountID), func(q store.Queries) error {
+	err := s.inTxOnce(ctx, postgres.In(begun.AccountID), func(q store.Queries) error {
 		live, passwordSet, err := q.LockSignIn(ctx, begun.AccountID)
 		if err != nil {
 			return err

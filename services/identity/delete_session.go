@@ -30,7 +30,7 @@ func (s *Service) DeleteSession(ctx context.Context, req *identityv1.DeleteSessi
 
 // signOut ends a live session because its owner wants it.
 func (s *Service) signOut(ctx context.Context, owner id.Account, key id.Session) error {
-	return s.inTx(ctx, postgres.In(owner), func(q store.Queries) error {
+	return s.inTxOnce(ctx, postgres.In(owner), func(q store.Queries) error {
 		ended, err := q.LockSession(ctx, owner, key)
 		if err != nil {
 			return err

@@ -89,6 +89,11 @@ func (s *Service) inTx(ctx context.Context, scope postgres.Scope, fn func(store.
 	return s.DB.InTx(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
 }
 
+// inTxOnce is inTx for what would refuse to be done twice.
+func (s *Service) inTxOnce(ctx context.Context, scope postgres.Scope, fn func(store.Queries) error) error {
+	return s.DB.InTxOnce(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
+}
+
 // view is inTx for what only reads, in one round trip.
 func (s *Service) view(ctx context.Context, scope postgres.Scope, fn func(store.Queries) error) error {
 	return s.DB.View(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })

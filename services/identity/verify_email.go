@@ -24,7 +24,7 @@ func (s *Service) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRe
 	}
 	key := id.NewAccount()
 	var made account.Account
-	err := s.inTx(ctx, postgres.In(key), func(q store.Queries) error {
+	err := s.inTxOnce(ctx, postgres.In(key), func(q store.Queries) error {
 		signUp, err := q.LockSignUp(ctx, id.SignUp(link.Owner), link.Hash)
 		if err != nil {
 			return err

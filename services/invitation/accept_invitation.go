@@ -40,14 +40,16 @@ func (s *Service) AcceptInvitation(ctx context.Context, req *invitationv1.Accept
 	if err != nil {
 		return nil, err
 	}
-	err = s.inTx(ctx, token.Organization, func(q store.Queries) error {
-		if inv, err = q.LockByLink(ctx, token); err != nil {
+	err = s.inTxOnce(ctx, token.Organization, func(q store.Queries) error {
+		now, err := q.LockByLink(ctx, token)
+		if err != nil {
 			return err
 		}
-		if err := inv.BeginAccept(acceptance, q.Now()); err != nil {
+		if err := now.BeginAccept(acceptance, q.Now()); err != nil {
 			return err
 		}
-		q.Save(inv)
+		q.Save(now)
+		inv = now
 		return nil
 	})
 	if err != nil {
@@ -92,7 +94,7 @@ func (s *Service) stillGiven(ctx context.Context, token invite.Token, inv *invit
 	default:
 		return err
 	}
-	err = s.inTx(ctx, token.Organization, func(q store.Queries) error {
+	err = s.inTxOnce(ctx, token.Organization, func(q store.Queries) error {
 		now, err := q.LockByLink(ctx, token)
 		if err != nil {
 			return err

@@ -17,16 +17,18 @@ func (s *Service) DeclineInvitation(ctx context.Context, req *invitationv1.Decli
 		return nil, err
 	}
 	var inv *invite.Invitation
-	err = s.inTx(ctx, token.Organization, func(q store.Queries) error {
-		if inv, err = q.LockByLink(ctx, token); err != nil {
+	err = s.inTxOnce(ctx, token.Organization, func(q store.Queries) error {
+		now, err := q.LockByLink(ctx, token)
+		if err != nil {
 			return err
 		}
-		before := *inv
-		if err := inv.Decline(q.Now()); err != nil {
+		before := *now
+		if err := now.Decline(q.Now()); err != nil {
 			return err
 		}
-		q.Save(inv)
-		return s.publishEnd(ctx, q, before, inv, why{cause: eventv1.Cause_KIND_SELF})
+		q.Save(now)
+		inv = now
+		return s.publishEnd(ctx, q, before, now, why{cause: eventv1.Cause_KIND_SELF})
 	})
 	if err != nil {
 		return nil, err

@@ -99,6 +99,11 @@ func mutate[R proto.Message](ctx context.Context, s *Service, org id.Organizatio
 	return answer, revision, err
 }
 
+// inTxOnce is inTx for what would refuse to be done twice.
+func (s *Service) inTxOnce(ctx context.Context, org id.Organization, fn func(store.Queries) error) error {
+	return s.DB.InTxOnce(ctx, postgres.In(org), func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
+}
+
 // view is inTx for what only reads, in one round trip.
 func (s *Service) view(ctx context.Context, org id.Organization, fn func(store.Queries) error) error {
 	return s.DB.View(ctx, postgres.In(org), func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })

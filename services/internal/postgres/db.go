@@ -4,7 +4,10 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/exaring/otelpgx"
@@ -33,6 +36,13 @@ type DB struct {
 	Name string // of the service, in errors and in revision tokens
 	seal *seal.Key
 	now  func() time.Time
+
+	instance string              // of the service, which tells its beats from those of others
+	era      atomic.Pointer[era] // of the newest server seen
+	proof    atomic.Pointer[proof]
+	beating  sync.Mutex
+	underWay *beat
+	shaken   atomic.Bool // a commit has failed, and no beat succeeded since
 
 	// Committed is called after every commit, to wake whoever waits for it. It must not block.
 	Committed func(Waiting)
@@ -71,6 +81,7 @@ func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*
 	}
 	config.MaxConns = o.Conns
 	config.MaxConnLifetime = time.Hour
+	config.PingTimeout = 2 * time.Second // of connections that were idle, whose server may be gone
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
 	for name, value := range map[string]string{
 		"role":                                o.Role,
@@ -85,16 +96,16 @@ func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*
 	if o.Tracing {
 		config.ConnConfig.Tracer = otelpgx.NewTracer()
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("%s database: %w", service, err)
-	}
-	db := &DB{Pool: pool, Name: service, now: time.Now, Committed: func(Waiting) {}}
+	db := &DB{Name: service, now: time.Now, instance: rand.Text(), Committed: func(Waiting) {}}
 	if key != nil {
 		db.seal = key.Derive("idempotency")
 	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
+	config.BeforeConnect, config.PrepareConn = db.link, db.current
+	if db.Pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, fmt.Errorf("%s database: %w", service, err)
+	}
+	if err := db.Pool.Ping(ctx); err != nil {
+		db.Pool.Close()
 		return nil, fmt.Errorf("%s database: %w", service, err)
 	}
 	return db, nil
@@ -104,19 +115,32 @@ func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*
 func (db *DB) Close() { db.Pool.Close() }
 
 // Flight sends statements in one round trip, as one implicit transaction. It is for decisions that SQL makes
-// by itself; a decision in Go takes InTx. The callbacks only read.
+// by itself; a decision in Go takes InTx. The callbacks only read. The flight may be sent again after it was committed, so
+// it finds then what it did.
 func (db *DB) Flight(ctx context.Context, scope Scope, queue func(*pgx.Batch)) error {
-	return retry(ctx, func() error {
+	return db.retry(ctx, func(ctx context.Context, confirm bool) error {
+		conn, err := db.Pool.Acquire(ctx)
+		if err != nil {
+			return err
+		}
 		var batch pgx.Batch
 		var now time.Time
 		scope.queue(&batch, &now)
+		if confirm {
+			db.queueBeat(&batch)
+		}
 		queue(&batch)
-		beforeCommit.Hit("")
-		if err := db.Pool.SendBatch(ctx, &batch).Close(); err != nil {
+		timeline := linkOf(conn.Conn()).timeline
+		err = land(ctx, conn, &batch)
+		conn.Release()
+		if err != nil {
 			return err
 		}
-		afterCommit.Hit("")
 		db.Committed(Relay)
+		if err := db.prove(ctx, timeline, time.Now()); err != nil { // it may have had nothing to write
+			return err
+		}
+		db.settle()
 		return nil
 	})
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -21,7 +23,7 @@ const replayTime = 24 * time.Hour
 
 // Request names a mutation, so that a repeated one changes nothing (AIP-155).
 type Request struct {
-	ID        string // the caller's request id; empty: every call is a new one
+	ID        string // the caller's request id; empty: every call is a new one, and gets an id of its own
 	Principal string // the caller
 	Method    string
 	Body      proto.Message
@@ -38,15 +40,9 @@ var errReplay = errors.New("answered before")
 // revision it was committed at; the same id with another body is REQUEST_ID_REUSED. Nothing is stored when fn
 // fails, and of the answer only what fn returns: what is added to it later is not replayed.
 func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request, fn func(*Tx) (R, error)) (answer R, revision int64, err error) {
-	if req.ID == "" {
-		err = db.InTx(ctx, scope, func(tx *Tx) (err error) {
-			if answer, err = fn(tx); err != nil {
-				return err
-			}
-			tx.ReadRevision(scope.Aggregate, &revision)
-			return nil
-		})
-		return answer, revision, err
+	lifetime, minted := replayTime, req.ID == ""
+	if minted {
+		req.ID, lifetime = rand.Text(), 2*resolveTime // nobody else will ask for it
 	}
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(req.Body)
 	if err != nil {
@@ -60,9 +56,11 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 		Revision int64
 		Response []byte
 	}
+	own := false // what is found was committed by this very call
 	run := func() error {
 		return db.inTx(ctx, scope, func(tx *Tx) error {
 			var found bool
+			own = own || tx.within != nil
 			tx.Read(`
 				SELECT body_hash, revision, response
 				FROM idempotency
@@ -94,13 +92,13 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 				INSERT INTO idempotency (aggregate_id, principal, method, request_id, body_hash, revision, response, expire_time)
 				VALUES ($1, $2, $3, $4, $5, coalesce((SELECT h.revision FROM heads h WHERE h.aggregate_id = $1), 0), $6, $7)
 				RETURNING revision`,
-				[]any{scope.Aggregate, req.Principal, req.Method, req.ID, hash[:], db.seal.Seal(response, bound...), db.now().Add(replayTime)},
+				[]any{scope.Aggregate, req.Principal, req.Method, req.ID, hash[:], db.seal.Seal(response, bound...), db.now().Add(lifetime)},
 				func(row pgx.Row) error { return row.Scan(&revision) })
 			return nil
 		})
 	}
 	err = run()
-	if IsViolation(err, "idempotency_pkey") || refused(err) {
+	if !minted && (IsViolation(err, "idempotency_pkey") || refused(err)) {
 		// The same request may have come twice at once: then the other was first, or this one was refused for what the other
 		// has just done.
 		err = run()
@@ -108,7 +106,7 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 	if !errors.Is(err, errReplay) {
 		return answer, revision, err
 	}
-	if req.Admit != nil {
+	if req.Admit != nil && !own {
 		if err := req.Admit(ctx); err != nil {
 			return answer, 0, err
 		}
@@ -121,10 +119,22 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 	return answer, stored.Revision, proto.Unmarshal(response, answer)
 }
 
-// refused tells a decision from a failure, and from being too busy to decide.
+// InTxOnce is InTx for a fn that would refuse, or fail on, what it did itself: when the outcome of its commit is unknown, it
+// is read, and fn does not run again if it was committed.
+func (db *DB) InTxOnce(ctx context.Context, scope Scope, fn func(*Tx) error) error {
+	_, _, err := Once(ctx, db, scope, Request{Method: "InTx", Body: &emptypb.Empty{}}, func(tx *Tx) (*emptypb.Empty, error) {
+		return &emptypb.Empty{}, fn(tx)
+	})
+	return err
+}
+
+// refused tells a decision from a failure to decide.
 func refused(err error) bool {
-	f := fault.From(err)
-	return f != nil && f.Reason != errorv1.Reason_REASON_BUSY && f.Reason != errorv1.Reason_REASON_REQUEST_ID_REUSED
+	switch fault.ReasonOf(err) {
+	case errorv1.Reason_REASON_UNSPECIFIED, errorv1.Reason_REASON_BUSY, errorv1.Reason_REASON_UNAVAILABLE, errorv1.Reason_REASON_REQUEST_ID_REUSED:
+		return false
+	}
+	return true
 }
 
 // Replayed returns the answer that a repeated request got, if it was answered before. A verb that asks other services

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rosterhq/roster/services/internal/id"
@@ -44,8 +42,9 @@ func setting[K any](i id.ID[K]) string {
 // Tx is a transaction in two flights: reads go when Fetch is called, writes wait for the commit. A
 // mutation that reads once costs two round trips, whatever it does.
 type Tx struct {
-	conn   sender
-	view   *Scope // of a view, which sets it anew with every flight
+	send   func(context.Context, *pgx.Batch) error // of a flight before the last
+	view   *Scope                                  // of a view, which sets it anew with every flight
+	within context.Context                         // the timer of a transaction that finds out what became of another; else nil
 	reads  *pgx.Batch
 	writes pgx.Batch
 	after  func() error // looks at what the first flight brought, before anybody decides on it
@@ -61,11 +60,6 @@ func (tx *Tx) Wake(who Waiting) { tx.waiting |= who }
 // Now is the database's time, one for the whole transaction, known after the first Fetch. What expires is judged
 // by it, never by the clock of the machine that happens to ask.
 func (tx *Tx) Now() time.Time { return tx.now }
-
-// sender is a connection, or the pool for a view.
-type sender interface {
-	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
-}
 
 // Read queues a statement whose rows collect gets at the next Fetch.
 func (tx *Tx) Read(sql string, args []any, collect func(pgx.Rows) error) {
@@ -85,8 +79,11 @@ func (tx *Tx) Fetch(ctx context.Context) error {
 	if tx.view != nil {
 		tx.view.queue(tx.reads, &tx.now)
 	}
+	if tx.within != nil {
+		ctx = tx.within
+	}
 	tx.begun = true
-	if err := tx.conn.SendBatch(ctx, batch).Close(); err != nil {
+	if err := tx.send(ctx, batch); err != nil {
 		return err
 	}
 	if tx.after != nil {
@@ -106,55 +103,78 @@ func (tx *Tx) WriteRow(sql string, args []any, scan func(pgx.Row) error) {
 	tx.writes.Queue(sql, args...).QueryRow(scan)
 }
 
-// View runs fn, which only reads: each Fetch is one round trip and a transaction of its own.
+// View runs fn, which only reads: each Fetch is one round trip and a transaction of its own. What it reads is the primary's,
+// see Read.
 func (db *DB) View(ctx context.Context, scope Scope, fn func(*Tx) error) error {
-	return retry(ctx, func() error {
-		tx := &Tx{conn: db.Pool, view: &scope, reads: &pgx.Batch{}}
+	return db.retry(ctx, func(context.Context, bool) error {
+		tx := &Tx{view: &scope, reads: &pgx.Batch{}, send: func(ctx context.Context, batch *pgx.Batch) error {
+			return db.read(ctx, func(conn *pgx.Conn) error { return conn.SendBatch(ctx, batch).Close() })
+		}}
 		scope.queue(tx.reads, &tx.now)
 		return fn(tx)
 	})
 }
 
-// InTx runs fn in a transaction and commits what it queued, unless fn fails. After a serialization failure
-// or a deadlock fn runs again, so it touches nothing but tx and what it returns.
+// InTx runs fn in a transaction and commits what it queued, unless fn fails. Fn touches nothing but tx and what it
+// returns, because it may run again: after a serialization failure or a deadlock, and when the connection is lost. If the
+// commit was under way then, fn runs again when it has an outcome, and finds what it did the first time, if it did.
 func (db *DB) InTx(ctx context.Context, scope Scope, fn func(*Tx) error) error {
 	return db.inTx(ctx, scope, nil, fn)
 }
 
 func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error) error {
-	return retry(ctx, func() error {
+	return db.retry(ctx, func(ctx context.Context, confirm bool) error {
 		conn, err := db.Pool.Acquire(ctx)
 		if err != nil {
 			return err
 		}
 		defer conn.Release()
-		tx := &Tx{conn: conn, reads: &pgx.Batch{}}
+		tx := &Tx{reads: &pgx.Batch{}, send: func(ctx context.Context, batch *pgx.Batch) error {
+			return conn.SendBatch(ctx, batch).Close()
+		}}
 		tx.reads.Queue("BEGIN")
 		scope.queue(tx.reads, &tx.now)
+		if confirm {
+			tx.within = ctx
+			db.queueBeat(&tx.writes)
+		}
 		if prepare != nil {
 			if err := prepare(tx); err != nil {
 				return err
 			}
 		}
-		if err := fn(tx); err != nil {
+		err = fn(tx)
+		replay := errors.Is(err, errReplay)
+		if replay { // somebody may rely on what was committed before: let it be on the standby
+			tx.writes = pgx.Batch{}
+			db.queueBeat(&tx.writes)
+		} else if err != nil {
 			tx.rollback(ctx, conn)
 			return err
 		}
-		beforeCommit.Hit("")
+		answered := time.Now()
+		changes := tx.writes.Len() > 0
 		if err := tx.commit(ctx, conn); err != nil {
 			return err
 		}
-		afterCommit.Hit("")
+		timeline := linkOf(conn.Conn()).timeline
+		conn.Release()
 		db.Committed(tx.waiting)
+		if !changes {
+			if err := db.prove(ctx, timeline, answered); err != nil {
+				return err
+			}
+		}
+		db.settle()
+		if replay {
+			return errReplay
+		}
 		return nil
 	})
 }
 
-// commit sends the writes. Once they are on their way only their own timer stops them: a commit that is
-// given up half way has an unknown outcome.
+// commit sends the writes.
 func (tx *Tx) commit(ctx context.Context, conn *pgxpool.Conn) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
 	switch {
 	case tx.begun:
 	case tx.after == nil: // nothing was read and nothing is to be decided: all in one flight
@@ -167,7 +187,7 @@ func (tx *Tx) commit(ctx context.Context, conn *pgxpool.Conn) error {
 		}
 	}
 	tx.writes.Queue("COMMIT")
-	if err := tx.conn.SendBatch(ctx, &tx.writes).Close(); err != nil {
+	if err := land(ctx, conn, &tx.writes); err != nil {
 		tx.rollback(ctx, conn)
 		return err
 	}
@@ -183,27 +203,5 @@ func (tx *Tx) rollback(ctx context.Context, conn *pgxpool.Conn) {
 	defer cancel()
 	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
 		conn.Conn().Close(ctx)
-	}
-}
-
-// attempts is how often a transaction runs when others get in its way.
-const attempts = 6
-
-func retry(ctx context.Context, run func() error) error {
-	for attempt := 1; ; attempt++ {
-		err := run()
-		var refused *pgconn.PgError
-		if err == nil || !errors.As(err, &refused) {
-			return err
-		}
-		if refused.Code != "40001" && refused.Code != "40P01" || attempt == attempts { // serialization failure, deadlock
-			return faultOf(refused, err)
-		}
-		pause := time.Duration(rand.Int64N(int64(attempt) * int64(10*time.Millisecond)))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
 	}
 }

@@ -194,7 +194,7 @@ func (s *Stateful) openDatabase(ctx context.Context) error {
 			s.sweeper.Wake()
 		}
 	}
-	s.tasks = append(s.tasks, relay.Run, s.sweeper.Run)
+	s.tasks = append(s.tasks, relay.Run, s.sweeper.Run, s.DB.Beats)
 	s.common.Checks(s.Name+" database", s.DB.Pool.Ping)
 	return nil
 }

@@ -28,8 +28,11 @@ func lockHead(batch *pgx.Batch, org id.Organization) {
 	batch.Queue(`SELECT 1 FROM heads WHERE aggregate_id = $1 FOR UPDATE`, org)
 }
 
-// recorded guards an event: it exists exactly when its line in the ledger does.
-const recorded = `EXISTS (SELECT FROM seat_ledger WHERE organization_id = $1 AND event_id = $2)`
+// recorded guards an event: it exists exactly when its line in the ledger does. A flight that is sent again finds the line
+// of the first time, whose event has been written.
+const recorded = `EXISTS (
+	SELECT FROM seat_ledger l JOIN heads h ON h.aggregate_id = l.organization_id
+	WHERE l.organization_id = $1 AND l.event_id = $2 AND l.revision > h.revision)`
 
 // Change frees seats and then takes others, together or none.
 //

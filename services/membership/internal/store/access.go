@@ -25,7 +25,7 @@ type Access struct {
 // GetAccess reads the truth in one statement and one round trip. The setting that row-level security looks at is made by
 // the same statement: the subquery is evaluated first because the rest depends on it, row by row.
 func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, account, asker id.Account) (a Access, err error) {
-	rows, _ := db.Pool.Query(ctx, `
+	const question = `
 		SELECT a.*
 		FROM (SELECT set_config('app.aggregate_id', $1::uuid::text, true) AS organization) s, LATERAL (
 			SELECT coalesce(m.state, '') AS state, coalesce(m.permissions, '{}') AS permissions,
@@ -44,11 +44,15 @@ func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accoun
 			) b ON true
 			WHERE o.organization_id = s.organization::uuid AND o.state = 'ACTIVE'
 			LIMIT 1
-		) a`, key, account, asker) // collecting reports the error
-	a, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Access])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Access{}, nil
-	}
+		) a`
+	err = db.Read(ctx, func(conn *pgx.Conn) error {
+		rows, _ := conn.Query(ctx, question, key, account, asker) // collecting reports the error
+		a, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Access])
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
 	if err != nil {
 		return Access{}, fmt.Errorf("get access: %w", err)
 	}
