@@ -131,11 +131,13 @@ func (db *DB) Flight(ctx context.Context, scope Scope, queue func(*pgx.Batch)) e
 		}
 		queue(&batch)
 		timeline := linkOf(conn.Conn()).timeline
+		beforeCommit.Hit("")
 		err = land(ctx, conn, &batch)
 		conn.Release()
 		if err != nil {
 			return err
 		}
+		afterCommit.Hit("")
 		db.Committed(Relay)
 		if err := db.prove(ctx, timeline, time.Now()); err != nil { // it may have had nothing to write
 			return err

@@ -154,9 +154,11 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 		}
 		answered := time.Now()
 		changes := tx.writes.Len() > 0
+		beforeCommit.Hit("")
 		if err := tx.commit(ctx, conn); err != nil {
 			return err
 		}
+		afterCommit.Hit("")
 		timeline := linkOf(conn.Conn()).timeline
 		conn.Release()
 		db.Committed(tx.waiting)
