@@ -23,11 +23,12 @@ import (
 const defaultNATS = "nats://localhost:4222"
 
 func (a *app) eventsCommand() *cobra.Command {
-	return groupOf("events", "What happens in Roster", a.eventsTailCommand())
+	return groupOf("events", "What happens in Roster", a.eventsTailCommand(), a.eventsRepublishCommand(), a.eventsDeadLettersCommand())
 }
 
 func (a *app) eventsTailCommand() *cobra.Command {
-	var address, since string
+	var broker brokerFlags
+	var since string
 	var types []string
 	c := &cobra.Command{
 		Use:   "tail",
@@ -50,16 +51,11 @@ It listens on NATS and so needs to reach it. The default organization does not c
 				}
 				config.Start = events.Since(begin)
 			}
-			address := cmp.Or(a.setting(address, "ROSTER_NATS"), defaultNATS)
-			conn, err := nats.Connect(address, nats.Name("roster events tail"))
-			if err != nil {
-				return fmt.Errorf("NATS at %s: %w", redacted(address), err)
-			}
-			defer conn.Close()
-			js, err := jetstream.New(conn)
+			js, closed, err := a.broker(broker)
 			if err != nil {
 				return err
 			}
+			defer closed()
 			err = events.Tail(cmd.Context(), js, config, a.showEvent)
 			if errors.Is(err, context.Canceled) {
 				return nil // that is how it ends
@@ -67,11 +63,43 @@ It listens on NATS and so needs to reach it. The default organization does not c
 			return err
 		},
 	}
-	c.Flags().StringVar(&address, "nats", "", "NATS, or ROSTER_NATS (default "+defaultNATS+")")
+	broker.register(c)
 	c.Flags().StringSliceVar(&types, "type", nil, "only these, such as member.removed or 'member.*'")
 	c.Flags().StringVar(&since, "since", "", "begin there: 15m, 24h, or a time such as 2026-03-01T12:00:00Z (default now)")
 	c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(events.Types(), cobra.ShellCompDirectiveNoFileComp))
 	return c
+}
+
+// brokerFlags say where NATS is, and who we are there.
+type brokerFlags struct{ address, cert, key, ca string }
+
+func (b *brokerFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&b.address, "nats", "", "NATS, or ROSTER_NATS (default "+defaultNATS+")")
+	c.Flags().StringVar(&b.cert, "nats-cert", "", "certificate of an operator, of `rosterd certs --client operator`, or ROSTER_NATS_CERT")
+	c.Flags().StringVar(&b.key, "nats-key", "", "its private key, or ROSTER_NATS_KEY")
+	c.Flags().StringVar(&b.ca, "nats-ca", "", "authority that signed NATS's certificate, or ROSTER_NATS_CA")
+}
+
+// broker connects to NATS.
+func (a *app) broker(b brokerFlags) (js jetstream.JetStream, closed func(), err error) {
+	address := cmp.Or(a.setting(b.address, "ROSTER_NATS"), defaultNATS)
+	options := []nats.Option{nats.Name("roster events")}
+	if cert := a.setting(b.cert, "ROSTER_NATS_CERT"); cert != "" {
+		options = append(options, nats.ClientCert(cert, a.setting(b.key, "ROSTER_NATS_KEY")),
+			nats.CustomInboxPrefix("_INBOX.operator")) // where nobody else can listen
+	}
+	if ca := a.setting(b.ca, "ROSTER_NATS_CA"); ca != "" {
+		options = append(options, nats.RootCAs(ca))
+	}
+	conn, err := nats.Connect(address, options...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("NATS at %s: %w", redacted(address), err)
+	}
+	if js, err = jetstream.New(conn); err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return js, conn.Close, nil
 }
 
 // checkTypes refuses a type that does not exist: it would never come. A wildcard may stand for the verb.

@@ -17,8 +17,9 @@ CREATE TABLE history (
 GRANT SELECT ON history TO roster_app;
 GRANT SELECT, INSERT, UPDATE ON history TO roster_relay;
 
--- To queue events again the relay locks the heads of their aggregates; the right to change one column is what that takes.
-CREATE POLICY relay ON heads TO roster_relay USING (true);
+-- To queue events again the relay locks the heads of their aggregates. That takes the right to update, but it updates nothing.
+CREATE POLICY relay_reads ON heads FOR SELECT TO roster_relay USING (true);
+CREATE POLICY relay_locks ON heads FOR UPDATE TO roster_relay USING (true) WITH CHECK (false);
 GRANT SELECT (aggregate_id, part), UPDATE (part) ON heads TO roster_relay;
 GRANT INSERT ON outbox TO roster_relay;
 
