@@ -2,6 +2,9 @@
 // one organization in the order of their revisions and one at a time, those of different organizations in parallel.
 // It drops duplicates, and reports what is missing instead of going on. Tail shows events as they come.
 //
+// Who keeps a copy of the present state takes a Snapshot first and hears what follows it; the example shows how. Who only
+// reacts to events gives the consumer a name, and Positions if reacting twice would do harm.
+//
 // Every service counts the revisions of an organization for itself; account events count per account. The state of
 // an organization is therefore known up to one revision per service.
 package events

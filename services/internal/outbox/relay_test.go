@@ -244,6 +244,36 @@ func TestRelay(t *testing.T) {
 			})
 		}
 	})
+	t.Run("PublishesOneByOneWhenABatchIsRefused", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		orgs := organizations(2)
+		for range backlog / 2 {
+			b.publish(t, orgs...)
+		}
+		relay := b.relay(t)
+		if err := EnsureStream(t.Context(), b.js, "membership", 1); err != nil {
+			t.Fatal(err)
+		}
+		queued, err := relay.read(t.Context())
+		if err != nil || len(queued) < backlog {
+			t.Fatalf("%d rows, %v", len(queued), err)
+		}
+		if _, _, err := relay.publish(t.Context(), queued[:1]); err != nil { // stored, and not deleted: the relay died
+			t.Fatal(err)
+		}
+		for range 2 { // as often as one likes
+			_, err := relay.publishBatch(t.Context(), queued)
+			if refused, ok := errors.AsType[*jetstream.APIError](err); !ok || refused.ErrorCode != 10201 {
+				t.Errorf("a batch with one message that is stored: %v", err)
+			}
+		}
+		confirmed, sequence, err := relay.publish(t.Context(), queued)
+		if err != nil || len(confirmed) != len(queued) || sequence != uint64(len(queued)) {
+			t.Errorf("%d confirmed up to %d, %v", len(confirmed), sequence, err)
+		}
+		inOrder(t, published(t, b.js), len(queued))
+	})
 	t.Run("LosesNothingWhileNATSIsDown", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
@@ -375,6 +405,69 @@ func TestTwoRelays(t *testing.T) {
 			t.Errorf("%s holds the lease, want the second, %s", holder, second.holder)
 		}
 		inOrder(t, published(t, b.js), 9)
+	})
+	t.Run("TwoThatWorkAtOnceOnlyDouble", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		if err := EnsureStream(t.Context(), b.js, "membership", 1); err != nil {
+			t.Fatal(err)
+		}
+		orgs := organizations(3)
+		for range 10 {
+			b.publish(t, orgs...)
+		}
+		var both sync.WaitGroup
+		for range 2 { // each takes itself for the holder
+			relay := b.relay(t)
+			both.Go(func() {
+				queued, err := relay.read(t.Context())
+				if err != nil || len(queued) != 30 {
+					t.Errorf("%d rows, %v", len(queued), err)
+				}
+				if confirmed, _, err := relay.publish(t.Context(), queued); err != nil || len(confirmed) != 30 {
+					t.Errorf("%d confirmed, %v", len(confirmed), err)
+				}
+			})
+		}
+		both.Wait()
+		inOrder(t, published(t, b.js), 30) // within the window NATS drops what is double; consumers do it always
+	})
+	t.Run("OneThatLosesTheLeaseWhilePublishingStops", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		orgs := organizations(2)
+		for range 10 {
+			b.publish(t, orgs...)
+		}
+		slow, quick := b.relay(t), b.relay(t)
+		if err := slow.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		queued, err := slow.read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := run(t, quick.Run) // stands by
+		b.asOwner(t, func(conn *pgx.Conn) error {
+			_, err := conn.Exec(t.Context(), `UPDATE relay_lease SET expire_time = now() - interval '1 second'`)
+			return err
+		})
+		b.drained(t) // the quick one has published everything
+		expired, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+		defer cancel()
+		if confirmed, _, err := slow.publish(expired, queued); err == nil || len(confirmed) != 0 {
+			t.Errorf("it published %d when its time was up, %v", len(confirmed), err)
+		}
+		if _, _, err := slow.publish(t.Context(), queued); err != nil { // what was on its way arrives late
+			t.Error(err)
+		}
+		if err := slow.delete(t.Context(), []int64{queued[0].id}, 0); err != nil || !slow.until.IsZero() {
+			t.Errorf("it went on: %v", err)
+		}
+		b.publish(t, orgs...)
+		b.drained(t)
+		stop()
+		inOrder(t, published(t, b.js), 22)
 	})
 	t.Run("OneThatLostTheLeaseDeletesNothing", func(t *testing.T) {
 		t.Parallel()
