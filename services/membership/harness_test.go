@@ -250,10 +250,16 @@ func (h *harness) due() (n int) {
 // hear delivers an event of another service.
 func (h *harness) hear(service, kind, aggregate string, revision int64, message proto.Message) {
 	h.Helper()
+	h.hearIn(1, service, kind, aggregate, revision, message)
+}
+
+// hearIn delivers an event of an epoch.
+func (h *harness) hearIn(epoch int64, service, kind, aggregate string, revision int64, message proto.Message) {
+	h.Helper()
 	data, err := protojson.Marshal(message)
 	require.NoError(h, err)
 	require.NoError(h, h.service.Consume(h.Context(), events.Event{
-		Type: kind, Service: service, Aggregate: aggregate, Revision: revision, Data: data, Time: time.Now()}))
+		Type: kind, Service: service, Aggregate: aggregate, Epoch: epoch, Revision: revision, Data: data, Time: time.Now()}))
 }
 
 // refused holds err to a reason and returns the fault.

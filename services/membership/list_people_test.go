@@ -248,6 +248,26 @@ func TestConsume(t *testing.T) {
 		require.Equal(t, int32(1), o.list(o.creator, nil).GetTotalSize())
 	})
 
+	t.Run("K3 A history that was rewritten goes on from an earlier revision", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		created := func(epoch, revision int64, name string) {
+			o.hearIn(epoch, "invitation", "invitation.created", o.id.String(), revision, &eventv1.InvitationCreated{
+				Invitation: invited(id.NewInvitation(), "viewer", pending), Personal: &eventv1.Personal{DisplayName: name}})
+		}
+		created(1, 1, "Cy")
+		created(1, 2, "Di") // vanishes when a standby is promoted
+		created(2, 2, "Ed")
+		created(2, 2, "Ed again")
+		created(1, 3, "Flo") // was on its way when that happened
+		created(2, 3, "Gus")
+		listed := names(o.list(o.creator, nil))
+		require.Contains(t, listed, "Ed")
+		require.Contains(t, listed, "Gus")
+		require.NotContains(t, listed, "Ed again")
+		require.NotContains(t, listed, "Flo")
+	})
+
 	t.Run("S0-05 The invitation of somebody who has joined is not listed again", func(t *testing.T) {
 		t.Parallel()
 		o := newHarness(t).create(pipeline)
