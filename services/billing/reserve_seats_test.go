@@ -159,6 +159,20 @@ func TestSeats(t *testing.T) {
 		require.Equal(t, released, h.reserve(t, org, unknown))
 		require.Empty(t, h.types(t, org))
 	})
+	t.Run("AnAccountMaySitOnTwoSeats", func(t *testing.T) {
+		org, _ := organization(t, of(2), 0)
+		first, second, account := id.NewSeat(), id.NewSeat(), id.NewAccount()
+		require.Equal(t, reserved, h.reserve(t, org, first, second))
+		for _, seatID := range []id.Seat{first, second} { // as after a removal whose release is still on its way
+			resp, err := h.seats.OccupySeat(t.Context(), &billingv1.OccupySeatRequest{
+				OrganizationId: org.String(), SeatId: seatID.String(), AccountId: account.String()})
+			require.NoError(t, err)
+			require.Equal(t, occupied, resp.GetState())
+		}
+		require.EqualValues(t, 2, h.read(t, org).GetOccupied())
+		require.EqualValues(t, 1, h.release(t, org, first).GetUsed(), "the other seat stays the account's")
+		require.Equal(t, occupied, h.reserve(t, org, second))
+	})
 	t.Run("AMixedCallTellsExactlyWhatChanged", func(t *testing.T) {
 		org, seats := organization(t, nil, 2)
 		gone, unknown, pending, next := id.NewSeat(), id.NewSeat(), id.NewSeat(), id.NewSeat()

@@ -130,8 +130,9 @@ func (r *runner) try(ctx context.Context, m mutant, check bool) (verdict string,
 		return "applies", nil
 	}
 	if without := strings.Join(m.tests, " "); !slices.Contains(r.passed, without) {
-		if said, err := r.test(ctx, "", m.tests).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("its tests fail without it: %s", bytes.TrimSpace(said))
+		said, err := r.test(ctx, "", m.tests).CombinedOutput()
+		if err != nil || bytes.Contains(said, []byte("[no tests to run]")) {
+			return "", fmt.Errorf("its tests do not pass without it: %s", bytes.TrimSpace(said))
 		}
 		r.passed = append(r.passed, without)
 	}
