@@ -50,6 +50,10 @@ crash: setup ## Kill every process at every place of every operation (hours): ma
 	@mkdir -p .cache; set -o pipefail; go test -count=1 -v -timeout 24h -parallel 3 -run 'TestCrash/$(RUN)' ./services/e2e/crash -args -everywhere \
 	  | tee .cache/crash.log | grep --line-buffered -E '^=== RUN|^ *--- FAIL|^(ok|FAIL|panic)|deaths;'
 
+.PHONY: mutants
+mutants: setup ## Break one rule after the other and see that the tests find it: make mutants ONLY='add|revoke' for some
+	go run ./services/mutants $(if $(ONLY),-only '$(ONLY)')
+
 .PHONY: bench
 bench: setup ## Measure the suite beside the machine's own limits, and print the ratios
 	go run ./services/bench

@@ -26,6 +26,9 @@ import (
 	"time"
 )
 
+// mutants is how many there are: none gets lost.
+const mutants = 15
+
 // limit is how long the tests of one mutant may take.
 const limit = 10 * time.Minute
 
@@ -71,6 +74,9 @@ func run(ctx context.Context, check bool, only string) error {
 			escaped++
 		}
 		fmt.Printf("%-28s %6s  %s\n", m.name, time.Since(begin).Round(time.Second), verdict)
+	}
+	if only == "" && len(files) != mutants {
+		return fmt.Errorf("there are %d patches, not %d", len(files), mutants)
 	}
 	if escaped > 0 {
 		return fmt.Errorf("%d of the mutants are not caught", escaped)
