@@ -113,7 +113,7 @@ func (s *Service) add(ctx context.Context, q store.Queries, at store.Standing, a
 	answer.Role, answer.Version = member.Role, member.Version
 
 	q.SaveMember(o.ID, member, !known)
-	q.SavePerson(o.ID, member, role.Key, add.person)
+	list(q, o.ID, member, role, add.person)
 	because := outbox.Origin{Account: add.inviter, Service: s.DB.Name, Cause: eventv1.Cause_KIND_ADMIN, CauseID: add.seat.String()}
 	if !add.invitation.IsZero() {
 		q.DeletePerson(o.ID, id.Any(add.invitation))

@@ -94,7 +94,7 @@ func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto
 		if err != nil || !fresh {
 			return err
 		}
-		q.RenameEverywhere(account, personFromEvent(updated.GetPersonal()))
+		q.Rename(account, personFromEvent(updated.GetPersonal()))
 		return nil
 	})
 }

@@ -109,7 +109,7 @@ func (s *Service) open(ctx context.Context, q store.Queries, op org.Operation, a
 	q.SaveOrganization(o)
 	q.InsertRoles(o.ID, o.Roles)
 	q.SaveMember(o.ID, member, true)
-	q.SavePerson(o.ID, member, role.Key, op.Person)
+	list(q, o.ID, member, role, op.Person)
 	because := outbox.Origin{Account: op.Actor, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: o.ID.String(), RequestID: op.RequestID}.Context(ctx)
 	if err := outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.OrganizationCreated{Context: because, Organization: organizationToEvent(o)}); err != nil {
 		return err

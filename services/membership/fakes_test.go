@@ -115,10 +115,11 @@ func (s *seats) ReleaseSeats(_ context.Context, req *billingv1.ReleaseSeatsReque
 	return answer, err
 }
 
-// accounts is identity's directory: every account is called Ada.
+// accounts is identity's directory: every account is called Ada, unless its name says otherwise.
 type accounts struct {
 	identityv1.AccountDirectoryServiceClient
-	err error
+	err  error
+	name func(account string) string
 
 	mu      sync.Mutex
 	blocked map[string]bool // from signing in
@@ -137,7 +138,11 @@ func (a *accounts) SetSignIn(_ context.Context, req *identityv1.SetSignInRequest
 func (a *accounts) GetAccounts(_ context.Context, req *identityv1.GetAccountsRequest, _ ...grpc.CallOption) (*identityv1.GetAccountsResponse, error) {
 	answer := &identityv1.GetAccountsResponse{}
 	for _, key := range req.GetAccountIds() {
-		answer.Accounts = append(answer.Accounts, &identityv1.Account{Id: key, DisplayName: "Ada Lovelace", Email: "ada@example.com", EmailVerified: true})
+		name := "Ada Lovelace"
+		if a.name != nil {
+			name = a.name(key)
+		}
+		answer.Accounts = append(answer.Accounts, &identityv1.Account{Id: key, DisplayName: name, Email: "ada@example.com", EmailVerified: true})
 	}
 	return answer, a.err
 }

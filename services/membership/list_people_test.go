@@ -15,6 +15,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/saga"
 )
 
 // join adds a member who is shown like this.
@@ -306,6 +307,39 @@ func TestConsume(t *testing.T) {
 		require.Equal(t, "Aaron", one.list(one.creator, nil).GetPeople()[0].GetDisplayName())
 		h.hear("identity", "account.updated", bob.String(), 8, &eventv1.AccountUpdated{})
 		require.Equal(t, "Aaron", one.list(one.creator, nil).GetPeople()[0].GetDisplayName())
+	})
+
+	t.Run("A name that changed while its owner was being added is found", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		o := h.create(pipeline)
+		bob := id.NewAccount()
+		h.hear("identity", "account.updated", bob.String(), 7, &eventv1.AccountUpdated{Personal: &eventv1.Personal{DisplayName: "Aaron"}})
+		_, err := o.admission.AddMember(t.Context(), &membershipv1.AddMemberRequest{OrganizationId: o.id.String(), AccountId: bob.String(),
+			SeatId: id.NewSeat().String(), Role: "viewer", DisplayName: "Bob", Email: "bob@example.com"})
+		require.NoError(t, err)
+		listed := func() *membershipv1.Person {
+			people := o.list(o.creator, func(r *membershipv1.ListPeopleRequest) { r.Query = "bob@example.com" }).GetPeople()
+			require.Len(t, people, 1)
+			return people[0]
+		}
+		look := func() (left bool) {
+			require.NoError(t, h.service.Steps()["profile"](t.Context(), saga.For(o.id, "profile", bob)))
+			require.NoError(t, h.db.Pool.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM due WHERE kind = 'profile' AND id = $1)`, bob).Scan(&left))
+			return left
+		}
+		require.Equal(t, "Bob", listed().GetDisplayName())
+
+		h.accounts.name = func(string) string { // what identity says is old by the time that it is read
+			h.hear("identity", "account.updated", bob.String(), 8, &eventv1.AccountUpdated{Personal: &eventv1.Personal{DisplayName: "Abel"}})
+			return "Aaron"
+		}
+		require.True(t, look(), "it asks again")
+		require.Equal(t, "Abel", listed().GetDisplayName())
+
+		h.accounts.name = func(string) string { return "Adam" }
+		require.False(t, look())
+		require.Equal(t, "Adam", listed().GetDisplayName())
 	})
 
 	t.Run("EventsThatNobodyKnowsAreSkipped", func(t *testing.T) {

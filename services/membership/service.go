@@ -82,6 +82,9 @@ func (s *Service) Steps() map[string]saga.Step {
 		signInTask: func(ctx context.Context, t saga.Task) error {
 			return s.tellSignIn(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
 		},
+		profileTask: func(ctx context.Context, t saga.Task) error {
+			return s.refreshProfile(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
+		},
 		mail.TaskKind: s.Mail.Deliver,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
 )
 
@@ -79,8 +80,19 @@ func (q Queries) DeletePerson(key id.Organization, person id.Any) {
 	q.Write(`DELETE FROM people WHERE organization_id = $1 AND person_id = $2`, key, person)
 }
 
-// RenameEverywhere changes the name of an account on all lists. The scope must be the account.
-func (q Queries) RenameEverywhere(account id.Account, p org.Person) {
+// LockPerson returns a listed member, whose row stays locked until the transaction ends; zero when there is none.
+func (q Queries) LockPerson(ctx context.Context, key id.Organization, account id.Account) (org.Person, error) {
+	var found []org.Person
+	q.Read(`SELECT display_name, email, username FROM people WHERE organization_id = $1 AND person_id = $2 FOR UPDATE`,
+		[]any{key, account}, postgres.All(&found))
+	if err := q.Fetch(ctx); err != nil || len(found) == 0 {
+		return org.Person{}, err
+	}
+	return found[0], nil
+}
+
+// Rename changes the name of an account on the lists that the scope opens: of one organization, or all of the account's.
+func (q Queries) Rename(account id.Account, p org.Person) {
 	name, username := fold(p.DisplayName), fold(p.Username)
 	sort := name
 	if sort == "" {
