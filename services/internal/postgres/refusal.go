@@ -1,7 +1,11 @@
 package postgres
 
 import (
+	"context"
 	"errors"
+	"io"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +32,23 @@ func faultOf(refused *pgconn.PgError, err error) error {
 		return fault.New(errorv1.Reason_REASON_BUSY, "Many changes meet here at once. Try again.").WithRetry(time.Second)
 	}
 	return err
+}
+
+// Away tells whether err is the database's own trouble, and not that of what was asked of it: it cannot be reached, is
+// going down or coming up, or has no room left. Then nobody knows what became of a commit that was under way.
+func Away(err error) bool {
+	var connect *pgconn.ConnectError
+	var lost net.Error
+	var said *pgconn.PgError
+	switch {
+	case errors.As(err, &said):
+		return strings.HasPrefix(said.Code, "08") || strings.HasPrefix(said.Code, "53") || strings.HasPrefix(said.Code, "57P")
+	case errors.As(err, &connect), errors.Is(err, io.ErrUnexpectedEOF):
+		return true
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // the caller's
+		return false
+	}
+	return errors.As(err, &lost) || pgconn.SafeToRetry(err)
 }
 
 // IsViolation tells whether err is a violation of the constraint.

@@ -16,6 +16,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/network"
+	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
 // conclude says how a call ended: to the log once, and to the caller as a fault.
@@ -70,6 +71,9 @@ func faultOf(ctx context.Context, err error) *fault.Fault {
 		return fault.New(errorv1.Reason_REASON_CANCELLED, "The caller went away.")
 	case code == codes.Unimplemented: // declared in the proto, and not built
 		return errNoMethod
+	case postgres.Away(err):
+		return fault.New(errorv1.Reason_REASON_UNAVAILABLE,
+			"The database does not answer. What you asked for may have been done all the same; ask again with the same request id.").WithRetry(time.Second)
 	}
 	f := fault.New(errorv1.Reason_REASON_INTERNAL, "Something failed on our side. Tell support the request id.")
 	if trace := caller.TraceID(ctx); trace != "" {

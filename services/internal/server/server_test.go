@@ -529,6 +529,13 @@ func TestErrors(t *testing.T) {
 		}
 	})
 
+	t.Run("ADatabaseThatIsAwayIsUnavailable", func(t *testing.T) {
+		t.Parallel()
+		got, line := failing(t, fmt.Errorf("read usage: %w", io.ErrUnexpectedEOF)) // the connection was cut
+		requireReason(t, errorv1.Reason_REASON_UNAVAILABLE, got)
+		require.Contains(t, line["error"], "unexpected EOF")
+	})
+
 	t.Run("DeadlinesAndDeparturesHaveTheirReasons", func(t *testing.T) {
 		t.Parallel()
 		for err, want := range map[error]errorv1.Reason{
