@@ -21,9 +21,16 @@ func (c *Cluster) Crash() error {
 	return nil
 }
 
-// Restart starts a cluster again that crashed or was stopped: same data, same addresses.
+// Restart starts a cluster again that was stopped, crashed or ended by itself: same data, same addresses. One that runs is
+// stopped first.
 func (c *Cluster) Restart(ctx context.Context) error {
-	if err := c.Stop(); err != nil {
+	var ended bool
+	select {
+	case <-c.server.done:
+		ended = true
+	default:
+	}
+	if err := c.Stop(); err != nil && !ended {
 		return err
 	}
 	if err := c.launch(ctx); err != nil {

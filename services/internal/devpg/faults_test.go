@@ -128,3 +128,18 @@ func TestStandby(t *testing.T) {
 		t.Errorf("sum and timeline are %s, want 6 00000002", got)
 	}
 }
+
+func TestRestartAfterItEndedByItself(t *testing.T) {
+	t.Parallel()
+	c := mustStartWithPort(t)
+	if err := c.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	c.server.err = errors.New("exit status 1") // as when it had no room to write
+	if err := c.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := connect(t, c).Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -68,4 +69,10 @@ func (f *Fleet) ConnectNATS() (*nats.Conn, error) {
 }
 
 // Wipe deletes what the NATS server has stored. The server must not run.
-func (f *Fleet) Wipe() error { return os.RemoveAll(f.path("nats")) }
+func (f *Fleet) Wipe() error {
+	stored, err := filepath.Glob(f.path("nats/*")) // not the folder, which may be a disk of its own
+	for _, path := range stored {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
+}
