@@ -58,6 +58,10 @@ mutants: setup ## Break one rule after the other and see that the tests find it:
 bench: setup ## Measure the suite beside the machine's own limits, and print the ratios
 	go run ./services/bench
 
+.PHONY: chaos
+chaos: setup ## Break a running suite in every way, and check that nothing is lost: make chaos MINUTES=30
+	go run ./services/chaos -minutes $(or $(MINUTES),2)
+
 .PHONY: check
 check: setup fresh lint test ## What CI runs
 

@@ -2,9 +2,11 @@ package load
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -50,15 +52,16 @@ func (l *Load) do(c *client, o *Operation, who *person, call func(context.Contex
 	edge := c.rand.IntN(len(l.edges))
 	doubt := false // whether a try may have had its effect
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		if o.Tries++; reads[o.Verb] { // what an earlier try saw nobody was told
+		if o.Tries++; Reads[o.Verb] { // what an earlier try saw nobody was told
 			o.Call, doubt = l.history.Now(), false
 		}
 		edge = (edge + 1) % len(l.edges)
-		o.Outcome = l.try(o, l.edges[edge](who), call)
+		var sent bool
+		o.Outcome, sent = l.try(o, l.edges[edge](who), call)
 		if o.Outcome != verify.Unknown && o.Reason != busy {
 			break
 		}
-		doubt = doubt || o.Outcome == verify.Unknown
+		doubt = doubt || o.Outcome == verify.Unknown && sent
 		if time.Now().After(deadline) {
 			break
 		}
@@ -74,8 +77,8 @@ func (l *Load) do(c *client, o *Operation, who *person, call func(context.Contex
 	l.history.add(*o)
 }
 
-// try calls once.
-func (l *Load) try(o *Operation, conn grpc.ClientConnInterface, call func(context.Context, grpc.ClientConnInterface) error) verify.Outcome {
+// try calls once. Where nobody listens nothing is sent.
+func (l *Load) try(o *Operation, conn grpc.ClientConnInterface, call func(context.Context, grpc.ClientConnInterface) error) (_ verify.Outcome, sent bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
 	defer cancel()
 	t := Try{Verb: o.Verb, Call: l.history.Now()}
@@ -99,7 +102,7 @@ func (l *Load) try(o *Operation, conn grpc.ClientConnInterface, call func(contex
 		o.Reason = ""
 	}
 	l.tries.add(t)
-	return outcome
+	return outcome, !errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // edges returns the ways to reach the suite: every gateway over REST, and the public listeners over gRPC, which get as

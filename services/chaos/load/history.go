@@ -39,7 +39,8 @@ const (
 	GetSeatUsage verify.Verb = "get_seat_usage"
 )
 
-var reads = map[verify.Verb]bool{CheckAccess: true, GetMember: true, ListPeople: true, GetSeatUsage: true}
+// Reads are the verbs that change nothing.
+var Reads = map[verify.Verb]bool{CheckAccess: true, GetMember: true, ListPeople: true, GetSeatUsage: true}
 
 // History is what all clients did and were told. It is complete in memory, and written as it grows, a line of JSON each.
 type History struct {
@@ -70,7 +71,7 @@ func (h *History) Operations() ([]Operation, error) {
 func (h *History) add(o Operation) {
 	line, err := json.Marshal(o)
 	to := h.mutations
-	if reads[o.Verb] {
+	if Reads[o.Verb] {
 		to = h.reads
 	}
 	h.mu.Lock()

@@ -171,7 +171,7 @@ func (l *Load) pick(c *client) *organization {
 	return o
 }
 
-// person has an account and a session.
+// person has an account and a session; without one, others only do things to them.
 type person struct{ id, email, token string }
 
 func (p *person) secret() string {

@@ -64,7 +64,7 @@ func (l *Load) check(c *client, o *organization) {
 
 func (l *Load) ask(c *client, o *organization, target *person, permission string) {
 	asker := o.owner
-	if chance(c.rand, 2) {
+	if target.token != "" && chance(c.rand, 2) {
 		asker = target
 	}
 	op := o.operation(CheckAccess, asker, target)
@@ -299,9 +299,14 @@ func (l *Load) acceptAnew(c *client, o *organization, i *invitation, link string
 			LinkToken: link, Password: password, DisplayName: "Grace Hopper", Delivery: identityv1.Delivery_DELIVERY_TOKEN})
 		return err
 	}, func() { op.AccountID = answer.GetAccountId() })
-	if op.Outcome == verify.OK && answer.GetSessionToken() != "" {
-		o.joined(&person{id: answer.GetAccountId(), token: answer.GetSessionToken()}, member{role: i.role})
+	if op.Outcome != verify.OK {
+		return
 	}
+	who := &person{id: answer.GetAccountId(), token: answer.GetSessionToken()}
+	if o.preset == membershipv1.Preset_PRESET_RBAC { // the organization manages the account, and who is disabled is signed out
+		who.token = ""
+	}
+	o.joined(who, member{role: i.role})
 }
 
 // race lets an acceptance run against what takes the link away.

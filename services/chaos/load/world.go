@@ -203,7 +203,7 @@ func (o *organization) actor(c *client, target *person) *person {
 		return o.owner
 	}
 	admin := o.somebody(c, func(m member) bool { return m.role == "admin" || o.preset == membershipv1.Preset_PRESET_FLAT })
-	if admin == nil || admin == target {
+	if admin == nil || admin == target || admin.token == "" {
 		return o.owner
 	}
 	return admin
