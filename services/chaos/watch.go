@@ -87,7 +87,7 @@ func (s *stage) watch(history *load.History) (w *watcher, err error) {
 	if w.log, err = os.Create(filepath.Join(filepath.Dir(s.fleet.Broker.LogFile()), "consumer.log")); err != nil {
 		return nil, err
 	}
-	consumer, err := events.New(w.stream, events.Config{Name: "chaos", Log: slog.New(slog.NewTextHandler(w.log, nil))}, w.hear)
+	consumer, err := events.New(w.stream, events.Config{Log: slog.New(slog.NewTextHandler(w.log, nil))}, w.hear)
 	if err != nil {
 		return nil, err
 	}
