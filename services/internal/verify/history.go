@@ -25,10 +25,10 @@ type Operation struct {
 	OrganizationID string `json:"organization_id,omitempty"`
 	AccountID      string `json:"account_id,omitempty"`    // the member; of Accept, who accepts
 	InvitationID   string `json:"invitation_id,omitempty"` // of Invite, when it was answered
-	Email          string `json:"email,omitempty"`         // of Invite: the address, unique in the history, finds the invitation when no answer came
+	Email          string `json:"email,omitempty"`         // of Invite: the address, unique in the history, finds the invitation when no answer came; without it, any that nobody else asked for
 
 	// What it wanted.
-	Role  string `json:"role,omitempty"`  // of ChangeRole
+	Role  string `json:"role,omitempty"`  // of ChangeRole, and of Invite
 	Limit *int32 `json:"limit,omitempty"` // of SetSeatLimit; absent: no limit
 
 	Outcome Outcome   `json:"outcome"`
@@ -127,6 +127,7 @@ type effects struct {
 	operations []*effect
 	byRequest  map[[2]string]*effect   // event, request id
 	byName     map[[2]string][]*effect // event, invitation id or address
+	nameless   map[string][]*effect    // by organization: invitations of which nothing was ever learned
 	added      map[[2]string]int       // invitation, account: how often member.added tells of it
 	strangers  []Finding
 	created    map[string]bool // organizations of which the history is complete
@@ -140,7 +141,7 @@ type effect struct {
 }
 
 func newEffects(history []Operation) *effects {
-	h := &effects{byRequest: make(map[[2]string]*effect), byName: make(map[[2]string][]*effect), added: make(map[[2]string]int), created: make(map[string]bool)}
+	h := &effects{byRequest: make(map[[2]string]*effect), byName: make(map[[2]string][]*effect), nameless: make(map[string][]*effect), added: make(map[[2]string]int), created: make(map[string]bool)}
 	tries := make(map[[4]string]*effect)
 	rank := map[Outcome]int{Refused: 0, Unknown: 1, OK: 2}
 	for _, o := range history {
@@ -167,6 +168,9 @@ func newEffects(history []Operation) *effects {
 			if name != "" {
 				h.byName[[2]string{event, name}] = append(h.byName[[2]string{event, name}], e)
 			}
+		}
+		if e.Verb == Invite && e.Outcome == Unknown && e.InvitationID == "" && e.Email == "" {
+			h.nameless[e.OrganizationID] = append(h.nameless[e.OrganizationID], e)
 		}
 		if e.Verb == CreateOrganization && e.OrganizationID != "" {
 			h.created[e.OrganizationID] = true
@@ -226,6 +230,13 @@ func (h *effects) find(e entry) *effect {
 				}
 			}
 			return candidate
+		}
+	}
+	if created, ok := e.message.(*eventv1.InvitationCreated); ok {
+		for _, candidate := range h.nameless[aggregate("invitation", e.Aggregate)] {
+			if len(candidate.events) == 0 && (candidate.Role == "" || candidate.Role == created.GetInvitation().GetRole()) {
+				return candidate
+			}
 		}
 	}
 	return nil

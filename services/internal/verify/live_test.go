@@ -327,6 +327,19 @@ func TestClientHistory(t *testing.T) {
 			of(h, verify.SetSeatLimit).Limit = new(int32(99))
 			return h
 		}, "asked for something else"},
+		{"E9_AnInvitationOfWhichNothingWasLearnedIsSomebodys", func(h []verify.Operation) []verify.Operation {
+			lost := of(h, verify.Invite)
+			lost.Outcome, lost.InvitationID, lost.Email = verify.Unknown, "", ""
+			return h
+		}, ""},
+		{"E9_ButOneAsksForOne", func(h []verify.Operation) []verify.Operation {
+			lost := *of(h, verify.Invite)
+			lost.Outcome, lost.InvitationID, lost.Email = verify.Unknown, "", ""
+			h = slices.DeleteFunc(h, func(o verify.Operation) bool {
+				return o.Verb == verify.Invite && o.OrganizationID == lost.OrganizationID
+			})
+			return append(h, lost)
+		}, "was asked for by nobody"},
 		{"E9_NobodyAskedForIt", func(h []verify.Operation) []verify.Operation {
 			request := of(h, verify.Revoke).RequestID
 			return slices.DeleteFunc(h, func(o verify.Operation) bool { return o.RequestID == request })
