@@ -30,7 +30,8 @@ type operation struct {
 	// done is what a repeated call is told of an operation that takes no request id, when the first did it and its answer was
 	// lost.
 	done errorv1.Reason
-	// repeats is what each repeated call of such an operation does again, to no harm: beginnings of lines of the outcome.
+	// repeats is what a repeated call of such an operation does again, to no harm, or what varies by nature: beginnings of lines
+	// of the outcome.
 	repeats []string
 
 	refusal errorv1.Reason // of an operation that is refused
@@ -190,7 +191,9 @@ var operations = []operation{
 			s.org = ""
 			return fault.ReasonOf(err).String()
 		},
-		brief: []string{"billing consumer.after_handle organization.deleted"},
+		// Billing frees all seats, and invitation frees its own: one event or two, as they come.
+		repeats: []string{"billing: event seat.released", "billing: ledger RELEASE"},
+		brief:   []string{"billing consumer.after_handle organization.deleted"},
 	},
 	{
 		name:    "invite by mail",
