@@ -158,6 +158,14 @@ func second[T any](_ T, err error) error { return err }
 
 func TestRemoveMember(t *testing.T) {
 	t.Parallel()
+	t.Run("G4 a removal that is refused frees no seat", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		admin, before := o.add("admin"), o.seats.snapshot()
+		_, err := o.remove(admin, o.creator)
+		refused(t, err, errorv1.Reason_REASON_OWNER_PROTECTED)
+		require.Equal(t, before, o.seats.snapshot(), "not even for a moment: billing was not asked")
+	})
 
 	t.Run("S0-28 S1-33 S2-53 S1-42 The membership ends, and nothing else", func(t *testing.T) {
 		t.Parallel()
