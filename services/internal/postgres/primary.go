@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rosterhq/roster/pkg/fault"
 )
 
 // Two servers may believe that they are the primary: one that was cut off, and the standby that was promoted in its
@@ -161,6 +165,27 @@ func (db *DB) prove(ctx context.Context, timeline uint64, answered time.Time) er
 		}
 	}
 	return nil
+}
+
+// refusal returns a decision to refuse, if it was taken on what the primary has; anything else that went wrong it returns as
+// it is.
+func (db *DB) refusal(ctx context.Context, conn *pgxpool.Conn, err error) error {
+	answered, timeline := time.Now(), linkOf(conn.Conn()).timeline
+	conn.Release()
+	decided, schema := fault.From(err) != nil, hasClass(err, "23")
+	if !decided && !schema {
+		return err
+	}
+	if unproven := db.prove(ctx, timeline, answered); unproven != nil {
+		return unproven
+	}
+	return err
+}
+
+// hasClass tells whether a statement was refused with a code of the class; 23 is what the schema forbids.
+func hasClass(err error, class string) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && strings.HasPrefix(refused.Code, class)
 }
 
 // unproven refuses to answer from a server that may be the wrong one.

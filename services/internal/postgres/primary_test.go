@@ -234,6 +234,20 @@ func TestPrimaryIsProved(t *testing.T) {
 		"a transaction that only reads": func() error {
 			return db.InTx(t.Context(), postgres.In(organization), func(tx *postgres.Tx) error { return tx.Fetch(t.Context()) })
 		},
+		"a decision to refuse": func() error {
+			return db.InTx(t.Context(), postgres.In(organization), func(tx *postgres.Tx) error {
+				if err := tx.Fetch(t.Context()); err != nil {
+					return err
+				}
+				return errEmpty
+			})
+		},
+		"what the schema forbids": func() error {
+			return db.InTx(t.Context(), postgres.In(organization), func(tx *postgres.Tx) error {
+				tx.Write(insertNote, organization, "")
+				return nil
+			})
+		},
 		"one statement": func() error {
 			return db.Read(t.Context(), func(conn *pgx.Conn) error { return conn.Ping(t.Context()) })
 		},

@@ -150,13 +150,13 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 			db.queueBeat(&tx.writes)
 		} else if err != nil {
 			tx.rollback(ctx, conn)
-			return err
+			return db.refusal(ctx, conn, err)
 		}
 		answered := time.Now()
 		changes := tx.writes.Len() > 0
 		beforeCommit.Hit("")
 		if err := tx.commit(ctx, conn); err != nil {
-			return err
+			return db.refusal(ctx, conn, err)
 		}
 		afterCommit.Hit("")
 		timeline := linkOf(conn.Conn()).timeline
