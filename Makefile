@@ -62,6 +62,10 @@ bench: setup ## Measure the suite beside the machine's own limits, and print the
 chaos: setup ## Break a running suite in every way, and check that nothing is lost: make chaos MINUTES=30
 	go run ./services/chaos -minutes $(or $(MINUTES),2)
 
+.PHONY: failover
+failover: setup ## Lose the primary of a PostgreSQL pair under load, killed and isolated, and check that nothing is lost
+	go run ./services/chaos/failover
+
 .PHONY: check
 check: setup fresh lint test ## What CI runs
 
