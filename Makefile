@@ -67,7 +67,7 @@ failover: setup ## Lose the primary of a PostgreSQL pair under load, killed and 
 	go run ./services/chaos/failover
 
 .PHONY: check
-check: setup fresh lint test ## What CI runs
+check: setup fresh lint test chaos ## What CI runs
 
 .PHONY: lint
 lint: ## Check formatting and suspicious constructs

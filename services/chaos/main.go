@@ -59,7 +59,7 @@ func run(ctx context.Context) error {
 	flags.Float64Var(&c.minutes, "minutes", 2, "how long things break")
 	flags.Uint64Var(&c.seed, "seed", 0, "of faults and load; 0: another one each time")
 	flags.Float64Var(&c.rate, "rate", 200, "operations a second at most")
-	flags.StringVar(&c.out, "out", "", "folder for the report, the histories and the logs; a temporary one by default")
+	flags.StringVar(&c.out, "out", "", "folder for the report, the histories and the logs; by default a temporary one, which stays if something is wrong")
 	only := flags.String("only", "", "break only in ways whose names match this regular expression")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return err
@@ -69,7 +69,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 	c.seed = cmp.Or(c.seed, rand.Uint64())
-	if c.out == "" {
+	passing := c.out == ""
+	if passing {
 		c.out, err = os.MkdirTemp("", "roster-chaos-*")
 	} else {
 		err = os.MkdirAll(c.out, 0o755)
@@ -97,6 +98,9 @@ func run(ctx context.Context) error {
 	r.print(io.MultiWriter(os.Stdout, page))
 	if !r.right() {
 		return fmt.Errorf("something is wrong; everything about it is in %s", c.out)
+	}
+	if passing {
+		return os.RemoveAll(c.out)
 	}
 	return nil
 }

@@ -204,7 +204,7 @@ func (r *report) printFindings(w io.Writer) {
 	list("Not heard once and in order", r.unheard)
 	list("Members that the consumer has wrong", r.projection)
 	for i, v := range r.wrong() {
-		list(fmt.Sprintf("Not possible (wrong-%d.html): %s", i+1, v), v.Excerpt())
+		list("Not possible: "+v.String(), append([]string{fmt.Sprintf("all of it is drawn in wrong-%d.html", i+1)}, v.Excerpt()...))
 	}
 }
 
