@@ -145,7 +145,7 @@ func (r *report) printFaults(w io.Writer) {
 			recoveries[f.name] = append(recoveries[f.name], f.recovery)
 		}
 	}
-	fmt.Fprintf(w, "\nRecovery is from the start: of a process until it is ready, of PostgreSQL until a client's change is made, of NATS until the\nconsumer hears an event.\n")
+	fmt.Fprintf(w, "\nRecovery is from the start: of a process until it is ready, of PostgreSQL until a client's change is made, of NATS until the\nconsumer hears an event. Other faults go on meanwhile.\n")
 	fmt.Fprintf(w, "\n| Fault | times | recovery p50 | p99 | goal |\n|---|---:|---:|---:|---:|\n")
 	for _, name := range slices.Sorted(maps.Keys(count)) {
 		line := fmt.Sprintf("| %s | %d |", name, count[name])

@@ -38,7 +38,7 @@ func linkOf(o load.Operation) string {
 	return o.Link
 }
 
-// does is what an operation does to an invitation that waits.
+// does is what an operation does to an invitation that waits, or that failed and is sent again.
 func does(o load.Operation) func(invitation) []invitation {
 	return func(i invitation) []invitation {
 		waits := i.state == pending
@@ -50,7 +50,7 @@ func does(o load.Operation) func(invitation) []invitation {
 		case verify.Revoke:
 			return only(waits, i.to(revoked))
 		}
-		return only(waits, invitation{pending, linkOf(o)}) // resend
+		return only(waits || i.state == failed, invitation{pending, linkOf(o)}) // resend
 	}
 }
 
@@ -112,6 +112,10 @@ func refused(o load.Operation) (func(invitation) []invitation, error) {
 	case "PERMISSION_MISSING", "ORGANIZATION_NOT_FOUND", "MEMBER_DISABLED", "ROLE_NOT_ASSIGNABLE":
 		if !byLink {
 			return nil, nil // about whoever asked
+		}
+	case "SEAT_LIMIT_REACHED":
+		if o.Verb == verify.Resend { // one that waits has its seat
+			return func(i invitation) []invitation { return only(i.state == failed, invitation{failed, ""}) }, nil
 		}
 	case "BUSY":
 		return nil, nil

@@ -181,6 +181,14 @@ func (h *organization) shared(o load.Operation) bool {
 	})
 }
 
+// failing tells whether the invitation may have failed, so that sending it again takes another seat.
+func (h *organization) failing(resend load.Operation) bool {
+	return slices.ContainsFunc(h.operations, func(o load.Operation) bool {
+		return o.Verb == verify.Accept && o.InvitationID == resend.InvitationID && o.Call < resend.Back &&
+			(o.Outcome == verify.Unknown || o.Reason == "ALREADY_MEMBER" || o.Reason == "INVITATION_FAILED")
+	})
+}
+
 // seated tells whether a removed member was active for certain, and so had a seat: when nothing else was under way with
 // them, and what was last done to them leaves them active.
 func (h *organization) seated(removal load.Operation) bool {

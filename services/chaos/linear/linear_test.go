@@ -172,6 +172,15 @@ func TestJudge(t *testing.T) {
 		{"TheNewLinkDoes", begun(
 			at(1, 2, invite("inv_1")), at(2, 3, with(of(does(verify.Resend, ""), "inv_1"), "second")),
 			at(4, 5, refused(accept(grace, "inv_1"), "INVITATION_LINK_INVALID")), at(4, 5, with(accept(grace, "inv_1"), "second"))), nil},
+		{"AFailedInvitationIsSentAgainOnAnotherSeat", begun(
+			at(1, 2, limit(2)), at(2, 3, invite("inv_1")), at(4, 5, refused(accept(grace, "inv_1"), "INVITATION_FAILED")),
+			at(6, 7, with(of(does(verify.Resend, ""), "inv_1"), "second")), at(8, 9, usage(2, 2)), at(10, 11, with(accept(lin, "inv_1"), "second"))), nil},
+		{"OrNotForWantOfOne", begun(
+			at(1, 2, limit(2)), at(2, 3, invite("inv_1")), at(4, 5, refused(accept(grace, "inv_1"), "INVITATION_FAILED")), at(6, 7, invite("inv_2")),
+			at(8, 9, refused(of(does(verify.Resend, ""), "inv_1"), "SEAT_LIMIT_REACHED"))), nil},
+		{"ARevokedOneIsNot", begun(
+			at(1, 2, invite("inv_1")), at(2, 3, freed(of(does(verify.Revoke, ""), "inv_1"))),
+			at(4, 5, with(of(does(verify.Resend, ""), "inv_1"), "second"))), []string{"inv_1"}},
 		{"AGoodLinkIsNotRefused", begun(at(1, 2, invite("inv_1")), at(4, 5, refused(accept(grace, "inv_1"), "INVITATION_LINK_INVALID"))), []string{"inv_1"}},
 		{"WhatNothingExplainsIsWrong", begun(at(1, 2, invite("inv_1")), at(4, 5, refused(accept(grace, "inv_1"), "UNAUTHENTICATED"))), []string{grace, "inv_1"}},
 

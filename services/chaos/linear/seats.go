@@ -104,6 +104,8 @@ func noteSeat(m *machine[seats], o load.Operation, history *organization) {
 		mayFree() // its answer does not say when
 	case o.Verb == verify.Revoke && o.Outcome == verify.Unknown, o.Verb == verify.Decline && o.Outcome == verify.Unknown:
 		mayFree()
+	case o.Verb == verify.Resend && o.Outcome != verify.Refused && history.failing(o):
+		mayTake()
 	case o.Verb == verify.Accept && (o.Outcome == verify.Unknown || o.Reason == "ALREADY_MEMBER" || o.Reason == "INVITATION_FAILED"):
 		mayFree() // of an invitation that failed
 
