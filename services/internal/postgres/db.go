@@ -119,7 +119,7 @@ func (db *DB) Close() { db.Pool.Close() }
 // it finds then what it did.
 func (db *DB) Flight(ctx context.Context, scope Scope, queue func(*pgx.Batch)) error {
 	return db.retry(ctx, func(ctx context.Context, confirm bool) error {
-		conn, err := db.Pool.Acquire(ctx)
+		conn, err := db.acquire(ctx)
 		if err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ const attempts = 6
 // connection was lost before the commit, and again when it was lost with the commit. For that last one run is told to
 // confirm: it finds what was committed before, if it was, and makes sure of it by a commit of its own.
 func (db *DB) retry(ctx context.Context, run func(ctx context.Context, confirm bool) error) error {
-	confirm := false
+	confirm, begin := false, time.Now()
 	for attempt := 1; ; attempt++ {
 		err := run(ctx, confirm)
 		var unknown *unknownError
@@ -81,11 +81,12 @@ func (db *DB) retry(ctx context.Context, run func(ctx context.Context, confirm b
 		}
 		var refused *pgconn.PgError
 		errors.As(err, &refused)
-		isLost := lost(err)
+		isLost := lost(err) && !errors.Is(err, errUnproven)
 		switch {
 		case err == nil:
 			return nil
 		case isLost, hasCode(err, "40001"), hasCode(err, "40P01"): // serialization failure, deadlock
+		case confirm && errors.Is(err, errUnproven):
 		case confirm && (hasCode(err, "55P03") || hasCode(err, "57014")): // lock timeout, statement timeout
 		case confirm && ctx.Err() != nil:
 			return outcomeUnknown(err)
@@ -97,7 +98,7 @@ func (db *DB) retry(ctx context.Context, run func(ctx context.Context, confirm b
 		if hasCode(err, "25006") { // read-only: a primary became a standby behind its address
 			db.Pool.Reset()
 		}
-		if attempt >= attempts && !confirm {
+		if !confirm && (attempt >= attempts || isLost && attempt > 1 && time.Since(begin) > delta) {
 			if isLost {
 				return unavailable(err)
 			}
@@ -161,6 +162,6 @@ func outcomeUnknown(err error) error {
 
 // unavailable is the answer when nothing was changed, or nothing can be said, because the database is away.
 func unavailable(err error) error {
-	return fmt.Errorf("%w (%v)", fault.New(errorv1.Reason_REASON_UNAVAILABLE,
+	return fmt.Errorf("%w (%w)", fault.New(errorv1.Reason_REASON_UNAVAILABLE,
 		"The database does not answer as it should. Try again.").WithRetry(time.Second), err)
 }

@@ -188,8 +188,29 @@ func hasClass(err error, class string) bool {
 	return errors.As(err, &refused) && strings.HasPrefix(refused.Code, class)
 }
 
+var errUnproven = errors.New("the primary is not proved")
+
 // unproven refuses to answer from a server that may be the wrong one.
-func unproven(err error) error { return unavailable(fmt.Errorf("the primary is not proved: %w", err)) }
+func unproven(err error) error { return unavailable(fmt.Errorf("%w: %w", errUnproven, err)) }
+
+// acquire takes a connection from the pool. When the server has just failed to commit, whoever comes is sent away soon, while
+// other servers are tried: another process of the service may reach the right one.
+func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	if db.shaken.Load() {
+		b := db.beat()
+		select {
+		case <-b.ended:
+			if b.err != nil {
+				return nil, unproven(b.err)
+			}
+		case <-time.After(delta):
+			return nil, unproven(errors.New("no server commits"))
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return db.Pool.Acquire(ctx)
+}
 
 // Read runs do, which only reads, in one statement or one flight, and returns nil only if the server that it asked was the
 // primary: at most a second behind, if another was promoted meanwhile.
@@ -198,7 +219,7 @@ func (db *DB) Read(ctx context.Context, do func(*pgx.Conn) error) error {
 }
 
 func (db *DB) read(ctx context.Context, do func(*pgx.Conn) error) error {
-	conn, err := db.Pool.Acquire(ctx)
+	conn, err := db.acquire(ctx)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/seal"
+	"github.com/rosterhq/roster/services/internal/testkit"
 )
 
 // pair is a primary with a synchronous standby, and a database on it.
@@ -281,6 +282,28 @@ func TestBeatVouchesFromWhenItWasSent(t *testing.T) {
 	eventually(t, "the beat does not succeed", func() bool { return !db.ProvedSince().IsZero() })
 	if since := db.ProvedSince(); !since.Before(resumed) {
 		t.Errorf("it vouches from %v after it was sent", since.Sub(resumed))
+	}
+}
+
+// A beat proves what was true when it was sent: while its answer was on the way another server may have been promoted.
+func TestProofIsAsOldAsTheQuestion(t *testing.T) {
+	t.Parallel()
+	db := testkit.Open(t, "notes", notes)
+	testkit.Cuts(t, db, func(flight int) testkit.Cut {
+		switch flight {
+		case 1, 3: // a view
+			return testkit.Whole
+		case 2: // the beat that proves it
+			return testkit.Late
+		}
+		return testkit.Unsent
+	})
+	organization := id.NewOrganization()
+	if _, err := view(db, organization); err != nil {
+		t.Errorf("what was read before the beat was sent is not proved by it: %v", err)
+	}
+	if _, err := view(db, organization); fault.ReasonOf(err) != errorv1.Reason_REASON_UNAVAILABLE {
+		t.Errorf("got %v, want UNAVAILABLE: the beat was sent more than a second ago, and none since", err)
 	}
 }
 

@@ -124,7 +124,7 @@ func (db *DB) InTx(ctx context.Context, scope Scope, fn func(*Tx) error) error {
 
 func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error) error {
 	return db.retry(ctx, func(ctx context.Context, confirm bool) error {
-		conn, err := db.Pool.Acquire(ctx)
+		conn, err := db.acquire(ctx)
 		if err != nil {
 			return err
 		}

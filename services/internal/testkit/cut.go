@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -23,6 +24,7 @@ const (
 	Whole   Cut = iota
 	Unsent      // nothing of the flight reaches the server
 	Unheard     // the server has done it, and the answer is lost
+	Late        // the answer takes a second and a half
 )
 
 // Cuts breaks connections of db from here on, as plan says for the first, second and further commit.
@@ -96,6 +98,12 @@ func (b *brittle) Write(p []byte) (int, error) {
 func (b *brittle) Read(p []byte) (int, error) {
 	n, err := b.Conn.Read(p)
 	b.mu.Lock()
+	if b.cut == Late {
+		b.cut = Whole
+		b.mu.Unlock()
+		time.Sleep(1500 * time.Millisecond)
+		b.mu.Lock()
+	}
 	defer b.mu.Unlock()
 	if b.cut == Unheard && b.done(p[:n]) {
 		b.Conn.Close()
