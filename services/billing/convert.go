@@ -16,7 +16,7 @@ import (
 
 // seatsAtOnce bounds a list of seats, and with it the time that a flight holds the organization's counters and the
 // size of its event.
-const seatsAtOnce = 1000
+const seatsAtOnce = 500
 
 // usageToProto shows usage.
 func usageToProto(u seat.Usage) *billingv1.SeatUsage {

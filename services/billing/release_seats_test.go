@@ -16,7 +16,8 @@ func TestOrganizationDeleted(t *testing.T) {
 	h := start(t)
 	org, other, owner := id.NewOrganization(), id.NewOrganization(), id.NewAccount()
 	h.members(t, org, 2)
-	h.reserve(t, org, fresh(600)...) // more than go at once
+	h.reserve(t, org, fresh(500)...)
+	h.reserve(t, org, fresh(100)...) // more than go at once
 	h.members(t, other, 1)
 	before := len(h.history(t, org))
 	e := events.Event{Type: "organization.deleted", Service: "membership", Aggregate: org.String(), TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",

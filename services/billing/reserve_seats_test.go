@@ -252,7 +252,7 @@ func TestSeatsRefuse(t *testing.T) {
 		"ReserveInNoOrganization": {"organization_id", h.reserves(&billingv1.ReserveSeatsRequest{OrganizationId: account})},
 		"ReserveNothing":          {"seats", h.reserves(&billingv1.ReserveSeatsRequest{OrganizationId: org})},
 		"ReserveTooMany": {"seats", h.reserves(&billingv1.ReserveSeatsRequest{OrganizationId: org,
-			Seats: make([]*billingv1.ReserveSeatsRequest_Ask, 1001)})},
+			Seats: make([]*billingv1.ReserveSeatsRequest_Ask, 501)})},
 		"ReserveTheSameTwice": {"seats[1].seat_id", h.reserves(&billingv1.ReserveSeatsRequest{OrganizationId: org,
 			Seats: []*billingv1.ReserveSeatsRequest_Ask{same, same}})},
 		"ReserveWithAnotherId":    {"seats[0]", h.reserves(ask(func(a *billingv1.ReserveSeatsRequest_Ask) { a.SeatId = account }))},
@@ -270,7 +270,7 @@ func TestSeatsRefuse(t *testing.T) {
 		"ReleaseInNoOrganization": {"organization_id", h.releases(&billingv1.ReleaseSeatsRequest{SeatIds: []string{seatID}})},
 		"ReleaseNothing":          {"seat_ids", h.releases(&billingv1.ReleaseSeatsRequest{OrganizationId: org})},
 		"ReleaseNoSeat":           {"seat_ids[1]", h.releases(&billingv1.ReleaseSeatsRequest{OrganizationId: org, SeatIds: []string{seatID, "seat_"}})},
-		"ReleaseTooMany":          {"seat_ids", h.releases(&billingv1.ReleaseSeatsRequest{OrganizationId: org, SeatIds: make([]string, 1001)})},
+		"ReleaseTooMany":          {"seat_ids", h.releases(&billingv1.ReleaseSeatsRequest{OrganizationId: org, SeatIds: make([]string, 501)})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
