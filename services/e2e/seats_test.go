@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -47,9 +48,14 @@ func TestSeats(t *testing.T) {
 		org := create(t, over, portal)
 		org.limit(t, 2)
 		outcomes := atOnce(64, func(int) error {
-			_, err := org.owner.CreateInvitation(t.Context(), &invitationv1.CreateInvitationRequest{
-				OrganizationId: org.ID, Email: unique("x") + "@example.com", Role: "member"})
-			return err
+			req := &invitationv1.CreateInvitationRequest{
+				OrganizationId: org.ID, Email: unique("x") + "@example.com", Role: "member", RequestId: unique("request")}
+			for {
+				_, err := org.owner.CreateInvitation(t.Context(), req)
+				if fault.ReasonOf(err) != errorv1.Reason_REASON_UNAVAILABLE { // noted, and under way for too long: ask again
+					return err
+				}
+			}
 		})
 		succeeded := 0
 		for _, err := range outcomes {

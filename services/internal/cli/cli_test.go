@@ -27,7 +27,7 @@ func TestCommandTree(t *testing.T) {
 	}
 	walk(newApp(Console{In: strings.NewReader("")}).root())
 	require.Equal(t, strings.Fields(`
-		access/check events/tail
+		access/check events/dlq/list events/dlq/retry events/dlq/skip events/republish events/tail
 		invite/accept invite/create invite/decline invite/get invite/list invite/new-link invite/preview invite/resend invite/revoke
 		login logout me
 		member/change-role member/disable member/enable member/get member/remove
