@@ -265,26 +265,6 @@ func TestPrimaryIsProved(t *testing.T) {
 	}
 }
 
-// A beat that was long on its way says nothing of the time in between, in which another server may have been promoted.
-func TestBeatVouchesFromWhenItWasSent(t *testing.T) {
-	t.Parallel()
-	p := newPair(t)
-	db := p.open(p.primary)
-	p.pause()
-	over, stop := context.WithCancel(t.Context())
-	stop()
-	if err := db.Beats(over); err != nil { // one, which waits for the standby
-		t.Fatal(err)
-	}
-	eventually(t, "the beat does not wait", p.waiting)
-	resumed := time.Now()
-	p.resume()
-	eventually(t, "the beat does not succeed", func() bool { return !db.ProvedSince().IsZero() })
-	if since := db.ProvedSince(); !since.Before(resumed) {
-		t.Errorf("it vouches from %v after it was sent", since.Sub(resumed))
-	}
-}
-
 // A beat proves what was true when it was sent: while its answer was on the way another server may have been promoted.
 func TestProofIsAsOldAsTheQuestion(t *testing.T) {
 	t.Parallel()
