@@ -142,6 +142,35 @@ func TestInvitationSecurity(t *testing.T) {
 		org.accept(t, newLink(t, req.GetEmail(), link)) // the refused attempt has left no account
 	})
 
+	scenario(t, "R27 an answer that is repeated with its request id is answered as before", func(t *testing.T, over string) {
+		org := create(t, over, portal)
+		email := unique("grace") + "@example.com"
+		org.invite(t, email, "member")
+		yes := &invitationv1.AcceptInvitationRequest{LinkToken: mailLink(t, email, "/invite/"), Password: password, DisplayName: "Grace",
+			Delivery: identityv1.Delivery_DELIVERY_TOKEN, RequestId: unique("request")}
+		first, err := connect(over, "").AcceptInvitation(t.Context(), yes)
+		require.NoError(t, err)
+		require.NotEmpty(t, first.GetSessionToken())
+		again, err := connect(over, "").AcceptInvitation(t.Context(), yes)
+		require.NoError(t, err)
+		require.Equal(t, first.GetAccountId(), again.GetAccountId())
+		require.Empty(t, again.GetSessionToken(), "a session is for whoever heard the first answer")
+		yes.Password += "!"
+		_, err = connect(over, "").AcceptInvitation(t.Context(), yes)
+		refused(t, err, errorv1.Reason_REASON_REQUEST_ID_REUSED)
+
+		email = unique("ada") + "@example.com"
+		made := org.invite(t, email, "member")
+		no := &invitationv1.DeclineInvitationRequest{LinkToken: mailLink(t, email, "/invite/"), RequestId: unique("request")}
+		for range 2 {
+			declined, err := connect(over, "").DeclineInvitation(t.Context(), no)
+			require.NoError(t, err)
+			require.Equal(t, invitationv1.Invitation_STATE_DECLINED, declined.GetState())
+		}
+		org.settled(t, made.GetInvitation().GetId())
+		require.Len(t, org.people(t, org.owner), 2)
+	})
+
 	scenario(t, "R27 a link that was answered is dead for every answer", func(t *testing.T, over string) {
 		org := create(t, over, portal)
 		email := unique("grace") + "@example.com"

@@ -14,7 +14,8 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// ClaimOperator makes an operator of the token of Bootstrap, once, and shows their key, once.
+// ClaimOperator makes an operator of the token of Bootstrap, once, and shows their key, once. Only the same request
+// repeated sees it again, because without it the deployment would have an operator and no key.
 func (s *Service) ClaimOperator(ctx context.Context, req *identityv1.ClaimOperatorRequest) (*identityv1.ClaimOperatorResponse, error) {
 	name, err := naming.ParseDisplayName("display_name", cmp.Or(req.GetDisplayName(), "Operator"))
 	if err != nil {
@@ -26,15 +27,14 @@ func (s *Service) ClaimOperator(ctx context.Context, req *identityv1.ClaimOperat
 	}
 	operator := id.Operator(claim.Owner)
 	key := secret.New(secret.OperatorKey, operator)
-	err = s.inTxOnce(ctx, postgres.In(operator), func(q store.Queries) error {
+	once := linkRequest(claim, req.GetRequestId(), "ClaimOperator", req)
+	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(operator), once, func(tx *postgres.Tx) (*identityv1.ClaimOperatorResponse, error) {
+		q := store.Queries{Tx: tx}
 		if err := q.UseOperatorClaim(ctx, operator, claim.Hash); err != nil {
-			return err
+			return nil, err
 		}
 		q.InsertOperator(operator, name, key.Hash, q.Now(), q.Now().Add(operatorKeyLifetime))
-		return nil
+		return &identityv1.ClaimOperatorResponse{OperatorId: operator.String(), ApiKey: key.Text()}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.ClaimOperatorResponse{OperatorId: operator.String(), ApiKey: key.Text()}, nil
+	return answer, err
 }

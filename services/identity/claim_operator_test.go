@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/secret"
@@ -98,5 +100,26 @@ func TestClaimOperator(t *testing.T) {
 		_, err := h.operators.ClaimOperator(h.as(""), &identityv1.ClaimOperatorRequest{Token: token, DisplayName: "a\nb"})
 		requireReason(t, invalid, err)
 		h.claim(token)
+	})
+	t.Run("ARepeatedRequestSeesTheKeyAgain", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		token := h.bootstrap(h.service)
+		once := func(id, name string) (*identityv1.ClaimOperatorResponse, error) {
+			return h.operators.ClaimOperator(h.as(""), &identityv1.ClaimOperatorRequest{Token: token, DisplayName: name, RequestId: id})
+		}
+		claimed, err := once("once", "Grace Hopper")
+		require.NoError(t, err)
+		again, err := once("once", "Grace Hopper")
+		require.NoError(t, err)
+		require.True(t, proto.Equal(claimed, again))
+		require.Equal(t, 1, count(h, `operator_keys`))
+		require.Zero(t, count(h, `idempotency WHERE position($1::bytea IN response) > 0`, []byte(claimed.GetApiKey())), "it is sealed")
+
+		_, err = once("once", "Ada Lovelace")
+		requireReason(t, errorv1.Reason_REASON_REQUEST_ID_REUSED, err)
+		_, err = once("twice", "Grace Hopper")
+		requireReason(t, linkInvalid, err)
+		refuse(t, h, token)
 	})
 }

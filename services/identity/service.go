@@ -5,15 +5,18 @@ package identity
 
 import (
 	"context"
+	"encoding/hex"
 	"log/slog"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/password"
+	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
@@ -97,6 +100,11 @@ func (s *Service) inTxOnce(ctx context.Context, scope postgres.Scope, fn func(st
 // view is inTx for what only reads, in one round trip.
 func (s *Service) view(ctx context.Context, scope postgres.Scope, fn func(store.Queries) error) error {
 	return s.DB.View(ctx, scope, func(tx *postgres.Tx) error { return fn(store.Queries{Tx: tx}) })
+}
+
+// linkRequest names what is done once with a link, for its replay: the link itself proves who asks.
+func linkRequest(link secret.Secret, requestID, method string, body proto.Message) postgres.Request {
+	return postgres.Request{ID: requestID, Principal: hex.EncodeToString(link.Hash), Method: method, Body: body}
 }
 
 // origin is what an event says about where it comes from: the person did it by themselves.

@@ -16,33 +16,33 @@ import (
 )
 
 // VerifyEmail makes the account that a sign-up asked for. Using the link up, taking the address and making the account
-// are one transaction. Of several sign-ups with one address the first to be verified has it.
+// are one transaction. Of several sign-ups with one address the first to be verified has it. The account has the id of its
+// sign-up, so that a repeated request finds its answer.
 func (s *Service) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error) {
 	link, ok := secret.Parse(secret.Link, req.GetToken())
 	if !ok {
 		return nil, account.ErrLinkInvalid
 	}
-	key := id.NewAccount()
-	var made account.Account
-	err := s.inTxOnce(ctx, postgres.In(key), func(q store.Queries) error {
+	key := id.Account(link.Owner)
+	once := linkRequest(link, req.GetRequestId(), "VerifyEmail", req)
+	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.VerifyEmailResponse, error) {
+		q := store.Queries{Tx: tx}
 		signUp, err := q.LockSignUp(ctx, id.SignUp(link.Owner), link.Hash)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		address, err := email.ParseField("email", signUp.Email)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		made = signUp.Verified(key, q.Now())
+		made := signUp.Verified(key, q.Now())
 		q.DeleteSignUp(signUp.ID)
 		q.ClaimEmail(address.Key, key, true)
 		q.InsertAccount(made, id.Organization{}, signUp.PasswordHash)
-		return publishCreated(q, made, origin(ctx, key, ""))
+		err = publishCreated(q, made, origin(ctx, key, req.GetRequestId()))
+		return &identityv1.VerifyEmailResponse{Account: accountToProto(made)}, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.VerifyEmailResponse{Account: accountToProto(made)}, nil
+	return answer, err
 }
 
 // publishCreated tells of a new account, and of its address if that is proven.

@@ -1,9 +1,11 @@
 package identity
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
@@ -133,5 +135,48 @@ func TestVerifyEmail(t *testing.T) {
 		found, err := h.directory.FindAccount(t.Context(), &identityv1.FindAccountRequest{Email: "ada@example.com"})
 		require.NoError(t, err)
 		require.Equal(t, verified.GetAccount().GetId(), found.GetAccount().GetId())
+	})
+	t.Run("ARepeatedRequestGetsTheFirstAnswer", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		token := ask(t, h, "ada@example.com")
+		once := &identityv1.VerifyEmailRequest{Token: token, RequestId: "once"}
+		var mu sync.Mutex
+		var answers []*identityv1.VerifyEmailResponse
+		for _, err := range h.together(10, func(int) error {
+			answer, err := h.accounts.VerifyEmail(h.as(""), once)
+			mu.Lock()
+			defer mu.Unlock()
+			answers = append(answers, answer)
+			return err
+		}) {
+			require.NoError(t, err)
+		}
+		for _, answer := range answers {
+			require.Equal(t, "ada@example.com", answer.GetAccount().GetEmail())
+			require.True(t, proto.Equal(answers[0], answer))
+		}
+		require.Equal(t, 1, count(h, `accounts`))
+		require.Equal(t, 2, count(h, `events`))
+
+		_, err := verify(h, token)
+		requireReason(t, linkInvalid, err)
+		_, err = h.accounts.VerifyEmail(h.as(""), &identityv1.VerifyEmailRequest{Token: token, RequestId: "twice"})
+		requireReason(t, linkInvalid, err)
+		other := ask(t, h, "grace@example.com")
+		answer, err := h.accounts.VerifyEmail(h.as(""), &identityv1.VerifyEmailRequest{Token: other, RequestId: "once"})
+		require.NoError(t, err)
+		require.Equal(t, "grace@example.com", answer.GetAccount().GetEmail(), "another link is another person's")
+	})
+	t.Run("ARepeatedRequestThatWasRefusedIsDecidedAgain", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		mine, theirs := ask(t, h, "ada@example.com"), ask(t, h, "ada@example.com")
+		_, err := verify(h, theirs)
+		require.NoError(t, err)
+		for range 2 {
+			_, err := h.accounts.VerifyEmail(h.as(""), &identityv1.VerifyEmailRequest{Token: mine, RequestId: "once"})
+			requireReason(t, emailTaken, err)
+		}
 	})
 }

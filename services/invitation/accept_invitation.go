@@ -3,10 +3,12 @@ package invitation
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -18,17 +20,68 @@ import (
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/invitation/internal/invite"
 	"github.com/rosterhq/roster/services/invitation/internal/store"
 )
 
 // AcceptInvitation makes the caller a member. Each step is idempotent on ids that the first transaction commits, so
-// the sweeper can run the same steps after a crash.
+// the sweeper can run the same steps after a crash, and so can the same request when it is repeated.
 func (s *Service) AcceptInvitation(ctx context.Context, req *invitationv1.AcceptInvitationRequest) (*invitationv1.AcceptInvitationResponse, error) {
 	token, err := invite.ParseToken(req.GetLinkToken())
 	if err != nil {
 		return nil, err
 	}
+	once := s.acceptRequest(ctx, token, req)
+	inv, err := s.begun(ctx, token, &once)
+	if err != nil {
+		return nil, err
+	}
+	repeated := inv != nil
+	if !repeated {
+		if inv, err = s.beginAccept(ctx, token, req, once); err != nil {
+			return nil, err
+		}
+	}
+	refused, err := s.completeAccept(ctx, inv)
+	if err != nil {
+		return nil, unfinished(err)
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	return s.acceptAnswer(ctx, req, inv, inv.NewAccount && !repeated)
+}
+
+// acceptRequest names the request, for its replay. Another password makes it another request, but the database gets only
+// a hash under our key: whoever holds the link knows the rest of the request, and could try passwords against a plain one.
+func (s *Service) acceptRequest(ctx context.Context, token invite.Token, req *invitationv1.AcceptInvitationRequest) postgres.Request {
+	body := proto.CloneOf(req)
+	body.Password = hex.EncodeToString(s.passwordKey.Sum([]byte(req.GetPassword())))
+	return answerRequest(ctx, token, req.GetRequestId(), "AcceptInvitation", body)
+}
+
+// begun returns the invitation if the same request has begun to accept it; nil if not. An acceptance that was given back
+// since does not count: nothing came of it, and the next is kept under an id that follows from it.
+func (s *Service) begun(ctx context.Context, token invite.Token, once *postgres.Request) (inv *invite.Invitation, err error) {
+	for {
+		first, found, err := postgres.Replayed[*invitationv1.AcceptInvitationResponse](ctx, s.DB, postgres.In(token.Organization), *once)
+		if err != nil || !found {
+			return nil, err
+		}
+		err = s.view(ctx, token.Organization, func(q store.Queries) error {
+			inv, err = q.GetByLink(ctx, token)
+			return err
+		})
+		if err != nil || inv.AccountID.String() == first.GetAccountId() {
+			return inv, err
+		}
+		once.ID = first.GetAccountId()
+	}
+}
+
+// beginAccept decides who accepts, and takes the invitation for them.
+func (s *Service) beginAccept(ctx context.Context, token invite.Token, req *invitationv1.AcceptInvitationRequest, once postgres.Request) (*invite.Invitation, error) {
 	inv, err := s.answerable(ctx, token)
 	if err != nil {
 		return nil, err
@@ -40,29 +93,26 @@ func (s *Service) AcceptInvitation(ctx context.Context, req *invitationv1.Accept
 	if err != nil {
 		return nil, err
 	}
-	err = s.inTxOnce(ctx, token.Organization, func(q store.Queries) error {
+	first, _, err := postgres.Once(ctx, s.DB, postgres.In(token.Organization), once, func(tx *postgres.Tx) (*invitationv1.AcceptInvitationResponse, error) {
+		q := store.Queries{Tx: tx}
 		now, err := q.LockByLink(ctx, token)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := now.BeginAccept(acceptance, q.Now()); err != nil {
-			return err
+			return nil, err
 		}
 		q.Save(now)
 		inv = now
-		return nil
+		return &invitationv1.AcceptInvitationResponse{AccountId: acceptance.Account.String()}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	refused, err := s.completeAccept(ctx, inv)
-	if err != nil {
-		return nil, unfinished(err)
+	if inv.AccountID.String() != first.GetAccountId() { // the same request came twice at once, and the other was first
+		return nil, invite.ErrBusy
 	}
-	if refused != nil {
-		return nil, refused
-	}
-	return s.acceptAnswer(ctx, req, inv, acceptance)
+	return inv, nil
 }
 
 // answerable returns the invitation of a link that can be answered now.
@@ -180,9 +230,9 @@ func (s *Service) mustSignIn(ctx context.Context, inv *invite.Invitation) (bool,
 	return found.GetAccount() != nil, err
 }
 
-// acceptAnswer builds the answer. Only the live call gets the session of a new account; a repeated one finds the link used.
-func (s *Service) acceptAnswer(ctx context.Context, req *invitationv1.AcceptInvitationRequest, inv *invite.Invitation, a invite.Acceptance) (*invitationv1.AcceptInvitationResponse, error) {
-	answer := &invitationv1.AcceptInvitationResponse{AccountId: a.Account.String()}
+// acceptAnswer builds the answer. signIn: with a session for the new account, which only the live call gets.
+func (s *Service) acceptAnswer(ctx context.Context, req *invitationv1.AcceptInvitationRequest, inv *invite.Invitation, signIn bool) (*invitationv1.AcceptInvitationResponse, error) {
+	answer := &invitationv1.AcceptInvitationResponse{AccountId: inv.AccountID.String()}
 	err := s.view(ctx, inv.OrganizationID, func(q store.Queries) error {
 		var revision int64
 		q.Revision(inv.OrganizationID, &revision)
@@ -194,14 +244,14 @@ func (s *Service) acceptAnswer(ctx context.Context, req *invitationv1.AcceptInvi
 		answer.Token = outbox.Token(inv.OrganizationID, "invitation", revision)
 		return nil
 	})
-	if err != nil || !a.New {
+	if err != nil || !signIn {
 		return answer, err
 	}
 	opened, err := s.Accounts.OpenSession(ctx, &identityv1.OpenSessionRequest{
-		AccountId: a.Account.String(), Delivery: req.GetDelivery(),
+		AccountId: answer.GetAccountId(), Delivery: req.GetDelivery(),
 		UserAgent: caller.From(ctx).UserAgent, ClientAddress: caller.From(ctx).Address})
 	if err != nil { // the person is a member and can sign in
-		s.Log.Warn("no session after an acceptance", "account", a.Account.String(), "error", err)
+		s.Log.Warn("no session after an acceptance", "account", answer.GetAccountId(), "error", err)
 		return answer, nil
 	}
 	answer.Session = opened.GetSession()

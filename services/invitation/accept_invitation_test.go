@@ -1,15 +1,19 @@
 package invitation_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 
+	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/invitation"
 )
 
@@ -211,5 +215,185 @@ func TestAcceptInvitation(t *testing.T) {
 		require.Zero(t, kept)
 		_, err := h.rows.Exec(t.Context(), `UPDATE invitations SET sealed_password = 'x' WHERE state = 'ACCEPTED'`)
 		require.ErrorContains(t, err, "invitations_sealed_password")
+	})
+}
+
+// TestAcceptInvitationAgain repeats requests, as a client does that got no answer.
+func TestAcceptInvitationAgain(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, invitation.Limits{})
+	asNew := func(i invited) *invitationv1.AcceptInvitationRequest {
+		return &invitationv1.AcceptInvitationRequest{LinkToken: i.token, Password: password, DisplayName: "Grace Hopper",
+			Delivery: identityv1.Delivery_DELIVERY_TOKEN, RequestId: "once"}
+	}
+	asMember := func(i invited) *invitationv1.AcceptInvitationRequest {
+		return &invitationv1.AcceptInvitationRequest{LinkToken: i.token, RequestId: "once"}
+	}
+
+	for name, known := range map[string]bool{"a new account": false, "an account": true} {
+		ask := func(t *testing.T, i invited, who id.Account) (*invitationv1.AcceptInvitationResponse, error) {
+			if known {
+				return i.client.AcceptInvitation(as(t, who), asMember(i))
+			}
+			return i.client.AcceptInvitation(t.Context(), asNew(i))
+		}
+		invite := func(t *testing.T) (i invited, who id.Account) {
+			i = link(t, h.organization())
+			if known {
+				who = h.peers.signUp("")
+			}
+			return i, who
+		}
+		again := func(t *testing.T, i invited, who id.Account) {
+			t.Helper()
+			answer, err := ask(t, i, who)
+			require.NoError(t, err)
+			require.Equal(t, "ACCEPTED", i.state(t))
+			require.Equal(t, i.kept(t)[0].AccountID.String(), answer.GetAccountId())
+			require.Equal(t, invitationv1.Invitation_STATE_ACCEPTED, answer.GetInvitation().GetState())
+			require.Equal(t, answer.GetAccountId(), answer.GetInvitation().GetAcceptedAccountId())
+			require.Len(t, h.peers.organizations[i.organization.id.String()].seat, 2)
+
+			repeated, err := ask(t, i, who)
+			require.NoError(t, err)
+			require.Nil(t, repeated.GetSession(), "only who heard the first answer is signed in")
+			require.Empty(t, repeated.GetSessionToken())
+			answer.Session, answer.SessionToken = nil, ""
+			require.True(t, proto.Equal(answer, repeated))
+		}
+
+		i, who := invite(t)
+		calls := h.strike(mishap{})
+		_, err := ask(t, i, who)
+		require.NoError(t, err)
+		for n := 1; n <= calls(); n++ {
+			for _, kind := range []string{diesBefore, diesAfter} {
+				for swept, by := range map[bool]string{false: "", true: ", and the sweeper comes first"} {
+					t.Run(fmt.Sprintf("T43 with "+name+", "+kind+by, n), func(t *testing.T) {
+						i, who := invite(t)
+						h.strike(mishap{n, kind})
+						_, _ = ask(t, i, who) // whatever the caller is told
+						h.heal()
+						if swept {
+							h.sweep(t)
+						}
+						again(t, i, who)
+					})
+				}
+			}
+		}
+		h.heal()
+
+		t.Run("T43 with "+name+" at once", func(t *testing.T) {
+			i, who := invite(t)
+			sessions := h.peers.sessions
+			for _, err := range atOnce(10, func(int) error {
+				_, err := ask(t, i, who)
+				return err
+			}) {
+				if err != nil {
+					refused(t, err, errorv1.Reason_REASON_BUSY)
+				}
+			}
+			if !known {
+				sessions++
+			}
+			again(t, i, who)
+			require.Equal(t, sessions, h.peers.sessions)
+		})
+
+		t.Run("INVITATION_USED by another request of "+name, func(t *testing.T) {
+			i, who := invite(t)
+			_, err := ask(t, i, who)
+			require.NoError(t, err)
+			for _, other := range []string{"", "twice"} {
+				req := asNew(i)
+				if known {
+					req = asMember(i)
+				}
+				req.RequestId = other
+				_, err := i.client.AcceptInvitation(as(t, who), req)
+				refused(t, err, errorv1.Reason_REASON_INVITATION_USED)
+			}
+			_, err = i.client.AcceptInvitation(as(t, h.peers.signUp("")), asMember(i))
+			refused(t, err, errorv1.Reason_REASON_INVITATION_USED)
+		})
+	}
+
+	t.Run("REQUEST_ID_REUSED", func(t *testing.T) {
+		i := link(t, h.organization())
+		_, err := i.client.AcceptInvitation(t.Context(), asNew(i))
+		require.NoError(t, err)
+		for _, change := range []func(*invitationv1.AcceptInvitationRequest){
+			func(r *invitationv1.AcceptInvitationRequest) { r.Password += "!" },
+			func(r *invitationv1.AcceptInvitationRequest) { r.DisplayName = "Ada" },
+			func(r *invitationv1.AcceptInvitationRequest) { r.Delivery = identityv1.Delivery_DELIVERY_COOKIE },
+		} {
+			req := asNew(i)
+			change(req)
+			_, err := i.client.AcceptInvitation(t.Context(), req)
+			refused(t, err, errorv1.Reason_REASON_REQUEST_ID_REUSED)
+		}
+	})
+
+	t.Run("what is stored does not tell whether a password is right", func(t *testing.T) {
+		i := link(t, h.organization())
+		_, err := i.client.AcceptInvitation(t.Context(), asNew(i))
+		require.NoError(t, err)
+		var stored []byte
+		require.NoError(t, h.rows.QueryRow(t.Context(), `
+			SELECT body_hash FROM idempotency WHERE aggregate_id = $1 AND method = 'AcceptInvitation'`, i.organization.id).Scan(&stored))
+		guess, err := proto.MarshalOptions{Deterministic: true}.Marshal(asNew(i))
+		require.NoError(t, err)
+		sum := sha256.Sum256(guess)
+		require.NotEqual(t, sum[:], stored)
+	})
+
+	t.Run("the same refusal after it failed", func(t *testing.T) {
+		i := link(t, h.organization())
+		h.peers.with(func() { h.peers.seats[i.kept(t)[0].SeatID.String()] = released })
+		for range 2 {
+			_, err := i.client.AcceptInvitation(t.Context(), asNew(i))
+			f := refused(t, err, errorv1.Reason_REASON_INVITATION_FAILED)
+			require.Equal(t, "SEAT_LIMIT_REACHED", f.Metadata["failureReason"])
+		}
+		i = link(t, h.organization())
+		for range 2 {
+			_, err := i.client.AcceptInvitation(as(t, i.admin), asMember(i))
+			f := refused(t, err, errorv1.Reason_REASON_ALREADY_MEMBER)
+			require.Equal(t, i.admin.String(), f.Metadata["accountId"])
+		}
+	})
+
+	t.Run("what was given back is decided again, as often as it is", func(t *testing.T) {
+		i := mailed(t, h.organization())
+		for range 2 {
+			h.peers.lose = func(method string, after bool) error {
+				if method == "SealPassword" && after {
+					h.peers.with(func() { h.peers.key++ })
+				}
+				return nil
+			}
+			_, err := i.client.AcceptInvitation(t.Context(), asNew(i))
+			h.heal()
+			refused(t, err, errorv1.Reason_REASON_PASSWORD_REFUSED)
+			require.Equal(t, "PENDING", i.state(t))
+		}
+		first, err := i.client.AcceptInvitation(t.Context(), asNew(i))
+		require.NoError(t, err)
+		require.NotEmpty(t, first.GetSessionToken())
+		second, err := i.client.AcceptInvitation(t.Context(), asNew(i))
+		require.NoError(t, err)
+		require.Equal(t, first.GetAccountId(), second.GetAccountId())
+	})
+
+	t.Run("INVITATION_LINK_INVALID when it was sent again since it failed", func(t *testing.T) {
+		i := link(t, h.organization())
+		_, err := i.client.AcceptInvitation(as(t, i.admin), asMember(i))
+		refused(t, err, errorv1.Reason_REASON_ALREADY_MEMBER)
+		i.organization.sweep(t)
+		require.NoError(t, resend(t, i))
+		_, err = i.client.AcceptInvitation(as(t, i.admin), asMember(i))
+		refused(t, err, errorv1.Reason_REASON_INVITATION_LINK_INVALID)
 	})
 }

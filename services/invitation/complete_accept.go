@@ -21,8 +21,14 @@ import (
 // Any number of runs may be under way: the verb, sweepers, one that everybody thought dead. They agree, because every
 // answer that decides is stored by whoever gave it, and given again: CreateAccount's under the account's id, OccupySeat's
 // and AddMember's under the seat's. Whatever else comes back, a refusal of another kind too, is no answer and decides
-// nothing.
+// nothing. An acceptance that is complete, as a repeated request may find it, keeps its outcome.
 func (s *Service) completeAccept(ctx context.Context, inv *invite.Invitation) (refused, err error) {
+	switch inv.State {
+	case invite.Accepted:
+		return nil, nil
+	case invite.Failed:
+		return failure(inv), nil
+	}
 	if refused, err = s.settleAccount(ctx, inv); refused != nil || err != nil {
 		return refused, err
 	}
@@ -127,10 +133,17 @@ func (s *Service) failAccept(ctx context.Context, inv *invite.Invitation, reason
 		return nil, err
 	}
 	s.releaseSoon(ctx, inv.OrganizationID, inv.InvitationID)
-	if reason == errorv1.Reason_REASON_ALREADY_MEMBER {
-		return alreadyMember(inv.AccountID.String()), nil
+	failed := *inv
+	failed.Fail(reason)
+	return failure(&failed), nil
+}
+
+// failure is what whoever accepted an invitation that failed is told.
+func failure(inv *invite.Invitation) error {
+	if inv.FailureReason == errAlreadyMember.Name() {
+		return alreadyMember(inv.AccountID.String())
 	}
-	return invite.ErrFailed.With("failureReason", fault.New(reason, "").Name()), nil
+	return invite.ErrFailed.With("failureReason", inv.FailureReason)
 }
 
 // settle commits the outcome of an acceptance, once: whoever comes second changes nothing. An acceptance is one account

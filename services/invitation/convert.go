@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"context"
+	"encoding/hex"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -125,4 +126,13 @@ func (s *Service) request(ctx context.Context, org id.Organization, permission, 
 			return err
 		},
 	}
+}
+
+// answerRequest names an answer to a link, for its replay. Without an account, the link itself proves who asks.
+func answerRequest(ctx context.Context, token invite.Token, requestID, method string, body proto.Message) postgres.Request {
+	principal := caller.From(ctx).Account.String()
+	if principal == "" {
+		principal = hex.EncodeToString(token.Hash())
+	}
+	return postgres.Request{ID: requestID, Principal: principal, Method: method, Body: body}
 }

@@ -121,10 +121,9 @@ func (s *Service) knownAccounts(ctx context.Context, who invite.Invitee) (known 
 	return known, nil
 }
 
-func alreadyMember(account string) error {
-	return fault.New(errorv1.Reason_REASON_ALREADY_MEMBER, "This person is a member of the organization already. No invitation is needed.").
-		With("accountId", account)
-}
+var errAlreadyMember = fault.New(errorv1.Reason_REASON_ALREADY_MEMBER, "This person is a member of the organization already. No invitation is needed.")
+
+func alreadyMember(account string) error { return errAlreadyMember.With("accountId", account) }
 
 // insert writes the invitation, after it has tidied away overdue ones that stand in its way.
 func (s *Service) insert(ctx context.Context, q store.Queries, draft *invite.Invitation, who invite.Invitee) (*invitationv1.CreateInvitationResponse, error) {

@@ -6,6 +6,8 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/invitation/internal/invite"
 	"github.com/rosterhq/roster/services/invitation/internal/store"
 )
@@ -16,23 +18,28 @@ func (s *Service) DeclineInvitation(ctx context.Context, req *invitationv1.Decli
 	if err != nil {
 		return nil, err
 	}
-	var inv *invite.Invitation
-	err = s.inTxOnce(ctx, token.Organization, func(q store.Queries) error {
-		now, err := q.LockByLink(ctx, token)
+	var declined id.Invitation
+	once := answerRequest(ctx, token, req.GetRequestId(), "DeclineInvitation", req)
+	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(token.Organization), once, func(tx *postgres.Tx) (*invitationv1.DeclineInvitationResponse, error) {
+		q := store.Queries{Tx: tx}
+		inv, err := q.LockByLink(ctx, token)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		before := *now
-		if err := now.Decline(q.Now()); err != nil {
-			return err
+		before := *inv
+		if err := inv.Decline(q.Now()); err != nil {
+			return nil, err
 		}
-		q.Save(now)
-		inv = now
-		return s.publishEnd(ctx, q, before, now, why{cause: eventv1.Cause_KIND_SELF})
+		q.Save(inv)
+		declined = inv.InvitationID
+		err = s.publishEnd(ctx, q, before, inv, why{cause: eventv1.Cause_KIND_SELF}) // without the request id: nobody's name goes with it
+		return &invitationv1.DeclineInvitationResponse{State: stateToProto(inv.State)}, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.releaseSoon(ctx, token.Organization, inv.InvitationID)
-	return &invitationv1.DeclineInvitationResponse{State: stateToProto(inv.State)}, nil
+	if !declined.IsZero() { // by this call, not by the one that it repeats
+		s.releaseSoon(ctx, token.Organization, declined)
+	}
+	return answer, nil
 }

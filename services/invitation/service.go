@@ -49,13 +49,14 @@ type Service struct {
 	invitationv1.UnimplementedInvitationServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
-	linkKey *seal.Key
-	pageKey *seal.Key
+	linkKey     *seal.Key
+	pageKey     *seal.Key
+	passwordKey *seal.Key
 }
 
 // New returns the service.
 func New(d Dependencies) *Service {
-	s := &Service{Dependencies: d, linkKey: d.Key.Derive("link"), pageKey: d.Key.Derive("page")}
+	s := &Service{Dependencies: d, linkKey: d.Key.Derive("link"), pageKey: d.Key.Derive("page"), passwordKey: d.Key.Derive("password")}
 	s.Mail.Outcome = s.mailOutcome
 	return s
 }

@@ -64,7 +64,6 @@ var operations = []operation{
 		arrange: invitedByMail,
 		act:     acceptAsNew,
 		see:     signsIn,
-		done:    errorv1.Reason_REASON_INVITATION_USED,
 		repeats: sessions,
 		brief: []string{"invitation call.before OccupySeat", "billing postgres.after_commit", "membership server.before_answer AddMember",
 			"identity postgres.before_commit"},
@@ -73,9 +72,8 @@ var operations = []operation{
 		name:    "T43 accept with an account",
 		arrange: invitedGuest,
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {
-			return s.guest.AcceptInvitation(ctx, &invitationv1.AcceptInvitationRequest{LinkToken: s.token})
+			return s.guest.AcceptInvitation(ctx, &invitationv1.AcceptInvitationRequest{LinkToken: s.token, RequestId: s.request()})
 		},
-		done:  errorv1.Reason_REASON_INVITATION_USED,
 		brief: []string{"invitation call.after AddMember"},
 	},
 	{
@@ -99,10 +97,9 @@ var operations = []operation{
 			s.token = s.link(t, s.email)
 		},
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {
-			return s.as("").VerifyEmail(ctx, &identityv1.VerifyEmailRequest{Token: s.token})
+			return s.as("").VerifyEmail(ctx, &identityv1.VerifyEmailRequest{Token: s.token, RequestId: s.request()})
 		},
 		see:   signsIn,
-		done:  errorv1.Reason_REASON_LINK_INVALID,
 		brief: []string{"identity relay.after_event account.created"},
 	},
 	{
@@ -277,9 +274,8 @@ var operations = []operation{
 		name:    "decline",
 		arrange: invitedByMail,
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {
-			return s.as("").DeclineInvitation(ctx, &invitationv1.DeclineInvitationRequest{LinkToken: s.token})
+			return s.as("").DeclineInvitation(ctx, &invitationv1.DeclineInvitationRequest{LinkToken: s.token, RequestId: s.request()})
 		},
-		done: errorv1.Reason_REASON_INVITATION_DECLINED,
 	},
 	{
 		name:    "change a role",
@@ -324,7 +320,7 @@ var operations = []operation{
 }
 
 // sessions is what signing in makes, again for whoever did not hear of the first, and not for whose process died before.
-var sessions = []string{"identity: session", "identity: event account.signed_in", "identity: task session"}
+var sessions = []string{"identity: session", "identity: event account.signed_in", "identity: task session", "identity: answer InTx"}
 
 func organization(preset membershipv1.Preset) func(*testing.T, *scene) {
 	return func(t *testing.T, s *scene) {
@@ -365,7 +361,7 @@ func invitedGuest(t *testing.T, s *scene) {
 
 func acceptAsNew(ctx context.Context, s *scene) (proto.Message, error) {
 	accepted, err := s.as("").AcceptInvitation(ctx, &invitationv1.AcceptInvitationRequest{
-		LinkToken: s.token, Password: password, DisplayName: "Grace " + s.tag, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+		LinkToken: s.token, Password: password, DisplayName: "Grace " + s.tag, Delivery: identityv1.Delivery_DELIVERY_TOKEN, RequestId: s.request()})
 	s.account = accepted.GetAccountId()
 	return accepted, err
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -71,6 +72,13 @@ func (k *Key) Open(sealed []byte, context ...string) ([]byte, error) {
 		return nil, ErrOpen
 	}
 	return plain, nil
+}
+
+// Sum returns a hash of plain that nobody can try guesses against without the key. A key that sums does not seal.
+func (k *Key) Sum(plain []byte) []byte {
+	mac := hmac.New(sha256.New, k.secret[:])
+	mac.Write(plain)
+	return mac.Sum(nil)
 }
 
 func bind(context []string) []byte {

@@ -42,6 +42,16 @@ func TestKey(t *testing.T) {
 		}
 	})
 
+	t.Run("ASumIsOfTheTextAndTheKey", func(t *testing.T) {
+		t.Parallel()
+		key := seal.NewKey([32]byte{1})
+		sum := key.Sum([]byte("x"))
+		require.Len(t, sum, 32)
+		require.Equal(t, sum, seal.NewKey([32]byte{1}).Sum([]byte("x")))
+		require.NotEqual(t, sum, key.Sum([]byte("y")))
+		require.NotEqual(t, sum, seal.NewKey([32]byte{2}).Sum([]byte("x")))
+	})
+
 	t.Run("FileIsMadeOnceAndReadAgain", func(t *testing.T) {
 		t.Parallel()
 		file := filepath.Join(t.TempDir(), "sub", "key")

@@ -376,7 +376,9 @@ func (*SignUpResponse) Descriptor() ([]byte, []int) {
 type VerifyEmailRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The token.
-	Token         string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -414,6 +416,13 @@ func (*VerifyEmailRequest) Descriptor() ([]byte, []int) {
 func (x *VerifyEmailRequest) GetToken() string {
 	if x != nil {
 		return x.Token
+	}
+	return ""
+}
+
+func (x *VerifyEmailRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1022,7 +1031,9 @@ type ClaimOperatorRequest struct {
 	// The token that the first start printed.
 	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	// Name of the operator.
-	DisplayName   string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1067,6 +1078,13 @@ func (x *ClaimOperatorRequest) GetToken() string {
 func (x *ClaimOperatorRequest) GetDisplayName() string {
 	if x != nil {
 		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *ClaimOperatorRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1155,9 +1173,12 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x05email\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x03\x18\xfe\x01R\x05email\x12)\n" +
 	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\x12/\n" +
 	"\fdisplay_name\x18\x03 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\vdisplayName\"\x10\n" +
-	"\x0eSignUpResponse\"9\n" +
+	"\x0eSignUpResponse\"d\n" +
 	"\x12VerifyEmailRequest\x12#\n" +
-	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05token\"L\n" +
+	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05token\x12)\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"L\n" +
 	"\x13VerifyEmailResponse\x125\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\x0e\n" +
 	"\fGetMeRequest\"F\n" +
@@ -1189,11 +1210,14 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\tsessionId\"\x17\n" +
 	"\x15DeleteSessionResponse\"\x10\n" +
 	"\x0eSignOutRequest\"\x11\n" +
-	"\x0fSignOutResponse\"j\n" +
+	"\x0fSignOutResponse\"\x95\x01\n" +
 	"\x14ClaimOperatorRequest\x12#\n" +
 	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05token\x12-\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\n" +
-	"\xe0A\x01\xbaH\x04r\x02\x18dR\vdisplayName\"Q\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18dR\vdisplayName\x12)\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"Q\n" +
 	"\x15ClaimOperatorResponse\x12\x1f\n" +
 	"\voperator_id\x18\x01 \x01(\tR\n" +
 	"operatorId\x12\x17\n" +

@@ -494,7 +494,7 @@ const (
 // members, never reached by an organization's roles.
 type OperatorServiceClient interface {
 	// ClaimOperator turns the one-time token that an empty deployment prints into an operator. The API
-	// key is in this answer only. Reasons: LINK_INVALID.
+	// key is in this answer only, and in that to the same request repeated within a day. Reasons: LINK_INVALID.
 	ClaimOperator(ctx context.Context, in *ClaimOperatorRequest, opts ...grpc.CallOption) (*ClaimOperatorResponse, error)
 }
 
@@ -524,7 +524,7 @@ func (c *operatorServiceClient) ClaimOperator(ctx context.Context, in *ClaimOper
 // members, never reached by an organization's roles.
 type OperatorServiceServer interface {
 	// ClaimOperator turns the one-time token that an empty deployment prints into an operator. The API
-	// key is in this answer only. Reasons: LINK_INVALID.
+	// key is in this answer only, and in that to the same request repeated within a day. Reasons: LINK_INVALID.
 	ClaimOperator(context.Context, *ClaimOperatorRequest) (*ClaimOperatorResponse, error)
 	mustEmbedUnimplementedOperatorServiceServer()
 }

@@ -1280,7 +1280,9 @@ type AcceptInvitationRequest struct {
 	// Name as shown, of the new account. Empty: the invited name, or the username.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// How the secret of the new account's first session travels.
-	Delivery      v1.Delivery `protobuf:"varint,4,opt,name=delivery,proto3,enum=roster.identity.v1.Delivery" json:"delivery,omitempty"`
+	Delivery v1.Delivery `protobuf:"varint,4,opt,name=delivery,proto3,enum=roster.identity.v1.Delivery" json:"delivery,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1341,6 +1343,13 @@ func (x *AcceptInvitationRequest) GetDelivery() v1.Delivery {
 		return x.Delivery
 	}
 	return v1.Delivery(0)
+}
+
+func (x *AcceptInvitationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // AcceptInvitationResponse holds the outcome.
@@ -1429,7 +1438,9 @@ func (x *AcceptInvitationResponse) GetToken() string {
 type DeclineInvitationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The last path segment of the link.
-	LinkToken     string `protobuf:"bytes,1,opt,name=link_token,json=linkToken,proto3" json:"link_token,omitempty"`
+	LinkToken string `protobuf:"bytes,1,opt,name=link_token,json=linkToken,proto3" json:"link_token,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1467,6 +1478,13 @@ func (*DeclineInvitationRequest) Descriptor() ([]byte, []int) {
 func (x *DeclineInvitationRequest) GetLinkToken() string {
 	if x != nil {
 		return x.LinkToken
+	}
+	return ""
+}
+
+func (x *DeclineInvitationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1654,14 +1672,17 @@ const file_roster_invitation_v1_invitation_service_proto_rawDesc = "" +
 	"\x10sign_in_required\x18\t \x01(\bR\x0esignInRequired\x12\x1f\n" +
 	"\vfull_access\x18\n" +
 	" \x01(\bR\n" +
-	"fullAccess\"\xe6\x01\n" +
+	"fullAccess\"\x91\x02\n" +
 	"\x17AcceptInvitationRequest\x12,\n" +
 	"\n" +
 	"link_token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\tlinkToken\x12'\n" +
 	"\bpassword\x18\x02 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\bR\bpassword\x12-\n" +
 	"\fdisplay_name\x18\x03 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02\x18dR\vdisplayName\x12E\n" +
-	"\bdelivery\x18\x04 \x01(\x0e2\x1c.roster.identity.v1.DeliveryB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\bdelivery\"\xed\x01\n" +
+	"\bdelivery\x18\x04 \x01(\x0e2\x1c.roster.identity.v1.DeliveryB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\bdelivery\x12)\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"\xed\x01\n" +
 	"\x18AcceptInvitationResponse\x12@\n" +
 	"\n" +
 	"invitation\x18\x01 \x01(\v2 .roster.invitation.v1.InvitationR\n" +
@@ -1670,10 +1691,13 @@ const file_roster_invitation_v1_invitation_service_proto_rawDesc = "" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x125\n" +
 	"\asession\x18\x03 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12#\n" +
 	"\rsession_token\x18\x04 \x01(\tR\fsessionToken\x12\x14\n" +
-	"\x05token\x18\x05 \x01(\tR\x05token\"H\n" +
+	"\x05token\x18\x05 \x01(\tR\x05token\"s\n" +
 	"\x18DeclineInvitationRequest\x12,\n" +
 	"\n" +
-	"link_token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\tlinkToken\"Y\n" +
+	"link_token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\tlinkToken\x12)\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"Y\n" +
 	"\x19DeclineInvitationResponse\x12<\n" +
 	"\x05state\x18\x01 \x01(\x0e2&.roster.invitation.v1.Invitation.StateR\x05state2\x85\x10\n" +
 	"\x11InvitationService\x12\xec\x01\n" +

@@ -65,8 +65,9 @@ type InvitationServiceClient interface {
 	// INVITATION_LINK_INVALID, INVITATION_EXPIRED, INVITATION_REVOKED, INVITATION_DECLINED, INVITATION_USED.
 	PreviewInvitation(ctx context.Context, in *PreviewInvitationRequest, opts ...grpc.CallOption) (*PreviewInvitationResponse, error)
 	// AcceptInvitation makes the holder of the link a member, once. Without an account: give a password, the account
-	// is made and signed in. With one: sign in first. Reasons: those of PreviewInvitation, SIGN_IN_REQUIRED,
-	// INVITATION_MISMATCH, ALREADY_MEMBER, PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
+	// is made and signed in. With one: sign in first. A repeated request gets the same answer, but no session.
+	// Reasons: those of PreviewInvitation, SIGN_IN_REQUIRED, INVITATION_MISMATCH, ALREADY_MEMBER,
+	// PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
 	AcceptInvitation(ctx context.Context, in *AcceptInvitationRequest, opts ...grpc.CallOption) (*AcceptInvitationResponse, error)
 	// DeclineInvitation says no: the link is void, the seat free. Reasons: those of PreviewInvitation.
 	DeclineInvitation(ctx context.Context, in *DeclineInvitationRequest, opts ...grpc.CallOption) (*DeclineInvitationResponse, error)
@@ -203,8 +204,9 @@ type InvitationServiceServer interface {
 	// INVITATION_LINK_INVALID, INVITATION_EXPIRED, INVITATION_REVOKED, INVITATION_DECLINED, INVITATION_USED.
 	PreviewInvitation(context.Context, *PreviewInvitationRequest) (*PreviewInvitationResponse, error)
 	// AcceptInvitation makes the holder of the link a member, once. Without an account: give a password, the account
-	// is made and signed in. With one: sign in first. Reasons: those of PreviewInvitation, SIGN_IN_REQUIRED,
-	// INVITATION_MISMATCH, ALREADY_MEMBER, PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
+	// is made and signed in. With one: sign in first. A repeated request gets the same answer, but no session.
+	// Reasons: those of PreviewInvitation, SIGN_IN_REQUIRED, INVITATION_MISMATCH, ALREADY_MEMBER,
+	// PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
 	AcceptInvitation(context.Context, *AcceptInvitationRequest) (*AcceptInvitationResponse, error)
 	// DeclineInvitation says no: the link is void, the seat free. Reasons: those of PreviewInvitation.
 	DeclineInvitation(context.Context, *DeclineInvitationRequest) (*DeclineInvitationResponse, error)
