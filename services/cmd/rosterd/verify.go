@@ -159,6 +159,9 @@ func connectNATS(s verifySettings) (*nats.Conn, error) {
 	case s.NATSCreds != "":
 		options = append(options, nats.UserCredentials(s.NATSCreds))
 	case strings.HasPrefix(s.NATS, "tls://"):
+		if s.TLSCert == "" || s.TLSKey == "" || s.TLSCA == "" {
+			return nil, errors.New("--tls-cert, --tls-key and --tls-ca must be given for tls://, or --nats-creds")
+		}
 		config, err := network.TLSClient(network.TLSFiles{Cert: s.TLSCert, Key: s.TLSKey, CA: s.TLSCA}, "operator", "nats")
 		if err != nil {
 			return nil, err

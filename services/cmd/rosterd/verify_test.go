@@ -95,6 +95,16 @@ func TestVerify(t *testing.T) {
 		require.ErrorContains(t, err, "--repair")
 	})
 
+	t.Run("ACertificateMustBeGiven", func(t *testing.T) {
+		t.Parallel()
+		args := []string{"verify", "--nats-url", "tls://localhost:1"}
+		for service := range dev.Migrations {
+			args = append(args, "--"+service+"-database-url", "postgres://x@localhost/x")
+		}
+		_, err := rosterd(t, args...)
+		require.ErrorContains(t, err, "--tls-cert, --tls-key and --tls-ca must be given")
+	})
+
 	t.Run("WhatIsCheckedIsListed", func(t *testing.T) {
 		t.Parallel()
 		said, err := rosterd(t, "verify", "--list")
