@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 )
 
@@ -18,6 +19,10 @@ func TestCommandTree(t *testing.T) {
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
 		require.NotEmpty(t, c.Short, c.CommandPath())
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			kind, _ := pflag.UnquoteUsage(f)
+			require.NotContains(t, kind, " ", "%s --%s: what stands in backticks is taken for its kind", c.CommandPath(), f.Name)
+		})
 		if !c.HasSubCommands() && c.Runnable() {
 			tree = append(tree, strings.TrimPrefix(c.CommandPath(), "roster "))
 		}

@@ -75,7 +75,7 @@ type brokerFlags struct{ address, cert, key, ca string }
 
 func (b *brokerFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&b.address, "nats", "", "NATS, or ROSTER_NATS (default "+defaultNATS+")")
-	c.Flags().StringVar(&b.cert, "nats-cert", "", "certificate of an operator, of `rosterd certs --client operator`, or ROSTER_NATS_CERT")
+	c.Flags().StringVar(&b.cert, "nats-cert", "", "certificate of an operator, of 'rosterd certs --client operator', or ROSTER_NATS_CERT")
 	c.Flags().StringVar(&b.key, "nats-key", "", "its private key, or ROSTER_NATS_KEY")
 	c.Flags().StringVar(&b.ca, "nats-ca", "", "authority that signed NATS's certificate, or ROSTER_NATS_CA")
 }
