@@ -48,9 +48,10 @@ func (r *report) wrong() (wrong []linear.Verdict) {
 	return wrong
 }
 
-// right tells whether nothing is wrong.
+// right tells whether nothing is wrong. Where nothing was done, broken or looked at, nothing was shown.
 func (r *report) right() bool {
-	return len(r.during) == 0 && r.settled.OK() && len(r.unheard) == 0 && len(r.projection) == 0 && len(r.wrong()) == 0
+	return len(r.operations) > 0 && len(r.faults) > 0 && r.checks > 0 &&
+		len(r.during) == 0 && r.settled.OK() && len(r.unheard) == 0 && len(r.projection) == 0 && len(r.wrong()) == 0
 }
 
 func (r *report) print(w io.Writer) {

@@ -17,7 +17,7 @@ func TestReport(t *testing.T) {
 	t.Parallel()
 	fine := func() *report {
 		return &report{
-			end: 10 * time.Second, settled: &verify.Report{Organizations: 3}, waiting: map[string]int{"billing": 7},
+			end: 10 * time.Second, checks: 2, settled: &verify.Report{Organizations: 3}, waiting: map[string]int{"billing": 7},
 			operations: []load.Operation{{Operation: verify.Operation{Verb: verify.Invite, Outcome: verify.OK}, Call: time.Second, Back: 2 * time.Second}},
 			faults:     []inflicted{{name: "kill -9 of a process", target: "billing-1", begin: time.Second, end: 2 * time.Second, recovery: 900 * time.Millisecond}},
 			tries: []load.Try{
@@ -57,6 +57,9 @@ func TestReport(t *testing.T) {
 		"WhatIsNotPossible":         {func(r *report) { r.verdicts[0].Result = porcupine.Illegal }, "wrong-1.html"},
 		"WhatWasNotJudgedInTime":    {func(r *report) { r.verdicts[0].Result = porcupine.Unknown }, "1 not judged in time"},
 		"WhatNothingExplains":       {func(r *report) { r.verdicts[0].Unexplained = []error{verifyError("out of nowhere")} }, "out of nowhere"},
+		"NothingWasDone":            {func(r *report) { r.operations = nil }, "0 operations"},
+		"NothingWasBroken":          {func(r *report) { r.faults = nil }, "0 faults"},
+		"NothingWasLookedAt":        {func(r *report) { r.checks = 0 }, "meanwhile | 0 times"},
 		"OnlySoManyLinesAreShown":   {func(r *report) { r.unheard = make([]string, 30) }, "and 10 more"},
 		"EverythingThatIsWrongIsOn": {func(r *report) { r.during, r.projection = []verify.Finding{finding}, []string{"Ada"} }, "Members that the consumer has wrong"},
 	} {
