@@ -32,10 +32,10 @@ const (
 
 // DB is the database of one service.
 type DB struct {
-	Pool *pgxpool.Pool
-	Name string // of the service, in errors and in revision tokens
-	seal *seal.Key
-	now  func() time.Time
+	Pool  *pgxpool.Pool
+	Heart *pgxpool.Pool // one connection for beats: they say how the server is, not how long the queue for the others
+	Name  string        // of the service, in errors and in revision tokens
+	seal  *seal.Key
 
 	instance string              // of the service, which tells its beats from those of others
 	era      atomic.Pointer[era] // of the newest server seen
@@ -96,7 +96,7 @@ func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*
 	if o.Tracing {
 		config.ConnConfig.Tracer = otelpgx.NewTracer()
 	}
-	db := &DB{Name: service, now: time.Now, instance: rand.Text(), Committed: func(Waiting) {}}
+	db := &DB{Name: service, instance: rand.Text(), Committed: func(Waiting) {}}
 	if key != nil {
 		db.seal = key.Derive("idempotency")
 	}
@@ -104,15 +104,24 @@ func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*
 	if db.Pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("%s database: %w", service, err)
 	}
-	if err := db.Pool.Ping(ctx); err != nil {
+	config = config.Copy()
+	config.MaxConns, config.MinConns, config.MinIdleConns = 1, 0, 0
+	if db.Heart, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		db.Pool.Close()
+		return nil, fmt.Errorf("%s database: %w", service, err)
+	}
+	if err := db.Pool.Ping(ctx); err != nil {
+		db.Close()
 		return nil, fmt.Errorf("%s database: %w", service, err)
 	}
 	return db, nil
 }
 
 // Close ends all connections, once they are idle.
-func (db *DB) Close() { db.Pool.Close() }
+func (db *DB) Close() {
+	db.Pool.Close()
+	db.Heart.Close()
+}
 
 // Flight sends statements in one round trip, as one implicit transaction. It is for decisions that SQL makes
 // by itself; a decision in Go takes InTx. The callbacks only read. The flight may be sent again after it was committed, so

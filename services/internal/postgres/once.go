@@ -64,8 +64,8 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 			tx.Read(`
 				SELECT body_hash, revision, response
 				FROM idempotency
-				WHERE aggregate_id = $1 AND principal = $2 AND method = $3 AND request_id = $4 AND expire_time > $5`,
-				[]any{scope.Aggregate, req.Principal, req.Method, req.ID, db.now()}, One(&stored, &found))
+				WHERE aggregate_id = $1 AND principal = $2 AND method = $3 AND request_id = $4 AND expire_time > now()`,
+				[]any{scope.Aggregate, req.Principal, req.Method, req.ID}, One(&stored, &found))
 			tx.after = func() error {
 				switch {
 				case !found:
@@ -86,13 +86,13 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 				return fmt.Errorf("marshal answer: %w", err)
 			}
 			tx.Write(`DELETE FROM idempotency
-				WHERE aggregate_id = $1 AND principal = $2 AND method = $3 AND request_id = $4 AND expire_time <= $5`,
-				scope.Aggregate, req.Principal, req.Method, req.ID, db.now())
+				WHERE aggregate_id = $1 AND principal = $2 AND method = $3 AND request_id = $4 AND expire_time <= now()`,
+				scope.Aggregate, req.Principal, req.Method, req.ID)
 			tx.WriteRow(`
 				INSERT INTO idempotency (aggregate_id, principal, method, request_id, body_hash, revision, response, expire_time)
-				VALUES ($1, $2, $3, $4, $5, coalesce((SELECT h.revision FROM heads h WHERE h.aggregate_id = $1), 0), $6, $7)
+				VALUES ($1, $2, $3, $4, $5, coalesce((SELECT h.revision FROM heads h WHERE h.aggregate_id = $1), 0), $6, now() + $7)
 				RETURNING revision`,
-				[]any{scope.Aggregate, req.Principal, req.Method, req.ID, hash[:], db.seal.Seal(response, bound...), db.now().Add(lifetime)},
+				[]any{scope.Aggregate, req.Principal, req.Method, req.ID, hash[:], db.seal.Seal(response, bound...), lifetime},
 				func(row pgx.Row) error { return row.Scan(&revision) })
 			return nil
 		})

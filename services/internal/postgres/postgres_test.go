@@ -503,3 +503,45 @@ func (f *tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBa
 }
 func (f *tracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 func (f *tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
+
+// What was answered is forgotten when nobody can ask for it any more, of all tenants; who does that cannot read it.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	dsns := testkit.Database(t, "notes", notes)
+	db, relay := dsns.Open(t, postgres.Options{}), dsns.Open(t, postgres.Options{Role: postgres.RelayRole, Conns: 2})
+	owner, err := pgx.Connect(t.Context(), dsns.Owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.Background())
+	for range 3 {
+		if err := db.InTxOnce(t.Context(), postgres.In(id.NewOrganization()), func(*postgres.Tx) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() (n int) {
+		t.Helper()
+		if err := owner.QueryRow(t.Context(), `SELECT count(*) FROM idempotency`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`ALTER TABLE idempotency NO FORCE ROW LEVEL SECURITY`) // for us, who look at all tenants
+	if n, err := relay.Forget(t.Context()); n != 0 || err != nil || left() != 3 {
+		t.Errorf("deleted %d, %v, left %d of 3 that are needed", n, err, left())
+	}
+	exec(`UPDATE idempotency SET expire_time = now() - interval '2 hours' WHERE request_id <> (SELECT min(request_id) FROM idempotency)`)
+	if n, err := relay.Forget(t.Context()); n != 2 || err != nil || left() != 1 {
+		t.Errorf("deleted %d, %v, left %d", n, err, left())
+	}
+	var refused *pgconn.PgError
+	if _, err := relay.Pool.Exec(t.Context(), `SELECT response FROM idempotency`); !errors.As(err, &refused) || refused.Code != "42501" {
+		t.Errorf("the answers can be read: %v", err)
+	}
+}

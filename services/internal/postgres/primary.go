@@ -64,7 +64,7 @@ const writeBeat = `INSERT INTO beats (instance, time) VALUES ($1, now()) ON CONF
 func (db *DB) Beats(ctx context.Context) error {
 	tick := time.NewTicker(beatPeriod)
 	defer tick.Stop()
-	db.Pool.Exec(ctx, `DELETE FROM beats WHERE time < now() - interval '1 day'`) // of instances that are gone; else the next one does it
+	db.Heart.Exec(ctx, `DELETE FROM beats WHERE time < now() - interval '1 day'`) // of instances that are gone; else the next one does it
 	for {
 		db.beat()
 		select {
@@ -113,7 +113,7 @@ func (db *DB) tryBeat() (err error) {
 }
 
 func (db *DB) beatOnce(ctx context.Context) error {
-	conn, err := db.Pool.Acquire(ctx)
+	conn, err := db.Heart.Acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -132,6 +132,7 @@ func (db *DB) beatOnce(ctx context.Context) error {
 func (db *DB) shake() {
 	db.shaken.Store(true)
 	db.Pool.Reset()
+	db.Heart.Reset()
 }
 
 // tryOut beats over a new connection, when the last commit has failed: a server that cannot commit is passed over for the next

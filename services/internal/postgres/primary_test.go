@@ -352,3 +352,39 @@ func TestPoolDoesNotMixServers(t *testing.T) {
 		}
 	}
 }
+
+// Whoever waits for a connection waits for others who use them. That says nothing about the server.
+func TestBeatsUnderAFullPool(t *testing.T) {
+	t.Parallel()
+	dsns := testkit.Database(t, "notes", notes)
+	db := dsns.Open(t, postgres.Options{Conns: 2})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- db.Beats(ctx) }()
+	defer func() {
+		stop()
+		<-ended
+	}()
+	for range 2 {
+		conn, err := db.Pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Release()
+	}
+	owner, err := pgx.Connect(t.Context(), dsns.Owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.Background())
+	var full time.Time
+	if err := owner.QueryRow(t.Context(), `SELECT now()`).Scan(&full); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no beat while the pool is full", func() (beats bool) {
+		if err := owner.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM beats WHERE time > $1)`, full).Scan(&beats); err != nil {
+			t.Fatal(err)
+		}
+		return beats
+	})
+}

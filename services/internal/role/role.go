@@ -194,7 +194,8 @@ func (s *Stateful) openDatabase(ctx context.Context) error {
 			s.sweeper.Wake()
 		}
 	}
-	s.tasks = append(s.tasks, relay.Run, s.sweeper.Run, s.DB.Beats)
+	s.tasks = append(s.tasks, relay.Run, s.sweeper.Run, s.DB.Beats,
+		func(ctx context.Context) error { return relayed.Forgets(ctx, s.Log) })
 	s.common.Checks(s.Name+" database", s.DB.Pool.Ping)
 	return nil
 }

@@ -46,13 +46,15 @@ func Cuts(t testing.TB, db *postgres.DB, plan func(commit int) Cut) {
 			conn.arm(plan(int(commits.Add(1))), len(queued))
 		}
 	})
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
+	for _, pool := range []**pgxpool.Pool{&db.Pool, &db.Heart} {
+		brittle, err := pgxpool.NewWithConfig(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		(*pool).Close()
+		*pool = brittle
+		t.Cleanup(brittle.Close)
 	}
-	db.Pool.Close()
-	db.Pool = pool
-	t.Cleanup(pool.Close)
 }
 
 // scissors is told of a batch before it is sent.
