@@ -22,14 +22,14 @@ import (
 )
 
 const (
-	page       = 1000                   // rows read at once
-	window     = 256                    // publishes under way at once
-	backlog    = 100                    // from so many rows on, they go as a batch
-	ackTime    = 2 * time.Second        // for one publish
-	leaseTime  = 5 * time.Second        // after which another takes over from a relay that is gone
-	leastPause = 5 * time.Millisecond   // between two looks at a busy outbox
-	mostPause  = 250 * time.Millisecond // between two looks at an idle one, and after a problem
-	fullScan   = 15 * time.Second       // between two scans from the beginning
+	page       = 1000                  // rows read at once
+	window     = 256                   // publishes under way at once
+	backlog    = 100                   // from so many rows on, they go as a batch
+	ackTime    = 2 * time.Second       // for one publish
+	leaseTime  = 5 * time.Second       // after which another takes over from a relay that is gone
+	leastPause = 5 * time.Millisecond  // between two looks at a busy outbox
+	mostPause  = 50 * time.Millisecond // between two looks at an idle one, and after a problem: nobody tells of commits in other processes
+	fullScan   = 15 * time.Second      // between two scans from the beginning
 )
 
 // The way of events to JetStream: read, stored there one by one, all stored, taken out of the outbox.
