@@ -139,9 +139,12 @@ func (o *organization) address(c *client) *person {
 
 // leave brings somebody back who has not joined, or not any more.
 func (o *organization) leave(p *person) {
+	if p == nil || p.token == "" { // who has no session cannot accept
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, in := o.inside[p]; p != nil && !in && !slices.Contains(o.outside, p) {
+	if _, in := o.inside[p]; !in && !slices.Contains(o.outside, p) {
 		o.outside = append(o.outside, p)
 	}
 }
