@@ -56,7 +56,7 @@ func deadLetters(consumer, service, aggregate string) string {
 
 // park makes an event the first of its aggregate's dead letters.
 func (s *source) park(ctx context.Context, d *delivery, reason error) error {
-	if err := s.bury(ctx, d, reason.Error()); err != nil {
+	if err := s.bury(ctx, d, reason.Error(), nil); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -87,7 +87,7 @@ func (s *source) pass(ctx context.Context, l *lane, d *delivery) error {
 		}
 		l.applied = applied{true, last.Position()}
 	default:
-		return s.bury(ctx, d, "")
+		return s.bury(ctx, d, "", &last)
 	}
 	s.mu.Lock()
 	delete(s.parked, d.Aggregate)
@@ -95,14 +95,20 @@ func (s *source) pass(ctx context.Context, l *lane, d *delivery) error {
 	return s.apply(ctx, l, d.Event)
 }
 
-func (s *source) bury(ctx context.Context, d *delivery, reason string) error {
+// bury adds an event to the dead letters, behind the last; nil: as the first. If that one was handled or skipped meanwhile,
+// it fails, and the event has another look at what to do.
+func (s *source) bury(ctx context.Context, d *delivery, reason string, last *deadLetter) error {
 	msg := letterOf(deadLetters(s.config.Name, s.service, d.Aggregate), d.msg.Data(), d.msg.Headers())
 	msg.Header.Set(headerSubject, d.Subject)
 	if reason != "" {
 		reason = strings.Join(strings.Fields(reason), " ") // a header is one line
 		msg.Header.Set(headerReason, strings.ToValidUTF8(reason[:min(len(reason), 500)], ""))
 	}
-	if _, err := s.js.PublishMsg(ctx, msg); err != nil {
+	var behind []jetstream.PublishOpt
+	if last != nil {
+		behind = append(behind, jetstream.WithExpectLastSequencePerSubject(last.sequence))
+	}
+	if _, err := s.js.PublishMsg(ctx, msg, behind...); err != nil {
 		return fmt.Errorf("park: %w", err)
 	}
 	return nil
@@ -244,7 +250,7 @@ func Skip(ctx context.Context, js jetstream.JetStream, consumer, service, aggreg
 		}
 		msg := letterOf(subject, original.Data, original.Header)
 		msg.Header.Set(headerSkipped, "true")
-		if _, err := js.PublishMsg(ctx, msg); err != nil {
+		if _, err := js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last.sequence)); err != nil {
 			return first.Event, fmt.Errorf("dead letters: %w", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rosterhq/roster/pkg/events"
@@ -68,6 +69,17 @@ func (l *lazaret) retry(t *testing.T) error {
 	return events.Retry(t.Context(), l.js, "c", "membership", l.ill.String())
 }
 
+// meddler does something just before each message is published.
+type meddler struct {
+	jetstream.JetStream
+	before func(*nats.Msg)
+}
+
+func (m meddler) PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	m.before(msg)
+	return m.JetStream.PublishMsg(ctx, msg, opts...)
+}
+
 func TestParking(t *testing.T) {
 	t.Parallel()
 	config := events.Config{Name: "c"}
@@ -104,6 +116,25 @@ func TestParking(t *testing.T) {
 		if err := l.retry(t); !errors.Is(err, events.ErrNotParked) {
 			t.Errorf("nothing is parked, and retry says %v", err)
 		}
+	})
+	t.Run("ARetryThatOvertakesAnEventLeavesNothingBehind", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		log := history(l.ill, 4)
+		var buried atomic.Int32
+		consume(t, meddler{l.js, func(msg *nats.Msg) {
+			if strings.HasPrefix(msg.Subject, events.DeadLetterRoot) && buried.Add(1) == 2 { // on its way, behind one that is handled just now
+				l.heals.Store(true)
+				if err := l.retry(t); err != nil {
+					t.Error(err)
+				}
+			}
+		}}, config, l.handle)
+		tell(t, l.js, log[:2]...)
+		l.parked(t, 1)
+		tell(t, l.js, log[2:]...)
+		inOrder(t, l.wait(t, 4), 4)
+		l.parked(t, 0)
 	})
 	t.Run("SurvivesARestart", func(t *testing.T) {
 		t.Parallel()
