@@ -374,7 +374,7 @@ func TestSeatsOfALargeOrganization(t *testing.T) {
 		require.Equal(t, occupied, h.occupy(t, large, seatID))
 		h.release(t, large, seatID)
 	}
-	h.db.Pool.Close() // sessions that end tell what they have read
+	h.db.Close() // sessions that end tell what they have read
 	require.Eventually(t, func() bool {
 		var sessions int
 		require.NoError(t, h.rows.QueryRow(t.Context(), `

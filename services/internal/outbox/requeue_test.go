@@ -270,7 +270,7 @@ func TestRepublish(t *testing.T) {
 	again(Again{Since: time.Now().Add(-time.Hour)}, int64(len(orgs))+3) // once more: the same
 	again(Again{Aggregate: id.Any(id.NewOrganization()), From: 1}, 0)
 
-	if _, err := db.Pool.Exec(t.Context(), `UPDATE heads SET part = 0 WHERE part = 0`); err == nil {
+	if _, err := db.Pool.Exec(t.Context(), `UPDATE heads SET part = part`); err == nil {
 		t.Error("the relay changes heads") // it only locks them
 	}
 }
