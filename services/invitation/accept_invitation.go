@@ -39,7 +39,13 @@ func (s *Service) AcceptInvitation(ctx context.Context, req *invitationv1.Accept
 	}
 	repeated := inv != nil
 	if !repeated {
-		if inv, err = s.beginAccept(ctx, token, req, once); err != nil {
+		inv, err = s.beginAccept(ctx, token, req, once)
+		if fault.ReasonOf(err) == errorv1.Reason_REASON_INVITATION_USED { // perhaps by the same request, which came twice at once
+			if other, failed := s.begun(ctx, token, &once); other != nil || failed != nil {
+				inv, err, repeated = other, failed, true
+			}
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
