@@ -46,7 +46,11 @@ func (db *DB) link(_ context.Context, config *pgx.ConnConfig) error {
 		if l.committing.Load() {
 			return nil, errNoCancel
 		}
-		return dial(ctx, network, address)
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &attentive{Conn: conn}, nil
 	}
 	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
 		if notice.SeverityUnlocalized == "WARNING" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -22,6 +23,7 @@ func connect(name string, c Common, log *slog.Logger) (*nats.Conn, error) {
 	}
 	options := []nats.Option{
 		nats.Name("roster-" + name), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true),
+		nats.PingInterval(10 * time.Second),      // a server that is gone without a word is noticed within 30 s
 		nats.CustomInboxPrefix("_INBOX." + name), // in which others cannot listen
 		nats.ConnectHandler(func(conn *nats.Conn) {
 			if err := usable(conn); err != nil {

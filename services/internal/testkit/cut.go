@@ -31,6 +31,50 @@ const (
 func Cuts(t testing.TB, db *postgres.DB, plan func(commit int) Cut) {
 	t.Helper()
 	var commits atomic.Int64
+	dials(t, db, func(conn net.Conn) net.Conn { return &brittle{Conn: conn} }, scissors(func(conn *brittle, batch *pgx.Batch) {
+		queued := batch.QueuedQueries
+		if first, last := queued[0].SQL, queued[len(queued)-1].SQL; last == "COMMIT" || first != "BEGIN" {
+			conn.arm(plan(int(commits.Add(1))), len(queued))
+		}
+	}))
+}
+
+// Mutes returns what makes the server silent on the connections that db has by then. They do not end.
+func Mutes(t testing.TB, db *postgres.DB) (mute func()) {
+	t.Helper()
+	var mu sync.Mutex
+	var made []*quiet
+	dials(t, db, func(conn net.Conn) net.Conn {
+		mu.Lock()
+		defer mu.Unlock()
+		made = append(made, &quiet{Conn: conn})
+		return made[len(made)-1]
+	}, nil)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, conn := range made {
+			conn.muted.Store(true)
+		}
+	}
+}
+
+// quiet is a connection over which nothing goes any more once it is muted.
+type quiet struct {
+	net.Conn
+	muted atomic.Bool
+}
+
+func (q *quiet) Write(p []byte) (int, error) {
+	if q.muted.Load() {
+		return len(p), nil
+	}
+	return q.Conn.Write(p)
+}
+
+// dials replaces the connections of db by such as wrap makes.
+func dials(t testing.TB, db *postgres.DB, wrap func(net.Conn) net.Conn, tracer pgx.QueryTracer) {
+	t.Helper()
 	config := db.Pool.Config()
 	dial := config.ConnConfig.DialFunc
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -38,22 +82,17 @@ func Cuts(t testing.TB, db *postgres.DB, plan func(commit int) Cut) {
 		if err != nil {
 			return nil, err
 		}
-		return &brittle{Conn: conn}, nil
+		return wrap(conn), nil
 	}
-	config.ConnConfig.Tracer = scissors(func(conn *brittle, batch *pgx.Batch) {
-		queued := batch.QueuedQueries
-		if first, last := queued[0].SQL, queued[len(queued)-1].SQL; last == "COMMIT" || first != "BEGIN" {
-			conn.arm(plan(int(commits.Add(1))), len(queued))
-		}
-	})
+	config.ConnConfig.Tracer = tracer
 	for _, pool := range []**pgxpool.Pool{&db.Pool, &db.Heart} {
-		brittle, err := pgxpool.NewWithConfig(t.Context(), config)
+		wrapped, err := pgxpool.NewWithConfig(t.Context(), config)
 		if err != nil {
 			t.Fatal(err)
 		}
 		(*pool).Close()
-		*pool = brittle
-		t.Cleanup(brittle.Close)
+		*pool = wrapped
+		t.Cleanup(wrapped.Close)
 	}
 }
 
@@ -65,7 +104,7 @@ func (s scissors) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQ
 }
 func (s scissors) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 func (s scissors) TraceBatchStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
-	s(conn.PgConn().Conn().(*brittle), data.Batch)
+	s(conn.PgConn().Conn().(interface{ NetConn() net.Conn }).NetConn().(*brittle), data.Batch)
 	return ctx
 }
 func (s scissors) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
