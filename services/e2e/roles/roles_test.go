@@ -26,6 +26,9 @@ func TestRoles(t *testing.T) {
 	t.Run("MainJob", s.mainJob)
 	t.Run("Metrics", s.metrics)
 	t.Run("Health", s.health)
+	t.Run("R55_NoRoleCallsWhatIsNotForIt", s.noRoleCallsWhatIsNotForIt)
+	t.Run("R55_NoClientCallsWhatIsForServices", s.noClientCallsWhatIsForServices)
+	t.Run("R55_OnlyACertificateOfOursOpensADoor", s.onlyACertificateOfOursOpensADoor)
 	s.stop(t)
 }
 
