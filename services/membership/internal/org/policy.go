@@ -1,6 +1,11 @@
 package org
 
-import "time"
+import (
+	"time"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+)
 
 // Preset is a policy to begin with.
 type Preset string
@@ -42,6 +47,24 @@ const (
 	Off      Requirement = "OFF"
 )
 
+// Addition says how somebody who has an account already comes into an organization.
+type Addition string
+
+// Additions.
+const (
+	ByInvitation Addition = "INVITE"
+	Directly     Addition = "DIRECT"
+)
+
+// Reset says how somebody else resets a member's password.
+type Reset string
+
+// Resets.
+const (
+	ByLink         Reset = "LINK"
+	ByTempPassword Reset = "TEMP_PASSWORD"
+)
+
 // Layout of the people page.
 type Layout string
 
@@ -52,49 +75,74 @@ const (
 	Tabs     Layout = "TABS"
 )
 
-// Policy is how an organization works.
+// Policy is how an organization works. Empty keys of roles mean none.
 type Policy struct {
-	Ownership         Ownership     `json:"ownership"`
-	CreatorRole       string        `json:"creator_role"`
-	DefaultInviteRole string        `json:"default_invite_role"` // empty: an invitation must name its role
-	Username          Requirement   `json:"username"`
-	Email             Requirement   `json:"email"`
-	LinkInvites       bool          `json:"link_invites"`
-	AdminsManagedBy   Appointment   `json:"admins_managed_by"`
-	AdminAppointment  Appointment   `json:"admin_appointment"`
-	InviteTTL         time.Duration `json:"invite_ttl"` // nanoseconds
-	PeopleLayout      Layout        `json:"people_layout"`
-	DisabledLabel     string        `json:"disabled_label"`
-	RemovalMail       bool          `json:"removal_mail"`
+	Ownership        Ownership   `json:"ownership"`
+	AdminsManagedBy  Appointment `json:"admins_managed_by"`
+	AdminAppointment Appointment `json:"admin_appointment"`
 
-	DisableBlocksSignIn bool `json:"disable_blocks_sign_in"` // of accounts that the organization manages
+	CreatorRole       string `json:"creator_role"`
+	DefaultInviteRole string `json:"default_invite_role"` // none: an invitation must name its role
+	DefaultJoinRole   string `json:"default_join_role"`   // of who joins through a domain
+
+	Username    Requirement   `json:"username"`
+	Email       Requirement   `json:"email"`
+	LinkInvites bool          `json:"link_invites"`
+	InviteTTL   time.Duration `json:"invite_ttl"` // nanoseconds
+
+	ExistingUserAdd     Addition `json:"existing_user_add"`
+	CreateUser          bool     `json:"create_user"`
+	AutoJoin            bool     `json:"auto_join"`
+	AllowLeave          bool     `json:"allow_leave"`
+	PasswordReset       Reset    `json:"password_reset"`
+	DisableBlocksSignIn bool     `json:"disable_blocks_sign_in"` // of accounts that the organization manages
+
+	Groups           bool `json:"groups"`
+	Projects         bool `json:"projects"`
+	ProjectGuests    bool `json:"project_guests"` // a direct project membership outlives that of the organization
+	Availability     bool `json:"availability"`
+	CustomRoles      bool `json:"custom_roles"`
+	GatedPermissions Set  `json:"gated_permissions"` // count only if a group opens them
+
+	PeopleLayout  Layout `json:"people_layout"`
+	MemberLabel   string `json:"member_label"`
+	DisabledLabel string `json:"disabled_label"`
+	RemovalMail   bool   `json:"removal_mail"`
+	SeatMail      bool   `json:"seat_mail"`
 }
 
 const week = 7 * 24 * time.Hour
 
 var policies = map[Preset]Policy{
 	Pipeline: {
-		Ownership: Single, CreatorRole: "owner", DefaultInviteRole: "developer",
-		Username: Required, Email: Optional, LinkInvites: true,
-		AdminsManagedBy: ByAdmins, AdminAppointment: ByAdmins,
-		InviteTTL: week, PeopleLayout: Combined, DisabledLabel: "deactivated",
+		Ownership: Single, AdminsManagedBy: ByAdmins, AdminAppointment: ByAdmins,
+		CreatorRole: "owner", DefaultInviteRole: "developer", DefaultJoinRole: "viewer",
+		Username: Required, Email: Optional, LinkInvites: true, InviteTTL: week,
+		ExistingUserAdd: ByInvitation, AllowLeave: true, PasswordReset: ByLink,
+		Groups:       true,
+		PeopleLayout: Combined, MemberLabel: "member", DisabledLabel: "deactivated",
 	},
 	Portal: {
-		Ownership: Single, CreatorRole: "owner",
-		Username: Off, Email: Required,
-		AdminsManagedBy: ByOwner, AdminAppointment: ByOwner,
-		InviteTTL: week, PeopleLayout: Combined, DisabledLabel: "disabled",
+		Ownership: Single, AdminsManagedBy: ByOwner, AdminAppointment: ByOwner,
+		CreatorRole: "owner", DefaultJoinRole: "member",
+		Username: Off, Email: Required, InviteTTL: week,
+		ExistingUserAdd: ByInvitation, AutoJoin: true, AllowLeave: true, PasswordReset: ByLink,
+		PeopleLayout: Combined, MemberLabel: "member", DisabledLabel: "disabled",
 	},
 	RBAC: {
-		Ownership: Single, CreatorRole: "owner",
-		Username: Off, Email: Required,
-		AdminsManagedBy: ByAdmins, AdminAppointment: ByAdmins,
-		InviteTTL: week, PeopleLayout: Card, DisabledLabel: "disabled", DisableBlocksSignIn: true,
+		Ownership: Single, AdminsManagedBy: ByAdmins, AdminAppointment: ByAdmins,
+		CreatorRole: "owner", DefaultJoinRole: "member",
+		Username: Off, Email: Required, InviteTTL: week,
+		ExistingUserAdd: Directly, CreateUser: true, AllowLeave: true, PasswordReset: ByTempPassword, DisableBlocksSignIn: true,
+		Availability: true, CustomRoles: true,
+		PeopleLayout: Card, MemberLabel: "member", DisabledLabel: "disabled", SeatMail: true,
 	},
 	Flat: {
 		Ownership: None, CreatorRole: "member", DefaultInviteRole: "member",
-		Username: Off, Email: Required,
-		InviteTTL: week, PeopleLayout: Tabs, DisabledLabel: "disabled", RemovalMail: true,
+		Username: Off, Email: Required, InviteTTL: week,
+		ExistingUserAdd: ByInvitation, AllowLeave: true, PasswordReset: ByLink,
+		Projects: true, ProjectGuests: true,
+		PeopleLayout: Tabs, MemberLabel: "organisation member", DisabledLabel: "disabled", RemovalMail: true,
 	},
 }
 
@@ -144,4 +192,10 @@ func (p Preset) Roles() []Role {
 		roles = append(roles, role)
 	}
 	return roles
+}
+
+// SwitchedOff is the refusal of what an organization's policy has no use for. field is the policy's, as in JSON.
+func SwitchedOff(field string) error {
+	return fault.New(errorv1.Reason_REASON_FEATURE_OFF,
+		"This organization works without this. Its policy can be changed: "+field+".").With("policy", field)
 }

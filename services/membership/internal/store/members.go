@@ -37,10 +37,11 @@ func (q Queries) Get(ctx context.Context, key id.Organization, accounts ...id.Ac
 }
 
 // LockMembers returns the organization with an actor and a target, whose rows stay locked until the transaction ends.
-// Where the organization as a whole must keep something, its own row is locked too: that a member with full rights is
-// left is no member's property.
+// Nobody changes the organization's policy, roles or groups meanwhile. Where the organization as a whole must keep something,
+// its own row is held alone: that a member with full rights is left is no member's property.
 func (q Queries) LockMembers(ctx context.Context, key id.Organization, actor, target id.Account) (Standing, error) {
 	q.Read(`SELECT 1 FROM organizations WHERE organization_id = $1 AND policy ->> 'ownership' <> 'SINGLE' FOR UPDATE`, []any{key}, nothing)
+	q.lockOrganization(key, "FOR SHARE")
 	q.memberLocks(key, actor, target)
 	var others []struct{ Present bool }
 	q.Read(`

@@ -66,6 +66,14 @@ const (
 	Reason_REASON_ROUTE_NOT_FOUND Reason = 44
 	// No such account. NOT_FOUND, 404.
 	Reason_REASON_ACCOUNT_NOT_FOUND Reason = 45
+	// No such role in this organization. NOT_FOUND, 404.
+	Reason_REASON_ROLE_NOT_FOUND Reason = 46
+	// No such group in this organization. NOT_FOUND, 404.
+	Reason_REASON_GROUP_NOT_FOUND Reason = 47
+	// No such project in this organization. NOT_FOUND, 404.
+	Reason_REASON_PROJECT_NOT_FOUND Reason = 48
+	// No such domain in this organization. NOT_FOUND, 404.
+	Reason_REASON_DOMAIN_NOT_FOUND Reason = 49
 	// The person is a member here already; metadata `accountId`. ALREADY_EXISTS, 409.
 	Reason_REASON_ALREADY_MEMBER Reason = 60
 	// An invitation for this person is pending; metadata `invitationId`. ALREADY_EXISTS, 409.
@@ -74,6 +82,10 @@ const (
 	Reason_REASON_USERNAME_TAKEN Reason = 62
 	// The address belongs to an account. ALREADY_EXISTS, 409.
 	Reason_REASON_EMAIL_TAKEN Reason = 63
+	// The organization has a role, group or project of this name. ALREADY_EXISTS, 409.
+	Reason_REASON_NAME_TAKEN Reason = 64
+	// The domain is verified by an organization. ALREADY_EXISTS, 409.
+	Reason_REASON_DOMAIN_TAKEN Reason = 65
 	// The role does not exist here or cannot be given this way. INVALID_ARGUMENT, 400.
 	Reason_REASON_ROLE_NOT_ASSIGNABLE Reason = 80
 	// The owner cannot be changed, disabled or removed. FAILED_PRECONDITION, 400.
@@ -84,6 +96,18 @@ const (
 	Reason_REASON_SELF_ACTION Reason = 83
 	// The state of the thing does not allow this; metadata `state`. FAILED_PRECONDITION, 400.
 	Reason_REASON_STATE_CONFLICT Reason = 84
+	// The organization's policy has this switched off; metadata `policy`. FAILED_PRECONDITION, 400.
+	Reason_REASON_FEATURE_OFF Reason = 85
+	// The policy does not fit what the organization has by now; PreconditionFailure lists what is in its way. FAILED_PRECONDITION, 400.
+	Reason_REASON_POLICY_CONFLICT Reason = 86
+	// Members, invitations or groups have the role; name another for them. FAILED_PRECONDITION, 400.
+	Reason_REASON_ROLE_IN_USE Reason = 87
+	// An organization has no more of these than metadata `limit`. FAILED_PRECONDITION, 400.
+	Reason_REASON_LIMIT_REACHED Reason = 88
+	// Nobody can own this domain: it is a public suffix or a mail provider's. INVALID_ARGUMENT, 400.
+	Reason_REASON_DOMAIN_REFUSED Reason = 89
+	// The domain's DNS does not hold the proof yet; metadata `record`, `value`. FAILED_PRECONDITION, 400.
+	Reason_REASON_DOMAIN_UNPROVEN Reason = 90
 	// The invitation has expired; it can be sent again. FAILED_PRECONDITION, 400.
 	Reason_REASON_INVITATION_EXPIRED Reason = 100
 	// The invitation was revoked. FAILED_PRECONDITION, 400.
@@ -144,15 +168,27 @@ var (
 		43:  "REASON_SESSION_NOT_FOUND",
 		44:  "REASON_ROUTE_NOT_FOUND",
 		45:  "REASON_ACCOUNT_NOT_FOUND",
+		46:  "REASON_ROLE_NOT_FOUND",
+		47:  "REASON_GROUP_NOT_FOUND",
+		48:  "REASON_PROJECT_NOT_FOUND",
+		49:  "REASON_DOMAIN_NOT_FOUND",
 		60:  "REASON_ALREADY_MEMBER",
 		61:  "REASON_INVITATION_PENDING",
 		62:  "REASON_USERNAME_TAKEN",
 		63:  "REASON_EMAIL_TAKEN",
+		64:  "REASON_NAME_TAKEN",
+		65:  "REASON_DOMAIN_TAKEN",
 		80:  "REASON_ROLE_NOT_ASSIGNABLE",
 		81:  "REASON_OWNER_PROTECTED",
 		82:  "REASON_LAST_OWNER",
 		83:  "REASON_SELF_ACTION",
 		84:  "REASON_STATE_CONFLICT",
+		85:  "REASON_FEATURE_OFF",
+		86:  "REASON_POLICY_CONFLICT",
+		87:  "REASON_ROLE_IN_USE",
+		88:  "REASON_LIMIT_REACHED",
+		89:  "REASON_DOMAIN_REFUSED",
+		90:  "REASON_DOMAIN_UNPROVEN",
 		100: "REASON_INVITATION_EXPIRED",
 		101: "REASON_INVITATION_REVOKED",
 		102: "REASON_INVITATION_DECLINED",
@@ -192,15 +228,27 @@ var (
 		"REASON_SESSION_NOT_FOUND":       43,
 		"REASON_ROUTE_NOT_FOUND":         44,
 		"REASON_ACCOUNT_NOT_FOUND":       45,
+		"REASON_ROLE_NOT_FOUND":          46,
+		"REASON_GROUP_NOT_FOUND":         47,
+		"REASON_PROJECT_NOT_FOUND":       48,
+		"REASON_DOMAIN_NOT_FOUND":        49,
 		"REASON_ALREADY_MEMBER":          60,
 		"REASON_INVITATION_PENDING":      61,
 		"REASON_USERNAME_TAKEN":          62,
 		"REASON_EMAIL_TAKEN":             63,
+		"REASON_NAME_TAKEN":              64,
+		"REASON_DOMAIN_TAKEN":            65,
 		"REASON_ROLE_NOT_ASSIGNABLE":     80,
 		"REASON_OWNER_PROTECTED":         81,
 		"REASON_LAST_OWNER":              82,
 		"REASON_SELF_ACTION":             83,
 		"REASON_STATE_CONFLICT":          84,
+		"REASON_FEATURE_OFF":             85,
+		"REASON_POLICY_CONFLICT":         86,
+		"REASON_ROLE_IN_USE":             87,
+		"REASON_LIMIT_REACHED":           88,
+		"REASON_DOMAIN_REFUSED":          89,
+		"REASON_DOMAIN_UNPROVEN":         90,
 		"REASON_INVITATION_EXPIRED":      100,
 		"REASON_INVITATION_REVOKED":      101,
 		"REASON_INVITATION_DECLINED":     102,
@@ -253,8 +301,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xa5\n" +
-	"\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xe4\f\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -275,15 +322,27 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x18REASON_SESSION_NOT_FOUND\x10+\x12\x1a\n" +
 	"\x16REASON_ROUTE_NOT_FOUND\x10,\x12\x1c\n" +
 	"\x18REASON_ACCOUNT_NOT_FOUND\x10-\x12\x19\n" +
+	"\x15REASON_ROLE_NOT_FOUND\x10.\x12\x1a\n" +
+	"\x16REASON_GROUP_NOT_FOUND\x10/\x12\x1c\n" +
+	"\x18REASON_PROJECT_NOT_FOUND\x100\x12\x1b\n" +
+	"\x17REASON_DOMAIN_NOT_FOUND\x101\x12\x19\n" +
 	"\x15REASON_ALREADY_MEMBER\x10<\x12\x1d\n" +
 	"\x19REASON_INVITATION_PENDING\x10=\x12\x19\n" +
 	"\x15REASON_USERNAME_TAKEN\x10>\x12\x16\n" +
-	"\x12REASON_EMAIL_TAKEN\x10?\x12\x1e\n" +
+	"\x12REASON_EMAIL_TAKEN\x10?\x12\x15\n" +
+	"\x11REASON_NAME_TAKEN\x10@\x12\x17\n" +
+	"\x13REASON_DOMAIN_TAKEN\x10A\x12\x1e\n" +
 	"\x1aREASON_ROLE_NOT_ASSIGNABLE\x10P\x12\x1a\n" +
 	"\x16REASON_OWNER_PROTECTED\x10Q\x12\x15\n" +
 	"\x11REASON_LAST_OWNER\x10R\x12\x16\n" +
 	"\x12REASON_SELF_ACTION\x10S\x12\x19\n" +
-	"\x15REASON_STATE_CONFLICT\x10T\x12\x1d\n" +
+	"\x15REASON_STATE_CONFLICT\x10T\x12\x16\n" +
+	"\x12REASON_FEATURE_OFF\x10U\x12\x1a\n" +
+	"\x16REASON_POLICY_CONFLICT\x10V\x12\x16\n" +
+	"\x12REASON_ROLE_IN_USE\x10W\x12\x18\n" +
+	"\x14REASON_LIMIT_REACHED\x10X\x12\x19\n" +
+	"\x15REASON_DOMAIN_REFUSED\x10Y\x12\x1a\n" +
+	"\x16REASON_DOMAIN_UNPROVEN\x10Z\x12\x1d\n" +
 	"\x19REASON_INVITATION_EXPIRED\x10d\x12\x1d\n" +
 	"\x19REASON_INVITATION_REVOKED\x10e\x12\x1e\n" +
 	"\x1aREASON_INVITATION_DECLINED\x10f\x12\x1a\n" +

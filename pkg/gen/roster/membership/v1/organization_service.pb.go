@@ -313,6 +313,112 @@ func (OrganizationPolicy_Layout) EnumDescriptor() ([]byte, []int) {
 	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1, 2}
 }
 
+// Addition says how somebody who has an account already comes into the organization.
+type OrganizationPolicy_Addition int32
+
+const (
+	// Not given.
+	OrganizationPolicy_ADDITION_UNSPECIFIED OrganizationPolicy_Addition = 0
+	// By an invitation that they accept.
+	OrganizationPolicy_ADDITION_INVITE OrganizationPolicy_Addition = 1
+	// At once; they are told, and can leave.
+	OrganizationPolicy_ADDITION_DIRECT OrganizationPolicy_Addition = 2
+)
+
+// Enum value maps for OrganizationPolicy_Addition.
+var (
+	OrganizationPolicy_Addition_name = map[int32]string{
+		0: "ADDITION_UNSPECIFIED",
+		1: "ADDITION_INVITE",
+		2: "ADDITION_DIRECT",
+	}
+	OrganizationPolicy_Addition_value = map[string]int32{
+		"ADDITION_UNSPECIFIED": 0,
+		"ADDITION_INVITE":      1,
+		"ADDITION_DIRECT":      2,
+	}
+)
+
+func (x OrganizationPolicy_Addition) Enum() *OrganizationPolicy_Addition {
+	p := new(OrganizationPolicy_Addition)
+	*p = x
+	return p
+}
+
+func (x OrganizationPolicy_Addition) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OrganizationPolicy_Addition) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_membership_v1_organization_service_proto_enumTypes[5].Descriptor()
+}
+
+func (OrganizationPolicy_Addition) Type() protoreflect.EnumType {
+	return &file_roster_membership_v1_organization_service_proto_enumTypes[5]
+}
+
+func (x OrganizationPolicy_Addition) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OrganizationPolicy_Addition.Descriptor instead.
+func (OrganizationPolicy_Addition) EnumDescriptor() ([]byte, []int) {
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1, 3}
+}
+
+// Reset says how somebody else resets a member's password.
+type OrganizationPolicy_Reset int32
+
+const (
+	// Not given.
+	OrganizationPolicy_RESET_UNSPECIFIED OrganizationPolicy_Reset = 0
+	// The member gets a link.
+	OrganizationPolicy_RESET_LINK OrganizationPolicy_Reset = 1
+	// A temporary password is shown once; only for accounts that the organization manages.
+	OrganizationPolicy_RESET_TEMP_PASSWORD OrganizationPolicy_Reset = 2
+)
+
+// Enum value maps for OrganizationPolicy_Reset.
+var (
+	OrganizationPolicy_Reset_name = map[int32]string{
+		0: "RESET_UNSPECIFIED",
+		1: "RESET_LINK",
+		2: "RESET_TEMP_PASSWORD",
+	}
+	OrganizationPolicy_Reset_value = map[string]int32{
+		"RESET_UNSPECIFIED":   0,
+		"RESET_LINK":          1,
+		"RESET_TEMP_PASSWORD": 2,
+	}
+)
+
+func (x OrganizationPolicy_Reset) Enum() *OrganizationPolicy_Reset {
+	p := new(OrganizationPolicy_Reset)
+	*p = x
+	return p
+}
+
+func (x OrganizationPolicy_Reset) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OrganizationPolicy_Reset) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_membership_v1_organization_service_proto_enumTypes[6].Descriptor()
+}
+
+func (OrganizationPolicy_Reset) Type() protoreflect.EnumType {
+	return &file_roster_membership_v1_organization_service_proto_enumTypes[6]
+}
+
+func (x OrganizationPolicy_Reset) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OrganizationPolicy_Reset.Descriptor instead.
+func (OrganizationPolicy_Reset) EnumDescriptor() ([]byte, []int) {
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1, 4}
+}
+
 // Organization is a tenant.
 type Organization struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -422,7 +528,7 @@ func (x *Organization) GetMyPermissions() []string {
 	return nil
 }
 
-// OrganizationPolicy is how an organization works. Read-only for now.
+// OrganizationPolicy is how an organization works.
 type OrganizationPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Owners.
@@ -448,7 +554,37 @@ type OrganizationPolicy struct {
 	// What a disabled member is called on the page.
 	DisabledLabel string `protobuf:"bytes,11,opt,name=disabled_label,json=disabledLabel,proto3" json:"disabled_label,omitempty"`
 	// Whether a removed member is told by mail.
-	RemovalMail   bool `protobuf:"varint,12,opt,name=removal_mail,json=removalMail,proto3" json:"removal_mail,omitempty"`
+	RemovalMail bool `protobuf:"varint,12,opt,name=removal_mail,json=removalMail,proto3" json:"removal_mail,omitempty"`
+	// Role of who joins without an invitation, through a domain.
+	DefaultJoinRole string `protobuf:"bytes,13,opt,name=default_join_role,json=defaultJoinRole,proto3" json:"default_join_role,omitempty"`
+	// How people who have an account come in.
+	ExistingUserAdd OrganizationPolicy_Addition `protobuf:"varint,14,opt,name=existing_user_add,json=existingUserAdd,proto3,enum=roster.membership.v1.OrganizationPolicy_Addition" json:"existing_user_add,omitempty"`
+	// Whether accounts can be made for people.
+	CreateUser bool `protobuf:"varint,15,opt,name=create_user,json=createUser,proto3" json:"create_user,omitempty"`
+	// How somebody else resets a member's password.
+	PasswordReset OrganizationPolicy_Reset `protobuf:"varint,16,opt,name=password_reset,json=passwordReset,proto3,enum=roster.membership.v1.OrganizationPolicy_Reset" json:"password_reset,omitempty"`
+	// Whether who is disabled here cannot sign in at all; only accounts that the organization manages.
+	DisableBlocksSignIn bool `protobuf:"varint,17,opt,name=disable_blocks_sign_in,json=disableBlocksSignIn,proto3" json:"disable_blocks_sign_in,omitempty"`
+	// Whether people with an address of a verified domain join by themselves.
+	AutoJoin bool `protobuf:"varint,18,opt,name=auto_join,json=autoJoin,proto3" json:"auto_join,omitempty"`
+	// Whether there are groups.
+	Groups bool `protobuf:"varint,19,opt,name=groups,proto3" json:"groups,omitempty"`
+	// Whether there are projects.
+	Projects bool `protobuf:"varint,20,opt,name=projects,proto3" json:"projects,omitempty"`
+	// Whether who is removed from the organization keeps their direct project memberships.
+	ProjectGuests bool `protobuf:"varint,21,opt,name=project_guests,json=projectGuests,proto3" json:"project_guests,omitempty"`
+	// Whether members have an availability.
+	Availability bool `protobuf:"varint,22,opt,name=availability,proto3" json:"availability,omitempty"`
+	// Whether the organization makes roles of its own.
+	CustomRoles bool `protobuf:"varint,23,opt,name=custom_roles,json=customRoles,proto3" json:"custom_roles,omitempty"`
+	// Permissions that a member's role gives only if a group of theirs opens them, sorted.
+	GatedPermissions []string `protobuf:"bytes,24,rep,name=gated_permissions,json=gatedPermissions,proto3" json:"gated_permissions,omitempty"`
+	// Whether members may leave by themselves.
+	AllowLeave bool `protobuf:"varint,25,opt,name=allow_leave,json=allowLeave,proto3" json:"allow_leave,omitempty"`
+	// Whether the holders of `billing.manage` are told by mail of changes of seats.
+	SeatMail bool `protobuf:"varint,26,opt,name=seat_mail,json=seatMail,proto3" json:"seat_mail,omitempty"`
+	// What a member is called on the page.
+	MemberLabel   string `protobuf:"bytes,27,opt,name=member_label,json=memberLabel,proto3" json:"member_label,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -565,6 +701,111 @@ func (x *OrganizationPolicy) GetRemovalMail() bool {
 		return x.RemovalMail
 	}
 	return false
+}
+
+func (x *OrganizationPolicy) GetDefaultJoinRole() string {
+	if x != nil {
+		return x.DefaultJoinRole
+	}
+	return ""
+}
+
+func (x *OrganizationPolicy) GetExistingUserAdd() OrganizationPolicy_Addition {
+	if x != nil {
+		return x.ExistingUserAdd
+	}
+	return OrganizationPolicy_ADDITION_UNSPECIFIED
+}
+
+func (x *OrganizationPolicy) GetCreateUser() bool {
+	if x != nil {
+		return x.CreateUser
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetPasswordReset() OrganizationPolicy_Reset {
+	if x != nil {
+		return x.PasswordReset
+	}
+	return OrganizationPolicy_RESET_UNSPECIFIED
+}
+
+func (x *OrganizationPolicy) GetDisableBlocksSignIn() bool {
+	if x != nil {
+		return x.DisableBlocksSignIn
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetAutoJoin() bool {
+	if x != nil {
+		return x.AutoJoin
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetGroups() bool {
+	if x != nil {
+		return x.Groups
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetProjects() bool {
+	if x != nil {
+		return x.Projects
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetProjectGuests() bool {
+	if x != nil {
+		return x.ProjectGuests
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetAvailability() bool {
+	if x != nil {
+		return x.Availability
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetCustomRoles() bool {
+	if x != nil {
+		return x.CustomRoles
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetGatedPermissions() []string {
+	if x != nil {
+		return x.GatedPermissions
+	}
+	return nil
+}
+
+func (x *OrganizationPolicy) GetAllowLeave() bool {
+	if x != nil {
+		return x.AllowLeave
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetSeatMail() bool {
+	if x != nil {
+		return x.SeatMail
+	}
+	return false
+}
+
+func (x *OrganizationPolicy) GetMemberLabel() string {
+	if x != nil {
+		return x.MemberLabel
+	}
+	return ""
 }
 
 // Role is a named set of permissions.
@@ -1572,7 +1813,7 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"updateTime\x12\x17\n" +
 	"\x04etag\x18\x06 \x01(\tB\x03\xe0A\x03R\x04etag\x12\x1c\n" +
 	"\amy_role\x18\a \x01(\tB\x03\xe0A\x03R\x06myRole\x12*\n" +
-	"\x0emy_permissions\x18\b \x03(\tB\x03\xe0A\x03R\rmyPermissions\"\x96\b\n" +
+	"\x0emy_permissions\x18\b \x03(\tB\x03\xe0A\x03R\rmyPermissions\"\xb4\x0e\n" +
 	"\x12OrganizationPolicy\x12P\n" +
 	"\townership\x18\x01 \x01(\x0e22.roster.membership.v1.OrganizationPolicy.OwnershipR\townership\x12!\n" +
 	"\fcreator_role\x18\x02 \x01(\tR\vcreatorRole\x12.\n" +
@@ -1587,7 +1828,24 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\rpeople_layout\x18\n" +
 	" \x01(\x0e2/.roster.membership.v1.OrganizationPolicy.LayoutR\fpeopleLayout\x12%\n" +
 	"\x0edisabled_label\x18\v \x01(\tR\rdisabledLabel\x12!\n" +
-	"\fremoval_mail\x18\f \x01(\bR\vremovalMail\"h\n" +
+	"\fremoval_mail\x18\f \x01(\bR\vremovalMail\x12*\n" +
+	"\x11default_join_role\x18\r \x01(\tR\x0fdefaultJoinRole\x12]\n" +
+	"\x11existing_user_add\x18\x0e \x01(\x0e21.roster.membership.v1.OrganizationPolicy.AdditionR\x0fexistingUserAdd\x12\x1f\n" +
+	"\vcreate_user\x18\x0f \x01(\bR\n" +
+	"createUser\x12U\n" +
+	"\x0epassword_reset\x18\x10 \x01(\x0e2..roster.membership.v1.OrganizationPolicy.ResetR\rpasswordReset\x123\n" +
+	"\x16disable_blocks_sign_in\x18\x11 \x01(\bR\x13disableBlocksSignIn\x12\x1b\n" +
+	"\tauto_join\x18\x12 \x01(\bR\bautoJoin\x12\x16\n" +
+	"\x06groups\x18\x13 \x01(\bR\x06groups\x12\x1a\n" +
+	"\bprojects\x18\x14 \x01(\bR\bprojects\x12%\n" +
+	"\x0eproject_guests\x18\x15 \x01(\bR\rprojectGuests\x12\"\n" +
+	"\favailability\x18\x16 \x01(\bR\favailability\x12!\n" +
+	"\fcustom_roles\x18\x17 \x01(\bR\vcustomRoles\x12+\n" +
+	"\x11gated_permissions\x18\x18 \x03(\tR\x10gatedPermissions\x12\x1f\n" +
+	"\vallow_leave\x18\x19 \x01(\bR\n" +
+	"allowLeave\x12\x1b\n" +
+	"\tseat_mail\x18\x1a \x01(\bR\bseatMail\x12!\n" +
+	"\fmember_label\x18\x1b \x01(\tR\vmemberLabel\"h\n" +
 	"\tOwnership\x12\x19\n" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OWNERSHIP_SINGLE\x10\x01\x12\x16\n" +
@@ -1601,7 +1859,16 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\x12LAYOUT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLAYOUT_COMBINED\x10\x01\x12\x0f\n" +
 	"\vLAYOUT_CARD\x10\x02\x12\x0f\n" +
-	"\vLAYOUT_TABS\x10\x03\"\xe8\x01\n" +
+	"\vLAYOUT_TABS\x10\x03\"N\n" +
+	"\bAddition\x12\x18\n" +
+	"\x14ADDITION_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fADDITION_INVITE\x10\x01\x12\x13\n" +
+	"\x0fADDITION_DIRECT\x10\x02\"G\n" +
+	"\x05Reset\x12\x15\n" +
+	"\x11RESET_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"RESET_LINK\x10\x01\x12\x17\n" +
+	"\x13RESET_TEMP_PASSWORD\x10\x02\"\xe8\x01\n" +
 	"\x04Role\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x15\n" +
 	"\x03key\x18\x02 \x01(\tB\x03\xe0A\x03R\x03key\x12&\n" +
@@ -1709,7 +1976,7 @@ func file_roster_membership_v1_organization_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_organization_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_organization_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_roster_membership_v1_organization_service_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_roster_membership_v1_organization_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_roster_membership_v1_organization_service_proto_goTypes = []any{
 	(Preset)(0),                         // 0: roster.membership.v1.Preset
@@ -1717,69 +1984,73 @@ var file_roster_membership_v1_organization_service_proto_goTypes = []any{
 	(OrganizationPolicy_Ownership)(0),   // 2: roster.membership.v1.OrganizationPolicy.Ownership
 	(OrganizationPolicy_Appointment)(0), // 3: roster.membership.v1.OrganizationPolicy.Appointment
 	(OrganizationPolicy_Layout)(0),      // 4: roster.membership.v1.OrganizationPolicy.Layout
-	(*Organization)(nil),                // 5: roster.membership.v1.Organization
-	(*OrganizationPolicy)(nil),          // 6: roster.membership.v1.OrganizationPolicy
-	(*Role)(nil),                        // 7: roster.membership.v1.Role
-	(*Permission)(nil),                  // 8: roster.membership.v1.Permission
-	(*CreateOrganizationRequest)(nil),   // 9: roster.membership.v1.CreateOrganizationRequest
-	(*CreateOrganizationResponse)(nil),  // 10: roster.membership.v1.CreateOrganizationResponse
-	(*GetOrganizationRequest)(nil),      // 11: roster.membership.v1.GetOrganizationRequest
-	(*GetOrganizationResponse)(nil),     // 12: roster.membership.v1.GetOrganizationResponse
-	(*ListOrganizationsRequest)(nil),    // 13: roster.membership.v1.ListOrganizationsRequest
-	(*ListOrganizationsResponse)(nil),   // 14: roster.membership.v1.ListOrganizationsResponse
-	(*UpdateOrganizationRequest)(nil),   // 15: roster.membership.v1.UpdateOrganizationRequest
-	(*UpdateOrganizationResponse)(nil),  // 16: roster.membership.v1.UpdateOrganizationResponse
-	(*DeleteOrganizationRequest)(nil),   // 17: roster.membership.v1.DeleteOrganizationRequest
-	(*DeleteOrganizationResponse)(nil),  // 18: roster.membership.v1.DeleteOrganizationResponse
-	(*GetPolicyRequest)(nil),            // 19: roster.membership.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),           // 20: roster.membership.v1.GetPolicyResponse
-	(*ListRolesRequest)(nil),            // 21: roster.membership.v1.ListRolesRequest
-	(*ListRolesResponse)(nil),           // 22: roster.membership.v1.ListRolesResponse
-	(*ListPermissionsRequest)(nil),      // 23: roster.membership.v1.ListPermissionsRequest
-	(*ListPermissionsResponse)(nil),     // 24: roster.membership.v1.ListPermissionsResponse
-	(*timestamppb.Timestamp)(nil),       // 25: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 26: google.protobuf.Duration
+	(OrganizationPolicy_Addition)(0),    // 5: roster.membership.v1.OrganizationPolicy.Addition
+	(OrganizationPolicy_Reset)(0),       // 6: roster.membership.v1.OrganizationPolicy.Reset
+	(*Organization)(nil),                // 7: roster.membership.v1.Organization
+	(*OrganizationPolicy)(nil),          // 8: roster.membership.v1.OrganizationPolicy
+	(*Role)(nil),                        // 9: roster.membership.v1.Role
+	(*Permission)(nil),                  // 10: roster.membership.v1.Permission
+	(*CreateOrganizationRequest)(nil),   // 11: roster.membership.v1.CreateOrganizationRequest
+	(*CreateOrganizationResponse)(nil),  // 12: roster.membership.v1.CreateOrganizationResponse
+	(*GetOrganizationRequest)(nil),      // 13: roster.membership.v1.GetOrganizationRequest
+	(*GetOrganizationResponse)(nil),     // 14: roster.membership.v1.GetOrganizationResponse
+	(*ListOrganizationsRequest)(nil),    // 15: roster.membership.v1.ListOrganizationsRequest
+	(*ListOrganizationsResponse)(nil),   // 16: roster.membership.v1.ListOrganizationsResponse
+	(*UpdateOrganizationRequest)(nil),   // 17: roster.membership.v1.UpdateOrganizationRequest
+	(*UpdateOrganizationResponse)(nil),  // 18: roster.membership.v1.UpdateOrganizationResponse
+	(*DeleteOrganizationRequest)(nil),   // 19: roster.membership.v1.DeleteOrganizationRequest
+	(*DeleteOrganizationResponse)(nil),  // 20: roster.membership.v1.DeleteOrganizationResponse
+	(*GetPolicyRequest)(nil),            // 21: roster.membership.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),           // 22: roster.membership.v1.GetPolicyResponse
+	(*ListRolesRequest)(nil),            // 23: roster.membership.v1.ListRolesRequest
+	(*ListRolesResponse)(nil),           // 24: roster.membership.v1.ListRolesResponse
+	(*ListPermissionsRequest)(nil),      // 25: roster.membership.v1.ListPermissionsRequest
+	(*ListPermissionsResponse)(nil),     // 26: roster.membership.v1.ListPermissionsResponse
+	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 28: google.protobuf.Duration
 }
 var file_roster_membership_v1_organization_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Organization.preset:type_name -> roster.membership.v1.Preset
-	25, // 1: roster.membership.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
-	25, // 2: roster.membership.v1.Organization.update_time:type_name -> google.protobuf.Timestamp
+	27, // 1: roster.membership.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
+	27, // 2: roster.membership.v1.Organization.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 3: roster.membership.v1.OrganizationPolicy.ownership:type_name -> roster.membership.v1.OrganizationPolicy.Ownership
 	1,  // 4: roster.membership.v1.OrganizationPolicy.username:type_name -> roster.membership.v1.Requirement
 	1,  // 5: roster.membership.v1.OrganizationPolicy.email:type_name -> roster.membership.v1.Requirement
 	3,  // 6: roster.membership.v1.OrganizationPolicy.admins_managed_by:type_name -> roster.membership.v1.OrganizationPolicy.Appointment
 	3,  // 7: roster.membership.v1.OrganizationPolicy.admin_appointment:type_name -> roster.membership.v1.OrganizationPolicy.Appointment
-	26, // 8: roster.membership.v1.OrganizationPolicy.invite_ttl:type_name -> google.protobuf.Duration
+	28, // 8: roster.membership.v1.OrganizationPolicy.invite_ttl:type_name -> google.protobuf.Duration
 	4,  // 9: roster.membership.v1.OrganizationPolicy.people_layout:type_name -> roster.membership.v1.OrganizationPolicy.Layout
-	0,  // 10: roster.membership.v1.CreateOrganizationRequest.preset:type_name -> roster.membership.v1.Preset
-	5,  // 11: roster.membership.v1.CreateOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
-	5,  // 12: roster.membership.v1.GetOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
-	5,  // 13: roster.membership.v1.ListOrganizationsResponse.organizations:type_name -> roster.membership.v1.Organization
-	5,  // 14: roster.membership.v1.UpdateOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
-	6,  // 15: roster.membership.v1.GetPolicyResponse.policy:type_name -> roster.membership.v1.OrganizationPolicy
-	7,  // 16: roster.membership.v1.ListRolesResponse.roles:type_name -> roster.membership.v1.Role
-	8,  // 17: roster.membership.v1.ListPermissionsResponse.permissions:type_name -> roster.membership.v1.Permission
-	9,  // 18: roster.membership.v1.OrganizationService.CreateOrganization:input_type -> roster.membership.v1.CreateOrganizationRequest
-	11, // 19: roster.membership.v1.OrganizationService.GetOrganization:input_type -> roster.membership.v1.GetOrganizationRequest
-	13, // 20: roster.membership.v1.OrganizationService.ListOrganizations:input_type -> roster.membership.v1.ListOrganizationsRequest
-	15, // 21: roster.membership.v1.OrganizationService.UpdateOrganization:input_type -> roster.membership.v1.UpdateOrganizationRequest
-	17, // 22: roster.membership.v1.OrganizationService.DeleteOrganization:input_type -> roster.membership.v1.DeleteOrganizationRequest
-	19, // 23: roster.membership.v1.OrganizationService.GetPolicy:input_type -> roster.membership.v1.GetPolicyRequest
-	21, // 24: roster.membership.v1.RoleService.ListRoles:input_type -> roster.membership.v1.ListRolesRequest
-	23, // 25: roster.membership.v1.RoleService.ListPermissions:input_type -> roster.membership.v1.ListPermissionsRequest
-	10, // 26: roster.membership.v1.OrganizationService.CreateOrganization:output_type -> roster.membership.v1.CreateOrganizationResponse
-	12, // 27: roster.membership.v1.OrganizationService.GetOrganization:output_type -> roster.membership.v1.GetOrganizationResponse
-	14, // 28: roster.membership.v1.OrganizationService.ListOrganizations:output_type -> roster.membership.v1.ListOrganizationsResponse
-	16, // 29: roster.membership.v1.OrganizationService.UpdateOrganization:output_type -> roster.membership.v1.UpdateOrganizationResponse
-	18, // 30: roster.membership.v1.OrganizationService.DeleteOrganization:output_type -> roster.membership.v1.DeleteOrganizationResponse
-	20, // 31: roster.membership.v1.OrganizationService.GetPolicy:output_type -> roster.membership.v1.GetPolicyResponse
-	22, // 32: roster.membership.v1.RoleService.ListRoles:output_type -> roster.membership.v1.ListRolesResponse
-	24, // 33: roster.membership.v1.RoleService.ListPermissions:output_type -> roster.membership.v1.ListPermissionsResponse
-	26, // [26:34] is the sub-list for method output_type
-	18, // [18:26] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	5,  // 10: roster.membership.v1.OrganizationPolicy.existing_user_add:type_name -> roster.membership.v1.OrganizationPolicy.Addition
+	6,  // 11: roster.membership.v1.OrganizationPolicy.password_reset:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	0,  // 12: roster.membership.v1.CreateOrganizationRequest.preset:type_name -> roster.membership.v1.Preset
+	7,  // 13: roster.membership.v1.CreateOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
+	7,  // 14: roster.membership.v1.GetOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
+	7,  // 15: roster.membership.v1.ListOrganizationsResponse.organizations:type_name -> roster.membership.v1.Organization
+	7,  // 16: roster.membership.v1.UpdateOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
+	8,  // 17: roster.membership.v1.GetPolicyResponse.policy:type_name -> roster.membership.v1.OrganizationPolicy
+	9,  // 18: roster.membership.v1.ListRolesResponse.roles:type_name -> roster.membership.v1.Role
+	10, // 19: roster.membership.v1.ListPermissionsResponse.permissions:type_name -> roster.membership.v1.Permission
+	11, // 20: roster.membership.v1.OrganizationService.CreateOrganization:input_type -> roster.membership.v1.CreateOrganizationRequest
+	13, // 21: roster.membership.v1.OrganizationService.GetOrganization:input_type -> roster.membership.v1.GetOrganizationRequest
+	15, // 22: roster.membership.v1.OrganizationService.ListOrganizations:input_type -> roster.membership.v1.ListOrganizationsRequest
+	17, // 23: roster.membership.v1.OrganizationService.UpdateOrganization:input_type -> roster.membership.v1.UpdateOrganizationRequest
+	19, // 24: roster.membership.v1.OrganizationService.DeleteOrganization:input_type -> roster.membership.v1.DeleteOrganizationRequest
+	21, // 25: roster.membership.v1.OrganizationService.GetPolicy:input_type -> roster.membership.v1.GetPolicyRequest
+	23, // 26: roster.membership.v1.RoleService.ListRoles:input_type -> roster.membership.v1.ListRolesRequest
+	25, // 27: roster.membership.v1.RoleService.ListPermissions:input_type -> roster.membership.v1.ListPermissionsRequest
+	12, // 28: roster.membership.v1.OrganizationService.CreateOrganization:output_type -> roster.membership.v1.CreateOrganizationResponse
+	14, // 29: roster.membership.v1.OrganizationService.GetOrganization:output_type -> roster.membership.v1.GetOrganizationResponse
+	16, // 30: roster.membership.v1.OrganizationService.ListOrganizations:output_type -> roster.membership.v1.ListOrganizationsResponse
+	18, // 31: roster.membership.v1.OrganizationService.UpdateOrganization:output_type -> roster.membership.v1.UpdateOrganizationResponse
+	20, // 32: roster.membership.v1.OrganizationService.DeleteOrganization:output_type -> roster.membership.v1.DeleteOrganizationResponse
+	22, // 33: roster.membership.v1.OrganizationService.GetPolicy:output_type -> roster.membership.v1.GetPolicyResponse
+	24, // 34: roster.membership.v1.RoleService.ListRoles:output_type -> roster.membership.v1.ListRolesResponse
+	26, // 35: roster.membership.v1.RoleService.ListPermissions:output_type -> roster.membership.v1.ListPermissionsResponse
+	28, // [28:36] is the sub-list for method output_type
+	20, // [20:28] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_organization_service_proto_init() }
@@ -1792,7 +2063,7 @@ func file_roster_membership_v1_organization_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_organization_service_proto_rawDesc), len(file_roster_membership_v1_organization_service_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      7,
 			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   2,
