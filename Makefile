@@ -36,7 +36,8 @@ setup: ## Install what this machine lacks: PostgreSQL
 	@deploy/setup.sh
 
 .PHONY: test
-test: setup ## Run every test, with the race detector, on real PostgreSQL and JetStream
+test: ## Run every test, with the race detector, on real PostgreSQL and JetStream
+	@deploy/setup.sh --test
 	go test -race -timeout 20m work
 	go test -timeout 20m ./services/e2e -shape processes
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what a machine with Go, git and make still lacks: PostgreSQL for running and testing, and Node.js for buf when
-# the generated code is checked (with --generate). On Debian and Ubuntu as root it installs; elsewhere it says what to do.
+# Installs what a machine with Go, git and make still lacks: PostgreSQL for running and testing, PgBouncer for a test (with
+# --test), and Node.js for buf when the generated code is checked (with --generate). On Debian and Ubuntu as root it installs;
+# elsewhere it says what to do.
 set -euo pipefail
 
 missing=()
@@ -16,9 +17,10 @@ have_postgres() {
 }
 have_postgres || missing+=(postgresql)
 
-if [ "${1:-}" = --generate ]; then
-  command -v npm >/dev/null || missing+=(nodejs npm)
-fi
+case "${1:-}" in
+  --test) PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || missing+=(pgbouncer) ;;
+  --generate) command -v npm >/dev/null || missing+=(nodejs npm) ;;
+esac
 
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then

@@ -112,6 +112,9 @@ func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*
 	}
 	if err := db.Pool.Ping(ctx); err != nil {
 		db.Close()
+		if hasCode(err, "08P01") { // PgBouncer refuses what a connection begins with
+			err = fmt.Errorf("%w: %w", errPooler, err)
+		}
 		return nil, fmt.Errorf("%s database: %w", service, err)
 	}
 	return db, nil

@@ -34,6 +34,7 @@ var (
 	errNoCancel = errors.New("a commit is not cancelled")
 	errStandby  = errors.New("the server is a standby")
 	errPast     = errors.New("the server is not the primary any more: another has been promoted")
+	errPooler   = errors.New("a connection pooler such as PgBouncer answers: give the address of PostgreSQL itself")
 )
 
 // link prepares a connection that is about to be made.
@@ -76,12 +77,18 @@ func (db *DB) link(_ context.Context, config *pgx.ConnConfig) error {
 	return nil
 }
 
+// timelineOf asks the server. A pooler, which passes each transaction to whichever server it likes, gives itself away by the
+// process that it names as its own: what is known of a connection would not be true of the next transaction, and who asks
+// whether that process has ended, and its commit with it, would be told so at once.
 func timelineOf(ctx context.Context, conn *pgconn.PgConn) (uint64, error) {
-	results, err := conn.Exec(ctx, `SELECT CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END`).ReadAll()
+	results, err := conn.Exec(ctx, `SELECT pg_backend_pid(), CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END`).ReadAll()
 	if err != nil {
 		return 0, fmt.Errorf("read the server's timeline: %w", err)
 	}
-	timeline := results[0].Rows[0][0]
+	backend, timeline := results[0].Rows[0][0], results[0].Rows[0][1]
+	if string(backend) != strconv.FormatUint(uint64(conn.PID()), 10) {
+		return 0, errPooler
+	}
 	if timeline == nil {
 		return 0, errStandby
 	}
