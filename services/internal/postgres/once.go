@@ -56,11 +56,10 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 		Revision int64
 		Response []byte
 	}
-	own := false // what is found was committed by this very call
+	repeated := false // what is found was there before this very call can have committed anything
 	run := func() error {
 		return db.inTx(ctx, scope, func(tx *Tx) error {
 			var found bool
-			own = own || tx.within != nil
 			tx.Read(`
 				SELECT body_hash, revision, response
 				FROM idempotency
@@ -74,6 +73,7 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 					return fault.New(errorv1.Reason_REASON_REQUEST_ID_REUSED,
 						"This request id was used for another request. Use a new one, or repeat the request as it was.")
 				}
+				repeated = repeated || tx.within == nil
 				return errReplay
 			}
 			return nil
@@ -106,7 +106,7 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 	if !errors.Is(err, errReplay) {
 		return answer, revision, err
 	}
-	if req.Admit != nil && !own {
+	if req.Admit != nil && repeated {
 		if err := req.Admit(ctx); err != nil {
 			return answer, 0, err
 		}

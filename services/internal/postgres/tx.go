@@ -143,7 +143,9 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 				return err
 			}
 		}
-		err = fn(tx)
+		if err = fn(tx); err == nil && tx.after != nil { // it has decided without reading anything
+			err = tx.Fetch(ctx)
+		}
 		replay := errors.Is(err, errReplay)
 		if replay { // somebody may rely on what was committed before: let it be on the standby
 			tx.writes = pgx.Batch{}
@@ -177,16 +179,9 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 
 // commit sends the writes.
 func (tx *Tx) commit(ctx context.Context, conn *pgxpool.Conn) error {
-	switch {
-	case tx.begun:
-	case tx.after == nil: // nothing was read and nothing is to be decided: all in one flight
+	if !tx.begun { // nothing was read and nothing is to be decided: all in one flight
 		tx.begun = true
 		tx.writes.QueuedQueries = append(tx.reads.QueuedQueries, tx.writes.QueuedQueries...)
-	default:
-		if err := tx.Fetch(ctx); err != nil {
-			tx.rollback(ctx, conn)
-			return err
-		}
 	}
 	tx.writes.Queue("COMMIT")
 	if err := land(ctx, conn, &tx.writes); err != nil {
