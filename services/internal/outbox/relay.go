@@ -59,6 +59,7 @@ type Relay struct {
 	connection uint64    // on which of NATS's connections, counted from 0
 	behind     bool      // it had fewer messages than it has confirmed
 	rebuilding bool      // it is new, and not all of the log is queued for it
+	portion    portion   // of the log, that is queued next
 	short      bool      // the last page was not full
 
 	held    map[id.Any]time.Time // aggregates whose publish failed while others went through, and until when they wait
@@ -74,9 +75,10 @@ func NewRelay(db *postgres.DB, js jetstream.JetStream, replicas int, log *slog.L
 	host, _ := os.Hostname()
 	return &Relay{
 		db: db, js: js, replicas: replicas, log: cmp.Or(log, slog.Default()).With("service", db.Name),
-		wake:   make(chan struct{}, 1),
-		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()),
-		held:   make(map[id.Any]time.Time),
+		wake:    make(chan struct{}, 1),
+		portion: piece,
+		holder:  fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()),
+		held:    make(map[id.Any]time.Time),
 	}
 }
 
@@ -302,6 +304,13 @@ func (r *Relay) read(ctx context.Context) ([]row, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read outbox: %w", err)
+	}
+	if full && len(held) == 0 && !r.rebuilding {
+		var longer bool // somebody queues for longer than that, under ids that were drawn long ago
+		if err := r.db.Pool.QueryRow(ctx, `SELECT NOT pg_try_advisory_xact_lock($1)`, requeueing).Scan(&longer); err != nil {
+			return nil, fmt.Errorf("look for a longer transaction: %w", err)
+		}
+		full = !longer
 	}
 	if full && len(held) == 0 && !r.rebuilding {
 		r.scanned, r.lowest, r.settled = time.Now(), r.settled, r.highest
