@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -67,10 +68,13 @@ func dial(target, to string, creds credentials.TransportCredentials, opts ...grp
 // client to find the other copy.
 const patience = time.Second
 
+// mostPause is between two tries over a connection that says that it is ready, when it has said so for some time.
+const mostPause = 100 * time.Millisecond
+
 // patient tries a call again that found no connection, and so was not sent.
 func patient(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	var waiting context.Context
-	for {
+	for pause := time.Millisecond; ; pause = min(2*pause, mostPause) {
 		state := conn.GetState()
 		var reached peer.Peer
 		err := invoke(ctx, method, req, reply, conn, append(opts, grpc.Peer(&reached))...)
@@ -83,7 +87,12 @@ func patient(ctx context.Context, method string, req, reply any, conn *grpc.Clie
 			defer cancel()
 		}
 		if state == connectivity.Ready { // it was, before the call
-			state = conn.GetState()
+			if state = conn.GetState(); state == connectivity.Ready { // and says that it still is
+				select {
+				case <-waiting.Done():
+				case <-time.After(pause/2 + rand.N(pause)):
+				}
+			}
 		}
 		if waiting.Err() != nil || state != connectivity.Ready && !conn.WaitForStateChange(waiting, state) {
 			return err

@@ -167,6 +167,26 @@ func TestListOfAddresses(t *testing.T) {
 		require.Len(t, second, before)
 	})
 
+	t.Run("AConnectionThatIsReadyAndTakesNoCallIsTriedInPauses", func(t *testing.T) {
+		t.Parallel()
+		address, _ := copyOf(t, make(chan string, 1))
+		tries := 0
+		conn, err := network.Plain().Dial("membership", "billing", address, grpc.WithChainUnaryInterceptor(
+			func(context.Context, string, any, any, *grpc.ClientConn, grpc.UnaryInvoker, ...grpc.CallOption) error {
+				tries++
+				return status.Error(codes.Unavailable, "no connection")
+			}))
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		conn.Connect()
+		for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+			require.True(t, conn.WaitForStateChange(t.Context(), state))
+		}
+		requireReason(t, errorv1.Reason_REASON_UNAVAILABLE, callOn(t.Context(), conn))
+		require.Greater(t, tries, 1)
+		require.Less(t, tries, 50)
+	})
+
 	t.Run("ACallThatFindsNobodyIsSentOnceSomebodyIsThere", func(t *testing.T) {
 		t.Parallel()
 		lis, creds, err := network.Plain().Listen("billing", "localhost:0")
