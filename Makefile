@@ -64,11 +64,12 @@ chaos: setup ## Break a running suite in every way, and check that nothing is lo
 	go run ./services/chaos -minutes $(or $(MINUTES),2)
 
 .PHONY: failover
-failover: setup ## Lose the primary of a PostgreSQL pair under load, killed and isolated, and check that nothing is lost
-	go run ./services/chaos/failover
+failover: setup ## Lose the primary of a PostgreSQL pair under load, killed and isolated, and check that nothing is lost: make failover LOAD=60
+	go run ./services/chaos/failover -seconds $(or $(LOAD),20)
 
 .PHONY: check
 check: setup fresh lint test chaos ## What CI runs
+	@$(MAKE) --no-print-directory failover LOAD=3
 
 .PHONY: lint
 lint: ## Check formatting and suspicious constructs

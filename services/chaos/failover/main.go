@@ -145,7 +145,7 @@ func (l *loss) run(ctx context.Context) (err error) {
 	lost := history.Now()
 	switch l.way {
 	case "killed":
-		if err := s.fleet.Postgres.Crash(); err != nil {
+		if err := errors.Join(s.fleet.Postgres.Crash(), s.join()); err != nil {
 			return err
 		}
 	case "isolated":

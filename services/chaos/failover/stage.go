@@ -13,7 +13,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/freeport"
 )
 
-// stuck is the process that reaches the old primary when nobody else does, and nothing but it.
+// stuck is the process that reaches the old primary when nobody else does, and nothing but it, until it joins the others.
 const stuck = "membership-2"
 
 // stage is a suite on a pair of PostgreSQL servers, with a proxy on each way to either.
@@ -101,7 +101,7 @@ func (s *stage) isolate() {
 	}
 }
 
-// join lets the process that was stuck reach the new primary.
+// join lets the process that is stuck reach the standby, or what became of it.
 func (s *stage) join() error { return s.standbys[stuck].Start() }
 
 // close ends everything.
