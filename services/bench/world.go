@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
-	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/newcomer"
 )
 
 const (
-	password = "plum harbor violin quartz"
-	members  = 3 // of an organization, beside its owner
-	portals  = 50
-	atOnce   = 4 // calls under way while the world is made
+	members = 3 // of an organization, beside its owner
+	portals = 50
+	atOnce  = 4 // calls under way while the world is made
 )
 
 // world is what the load is put on, made through the public API.
@@ -117,26 +117,10 @@ func each(ctx context.Context, n int, do func(context.Context, int) error) error
 	return group.Wait()
 }
 
-// signUp makes a person the way people do: sign up, follow the mail, sign in.
-func (w *world) signUp(ctx context.Context, email string) (p person, err error) {
-	accounts, sessions := identityv1.NewAccountServiceClient(w.conn), identityv1.NewSessionServiceClient(w.conn)
-	if _, err = accounts.SignUp(ctx, &identityv1.SignUpRequest{Email: email, Password: password, DisplayName: "Ada " + email}); err != nil {
-		return p, err
-	}
-	link, err := w.mailed(ctx, email, "/verify/")
-	if err != nil {
-		return p, err
-	}
-	verified, err := accounts.VerifyEmail(ctx, &identityv1.VerifyEmailRequest{Token: link})
-	if err != nil {
-		return p, err
-	}
-	session, err := sessions.CreateSession(ctx, &identityv1.CreateSessionRequest{
-		Email: email, Password: password, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
-	if err != nil {
-		return p, err
-	}
-	return person{id: verified.GetAccount().GetId(), email: email, with: bearer(session.GetToken()), token: session.GetToken()}, nil
+// signUp makes a person.
+func (w *world) signUp(ctx context.Context, email string) (person, error) {
+	p, err := newcomer.SignUp(ctx, w.conn, w.mailed, email)
+	return person{id: p.ID, email: p.Email, with: bearer(p.Session), token: p.Session}, err
 }
 
 // bearer sends a credential with a call.

@@ -14,8 +14,8 @@ import (
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
-	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/network"
+	"github.com/rosterhq/roster/services/internal/newcomer"
 )
 
 // watcher removes members over the new primary, and asks the process at the old one about them all the time.
@@ -38,10 +38,7 @@ type answer struct {
 	allowed bool
 }
 
-const (
-	password = "plum harbor violin quartz"
-	watched  = 5 // members
-)
+const watched = 5 // members
 
 // watch makes an organization with members who can be removed.
 func (s *stage) watch(ctx context.Context) (*watcher, error) {
@@ -55,24 +52,11 @@ func (s *stage) watch(ctx context.Context) (*watcher, error) {
 			w.old = membershipv1.NewAccessServiceClient(conn)
 		}
 	}
-	const owner = "owner@example.com"
-	accounts := identityv1.NewAccountServiceClient(w.conn)
-	if _, err := accounts.SignUp(ctx, &identityv1.SignUpRequest{Email: owner, Password: password, DisplayName: "Owner"}); err != nil {
-		return nil, err
-	}
-	mail, err := s.fleet.Mail.Wait(ctx, owner, func(m devmail.Received) bool { return len(m.Links) > 0 })
+	owner, err := newcomer.SignUp(ctx, w.conn, newcomer.In(s.fleet.Mail), "owner@example.com")
 	if err != nil {
 		return nil, err
 	}
-	if _, err := accounts.VerifyEmail(ctx, &identityv1.VerifyEmailRequest{Token: secretOf(mail.Links[0])}); err != nil {
-		return nil, err
-	}
-	session, err := identityv1.NewSessionServiceClient(w.conn).CreateSession(ctx, &identityv1.CreateSessionRequest{
-		Email: owner, Password: password, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
-	if err != nil {
-		return nil, err
-	}
-	w.token = session.GetToken()
+	w.token = owner.Session
 	made, err := membershipv1.NewOrganizationServiceClient(w.conn).CreateOrganization(w.owner(ctx), &membershipv1.CreateOrganizationRequest{
 		DisplayName: "Watched", Preset: membershipv1.Preset_PRESET_PIPELINE})
 	if err != nil {
@@ -87,7 +71,7 @@ func (s *stage) watch(ctx context.Context) (*watcher, error) {
 			return nil, err
 		}
 		accepted, err := invitations.AcceptInvitation(ctx, &invitationv1.AcceptInvitationRequest{
-			LinkToken: secretOf(sent.GetLink()), Password: password, DisplayName: "Watched", Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+			LinkToken: secretOf(sent.GetLink()), Password: newcomer.Password, DisplayName: "Watched", Delivery: identityv1.Delivery_DELIVERY_TOKEN})
 		if err != nil {
 			return nil, err
 		}

@@ -21,6 +21,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/internal/devmail"
+	"github.com/rosterhq/roster/services/internal/newcomer"
 )
 
 // Config says on what to put the load, and how much. Numbers have defaults.
@@ -60,8 +61,6 @@ type client struct {
 	number int
 	rand   *rand.Rand
 }
-
-const password = "plum harbor violin quartz"
 
 // Prepare makes the people and the first organizations. Nothing may break meanwhile.
 func Prepare(ctx context.Context, c Config) (*Load, error) {
@@ -188,47 +187,18 @@ func (p *person) account() string {
 	return p.id
 }
 
-// signUp makes a person the way people do: sign up, follow the mail, sign in.
+// signUp makes a person.
 func (l *Load) signUp(ctx context.Context, email string) (*person, error) {
-	accounts, sessions := identityv1.NewAccountServiceClient(l.config.Conn), identityv1.NewSessionServiceClient(l.config.Conn)
-	if _, err := accounts.SignUp(ctx, &identityv1.SignUpRequest{Email: email, Password: password, DisplayName: "Ada " + email}); err != nil {
-		return nil, err
-	}
-	token, err := l.mailed(ctx, email, "/verify/")
-	if err != nil {
-		return nil, err
-	}
-	verified, err := accounts.VerifyEmail(ctx, &identityv1.VerifyEmailRequest{Token: token})
-	if err != nil {
-		return nil, err
-	}
-	session, err := sessions.CreateSession(ctx, &identityv1.CreateSessionRequest{
-		Email: email, Password: password, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
-	if err != nil {
-		return nil, err
-	}
-	return &person{verified.GetAccount().GetId(), email, session.GetToken()}, nil
-}
-
-// mailed waits for a mail with a link that has the part in it, and returns what follows.
-func (l *Load) mailed(ctx context.Context, to, part string) (token string, err error) {
-	_, err = l.config.Inbox.Wait(ctx, to, func(m devmail.Received) bool {
-		for _, link := range m.Links {
-			if after, found := follow(link, part); found {
-				token = after
-			}
-		}
-		return token != ""
-	})
-	return token, err
+	p, err := newcomer.SignUp(ctx, l.config.Conn, newcomer.In(l.config.Inbox), email)
+	return &person{p.ID, p.Email, p.Session}, err
 }
 
 // errNoMail says that no mail has come yet.
 var errNoMail = errors.New("no mail has come")
 
-// received is mailed for what is there already.
+// received returns what follows the part in a link of a mail that is there already.
 func (l *Load) received(to, part string) (string, error) {
 	over, cancel := context.WithCancelCause(context.Background())
 	cancel(errNoMail)
-	return l.mailed(over, to, part)
+	return newcomer.In(l.config.Inbox)(over, to, part)
 }

@@ -13,6 +13,7 @@ import (
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
+	"github.com/rosterhq/roster/services/internal/newcomer"
 	"github.com/rosterhq/roster/services/internal/verify"
 )
 
@@ -296,7 +297,7 @@ func (l *Load) acceptAnew(c *client, o *organization, i *invitation, link string
 	var answer *invitationv1.AcceptInvitationResponse
 	l.do(c, &op, nil, func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
 		answer, err = invitationv1.NewInvitationServiceClient(conn).AcceptInvitation(ctx, &invitationv1.AcceptInvitationRequest{
-			LinkToken: link, Password: password, DisplayName: "Grace Hopper", Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+			LinkToken: link, Password: newcomer.Password, DisplayName: "Grace Hopper", Delivery: identityv1.Delivery_DELIVERY_TOKEN})
 		return err
 	}, func() { op.AccountID = answer.GetAccountId() })
 	if op.Outcome != verify.OK {

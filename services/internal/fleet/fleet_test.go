@@ -18,11 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/metadata"
 
-	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
-	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/fleet"
+	"github.com/rosterhq/roster/services/internal/newcomer"
 )
 
 // start starts a fleet that ends with the test.
@@ -45,7 +44,9 @@ func start(t *testing.T, c fleet.Config) *fleet.Fleet {
 func TestRollingRestartFailsNoCall(t *testing.T) {
 	t.Parallel()
 	f := start(t, fleet.Config{Copies: 2})
-	token := signIn(t, f)
+	ada, err := newcomer.SignUp(t.Context(), f.Conn(), newcomer.In(f.Mail), "ada@example.com")
+	require.NoError(t, err)
+	token := ada.Session
 
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
@@ -79,23 +80,6 @@ func TestRollingRestartFailsNoCall(t *testing.T) {
 	stop()
 	load.Wait()
 	t.Log(calls.Load(), "calls")
-}
-
-// signIn makes an account, and returns a session of it.
-func signIn(t *testing.T, f *fleet.Fleet) string {
-	t.Helper()
-	const email, password = "ada@example.com", "plum harbor violin quartz"
-	accounts := identityv1.NewAccountServiceClient(f.Conn())
-	_, err := accounts.SignUp(t.Context(), &identityv1.SignUpRequest{Email: email, Password: password, DisplayName: "Ada"})
-	require.NoError(t, err)
-	mail, err := f.Mail.Wait(t.Context(), email, func(m devmail.Received) bool { return len(m.Links) > 0 })
-	require.NoError(t, err)
-	_, err = accounts.VerifyEmail(t.Context(), &identityv1.VerifyEmailRequest{Token: mail.Links[0][len(f.URL+"/verify/"):]})
-	require.NoError(t, err)
-	session, err := identityv1.NewSessionServiceClient(f.Conn()).CreateSession(t.Context(), &identityv1.CreateSessionRequest{
-		Email: email, Password: password, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
-	require.NoError(t, err)
-	return session.GetToken()
 }
 
 // overGRPC makes an organization, which takes a seat at billing, and lists its people.

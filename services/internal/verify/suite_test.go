@@ -30,6 +30,7 @@ import (
 	"github.com/rosterhq/roster/services/dev"
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/newcomer"
 	"github.com/rosterhq/roster/services/internal/testkit"
 	"github.com/rosterhq/roster/services/internal/verify"
 )
@@ -41,8 +42,6 @@ const (
 	portal   = membershipv1.Preset_PRESET_PORTAL
 	rbac     = membershipv1.Preset_PRESET_RBAC
 	flat     = membershipv1.Preset_PRESET_FLAT
-
-	password = "plum harbor violin quartz"
 )
 
 // suite is a suite that runs.
@@ -175,31 +174,11 @@ func unique(word string) string { return fmt.Sprintf("%s-%d", word, counter.Add(
 // signUp makes an account by its mail, and signs in.
 func (s *suite) signUp(t *testing.T) *client {
 	t.Helper()
-	address := unique("ada") + "@example.com"
-	_, err := patient(func() (*identityv1.SignUpResponse, error) {
-		return s.as("").SignUp(t.Context(), &identityv1.SignUpRequest{Email: address, Password: password, DisplayName: "Ada"})
-	})
+	p, err := newcomer.SignUp(t.Context(), s.conn, newcomer.In(s.Mail), unique("ada")+"@example.com")
 	require.NoError(t, err)
-	verified, err := s.as("").VerifyEmail(t.Context(), &identityv1.VerifyEmailRequest{Token: s.link(t, address, "/verify/")})
-	require.NoError(t, err)
-	session, err := patient(func() (*identityv1.CreateSessionResponse, error) {
-		return s.as("").CreateSession(t.Context(), &identityv1.CreateSessionRequest{
-			Email: address, Password: password, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
-	})
-	require.NoError(t, err)
-	c := s.as(session.GetToken())
-	c.ID, c.Email = verified.GetAccount().GetId(), address
+	c := s.as(p.Session)
+	c.ID, c.Email = p.ID, p.Email
 	return c
-}
-
-// patient repeats a call that was refused because many sign in at once. Nothing was begun by it.
-func patient[A any](call func() (A, error)) (A, error) {
-	for {
-		answer, err := call()
-		if fault.ReasonOf(err) != errorv1.Reason_REASON_BUSY {
-			return answer, err
-		}
-	}
 }
 
 // link waits for a mail with a link that holds part and was not returned before, and returns the link's last segment.
@@ -282,9 +261,9 @@ func (o *team) accept(invitation, link string, by *client) string {
 	begin, req := time.Now(), &invitationv1.AcceptInvitationRequest{LinkToken: link}
 	if by == nil {
 		by = o.s.as("")
-		req.Password, req.DisplayName, req.Delivery = password, "Grace", identityv1.Delivery_DELIVERY_TOKEN
+		req.Password, req.DisplayName, req.Delivery = newcomer.Password, "Grace", identityv1.Delivery_DELIVERY_TOKEN
 	}
-	accepted, err := patient(func() (*invitationv1.AcceptInvitationResponse, error) { return by.AcceptInvitation(o.t.Context(), req) })
+	accepted, err := newcomer.Patient(func() (*invitationv1.AcceptInvitationResponse, error) { return by.AcceptInvitation(o.t.Context(), req) })
 	o.s.did(o.t, verify.Operation{Verb: verify.Accept, OrganizationID: o.ID, InvitationID: invitation, AccountID: accepted.GetAccountId()}, begin, err)
 	return accepted.GetAccountId()
 }
