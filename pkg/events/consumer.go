@@ -266,6 +266,9 @@ func (s *source) create(ctx context.Context) (jetstream.Consumer, error) {
 		}
 	}
 	info, err := stream.Info(ctx) // not before the consumer's: it cannot have heard more than there is
+	if err == nil && s.config.Name != "" {
+		err = s.makeDeadLetters(ctx, info.Config)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,10 @@ func (a *app) deadLettersListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "Show what is parked: for which consumer, which event was refused, why, and how many wait",
-		Args:  cobra.NoArgs,
+		Long: `Show what is parked: for which consumer, which event was refused, why, and how many wait.
+
+What is neither retried nor skipped expires with the events in their streams, after 14 days, and the consumer goes on behind it.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			js, closed, err := a.broker(broker)
 			if err != nil {
@@ -135,7 +138,10 @@ func (a *app) deadLettersRetryCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "retry CONSUMER SERVICE AGGREGATE",
 		Short: "Have the consumer handle the parked events again, in order; when all went well it goes on by itself",
-		Args:  cobra.ExactArgs(3),
+		Long: `Have the consumer handle the parked events again, in order; when all went well it goes on by itself.
+
+The consumer reads them again from the service's stream. If one is there no longer, 'roster events republish' brings it back.`,
+		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			js, closed, err := a.broker(broker)
 			if err != nil {

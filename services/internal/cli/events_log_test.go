@@ -81,7 +81,7 @@ func TestEventsDeadLetters(t *testing.T) {
 	t.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
 	require.NoError(t, err)
-	require.NoError(t, errors.Join(outbox.EnsureStream(t.Context(), js, "billing", 1), outbox.EnsureDeadLetters(t.Context(), js, 1)))
+	require.NoError(t, outbox.EnsureStream(t.Context(), js, "billing", 1))
 	w := newWorld(t)
 	w.env["ROSTER_NATS"] = server.URL()
 	require.Equal(t, "Nothing is parked.\n", w.ok("events", "dlq", "list"))

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,18 +23,19 @@ import (
 // lazaret is a stream, one for dead letters, and a handler that refuses one aggregate's events for as long as it is told to.
 type lazaret struct {
 	diary
-	server *devnats.Server
-	js     jetstream.JetStream
-	ill    id.Organization
-	heals  atomic.Bool
-	fails  atomic.Int64
+	server  *devnats.Server
+	js      jetstream.JetStream
+	refusal error
+	ill     id.Organization
+	heals   atomic.Bool
+	fails   atomic.Int64
 }
 
 func newLazaret(t *testing.T) *lazaret {
 	t.Helper()
-	l := &lazaret{server: testkit.NATS(t), ill: id.NewOrganization()}
+	l := &lazaret{server: testkit.NATS(t), ill: id.NewOrganization(), refusal: errors.New("cannot\nread this")}
 	l.js = jetStream(t, l.server)
-	if err := errors.Join(EnsureStream(t.Context(), l.js, "membership", 1), EnsureDeadLetters(t.Context(), l.js, 1)); err != nil {
+	if err := EnsureStream(t.Context(), l.js, "membership", 1); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -43,7 +45,7 @@ func newLazaret(t *testing.T) *lazaret {
 func (l *lazaret) handle(ctx context.Context, e events.Event) error {
 	if e.Aggregate == l.ill.String() && e.Revision == 2 && !l.heals.Load() {
 		l.fails.Add(1)
-		return errors.New("cannot\nread this")
+		return l.refusal
 	}
 	return l.diary.handle(ctx, e)
 }
@@ -239,6 +241,197 @@ func TestParking(t *testing.T) {
 		l.wait(t, 4)
 		if got := l.revisions(""); got != "[1 3 4 6]" {
 			t.Errorf("told %s", got)
+		}
+	})
+}
+
+func TestDeadLetters(t *testing.T) {
+	t.Parallel()
+	// park parks the ill one at its second event, of a person, and has a third wait behind it.
+	park := func(t *testing.T, l *lazaret, c events.Config) (log []Entry) {
+		log = history(l.ill, 4)
+		log[1].Personal = []byte(`{"displayName":"Ada Lovelace","email":"ada@example.com"}`)
+		consume(t, l.js, c, l.handle)
+		tell(t, l.js, log[:3]...)
+		l.parked(t, 2)
+		return log
+	}
+	letters := func(t *testing.T, l *lazaret) jetstream.Stream {
+		t.Helper()
+		stream, err := l.js.Stream(t.Context(), events.DeadLetters("c"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream
+	}
+	// expire ends the time of what a stream holds.
+	expire := func(t *testing.T, l *lazaret, stream jetstream.Stream) {
+		t.Helper()
+		config := stream.CachedInfo().Config
+		config.MaxAge, config.Duplicates = 100*time.Millisecond, 100*time.Millisecond
+		if _, err := l.js.UpdateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	empty := func(t *testing.T, stream jetstream.Stream) {
+		t.Helper()
+		eventually(t, "it does not expire", func() bool {
+			info, err := stream.Info(t.Context())
+			return err == nil && info.State.Msgs == 0
+		})
+	}
+
+	t.Run("AreInAStreamOfTheConsumerThatKeepsThemAsLongAsEvents", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		consume(t, l.js, events.Config{Name: "c"}, l.handle)
+		consume(t, l.js, events.Config{Name: "d"}, l.handle)
+		tell(t, l.js, history(l.ill, 2)...)
+		eventually(t, "two consumers do not have a letter each", func() bool {
+			parked, err := events.ListParked(t.Context(), l.js)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(parked) == 2 && parked[0].Consumer == "c" && parked[1].Consumer == "d"
+		})
+		c := letters(t, l).CachedInfo().Config
+		if c.Name != "DLQ_c" || fmt.Sprint(c.Subjects) != "[roster.dlq.c.>]" || c.MaxAge != 14*24*time.Hour || c.Storage != jetstream.FileStorage ||
+			c.Replicas != 1 || c.MaxMsgs != -1 || c.MaxBytes != -1 || c.Discard != jetstream.DiscardNew || c.AllowDirect || !c.DenyPurge {
+			t.Errorf("got %+v", c)
+		}
+		if _, err := events.Skip(t.Context(), l.js, "c", "membership", l.ill.String()); err != nil {
+			t.Error(err)
+		}
+		if p := l.parked(t, 1); p.Consumer != "d" {
+			t.Errorf("skipping what one has parked leaves %+v", p)
+		}
+	})
+	t.Run("HoldNothingOfWhatTheEventSays", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		l.refusal = errors.New("no room for ADA\nlovelace <ada@example.com> in people_pkey")
+		park(t, l, events.Config{Name: "c"})
+		if p := l.parked(t, 2); p.First.Data != nil || p.Reason != "no room for … … <…> in people_pkey" {
+			t.Errorf("got %+v", p)
+		}
+		stream := letters(t, l)
+		for sequence := uint64(1); sequence <= 2; sequence++ {
+			msg, err := stream.GetMsg(t.Context(), sequence)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := strings.ToLower(fmt.Sprint(msg.Subject, msg.Header, string(msg.Data))); strings.Contains(text, "lovelace") || strings.Contains(text, "ada@") ||
+				strings.Contains(text, "context") || len(msg.Data) > 1000 {
+				t.Errorf("a letter says %s", text)
+			}
+		}
+		l.heals.Store(true)
+		if err := l.retry(t); err != nil {
+			t.Error(err)
+		}
+		told := l.wait(t, 3)
+		inOrder(t, told, 3)
+		if data := string(told[1].Data); !strings.Contains(data, "Ada Lovelace") {
+			t.Errorf("the event that was read again says %s", data)
+		}
+	})
+	t.Run("OfAnEventThatIsGoneAskForItsReturn", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		log := park(t, l, events.Config{Name: "c"})
+		l.heals.Store(true)
+		stream, err := l.js.Stream(t.Context(), "ROSTER_MEMBERSHIP")
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := stream.CachedInfo().Config
+		expire(t, l, stream)
+		empty(t, stream)
+		err = l.retry(t)
+		want := fmt.Sprintf("`roster events republish membership --aggregate %s --from-revision 2`", l.ill)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want a word of %s", err, want)
+		}
+		l.parked(t, 2)
+		if _, err := l.js.UpdateStream(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+		log[1].Personal = nil      // erased meanwhile
+		tell(t, l.js, log[1:3]...) // what republish does
+		settled(t, l.js, "c")
+		if err := l.retry(t); err != nil {
+			t.Error(err)
+		}
+		l.parked(t, 0)
+		tell(t, l.js, log[3])
+		told := l.wait(t, 4)
+		inOrder(t, told, 4)
+		if data := string(told[1].Data); strings.Contains(data, "Ada") {
+			t.Errorf("what was erased is still told: %s", data)
+		}
+	})
+	t.Run("FindTheirEventsInAStreamThatWasMadeAnew", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		tell(t, l.js, history(id.NewOrganization(), 5)...) // so that the sequences were higher
+		log := park(t, l, events.Config{Name: "c"})
+		if err := l.js.DeleteStream(t.Context(), "ROSTER_MEMBERSHIP"); err != nil {
+			t.Fatal(err)
+		}
+		if err := EnsureStream(t.Context(), l.js, "membership", 1); err != nil {
+			t.Fatal(err)
+		}
+		tell(t, l.js, log[:3]...)
+		l.heals.Store(true)
+		if err := l.retry(t); err != nil {
+			t.Error(err)
+		}
+		l.parked(t, 0)
+	})
+	t.Run("ThatExpireAreAsGoodAsSkipped", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		log := park(t, l, events.Config{Name: "c"})
+		stream := letters(t, l)
+		expire(t, l, stream)
+		empty(t, stream)
+		l.parked(t, 0)
+		tell(t, l.js, log[3])
+		l.wait(t, 2)
+		if told := l.revisions(""); told != "[1 4]" {
+			t.Errorf("told %s", told)
+		}
+	})
+	t.Run("ThatWereSkippedMakeNoGapHoweverLateTheNextEventComes", func(t *testing.T) {
+		t.Parallel()
+		l := newLazaret(t)
+		log := history(l.ill, 3)
+		at := applied{}
+		consume(t, l.js, events.Config{Name: "c", Positions: &at}, func(ctx context.Context, e events.Event) error {
+			err := l.handle(ctx, e)
+			if err == nil {
+				at.set(e)
+			}
+			return err
+		})
+		tell(t, l.js, log[:2]...)
+		l.parked(t, 1)
+		if _, err := events.Skip(t.Context(), l.js, "c", "membership", l.ill.String()); err != nil {
+			t.Fatal(err)
+		}
+		stream := letters(t, l)
+		if _, err := l.js.Publish(t.Context(), events.DeadLetterRoot+"c.membership.other", nil); err != nil { // behind the note
+			t.Fatal(err)
+		}
+		expire(t, l, stream)
+		eventually(t, "nothing expires", func() bool {
+			_, err := stream.GetLastMsgForSubject(t.Context(), events.DeadLetterRoot+"c.membership.other")
+			return errors.Is(err, jetstream.ErrMsgNotFound)
+		})
+		tell(t, l.js, log[2])
+		l.wait(t, 2)
+		if told := l.revisions(""); told != "[1 3]" {
+			t.Errorf("told %s", told)
 		}
 	})
 }

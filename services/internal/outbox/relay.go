@@ -216,9 +216,6 @@ func (r *Relay) look(ctx context.Context, again bool) (*jetstream.StreamInfo, er
 			return nil, err
 		}
 	}
-	if err := EnsureDeadLetters(ctx, r.js, r.replicas); err != nil {
-		return nil, err
-	}
 	stream, err := ensureStream(ctx, r.js, r.db.Name, r.replicas, again)
 	r.ensured = err == nil
 	return stream, err

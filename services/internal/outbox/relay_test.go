@@ -529,9 +529,6 @@ func reconnecting(t testing.TB, server *devnats.Server) jetstream.JetStream {
 func TestStreamIsAsPromised(t *testing.T) {
 	t.Parallel()
 	js := newStream(t)
-	if err := EnsureDeadLetters(t.Context(), js, 1); err != nil {
-		t.Fatal(err)
-	}
 	stream, err := js.Stream(t.Context(), "ROSTER_MEMBERSHIP")
 	if err != nil {
 		t.Fatal(err)
@@ -540,13 +537,6 @@ func TestStreamIsAsPromised(t *testing.T) {
 	if c.Storage != jetstream.FileStorage || c.Compression != jetstream.S2Compression || !c.AllowAtomicPublish || !c.DenyDelete || !c.DenyPurge ||
 		c.MaxAge != 14*24*time.Hour || c.Duplicates != 2*time.Minute || c.MaxMsgSize != 64<<10 || c.Discard != jetstream.DiscardOld ||
 		c.Retention != jetstream.LimitsPolicy || c.MaxMsgs != -1 || c.MaxBytes != -1 {
-		t.Errorf("got %+v", c)
-	}
-	letters, err := js.Stream(t.Context(), "DLQ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := letters.CachedInfo().Config; c.Storage != jetstream.FileStorage || c.MaxAge != 0 || c.MaxMsgs != -1 || c.MaxBytes != -1 || fmt.Sprint(c.Subjects) != "[dlq.>]" {
 		t.Errorf("got %+v", c)
 	}
 }

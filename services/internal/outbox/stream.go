@@ -62,24 +62,3 @@ func StreamConfig(service string, replicas int) jetstream.StreamConfig {
 		AllowDirect:        true,
 	}
 }
-
-// EnsureDeadLetters makes the stream of what consumers cannot handle, or brings it up to date. All services share it. What is
-// in it stays until it is handled or skipped.
-func EnsureDeadLetters(ctx context.Context, js jetstream.JetStream, replicas int) error {
-	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name:        events.DeadLetters,
-		Description: "Events that consumers of Roster's services could not handle",
-		Subjects:    []string{events.DeadLetterRoot + ">"},
-		Storage:     jetstream.FileStorage,
-		Compression: jetstream.S2Compression,
-		Replicas:    max(replicas, 1),
-		Discard:     jetstream.DiscardNew,
-		MaxMsgSize:  maxMsgSize + 4<<10, // an event, and why it is here
-		DenyPurge:   true,
-		AllowDirect: true,
-	})
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", events.DeadLetters, err)
-	}
-	return nil
-}

@@ -243,7 +243,7 @@ func TestNATSPermissions(t *testing.T) {
 					require.Equal(t, slices.Contains(may, verb), mayPublish(t, conn, subject), "%s asks for %s", service, subject)
 				}
 			}
-			for _, subject := range []string{"$JS.API.STREAM.DELETE.DLQ", "$JS.API.STREAM.PURGE.DLQ", "$JS.API.STREAM.NAMES", "$JS.API.ACCOUNT.PURGE.x", "$JS.API.META.LEADER.STEPDOWN"} {
+			for _, subject := range []string{"$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.ACCOUNT.PURGE.x", "$JS.API.META.LEADER.STEPDOWN"} {
 				require.False(t, mayPublish(t, conn, subject), "%s asks for %s", service, subject)
 			}
 		}
@@ -270,7 +270,40 @@ func TestNATSPermissions(t *testing.T) {
 				require.False(t, mayPublish(t, conn, "$JS.API.CONSUMER.CREATE."+events.Stream(of)), "%s makes a consumer of any name", service)
 			}
 			for owner, consumer := range consumers {
-				require.Equal(t, owner == service, mayPublish(t, conn, "dlq."+consumer.name+".identity.x"), "%s sets aside for %s", service, owner)
+				require.Equal(t, owner == service, maySubscribe(t, conn, events.RetryRoot+consumer.name+".>"), "%s retries for %s", service, owner)
+				require.False(t, mayPublish(t, conn, events.RetryRoot+consumer.name+".identity.x"), "%s asks %s to retry", service, owner)
+			}
+		}
+	})
+
+	t.Run("R58_DeadLettersAreOfOneService", func(t *testing.T) {
+		t.Parallel()
+		for _, user := range append(events.Services(), "gateway", "operator", "subscriber") {
+			conn := b.as(t, user)
+			for owner, consumer := range consumers {
+				stream := events.DeadLetters(consumer.name)
+				for verb, may := range map[string]bool{
+					"CREATE": user == owner, "UPDATE": user == owner, "INFO": user == owner || user == "operator",
+					"MSG.GET": user == owner || user == "operator", "MSG.DELETE": user == owner || user == "operator",
+					"DELETE": false, "PURGE": false, "SNAPSHOT": false, "RESTORE": false, "LEADER.STEPDOWN": false, "PEER.REMOVE": false,
+				} {
+					subject := "$JS.API.STREAM." + verb + "." + stream
+					require.Equal(t, may, mayPublish(t, conn, subject), "%s asks for %s", user, subject)
+				}
+				letter := events.DeadLetterRoot + consumer.name + ".identity.x"
+				require.Equal(t, user == owner || user == "operator", mayPublish(t, conn, letter), "%s publishes %s", user, letter)
+				require.False(t, maySubscribe(t, conn, letter), "%s listens to %s", user, letter)
+				for _, subject := range []string{
+					"$JS.API.DIRECT.GET." + stream, "$JS.API.DIRECT.GET." + stream + "." + letter, "$JS.API.CONSUMER.CREATE." + stream + ".x",
+					"$JS.API.CONSUMER.CREATE." + stream + ".x." + letter,
+				} {
+					require.Equal(t, user == "operator", mayPublish(t, conn, subject), "%s asks for %s", user, subject)
+				}
+			}
+			for _, of := range append(events.Services(), "other") { // to retry, a service reads what it hears once more
+				may := user == "operator" || slices.Contains(consumers[user].hears, of)
+				subject := "$JS.API.DIRECT.GET." + events.Stream(of)
+				require.Equal(t, may, mayPublish(t, conn, subject), "%s asks for %s", user, subject)
 			}
 		}
 	})
@@ -282,7 +315,7 @@ func TestNATSPermissions(t *testing.T) {
 			for _, owner := range append(events.Services(), "operator") {
 				require.Equal(t, user == owner, maySubscribe(t, conn, "_INBOX."+owner+".>"), "%s listens to %s", user, owner)
 			}
-			for _, wide := range []string{">", "*.>", "_INBOX.>", "_INBOX.*.x", "$JS.>", "$SYS.>", "dlq.>"} {
+			for _, wide := range []string{">", "*.>", "_INBOX.>", "_INBOX.*.x", "$JS.>", "$SYS.>", "roster.dlq.>", "roster.retry.>"} {
 				require.False(t, maySubscribe(t, conn, wide), "%s listens to %s", user, wide)
 			}
 			if user != "operator" {
