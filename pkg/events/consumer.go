@@ -37,7 +37,8 @@ type Config struct {
 
 	// Positions knows what was applied before this process began. Without it the first event that a process
 	// hears of an aggregate is taken for the next one, and events whose acknowledgement was lost with the process
-	// before are told again.
+	// before are told again. A process keeps the positions of the 65,536 aggregates and more that it heard of last;
+	// of others it asks as if it began with them.
 	Positions Positions
 	// Snapshot begins with a copy of the present state instead of with Start, and repairs it when events are missing.
 	Snapshot Snapshot
@@ -123,6 +124,7 @@ func New(js jetstream.JetStream, c Config, h Handler) (*Consumer, error) {
 			Consumer: consumer,
 			service:  service,
 			filter:   subjects,
+			remember: remembered,
 			log:      c.Log.With("consumer", c.Name, "service", service),
 		})
 	}
@@ -146,6 +148,8 @@ const (
 	pullTime  = 3 * time.Second
 	pinTime   = 10 * time.Second // how long a process that vanished keeps its place
 	patience  = 30 * time.Second // with a service that starts with us and has not made its stream yet
+
+	remembered = 1 << 16 // aggregates whose position a process keeps at least, and at most twice as many; 300 bytes each
 )
 
 // source hears the stream of one service.
@@ -159,8 +163,11 @@ type source struct {
 	filter  []string
 	log     *slog.Logger
 
+	remember int // lanes, before others are freed
+
 	mu      sync.Mutex
-	lanes   map[string]*lane // by aggregate
+	lanes   map[string]*lane // by aggregate; those that something came for lately
+	earlier map[string]*lane // and those of before, until as many others were heard again
 	parked  map[string]bool  // aggregates whose events go to the dead letters
 	working sync.WaitGroup
 
@@ -198,7 +205,7 @@ func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.
 		s.each(func(d *delivery) { d.msg.Nak() })
 	}()
 	s.mu.Lock()
-	s.lanes, s.parked, s.pin = make(map[string]*lane), nil, ""
+	s.lanes, s.earlier, s.parked, s.pin = make(map[string]*lane), nil, nil, ""
 	s.mu.Unlock()
 	expected := time.Now().Add(patience)
 	for problem := false; ctx.Err() == nil; {
@@ -451,18 +458,38 @@ func (s *source) receive(ctx context.Context, msg jetstream.Msg, sequence uint64
 // lane is the lane of an aggregate. The caller holds the mutex.
 func (s *source) lane(aggregate string) *lane {
 	l := s.lanes[aggregate]
-	if l == nil {
-		l = &lane{earlier: make(chan struct{}, 1)}
-		s.lanes[aggregate] = l
+	if l != nil {
+		return l
 	}
+	if l = s.earlier[aggregate]; l == nil {
+		l = &lane{earlier: make(chan struct{}, 1)}
+	}
+	delete(s.earlier, aggregate)
+	if len(s.lanes) >= s.remember && (s.config.Snapshot == nil || s.config.Positions != nil) {
+		s.forget()
+	}
+	s.lanes[aggregate] = l
 	return l
+}
+
+// forget frees the lanes that nothing came for while as many others as are remembered were heard, and in which nothing
+// waits. Positions knows where they are. Without, the next event of such an aggregate is taken for the next one, as it
+// is when a process begins. Only a copy that has no Positions keeps every lane: its stamps are nowhere else.
+func (s *source) forget() {
+	young := make(map[string]*lane)
+	for aggregate, l := range s.earlier {
+		if len(l.waiting) > 0 {
+			young[aggregate] = l
+		}
+	}
+	s.earlier, s.lanes = s.lanes, young
 }
 
 // busy tells whether anything is known, or at work.
 func (s *source) busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.lanes) > 0
+	return len(s.lanes)+len(s.earlier) > 0
 }
 
 // hold tells NATS that what waits in the lanes is in good hands, or else it would come again.
@@ -505,9 +532,11 @@ func (s *source) leave(heard jetstream.Consumer) {
 func (s *source) each(do func(*delivery)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, l := range s.lanes {
-		for _, d := range l.waiting {
-			do(d)
+	for _, lanes := range []map[string]*lane{s.lanes, s.earlier} {
+		for _, l := range lanes {
+			for _, d := range l.waiting {
+				do(d)
+			}
 		}
 	}
 }
