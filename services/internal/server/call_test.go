@@ -1,0 +1,112 @@
+package server
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/network"
+)
+
+// streamed is a service with a stream, and a rule for accounts.
+func streamed(handle grpc.StreamHandler) *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{ServiceName: "test.v1.Streamed", HandlerType: (*any)(nil), Streams: []grpc.StreamDesc{
+		{StreamName: "Do", Handler: handle, ServerStreams: true, ClientStreams: true}}}
+}
+
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	h := &harness{network: network.Memory(), logged: new(log)}
+	lis, creds, err := h.network.Listen("tested", "")
+	require.NoError(t, err)
+	h.server = New(creds, Config{Role: "tested", Authenticate: authenticate, Log: slog.New(slog.NewJSONHandler(h.logged, nil))})
+	h.server.RegisterService(streamed(func(_ any, ss grpc.ServerStream) error {
+		var req billingv1.GetSeatUsageRequest
+		if err := ss.RecvMsg(&req); err != nil {
+			return err
+		}
+		if req.GetOrganizationId() == "panic" {
+			panic("secret")
+		}
+		return ss.SendMsg(&billingv1.OccupySeatRequest{AccountId: caller.From(ss.Context()).Account.String()})
+	}), nil)
+	h.server.rules["/test.v1.Streamed/Do"] = &accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT}
+	t.Cleanup(serve(t, h.server, lis))
+	conn := h.dial(t, "")
+
+	// do sends an organization and returns the account that the verb saw.
+	do := func(t *testing.T, organization string, authorization ...string) (string, error) {
+		ctx := t.Context()
+		for _, value := range authorization {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", value)
+		}
+		stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/test.v1.Streamed/Do")
+		require.NoError(t, err)
+		if err := stream.SendMsg(&billingv1.GetSeatUsageRequest{OrganizationId: organization}); err != io.EOF { // EOF: refused already
+			require.NoError(t, err)
+		}
+		var answer billingv1.OccupySeatRequest
+		err = stream.RecvMsg(&answer)
+		return answer.GetAccountId(), err
+	}
+
+	t.Run("TheirCallerIsKnown", func(t *testing.T) {
+		t.Parallel()
+		saw, err := do(t, "x", asAccount)
+		require.NoError(t, err)
+		require.Equal(t, account.String(), saw)
+	})
+	t.Run("TheirRuleHolds", func(t *testing.T) {
+		t.Parallel()
+		_, err := do(t, "x")
+		requireReason(t, signIn, err)
+		_, err = do(t, "x", asOperator)
+		requireReason(t, refused, err)
+	})
+	t.Run("TheirRequestsAreValid", func(t *testing.T) {
+		t.Parallel()
+		_, err := do(t, strings.Repeat("x", 65), asAccount)
+		requireReason(t, errorv1.Reason_REASON_VALIDATION_FAILED, err)
+	})
+	t.Run("TheirPanicsAreInternal", func(t *testing.T) {
+		t.Parallel()
+		_, err := do(t, "panic", asAccount)
+		requireReason(t, errorv1.Reason_REASON_INTERNAL, err)
+	})
+}
+
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ asked, want time.Duration }{
+		"R60_NoDeadlineIsTheDefault": {0, defaultDeadline},
+		"R60_AShortDeadlineIsKept":   {time.Second, time.Second},
+		"R60_ALongDeadlineIsCapped":  {time.Hour, maxDeadline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			if c.asked > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, c.asked)
+				defer cancel()
+			}
+			ctx, cancel := bound(ctx)
+			defer cancel()
+			deadline, ok := ctx.Deadline()
+			require.True(t, ok)
+			require.WithinDuration(t, time.Now().Add(c.want), deadline, 500*time.Millisecond)
+		})
+	}
+}

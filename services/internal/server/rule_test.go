@@ -1,0 +1,155 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+)
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	h := start(t, fine)
+	const anyone, accounts, operators, services, both, none = "Anyone", "Account", "Operator", "Service", "AccountOrService", "NoRule"
+	calls := map[string]func(context.Context, *grpc.ClientConn) error{
+		anyone: func(ctx context.Context, conn *grpc.ClientConn) error {
+			_, err := identityv1.NewSessionServiceClient(conn).CreateSession(ctx, validCreateSession())
+			return err
+		},
+		accounts: func(ctx context.Context, conn *grpc.ClientConn) error { return usage(ctx, conn) },
+		operators: func(ctx context.Context, conn *grpc.ClientConn) error {
+			_, err := billingv1.NewSeatLimitServiceClient(conn).SetSeatLimit(ctx, &billingv1.SetSeatLimitRequest{Reason: "x"})
+			return err
+		},
+		services: func(ctx context.Context, conn *grpc.ClientConn) error {
+			_, err := billingv1.NewSeatServiceClient(conn).OccupySeat(ctx, &billingv1.OccupySeatRequest{})
+			return err
+		},
+		both: func(ctx context.Context, conn *grpc.ClientConn) error {
+			_, err := membershipv1.NewAccessServiceClient(conn).CheckAccess(ctx, &membershipv1.CheckAccessRequest{Permission: "seats.read"})
+			return err
+		},
+		none: func(ctx context.Context, conn *grpc.ClientConn) error {
+			return conn.Invoke(ctx, "/test.v1.Unruled/Do", &billingv1.OccupySeatRequest{}, &billingv1.OccupySeatResponse{})
+		},
+	}
+	type answers map[string]errorv1.Reason
+	for name, c := range map[string]struct {
+		peer, authorization string
+		forwarded           bool
+		want                answers
+	}{
+		"Nobody": {want: answers{
+			anyone: allowed, accounts: signIn, operators: signIn, services: refused, both: signIn, none: refused}},
+		"AnAccount": {authorization: asAccount, want: answers{
+			anyone: allowed, accounts: allowed, operators: refused, services: refused, both: allowed, none: refused}},
+		"AnOperator": {authorization: asOperator, want: answers{
+			anyone: allowed, accounts: refused, operators: allowed, services: refused, both: refused, none: refused}},
+		"R55_AServiceThatIsNamed": {peer: "invitation", want: answers{
+			anyone: allowed, accounts: signIn, operators: signIn, services: allowed, both: allowed, none: refused}},
+		"R55_AServiceThatIsNotNamed": {peer: "identity", want: answers{
+			anyone: allowed, accounts: signIn, operators: signIn, services: refused, both: signIn, none: refused}},
+		"R56_AServiceWithAnAccount": {peer: "invitation", authorization: asAccount, want: answers{
+			anyone: allowed, accounts: allowed, operators: refused, services: refused, both: allowed, none: refused}},
+		"R56_TheGatewayForItself": {peer: "gateway", want: answers{
+			anyone: allowed, accounts: signIn, operators: signIn, services: refused, both: allowed, none: refused}},
+		"R56_TheGatewayForNobody": {peer: "gateway", forwarded: true, want: answers{
+			anyone: allowed, accounts: signIn, operators: signIn, services: refused, both: signIn, none: refused}},
+		"TheGatewayForAnAccount": {peer: "gateway", forwarded: true, authorization: asAccount, want: answers{
+			anyone: allowed, accounts: allowed, operators: refused, services: refused, both: allowed, none: refused}},
+		"TheGatewayForAnOperator": {peer: "gateway", forwarded: true, authorization: asOperator, want: answers{
+			anyone: allowed, accounts: refused, operators: allowed, services: refused, both: refused, none: refused}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, ctx := h.dial(t, c.peer), t.Context()
+			if c.authorization != "" {
+				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", c.authorization)
+			}
+			if c.forwarded {
+				ctx = metadata.AppendToOutgoingContext(ctx, caller.AddressHeader, "192.0.2.7")
+			}
+			require.Len(t, c.want, len(calls))
+			for kind, call := range calls {
+				err := call(ctx, conn)
+				require.Equal(t, c.want[kind], fault.ReasonOf(err), "%s: %v", kind, err)
+				require.Equal(t, c.want[kind] == allowed, err == nil, "%s: %v", kind, err)
+			}
+		})
+	}
+}
+
+func validCreateSession() *identityv1.CreateSessionRequest {
+	return &identityv1.CreateSessionRequest{Email: "ada@example.com", Password: "correct horse battery staple"}
+}
+
+func TestRulesOfDescriptors(t *testing.T) {
+	t.Parallel()
+	rules := Rules(billingv1.File_roster_billing_v1_seat_service_proto.Services().ByName("SeatService"), grpc_health_v1.File_grpc_health_v1_health_proto.Services().Get(0))
+	require.Equal(t, accessv1.Rule_CALLER_SERVICE, rules["/roster.billing.v1.SeatService/OccupySeat"].GetCaller())
+	rule, ok := rules["/grpc.health.v1.Health/Check"]
+	require.True(t, ok)
+	require.Nil(t, rule)
+}
+
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	h := start(t, fine)
+	conn := h.dial(t, "membership")
+	invoke := func(method string) error {
+		return conn.Invoke(t.Context(), method, &billingv1.OccupySeatRequest{}, &billingv1.OccupySeatResponse{})
+	}
+
+	t.Run("R57_UnknownIsNotFound", func(t *testing.T) {
+		t.Parallel()
+		for _, method := range []string{"/roster.billing.v1.SeatService/Occupyseat", "/no.Such/Method", "/roster.billing.v1.SeatService/", "//OccupySeat"} {
+			requireReason(t, errorv1.Reason_REASON_ROUTE_NOT_FOUND, invoke(method), method)
+		}
+	})
+
+	t.Run("R57_NotBuiltIsNotFound", func(t *testing.T) {
+		t.Parallel()
+		requireReason(t, errorv1.Reason_REASON_ROUTE_NOT_FOUND, invoke("/roster.billing.v1.SeatService/ReserveSeats"))
+	})
+
+	t.Run("R57_PathWithoutSlashIsRefused", func(t *testing.T) {
+		t.Parallel()
+		require.Equal(t, codes.Unimplemented, status.Code(invoke("roster.billing.v1.SeatService/OccupySeat")))
+	})
+
+	t.Run("R60_ReflectionIsOffUnlessAsked", func(t *testing.T) {
+		t.Parallel()
+		const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+		requireReason(t, errorv1.Reason_REASON_ROUTE_NOT_FOUND, invoke(reflection))
+		require.Contains(t, start(t, fine, func(c *Config) { c.Reflection = true }).server.rules, reflection)
+	})
+
+	t.Run("HealthIsForAnyone", func(t *testing.T) {
+		t.Parallel()
+		answer, err := grpc_health_v1.NewHealthClient(h.dial(t, "")).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+		require.NoError(t, err)
+		require.Equal(t, grpc_health_v1.HealthCheckResponse_SERVING, answer.GetStatus())
+	})
+
+	t.Run("R60_TooMuchIsRefused", func(t *testing.T) {
+		t.Parallel()
+		_, err := billingv1.NewSeatServiceClient(conn).OccupySeat(t.Context(), &billingv1.OccupySeatRequest{SeatId: strings.Repeat("x", maxMessage)})
+		require.Equal(t, codes.ResourceExhausted, status.Code(err))
+		require.Error(t, usage(t.Context(), conn, "Bearer "+strings.Repeat("x", maxHeaders)))
+	})
+}
