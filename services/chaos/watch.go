@@ -162,6 +162,8 @@ func (w *watcher) project(organization string, message proto.Message) {
 		set(m.GetAfter())
 	case *eventv1.MemberRemoved:
 		set(m.GetAfter())
+	case *eventv1.MemberLeft:
+		set(m.GetAfter())
 	}
 }
 

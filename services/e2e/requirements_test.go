@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requirement is the id of a requirement: S0-13, T03, R27, RB17.
-var requirement = regexp.MustCompile(`\b(S[0-3]-\d\d|T\d\d|RB?\d{1,2})\b`)
+// requirement is the id of a requirement: S0-13, C15, T03, R27, RB17.
+var requirement = regexp.MustCompile(`\b(S[0-3]-\d\d|C\d{1,2}|T\d\d|RB?\d{1,2})\b`)
 
 // TestRequirements holds REQUIREMENTS.md to the tests: what it lists is named by a test, what a test names it lists.
 func TestRequirements(t *testing.T) {

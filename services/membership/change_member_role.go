@@ -31,20 +31,11 @@ func (s *Service) ChangeMemberRole(ctx context.Context, req *membershipv1.Change
 		if err != nil {
 			return nil, err
 		}
-		if err := actor.Empower(member, org.AssignRole); err != nil {
-			return nil, err
-		}
-		role, err := actor.Give(req.GetRole())
-		if err != nil {
-			return nil, err
-		}
-		if err := o.Spare(member, role, at.OthersFull); err != nil {
-			return nil, err
-		}
 		before := member
-		if err := member.ChangeRole(role, req.GetEtag()); err != nil {
+		if err := actor.ChangeRole(&member, req.GetRole(), req.GetEtag(), at.OthersFull); err != nil {
 			return nil, err
 		}
+		role, _ := o.Roles.ByID(member.Role)
 		q.SaveMember(key, member, false)
 		q.SaveStanding(key, member, role.Key)
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}

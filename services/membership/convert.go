@@ -135,6 +135,7 @@ const (
 	causeAdmin        = "admin"
 	causeOrganization = "organization"
 	causeInvite       = "invite"
+	causeSelf         = "self"
 )
 
 // origin tells billing why an operation needs it.

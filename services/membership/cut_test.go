@@ -50,6 +50,10 @@ func TestCommitOfUnknownOutcome(t *testing.T) {
 			_, err := o.enable(o.creator, target)
 			return err
 		}, []string{"member.disabled", "member.enabled"}},
+		"LeaveOrganization": {func(o organization, target id.Account) error {
+			_, err := o.leave(target)
+			return err
+		}, []string{"member.left"}},
 		"RemoveMember": {func(o organization, target id.Account) error {
 			_, err := o.remove(o.creator, target)
 			return err

@@ -33,14 +33,8 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 		if err != nil {
 			return nil, err
 		}
-		if err := actor.Manage(member, org.DisableMembers); err != nil {
-			return nil, err
-		}
-		if err := o.Spare(member, org.Role{}, at.OthersFull); err != nil {
-			return nil, err
-		}
 		before := member
-		seat, err := member.Disable(me, tx.Now())
+		seat, err := actor.Disable(&member, at.OthersFull, tx.Now())
 		if err != nil {
 			return nil, err
 		}

@@ -58,10 +58,7 @@ func (s *Service) beginEnable(ctx context.Context, q store.Queries, requestID st
 	if err != nil {
 		return id.Seat{}, err
 	}
-	if err := actor.Empower(at.Members[target], org.EnableMembers); err != nil {
-		return id.Seat{}, err
-	}
-	if err := at.Members[target].Enablable(); err != nil {
+	if err := actor.MayEnable(at.Members[target]); err != nil {
 		return id.Seat{}, err
 	}
 	begun, err := q.GetPending(ctx, key, target, org.EnableOperation)

@@ -12,6 +12,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
 // RemoveMember ends a membership. Its row stays as history; whoever is added again begins anew.
@@ -34,19 +35,12 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 		if err != nil {
 			return nil, err
 		}
-		if err := actor.Manage(member, org.RemoveMembers); err != nil {
-			return nil, err
-		}
-		if err := o.Spare(member, org.Role{}, at.OthersFull); err != nil {
-			return nil, err
-		}
 		before := member
-		seat := member.Remove()
-		q.SaveMember(key, member, false)
-		q.DeletePerson(key, id.Any(target))
-		if !seat.IsZero() {
-			begin(q, key, org.Release(seat, target, me, causeAdmin, tx.Now()))
+		seat, err := actor.Remove(&member, at.OthersFull)
+		if err != nil {
+			return nil, err
 		}
+		end(q, key, member, org.Release(seat, target, me, causeAdmin, tx.Now()))
 		follows = followSignIn(q, o, target)
 		if address := at.People[target].Email; o.Policy.RemovalMail && address != "" {
 			note := mail.Removed{Organization: o.DisplayName, By: at.People[me].DisplayName}
@@ -68,4 +62,13 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 		s.tellSignInSoon(ctx, key, target)
 	}
 	return answer, nil
+}
+
+// end writes what is left of a member who was removed or has left, and gives back the seat, unless there was none.
+func end(q store.Queries, key id.Organization, m org.Member, release org.Operation) {
+	q.SaveMember(key, m, false)
+	q.DeletePerson(key, id.Any(m.Account))
+	if !release.Seat.IsZero() {
+		begin(q, key, release)
+	}
 }

@@ -310,6 +310,13 @@ var operations = []operation{
 		},
 	},
 	{
+		name:    "leave",
+		arrange: invitedGuestJoins,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.guest.LeaveOrganization(ctx, &membershipv1.LeaveOrganizationRequest{OrganizationId: s.org, RequestId: s.request()})
+		},
+	},
+	{
 		name:    "set a seat limit",
 		arrange: organization(membershipv1.Preset_PRESET_RBAC),
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {
@@ -357,6 +364,15 @@ func invitedGuest(t *testing.T, s *scene) {
 	all := s.links(mine)
 	require.Len(t, all, known+1)
 	s.token, s.email = all[known], own
+}
+
+// invitedGuestJoins makes the guest a member.
+func invitedGuestJoins(t *testing.T, s *scene) {
+	t.Helper()
+	invitedGuest(t, s)
+	accepted, err := s.guest.AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{LinkToken: s.token})
+	require.NoError(t, err)
+	s.account = accepted.GetAccountId()
 }
 
 func acceptAsNew(ctx context.Context, s *scene) (proto.Message, error) {

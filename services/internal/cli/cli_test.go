@@ -35,7 +35,7 @@ func TestCommandTree(t *testing.T) {
 		access/check events/dlq/list events/dlq/retry events/dlq/skip events/republish events/tail
 		invite/accept invite/create invite/decline invite/get invite/list invite/new-link invite/preview invite/resend invite/revoke
 		login logout me
-		member/change-role member/disable member/enable member/get member/remove
+		member/change-role member/disable member/enable member/get member/leave member/remove
 		operator/claim operator/seat-limit
 		org/create org/delete org/get org/list org/policy org/update org/use
 		people permissions roles/list seats sessions/list sessions/revoke signup verify`),

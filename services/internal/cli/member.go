@@ -10,7 +10,8 @@ import (
 
 func (a *app) memberCommand() *cobra.Command {
 	return groupOf("member", "Members of an organization; 'roster people' lists them",
-		a.memberGetCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(), a.memberRemoveCommand())
+		a.memberGetCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(), a.memberRemoveCommand(),
+		a.memberLeaveCommand())
 }
 
 func memberFields(p *page, m *membershipv1.Member) {
@@ -160,6 +161,36 @@ func (a *app) memberRemoveCommand() *cobra.Command {
 			return a.show(answer, func(p *page) {
 				p.line("%s is removed. %s", called(answer.GetMember()), seatNote(answer.GetSeatReleased()))
 			})
+		},
+	}
+	yesFlag(c, &yes)
+	return c
+}
+
+func (a *app) memberLeaveCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use:   "leave",
+		Short: "End your own membership; your account lives on",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			err = a.confirm(ctx, yes, func() (string, error) {
+				answer, err := call(ctx, a, c.Organizations.GetOrganization, &membershipv1.GetOrganizationRequest{OrganizationId: org})
+				return "Leave the organization " + answer.GetOrganization().GetDisplayName() + " (" + org + ")?", err
+			})
+			if err != nil {
+				return err
+			}
+			answer, err := call(ctx, a, c.Members.LeaveOrganization, &membershipv1.LeaveOrganizationRequest{OrganizationId: org})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) { p.line("You have left %s. %s", org, seatNote(answer.GetSeatReleased())) })
 		},
 	}
 	yesFlag(c, &yes)

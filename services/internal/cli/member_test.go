@@ -95,6 +95,19 @@ func TestConfirmation(t *testing.T) {
 		require.Equal(t, result{exitNotFound, "", "Error: No such member. (MEMBER_NOT_FOUND)\n  People and their ids: roster people\n"}, r)
 	})
 
+	t.Run("LeavingAsksToo", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		w.interactive, w.in = true, "no\n"
+		gives(w, &membershipv1.GetOrganizationRequest{}, &membershipv1.GetOrganizationResponse{Organization: analytical})
+		gives(w, &membershipv1.LeaveOrganizationRequest{}, &membershipv1.LeaveOrganizationResponse{SeatReleased: true})
+		r := w.run("member", "leave")
+		require.Equal(t, "Leave the organization Analytical (org_1)? [y/N] Error: stopped, nothing was changed\n", r.err)
+		require.Len(t, w.requests(), 1)
+		require.Equal(t, "You have left org_1. The seat is free.\n", w.ok("member", "leave", "--yes"))
+		require.Equal(t, "org_1", w.last().request.(*membershipv1.LeaveOrganizationRequest).GetOrganizationId())
+	})
+
 	t.Run("DeletingAnOrganizationAsksToo", func(t *testing.T) {
 		t.Parallel()
 		w := signedIn(t)

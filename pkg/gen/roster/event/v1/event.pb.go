@@ -283,7 +283,7 @@ func (x Invitation_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invitation_State.Descriptor instead.
 func (Invitation_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // State of a seat.
@@ -340,7 +340,7 @@ func (x Seat_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Seat_State.Descriptor instead.
 func (Seat_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -1277,6 +1277,70 @@ func (x *MemberRemoved) GetAfter() *Member {
 	return nil
 }
 
+// MemberLeft: `member.left`. The person did it.
+type MemberLeft struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberLeft) Reset() {
+	*x = MemberLeft{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberLeft) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberLeft) ProtoMessage() {}
+
+func (x *MemberLeft) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberLeft.ProtoReflect.Descriptor instead.
+func (*MemberLeft) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MemberLeft) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *MemberLeft) GetBefore() *Member {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *MemberLeft) GetAfter() *Member {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
 // Invitation is an invitation as events show it.
 type Invitation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1302,7 +1366,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1378,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1391,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Invitation) GetInvitationId() string {
@@ -1401,7 +1465,7 @@ type InvitationCreated struct {
 
 func (x *InvitationCreated) Reset() {
 	*x = InvitationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1477,7 @@ func (x *InvitationCreated) String() string {
 func (*InvitationCreated) ProtoMessage() {}
 
 func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1490,7 @@ func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationCreated.ProtoReflect.Descriptor instead.
 func (*InvitationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *InvitationCreated) GetContext() *Context {
@@ -1463,7 +1527,7 @@ type InvitationSent struct {
 
 func (x *InvitationSent) Reset() {
 	*x = InvitationSent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1539,7 @@ func (x *InvitationSent) String() string {
 func (*InvitationSent) ProtoMessage() {}
 
 func (x *InvitationSent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1552,7 @@ func (x *InvitationSent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationSent.ProtoReflect.Descriptor instead.
 func (*InvitationSent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InvitationSent) GetContext() *Context {
@@ -1520,7 +1584,7 @@ type InvitationFailed struct {
 
 func (x *InvitationFailed) Reset() {
 	*x = InvitationFailed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1596,7 @@ func (x *InvitationFailed) String() string {
 func (*InvitationFailed) ProtoMessage() {}
 
 func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1609,7 @@ func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationFailed.ProtoReflect.Descriptor instead.
 func (*InvitationFailed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InvitationFailed) GetContext() *Context {
@@ -1586,7 +1650,7 @@ type InvitationResent struct {
 
 func (x *InvitationResent) Reset() {
 	*x = InvitationResent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1662,7 @@ func (x *InvitationResent) String() string {
 func (*InvitationResent) ProtoMessage() {}
 
 func (x *InvitationResent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1675,7 @@ func (x *InvitationResent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationResent.ProtoReflect.Descriptor instead.
 func (*InvitationResent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InvitationResent) GetContext() *Context {
@@ -1657,7 +1721,7 @@ type InvitationAccepted struct {
 
 func (x *InvitationAccepted) Reset() {
 	*x = InvitationAccepted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1733,7 @@ func (x *InvitationAccepted) String() string {
 func (*InvitationAccepted) ProtoMessage() {}
 
 func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1746,7 @@ func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationAccepted.ProtoReflect.Descriptor instead.
 func (*InvitationAccepted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *InvitationAccepted) GetContext() *Context {
@@ -1721,7 +1785,7 @@ type InvitationDeclined struct {
 
 func (x *InvitationDeclined) Reset() {
 	*x = InvitationDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1797,7 @@ func (x *InvitationDeclined) String() string {
 func (*InvitationDeclined) ProtoMessage() {}
 
 func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +1810,7 @@ func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationDeclined.ProtoReflect.Descriptor instead.
 func (*InvitationDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InvitationDeclined) GetContext() *Context {
@@ -1785,7 +1849,7 @@ type InvitationRevoked struct {
 
 func (x *InvitationRevoked) Reset() {
 	*x = InvitationRevoked{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1861,7 @@ func (x *InvitationRevoked) String() string {
 func (*InvitationRevoked) ProtoMessage() {}
 
 func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1874,7 @@ func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRevoked.ProtoReflect.Descriptor instead.
 func (*InvitationRevoked) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InvitationRevoked) GetContext() *Context {
@@ -1849,7 +1913,7 @@ type InvitationExpired struct {
 
 func (x *InvitationExpired) Reset() {
 	*x = InvitationExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +1925,7 @@ func (x *InvitationExpired) String() string {
 func (*InvitationExpired) ProtoMessage() {}
 
 func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +1938,7 @@ func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationExpired.ProtoReflect.Descriptor instead.
 func (*InvitationExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InvitationExpired) GetContext() *Context {
@@ -1915,7 +1979,7 @@ type Seat struct {
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +1991,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2004,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Seat) GetSeatId() string {
@@ -1984,7 +2048,7 @@ type SeatReserved struct {
 
 func (x *SeatReserved) Reset() {
 	*x = SeatReserved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2060,7 @@ func (x *SeatReserved) String() string {
 func (*SeatReserved) ProtoMessage() {}
 
 func (x *SeatReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2073,7 @@ func (x *SeatReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReserved.ProtoReflect.Descriptor instead.
 func (*SeatReserved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SeatReserved) GetContext() *Context {
@@ -2039,7 +2103,7 @@ type SeatOccupied struct {
 
 func (x *SeatOccupied) Reset() {
 	*x = SeatOccupied{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2115,7 @@ func (x *SeatOccupied) String() string {
 func (*SeatOccupied) ProtoMessage() {}
 
 func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2128,7 @@ func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatOccupied.ProtoReflect.Descriptor instead.
 func (*SeatOccupied) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SeatOccupied) GetContext() *Context {
@@ -2094,7 +2158,7 @@ type SeatReleased struct {
 
 func (x *SeatReleased) Reset() {
 	*x = SeatReleased{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2170,7 @@ func (x *SeatReleased) String() string {
 func (*SeatReleased) ProtoMessage() {}
 
 func (x *SeatReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2183,7 @@ func (x *SeatReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReleased.ProtoReflect.Descriptor instead.
 func (*SeatReleased) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SeatReleased) GetContext() *Context {
@@ -2153,7 +2217,7 @@ type SeatLimitChanged struct {
 
 func (x *SeatLimitChanged) Reset() {
 	*x = SeatLimitChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2229,7 @@ func (x *SeatLimitChanged) String() string {
 func (*SeatLimitChanged) ProtoMessage() {}
 
 func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2242,7 @@ func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatLimitChanged.ProtoReflect.Descriptor instead.
 func (*SeatLimitChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SeatLimitChanged) GetContext() *Context {
@@ -2220,7 +2284,7 @@ type SeatAtLimit struct {
 
 func (x *SeatAtLimit) Reset() {
 	*x = SeatAtLimit{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2296,7 @@ func (x *SeatAtLimit) String() string {
 func (*SeatAtLimit) ProtoMessage() {}
 
 func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2309,7 @@ func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatAtLimit.ProtoReflect.Descriptor instead.
 func (*SeatAtLimit) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SeatAtLimit) GetContext() *Context {
@@ -2266,7 +2330,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2278,7 +2342,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2291,7 +2355,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Account) GetAccountId() string {
@@ -2316,7 +2380,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2328,7 +2392,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2341,7 +2405,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -2378,7 +2442,7 @@ type AccountEmailVerified struct {
 
 func (x *AccountEmailVerified) Reset() {
 	*x = AccountEmailVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2390,7 +2454,7 @@ func (x *AccountEmailVerified) String() string {
 func (*AccountEmailVerified) ProtoMessage() {}
 
 func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2403,7 +2467,7 @@ func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEmailVerified.ProtoReflect.Descriptor instead.
 func (*AccountEmailVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AccountEmailVerified) GetContext() *Context {
@@ -2433,7 +2497,7 @@ type AccountUpdated struct {
 
 func (x *AccountUpdated) Reset() {
 	*x = AccountUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2509,7 @@ func (x *AccountUpdated) String() string {
 func (*AccountUpdated) ProtoMessage() {}
 
 func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2458,7 +2522,7 @@ func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountUpdated.ProtoReflect.Descriptor instead.
 func (*AccountUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AccountUpdated) GetContext() *Context {
@@ -2488,7 +2552,7 @@ type AccountDisabled struct {
 
 func (x *AccountDisabled) Reset() {
 	*x = AccountDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2500,7 +2564,7 @@ func (x *AccountDisabled) String() string {
 func (*AccountDisabled) ProtoMessage() {}
 
 func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2513,7 +2577,7 @@ func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDisabled.ProtoReflect.Descriptor instead.
 func (*AccountDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AccountDisabled) GetContext() *Context {
@@ -2543,7 +2607,7 @@ type AccountEnabled struct {
 
 func (x *AccountEnabled) Reset() {
 	*x = AccountEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2619,7 @@ func (x *AccountEnabled) String() string {
 func (*AccountEnabled) ProtoMessage() {}
 
 func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2632,7 @@ func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEnabled.ProtoReflect.Descriptor instead.
 func (*AccountEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AccountEnabled) GetContext() *Context {
@@ -2598,7 +2662,7 @@ type AccountSignedIn struct {
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2610,7 +2674,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2623,7 +2687,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -2653,7 +2717,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2665,7 +2729,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +2742,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -2710,7 +2774,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2722,7 +2786,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2844,6 +2908,11 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xa3\x01\n" +
 	"\rMemberRemoved\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xa0\x01\n" +
+	"\n" +
+	"MemberLeft\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xce\x03\n" +
@@ -2975,7 +3044,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),               // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),               // 1: roster.event.v1.Cause.Kind
@@ -2997,34 +3066,35 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*MemberDisabled)(nil),        // 17: roster.event.v1.MemberDisabled
 	(*MemberEnabled)(nil),         // 18: roster.event.v1.MemberEnabled
 	(*MemberRemoved)(nil),         // 19: roster.event.v1.MemberRemoved
-	(*Invitation)(nil),            // 20: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),     // 21: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),        // 22: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),      // 23: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),      // 24: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),    // 25: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),    // 26: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),     // 27: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),     // 28: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                  // 29: roster.event.v1.Seat
-	(*SeatReserved)(nil),          // 30: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),          // 31: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),          // 32: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),      // 33: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),           // 34: roster.event.v1.SeatAtLimit
-	(*Account)(nil),               // 35: roster.event.v1.Account
-	(*AccountCreated)(nil),        // 36: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),  // 37: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),        // 38: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),       // 39: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),        // 40: roster.event.v1.AccountEnabled
-	(*AccountSignedIn)(nil),       // 41: roster.event.v1.AccountSignedIn
-	(*SessionEnded)(nil),          // 42: roster.event.v1.SessionEnded
-	(*Token_Position)(nil),        // 43: roster.event.v1.Token.Position
-	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
+	(*MemberLeft)(nil),            // 20: roster.event.v1.MemberLeft
+	(*Invitation)(nil),            // 21: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),     // 22: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),        // 23: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),      // 24: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),      // 25: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),    // 26: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),    // 27: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),     // 28: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),     // 29: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                  // 30: roster.event.v1.Seat
+	(*SeatReserved)(nil),          // 31: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),          // 32: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),          // 33: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),      // 34: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),           // 35: roster.event.v1.SeatAtLimit
+	(*Account)(nil),               // 36: roster.event.v1.Account
+	(*AccountCreated)(nil),        // 37: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),  // 38: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),        // 39: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),       // 40: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),        // 41: roster.event.v1.AccountEnabled
+	(*AccountSignedIn)(nil),       // 42: roster.event.v1.AccountSignedIn
+	(*SessionEnded)(nil),          // 43: roster.event.v1.SessionEnded
+	(*Token_Position)(nil),        // 44: roster.event.v1.Token.Position
+	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	43, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	44, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,  // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,  // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	6,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -3037,7 +3107,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	8,  // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
 	10, // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	2,  // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	44, // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	45, // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	8,  // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	14, // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	9,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -3053,59 +3123,62 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	8,  // 26: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
 	14, // 27: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
 	14, // 28: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	3,  // 29: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	44, // 30: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 31: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	20, // 32: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	9,  // 33: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	8,  // 34: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	20, // 35: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	8,  // 36: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	20, // 37: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	20, // 38: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	8,  // 39: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	20, // 40: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	20, // 41: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	9,  // 42: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	8,  // 43: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	20, // 44: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	20, // 45: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	8,  // 46: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	20, // 47: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	20, // 48: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	8,  // 49: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	20, // 50: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	20, // 51: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	8,  // 52: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	20, // 53: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	20, // 54: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	4,  // 55: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	8,  // 56: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	29, // 57: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	8,  // 58: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	29, // 59: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	8,  // 60: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	29, // 61: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	8,  // 62: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	8,  // 63: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	8,  // 64: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	35, // 65: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	9,  // 66: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	8,  // 67: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	9,  // 68: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	8,  // 69: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	9,  // 70: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	8,  // 71: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	35, // 72: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	8,  // 73: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	35, // 74: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	8,  // 75: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	8,  // 76: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	77, // [77:77] is the sub-list for method output_type
-	77, // [77:77] is the sub-list for method input_type
-	77, // [77:77] is the sub-list for extension type_name
-	77, // [77:77] is the sub-list for extension extendee
-	0,  // [0:77] is the sub-list for field type_name
+	8,  // 29: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	14, // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	14, // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	3,  // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
+	45, // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	8,  // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	21, // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	9,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	8,  // 37: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	21, // 38: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	8,  // 39: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	21, // 40: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	21, // 41: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	8,  // 42: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	21, // 43: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	21, // 44: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	9,  // 45: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	8,  // 46: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	21, // 47: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	21, // 48: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	8,  // 49: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	21, // 50: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	21, // 51: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	8,  // 52: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	21, // 53: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	21, // 54: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	8,  // 55: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	21, // 56: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	21, // 57: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	4,  // 58: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
+	8,  // 59: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	30, // 60: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	8,  // 61: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	30, // 62: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	8,  // 63: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	30, // 64: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	8,  // 65: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	8,  // 66: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	8,  // 67: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	36, // 68: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	9,  // 69: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	8,  // 70: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	9,  // 71: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	8,  // 72: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	9,  // 73: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	8,  // 74: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	36, // 75: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	8,  // 76: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	36, // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	8,  // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	8,  // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	80, // [80:80] is the sub-list for method output_type
+	80, // [80:80] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -3113,14 +3186,14 @@ func file_roster_event_v1_event_proto_init() {
 	if File_roster_event_v1_event_proto != nil {
 		return
 	}
-	file_roster_event_v1_event_proto_msgTypes[28].OneofWrappers = []any{}
+	file_roster_event_v1_event_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

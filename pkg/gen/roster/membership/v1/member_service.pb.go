@@ -1263,6 +1263,116 @@ func (x *RemoveMemberResponse) GetToken() string {
 	return ""
 }
 
+// LeaveOrganizationRequest names the organization.
+type LeaveOrganizationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveOrganizationRequest) Reset() {
+	*x = LeaveOrganizationRequest{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveOrganizationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveOrganizationRequest) ProtoMessage() {}
+
+func (x *LeaveOrganizationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveOrganizationRequest.ProtoReflect.Descriptor instead.
+func (*LeaveOrganizationRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *LeaveOrganizationRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *LeaveOrganizationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// LeaveOrganizationResponse says that the caller belongs no more.
+type LeaveOrganizationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the seat is free already; otherwise it is within a minute.
+	SeatReleased bool `protobuf:"varint,1,opt,name=seat_released,json=seatReleased,proto3" json:"seat_released,omitempty"`
+	// Revision token.
+	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveOrganizationResponse) Reset() {
+	*x = LeaveOrganizationResponse{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveOrganizationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveOrganizationResponse) ProtoMessage() {}
+
+func (x *LeaveOrganizationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveOrganizationResponse.ProtoReflect.Descriptor instead.
+func (*LeaveOrganizationResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LeaveOrganizationResponse) GetSeatReleased() bool {
+	if x != nil {
+		return x.SeatReleased
+	}
+	return false
+}
+
+func (x *LeaveOrganizationResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 var File_roster_membership_v1_member_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_member_service_proto_rawDesc = "" +
@@ -1390,8 +1500,16 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x14RemoveMemberResponse\x124\n" +
 	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\x12#\n" +
 	"\rseat_released\x18\x02 \x01(\bR\fseatReleased\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\tR\x05token2\xec\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\"z\n" +
+	"\x18LeaveOrganizationRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
 	"\n" +
+	"request_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"V\n" +
+	"\x19LeaveOrganizationResponse\x12#\n" +
+	"\rseat_released\x18\x01 \x01(\bR\fseatReleased\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token2\xc5\f\n" +
 	"\rMemberService\x12\xbe\x01\n" +
 	"\n" +
 	"ListPeople\x12'.roster.membership.v1.ListPeopleRequest\x1a(.roster.membership.v1.ListPeopleResponse\"]\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/people\x12\xc9\x01\n" +
@@ -1399,7 +1517,8 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x10ChangeMemberRole\x12-.roster.membership.v1.ChangeMemberRoleRequest\x1a..roster.membership.v1.ChangeMemberRoleResponse\"\x8f\x01\xaa\xbb\x18=\b\x02\x1a\x13members.assign_role\"\x0forganization_id*\x13member.role_changed\x82\xd3\xe4\x93\x02H:\x01*\"C/v1/organizations/{organization_id}/members/{account_id}:changeRole\x12\xef\x01\n" +
 	"\rDisableMember\x12*.roster.membership.v1.DisableMemberRequest\x1a+.roster.membership.v1.DisableMemberResponse\"\x84\x01\xaa\xbb\x185\b\x02\x1a\x0fmembers.disable\"\x0forganization_id*\x0fmember.disabled\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/organizations/{organization_id}/members/{account_id}:disable\x12\xe9\x01\n" +
 	"\fEnableMember\x12).roster.membership.v1.EnableMemberRequest\x1a*.roster.membership.v1.EnableMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.enable\"\x0forganization_id*\x0emember.enabled\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:enable\x12\xe9\x01\n" +
-	"\fRemoveMember\x12).roster.membership.v1.RemoveMemberRequest\x1a*.roster.membership.v1.RemoveMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.remove\"\x0forganization_id*\x0emember.removed\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:removeBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"\fRemoveMember\x12).roster.membership.v1.RemoveMemberRequest\x1a*.roster.membership.v1.RemoveMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.remove\"\x0forganization_id*\x0emember.removed\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:remove\x12\xd6\x01\n" +
+	"\x11LeaveOrganization\x12..roster.membership.v1.LeaveOrganizationRequest\x1a/.roster.membership.v1.LeaveOrganizationResponse\"`\xaa\xbb\x18 \b\x02\"\x0forganization_id*\vmember.left\x82\xd3\xe4\x93\x026:\x01*\"1/v1/organizations/{organization_id}/members:leaveBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_member_service_proto_rawDescOnce sync.Once
@@ -1414,34 +1533,36 @@ func file_roster_membership_v1_member_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_roster_membership_v1_member_service_proto_goTypes = []any{
-	(Person_State)(0),                // 0: roster.membership.v1.Person.State
-	(Member_State)(0),                // 1: roster.membership.v1.Member.State
-	(ListPeopleRequest_View)(0),      // 2: roster.membership.v1.ListPeopleRequest.View
-	(*Person)(nil),                   // 3: roster.membership.v1.Person
-	(*Member)(nil),                   // 4: roster.membership.v1.Member
-	(*ListPeopleRequest)(nil),        // 5: roster.membership.v1.ListPeopleRequest
-	(*ListPeopleResponse)(nil),       // 6: roster.membership.v1.ListPeopleResponse
-	(*GetMemberRequest)(nil),         // 7: roster.membership.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),        // 8: roster.membership.v1.GetMemberResponse
-	(*ChangeMemberRoleRequest)(nil),  // 9: roster.membership.v1.ChangeMemberRoleRequest
-	(*ChangeMemberRoleResponse)(nil), // 10: roster.membership.v1.ChangeMemberRoleResponse
-	(*DisableMemberRequest)(nil),     // 11: roster.membership.v1.DisableMemberRequest
-	(*DisableMemberResponse)(nil),    // 12: roster.membership.v1.DisableMemberResponse
-	(*EnableMemberRequest)(nil),      // 13: roster.membership.v1.EnableMemberRequest
-	(*EnableMemberResponse)(nil),     // 14: roster.membership.v1.EnableMemberResponse
-	(*RemoveMemberRequest)(nil),      // 15: roster.membership.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),     // 16: roster.membership.v1.RemoveMemberResponse
-	(*timestamppb.Timestamp)(nil),    // 17: google.protobuf.Timestamp
+	(Person_State)(0),                 // 0: roster.membership.v1.Person.State
+	(Member_State)(0),                 // 1: roster.membership.v1.Member.State
+	(ListPeopleRequest_View)(0),       // 2: roster.membership.v1.ListPeopleRequest.View
+	(*Person)(nil),                    // 3: roster.membership.v1.Person
+	(*Member)(nil),                    // 4: roster.membership.v1.Member
+	(*ListPeopleRequest)(nil),         // 5: roster.membership.v1.ListPeopleRequest
+	(*ListPeopleResponse)(nil),        // 6: roster.membership.v1.ListPeopleResponse
+	(*GetMemberRequest)(nil),          // 7: roster.membership.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),         // 8: roster.membership.v1.GetMemberResponse
+	(*ChangeMemberRoleRequest)(nil),   // 9: roster.membership.v1.ChangeMemberRoleRequest
+	(*ChangeMemberRoleResponse)(nil),  // 10: roster.membership.v1.ChangeMemberRoleResponse
+	(*DisableMemberRequest)(nil),      // 11: roster.membership.v1.DisableMemberRequest
+	(*DisableMemberResponse)(nil),     // 12: roster.membership.v1.DisableMemberResponse
+	(*EnableMemberRequest)(nil),       // 13: roster.membership.v1.EnableMemberRequest
+	(*EnableMemberResponse)(nil),      // 14: roster.membership.v1.EnableMemberResponse
+	(*RemoveMemberRequest)(nil),       // 15: roster.membership.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),      // 16: roster.membership.v1.RemoveMemberResponse
+	(*LeaveOrganizationRequest)(nil),  // 17: roster.membership.v1.LeaveOrganizationRequest
+	(*LeaveOrganizationResponse)(nil), // 18: roster.membership.v1.LeaveOrganizationResponse
+	(*timestamppb.Timestamp)(nil),     // 19: google.protobuf.Timestamp
 }
 var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Person.state:type_name -> roster.membership.v1.Person.State
-	17, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
-	17, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
+	19, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
+	19, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
-	17, // 4: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	17, // 5: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
+	19, // 4: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	19, // 5: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
 	2,  // 6: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
 	0,  // 7: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
 	3,  // 8: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
@@ -1456,14 +1577,16 @@ var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	11, // 17: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
 	13, // 18: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
 	15, // 19: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
-	6,  // 20: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
-	8,  // 21: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
-	10, // 22: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
-	12, // 23: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
-	14, // 24: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
-	16, // 25: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
+	17, // 20: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
+	6,  // 21: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
+	8,  // 22: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
+	10, // 23: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
+	12, // 24: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
+	14, // 25: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
+	16, // 26: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
+	18, // 27: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -1480,7 +1603,7 @@ func file_roster_membership_v1_member_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_member_service_proto_rawDesc), len(file_roster_membership_v1_member_service_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MemberService_ListPeople_FullMethodName       = "/roster.membership.v1.MemberService/ListPeople"
-	MemberService_GetMember_FullMethodName        = "/roster.membership.v1.MemberService/GetMember"
-	MemberService_ChangeMemberRole_FullMethodName = "/roster.membership.v1.MemberService/ChangeMemberRole"
-	MemberService_DisableMember_FullMethodName    = "/roster.membership.v1.MemberService/DisableMember"
-	MemberService_EnableMember_FullMethodName     = "/roster.membership.v1.MemberService/EnableMember"
-	MemberService_RemoveMember_FullMethodName     = "/roster.membership.v1.MemberService/RemoveMember"
+	MemberService_ListPeople_FullMethodName        = "/roster.membership.v1.MemberService/ListPeople"
+	MemberService_GetMember_FullMethodName         = "/roster.membership.v1.MemberService/GetMember"
+	MemberService_ChangeMemberRole_FullMethodName  = "/roster.membership.v1.MemberService/ChangeMemberRole"
+	MemberService_DisableMember_FullMethodName     = "/roster.membership.v1.MemberService/DisableMember"
+	MemberService_EnableMember_FullMethodName      = "/roster.membership.v1.MemberService/EnableMember"
+	MemberService_RemoveMember_FullMethodName      = "/roster.membership.v1.MemberService/RemoveMember"
+	MemberService_LeaveOrganization_FullMethodName = "/roster.membership.v1.MemberService/LeaveOrganization"
 )
 
 // MemberServiceClient is the client API for MemberService service.
@@ -52,6 +53,10 @@ type MemberServiceClient interface {
 	// memberships live on. Reasons: OWNER_PROTECTED, SELF_ACTION, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND,
 	// PERMISSION_MISSING, MEMBER_DISABLED.
 	RemoveMember(ctx context.Context, in *RemoveMemberRequest, opts ...grpc.CallOption) (*RemoveMemberResponse, error)
+	// LeaveOrganization ends the caller's own membership, where the policy allows it: access ends before the call returns, the
+	// seat is freed. The only owner, and the last member with full rights, stay. Reasons: FEATURE_OFF, LAST_OWNER,
+	// ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
+	LeaveOrganization(ctx context.Context, in *LeaveOrganizationRequest, opts ...grpc.CallOption) (*LeaveOrganizationResponse, error)
 }
 
 type memberServiceClient struct {
@@ -122,6 +127,16 @@ func (c *memberServiceClient) RemoveMember(ctx context.Context, in *RemoveMember
 	return out, nil
 }
 
+func (c *memberServiceClient) LeaveOrganization(ctx context.Context, in *LeaveOrganizationRequest, opts ...grpc.CallOption) (*LeaveOrganizationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LeaveOrganizationResponse)
+	err := c.cc.Invoke(ctx, MemberService_LeaveOrganization_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MemberServiceServer is the server API for MemberService service.
 // All implementations must embed UnimplementedMemberServiceServer
 // for forward compatibility.
@@ -147,6 +162,10 @@ type MemberServiceServer interface {
 	// memberships live on. Reasons: OWNER_PROTECTED, SELF_ACTION, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND,
 	// PERMISSION_MISSING, MEMBER_DISABLED.
 	RemoveMember(context.Context, *RemoveMemberRequest) (*RemoveMemberResponse, error)
+	// LeaveOrganization ends the caller's own membership, where the policy allows it: access ends before the call returns, the
+	// seat is freed. The only owner, and the last member with full rights, stay. Reasons: FEATURE_OFF, LAST_OWNER,
+	// ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
+	LeaveOrganization(context.Context, *LeaveOrganizationRequest) (*LeaveOrganizationResponse, error)
 	mustEmbedUnimplementedMemberServiceServer()
 }
 
@@ -174,6 +193,9 @@ func (UnimplementedMemberServiceServer) EnableMember(context.Context, *EnableMem
 }
 func (UnimplementedMemberServiceServer) RemoveMember(context.Context, *RemoveMemberRequest) (*RemoveMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RemoveMember not implemented")
+}
+func (UnimplementedMemberServiceServer) LeaveOrganization(context.Context, *LeaveOrganizationRequest) (*LeaveOrganizationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LeaveOrganization not implemented")
 }
 func (UnimplementedMemberServiceServer) mustEmbedUnimplementedMemberServiceServer() {}
 func (UnimplementedMemberServiceServer) testEmbeddedByValue()                       {}
@@ -304,6 +326,24 @@ func _MemberService_RemoveMember_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MemberService_LeaveOrganization_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LeaveOrganizationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MemberServiceServer).LeaveOrganization(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MemberService_LeaveOrganization_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MemberServiceServer).LeaveOrganization(ctx, req.(*LeaveOrganizationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // MemberService_ServiceDesc is the grpc.ServiceDesc for MemberService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -334,6 +374,10 @@ var MemberService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RemoveMember",
 			Handler:    _MemberService_RemoveMember_Handler,
+		},
+		{
+			MethodName: "LeaveOrganization",
+			Handler:    _MemberService_LeaveOrganization_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,52 @@
+package membership
+
+import (
+	"context"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+)
+
+// LeaveOrganization ends the caller's own membership. What became of it is told again to whoever repeats the request, who by
+// then belongs no more.
+func (s *Service) LeaveOrganization(ctx context.Context, req *membershipv1.LeaveOrganizationRequest) (*membershipv1.LeaveOrganizationResponse, error) {
+	key, err := id.ParseOrganization(req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	me := caller.From(ctx).Account
+	once := request(ctx, req.GetRequestId(), "LeaveOrganization", req)
+	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.LeaveOrganizationResponse, error) {
+		q := queries(tx)
+		at, err := q.LockMembers(ctx, key, me, me)
+		if err != nil {
+			return nil, err
+		}
+		o, member := at.Organization, at.Members[me]
+		actor, err := o.Admit(member)
+		if err != nil {
+			return nil, err
+		}
+		before := member
+		seat, err := actor.Leave(&member, at.OthersFull)
+		if err != nil {
+			return nil, err
+		}
+		end(q, key, member, org.Release(seat, me, me, causeSelf, tx.Now()))
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_SELF, CauseID: seat.String(), RequestID: req.GetRequestId()}
+		return &membershipv1.LeaveOrganizationResponse{}, outbox.Publish(tx, key, tx.Now(), &eventv1.MemberLeft{
+			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer.Token = outbox.Token(key, s.DB.Name, revision)
+	answer.SeatReleased = s.releaseSoon(ctx, key, me)
+	return answer, nil
+}
