@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/rand"
 	"net/http"
 	"net/url"
 
@@ -19,12 +20,13 @@ const (
 
 // invitationPage is the page of an invitation and the forms that answer it.
 type invitationPage struct {
-	Token   string
-	Invited *invitationv1.PreviewInvitationResponse
-	Me      *identityv1.Account
-	Name    string // of Me
-	Way     string
-	Problem string // above the forms
+	Token     string
+	RequestID string // of its forms: who sends one of them twice answers once
+	Invited   *invitationv1.PreviewInvitationResponse
+	Me        *identityv1.Account
+	Name      string // of Me
+	Way       string
+	Problem   string // above the forms
 
 	SignIn      signInForm
 	DisplayName string
@@ -47,7 +49,7 @@ func (s *site) invitation(w http.ResponseWriter, r *http.Request, status int, pa
 		s.refuse(w, r, err)
 		return
 	}
-	page.Name = name(page.Me)
+	page.Name, page.RequestID = name(page.Me), rand.Text()
 	switch {
 	case page.Me != nil:
 		page.Way = wayMe
@@ -67,6 +69,20 @@ func (s *site) preview(r *http.Request, token string) (*invitationv1.PreviewInvi
 	return invited, brokenLink(err, errorv1.Reason_REASON_INVITATION_LINK_INVALID)
 }
 
+// answered returns what a form answers, for the page that follows: afterwards the link tells nothing. Nor does it when the form
+// was sent before and its answer was lost; then it is what the form says, and the service knows whether it is the same request.
+func (s *site) answered(r *http.Request, form url.Values) (*invitationv1.PreviewInvitationResponse, error) {
+	invited, err := s.preview(r, form.Get("token"))
+	switch fault.ReasonOf(err) {
+	case errorv1.Reason_REASON_INVITATION_USED, errorv1.Reason_REASON_INVITATION_DECLINED, errorv1.Reason_REASON_BUSY:
+		if form.Get("request_id") != "" {
+			return &invitationv1.PreviewInvitationResponse{
+				OrganizationDisplayName: form.Get("organization"), RoleDisplayName: form.Get("role")}, nil
+		}
+	}
+	return invited, err
+}
+
 // accept says yes: as the account that is signed in, with one that the form signs in to, or with a new one.
 func (s *site) accept(w http.ResponseWriter, r *http.Request) {
 	form, err := s.form(w, r)
@@ -74,13 +90,13 @@ func (s *site) accept(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	token := form.Get("token")
-	invited, err := s.preview(r, token) // for the page that follows: afterwards the link tells nothing
+	invited, err := s.answered(r, form)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	req := &invitationv1.AcceptInvitationRequest{LinkToken: token, Delivery: identityv1.Delivery_DELIVERY_COOKIE}
+	req := &invitationv1.AcceptInvitationRequest{
+		LinkToken: form.Get("token"), Delivery: identityv1.Delivery_DELIVERY_COOKIE, RequestId: form.Get("request_id")}
 	c := callFrom(r.Context())
 	switch form.Get("way") {
 	case wayMe:
@@ -177,8 +193,9 @@ func (p *invitationPage) explain(f *fault.Fault) {
 }
 
 type declinePage struct {
-	Token   string
-	Invited *invitationv1.PreviewInvitationResponse
+	Token     string
+	RequestID string
+	Invited   *invitationv1.PreviewInvitationResponse
 }
 
 // decline says no, when asked twice.
@@ -188,17 +205,18 @@ func (s *site) decline(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	token := form.Get("token")
-	invited, err := s.preview(r, token)
+	invited, err := s.answered(r, form)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
+	token := form.Get("token")
 	if form.Get("confirmed") != "yes" {
-		s.render(w, r, http.StatusOK, "decline", view{Title: "Decline the invitation?", Data: declinePage{token, invited}})
+		s.render(w, r, http.StatusOK, "decline", view{Title: "Decline the invitation?", Data: declinePage{token, rand.Text(), invited}})
 		return
 	}
-	if _, err := s.invitations.DeclineInvitation(r.Context(), &invitationv1.DeclineInvitationRequest{LinkToken: token}); err != nil {
+	req := &invitationv1.DeclineInvitationRequest{LinkToken: token, RequestId: form.Get("request_id")}
+	if _, err := s.invitations.DeclineInvitation(r.Context(), req); err != nil {
 		s.refuse(w, r, err)
 		return
 	}

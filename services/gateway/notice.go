@@ -46,6 +46,7 @@ var notices = map[fault.Reason]notice{
 	errorv1.Reason_REASON_UNAUTHENTICATED:         {Title: "You are not signed in", Text: "Sign in, then try again.", Links: toSignIn},
 	errorv1.Reason_REASON_CROSS_ORIGIN:            {Title: "This came from another site", Text: "To keep you safe, forms work only on our own pages. Open the page itself and try again."},
 	errorv1.Reason_REASON_ROUTE_NOT_FOUND:         {Title: "There is no such page", Text: "The address may have a slip of the pen.", Links: []link{{"/", "To the start"}}},
+	errorv1.Reason_REASON_REQUEST_ID_REUSED:       {Title: "This form was sent before", Text: "It was filled in differently then, and that counts. If you have an account now, sign in.", Links: toSignIn},
 	errorv1.Reason_REASON_BUSY:                    {Title: "One moment, please", Text: busyText},
 	errorv1.Reason_REASON_UNAVAILABLE:             {Title: "One moment, please", Text: "A part of Roster does not answer just now. What you have begun will be finished. Try again in a minute."},
 	errorv1.Reason_REASON_DEADLINE_EXCEEDED:       {Title: "One moment, please", Text: "That took too long. It may have been done all the same: look again in a minute."},

@@ -327,6 +327,127 @@ func TestDeclinePage(t *testing.T) {
 	require.Equal(t, 1, strings.Count(strings.Join(h.calls(), " "), "DeclineInvitation"), "R70: never by GET")
 }
 
+var hidden = regexp.MustCompile(`<input type="hidden" name="([a-z_]+)" value="([^"]*)">`)
+
+// fields are the hidden ones of the form on a page that is sent to a path, the first of several.
+func (a answer) fields(path string) url.Values {
+	_, form, _ := strings.Cut(a.text, `action="`+path+`"`)
+	form, _, _ = strings.Cut(form, "</form>")
+	values := make(url.Values)
+	for _, found := range hidden.FindAllStringSubmatch(form, -1) {
+		values.Set(found[1], html.UnescapeString(found[2]))
+	}
+	return values
+}
+
+// once answers a request id once, and the same again to whoever repeats it; anybody else is refused.
+type once struct {
+	id      string
+	refusal errorv1.Reason
+}
+
+func (o *once) answer(requestID string) error {
+	if o.id == "" && requestID != "" {
+		o.id = requestID
+	}
+	if o.id != requestID {
+		return refuse(o.refusal)
+	}
+	return nil
+}
+
+// used refuses to preview a link whose answer is known.
+func (o *once) used(h *harness) {
+	look := h.preview
+	h.preview = func(ctx context.Context, req *invitationv1.PreviewInvitationRequest) (*invitationv1.PreviewInvitationResponse, error) {
+		if o.id != "" {
+			return nil, refuse(o.refusal)
+		}
+		return look(ctx, req)
+	}
+}
+
+// The answer to a form was lost, and the reader sends it again.
+func TestFormSentTwice(t *testing.T) {
+	t.Parallel()
+	t.Run("VerifiesOnce", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		link := once{refusal: errorv1.Reason_REASON_LINK_INVALID}
+		h.verify = func(_ context.Context, req *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error) {
+			return &identityv1.VerifyEmailResponse{Account: &identityv1.Account{DisplayName: "Ada"}}, link.answer(req.GetRequestId())
+		}
+		form, other := h.open("/verify/good").fields("/verify"), h.open("/verify/good").fields("/verify")
+		for range 2 {
+			requirePage(t, h.post("/verify", form.Encode()), 200, "Your address is confirmed", "Welcome, Ada.")
+		}
+		requirePage(t, h.post("/verify", other.Encode()), 404, "This link does not work any more")
+	})
+	t.Run("DeclinesOnce", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		invited(h)
+		link := once{refusal: errorv1.Reason_REASON_INVITATION_DECLINED}
+		link.used(h)
+		h.decline = func(_ context.Context, req *invitationv1.DeclineInvitationRequest) (*invitationv1.DeclineInvitationResponse, error) {
+			return &invitationv1.DeclineInvitationResponse{}, link.answer(req.GetRequestId())
+		}
+		asked := h.post("/invite/decline", "token=good")
+		form, other := asked.fields("/invite/decline"), h.post("/invite/decline", "token=good").fields("/invite/decline")
+		for range 2 {
+			requirePage(t, h.post("/invite/decline", form.Encode()), 200, "You have declined", "You will not join Ada & Söhne <GmbH>.")
+		}
+		requirePage(t, h.post("/invite/decline", other.Encode()), 400, "This invitation was declined")
+		requirePage(t, h.post("/invite/decline", "token=good&confirmed=yes"), 400, "This invitation was declined")
+	})
+	for reason, words := range map[errorv1.Reason]string{
+		errorv1.Reason_REASON_INVITATION_USED: "This invitation was accepted before",
+		errorv1.Reason_REASON_BUSY:            "wait a moment and try again", // the first is under way
+	} {
+		t.Run("AcceptsOnce "+reason.String(), func(t *testing.T) {
+			t.Parallel()
+			h := start(t)
+			invited(h)
+			accepting(h)
+			link := once{refusal: reason}
+			link.used(h)
+			h.accept = func(_ context.Context, req *invitationv1.AcceptInvitationRequest) (*invitationv1.AcceptInvitationResponse, error) {
+				return &invitationv1.AcceptInvitationResponse{}, link.answer(req.GetRequestId())
+			}
+			cookie, _ := h.signedIn("Ada", true)
+			member := []string{"You are a member of Ada & Söhne <GmbH>", "Your role is Developer."}
+			form := h.open("/invite/good").fields("/invite/accept")
+			other := h.open("/invite/good").fields("/invite/accept")
+			form.Set("password", "three unrelated words")
+			other.Set("password", "three unrelated words")
+			mine := h.open("/invite/good", "Cookie", cookieHeader(cookie)).fields("/invite/accept")
+			for range 2 {
+				requirePage(t, h.post("/invite/accept", form.Encode()), 200, member...)
+			}
+			requirePage(t, h.post("/invite/accept", other.Encode()), refuse(reason).HTTPStatus(), words)
+			link.id = "" // another invitation
+			for range 2 {
+				requirePage(t, h.post("/invite/accept", mine.Encode(), "Cookie", cookieHeader(cookie)), 200, member...)
+			}
+			link.id = ""
+			form.Set("way", "sign-in")
+			form.Set("identifier", "ada")
+			for range 2 {
+				requirePage(t, h.post("/invite/accept", form.Encode()), 200, member...)
+			}
+		})
+	}
+	t.Run("FilledInDifferentlyIsSaid", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		invited(h)
+		h.accept = func(context.Context, *invitationv1.AcceptInvitationRequest) (*invitationv1.AcceptInvitationResponse, error) {
+			return nil, refuse(errorv1.Reason_REASON_REQUEST_ID_REUSED)
+		}
+		requirePage(t, h.post("/invite/accept", "token=good&way=new&request_id=a"), 400, "This form was sent before", "Sign in")
+	})
+}
+
 func TestSignInPage(t *testing.T) {
 	t.Parallel()
 	h := start(t)
