@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/seal"
 )
 
 func (h *harness) bootstrap(s *Service) string {
@@ -66,10 +68,39 @@ func TestClaimOperator(t *testing.T) {
 		require.Equal(t, 1, made)
 		require.Equal(t, 1, count(h, `operators`))
 	})
-	t.Run("ARestartReplacesTheToken", func(t *testing.T) {
+	t.Run("EveryStartOfEveryCopyShowsTheSameToken", func(t *testing.T) {
 		t.Parallel()
 		h := start(t)
-		before, after := h.bootstrap(h.service), h.bootstrap(h.instance())
+		shown := make([]string, 20)
+		for _, err := range h.together(len(shown), func(i int) (err error) {
+			shown[i], err = h.service.Bootstrap(t.Context())
+			return err
+		}) {
+			require.NoError(t, err)
+		}
+		shown = append(shown, h.bootstrap(h.instance()))
+		require.NotEmpty(t, shown[0])
+		require.Len(t, slices.Compact(shown), 1)
+		h.claim(shown[0])
+		require.Empty(t, h.bootstrap(h.instance()))
+	})
+	t.Run("ATokenThatHasExpiredIsReplaced", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		before := h.bootstrap(h.service)
+		h.exec(`UPDATE operator_claims SET expire_time = now()`)
+		after := h.bootstrap(h.service)
+		require.NotEqual(t, before, after)
+		refuse(t, h, before)
+		h.claim(after)
+	})
+	t.Run("ATokenOfAnotherKeyIsReplaced", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		other := h.instance()
+		other.Key = seal.NewKey([32]byte{1})
+		before, after := h.bootstrap(other), h.bootstrap(h.service)
+		require.NotEmpty(t, before)
 		require.NotEqual(t, before, after)
 		refuse(t, h, before)
 		h.claim(after)

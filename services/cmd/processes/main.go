@@ -81,7 +81,7 @@ func greet(out io.Writer, f *fleet.Fleet, c fleet.Config, mail net.Addr) {
 		fmt.Fprintf(out, "  %-14s  process %d at %s, log %s\n", p.Name, p.PID(), f.Public(p), p.LogFile())
 	}
 	if f.Claim != "" {
-		fmt.Fprintf(out, "\n  No operator yet. Become one, once, within a day:\n\n    roster --server %s operator claim %s\n", f.Public(f.Of("identity")[0]), f.Claim)
+		fmt.Fprintf(out, "\n  No operator yet. Become one, once, within a day of the first start:\n\n    roster --server %s operator claim %s\n", f.Public(f.Of("identity")[0]), f.Claim)
 	}
 	certs := filepath.Join(c.Dir, "certs")
 	fmt.Fprintf(out, "\n  Check the data, and hear what happens:\n\n    %s verify --config %s\n    roster events tail --nats %s --nats-ca %s --nats-cert %s --nats-key %s\n",

@@ -55,7 +55,7 @@ Roster is running.
 `, a.URL, a.URL, a.URL, a.GRPC, a.NATS)
 	if a.Claim != "" {
 		fmt.Fprintf(out, `
-  No operator yet. Become one, once, within a day:
+  No operator yet. Become one, once, within a day of the first start:
 
     roster operator claim %s
 `, a.Claim)

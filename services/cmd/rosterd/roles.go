@@ -36,7 +36,7 @@ func (s *billingSettings) run(ctx context.Context) error    { return billing.Run
 func (s *gatewaySettings) run(ctx context.Context) error    { return gateway.Run(ctx, s.Config) }
 func (s *identitySettings) run(ctx context.Context) error {
 	s.Claim = func(token string) {
-		fmt.Printf("This deployment has no operator yet. Within a day, once: roster operator claim %s\n", token)
+		fmt.Printf("This deployment has no operator yet. Once, and within a day of the first time that you read this: roster operator claim %s\n", token)
 	}
 	return identity.Run(ctx, s.Config)
 }

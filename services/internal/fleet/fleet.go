@@ -258,11 +258,6 @@ func (f *Fleet) startRoles(ctx context.Context) error {
 		if err := p.Start(ctx); err != nil {
 			return err
 		}
-		if p.Role == "identity" { // the claim that is printed last is the one that works
-			if err := p.Ready(ctx); err != nil {
-				return err
-			}
-		}
 	}
 	for _, p := range f.Processes {
 		if err := p.Ready(ctx); err != nil {
@@ -274,15 +269,15 @@ func (f *Fleet) startRoles(ctx context.Context) error {
 
 var claimed = regexp.MustCompile(`roster operator claim (\S+)`)
 
-// readClaim finds the token that the first process of identity prints where there is no operator.
+// readClaim finds the token that every process of identity prints where there is no operator.
 func (f *Fleet) readClaim(context.Context) error {
 	for _, p := range f.Of("identity") {
 		said, err := os.ReadFile(p.LogFile())
 		if err != nil {
 			return err
 		}
-		if found := claimed.FindAllSubmatch(said, -1); found != nil {
-			f.Claim = string(found[len(found)-1][1])
+		if found := claimed.FindSubmatch(said); found != nil {
+			f.Claim = string(found[1])
 		}
 	}
 	return nil

@@ -41,10 +41,14 @@ func (s Secret) Text() string { return s.text }
 
 // New makes a secret.
 func New[K any](kind Kind, owner id.ID[K]) Secret {
-	raw := make([]byte, len(owner)+randomBytes)
-	copy(raw, owner[:])
-	rand.Read(raw[len(owner):]) // never fails, see crypto/rand
-	text := kind.prefix + base64.RawURLEncoding.EncodeToString(raw)
+	var random [randomBytes]byte
+	rand.Read(random[:]) // never fails, see crypto/rand
+	return Derived(kind, owner, random)
+}
+
+// Derived makes a secret of bytes that nobody else can know.
+func Derived[K any](kind Kind, owner id.ID[K], random [randomBytes]byte) Secret {
+	text := kind.prefix + base64.RawURLEncoding.EncodeToString(append(owner[:], random[:]...))
 	if kind.checksum {
 		text += checksum(text)
 	}

@@ -12,21 +12,31 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// HasOperator tells whether anybody can act as an operator: has a key that has not expired.
-func (q Queries) HasOperator(ctx context.Context) (bool, error) {
-	var keys []struct{ OperatorID id.Operator }
-	q.Read(`SELECT operator_id FROM operator_keys WHERE expire_time > now() LIMIT 1`, nil, postgres.All(&keys))
-	err := q.Fetch(ctx)
-	return len(keys) > 0, err
+// OperatorClaim is the one token that makes an operator.
+type OperatorClaim struct {
+	OperatorID id.Operator // who it will make
+	TokenHash  []byte
 }
 
-// SaveOperatorClaim makes this the one token that makes an operator.
-func (q Queries) SaveOperatorClaim(operator id.Operator, tokenHash []byte, expires time.Time) {
+// OperatorClaim returns the token that waits to be used, if it has not expired, and tells whether anybody can act as an operator:
+// has a key that has not expired.
+func (q Queries) OperatorClaim(ctx context.Context) (claim OperatorClaim, has bool, err error) {
+	var keys []struct{ OperatorID id.Operator }
+	q.Read(`SELECT operator_id FROM operator_keys WHERE expire_time > now() LIMIT 1`, nil, postgres.All(&keys))
+	var found bool
+	q.Read(`SELECT operator_id, token_hash FROM operator_claims WHERE expire_time > now()`, nil, postgres.One(&claim, &found))
+	err = q.Fetch(ctx)
+	return claim, len(keys) > 0, err
+}
+
+// ReplaceOperatorClaim makes this the one token that makes an operator, unless there is another than the one that was read.
+func (q Queries) ReplaceOperatorClaim(read []byte, operator id.Operator, tokenHash []byte, expires time.Time) {
 	q.Write(`
-		INSERT INTO operator_claims (operator_id, token_hash, expire_time) VALUES ($1, $2, $3)
+		INSERT INTO operator_claims AS c (operator_id, token_hash, expire_time) VALUES ($2, $3, $4)
 		ON CONFLICT (single) DO UPDATE
-		SET operator_id = excluded.operator_id, token_hash = excluded.token_hash, expire_time = excluded.expire_time`,
-		operator, tokenHash, expires)
+		SET operator_id = excluded.operator_id, token_hash = excluded.token_hash, expire_time = excluded.expire_time
+		WHERE c.token_hash = $1 OR c.expire_time <= now()`,
+		read, operator, tokenHash, expires)
 }
 
 // DeleteOperatorClaim takes the token away: an operator was there before it was used.
