@@ -19,13 +19,16 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/cli"
 	"github.com/rosterhq/roster/services/internal/fleet"
+	"github.com/rosterhq/roster/services/internal/newcomer"
 )
 
 // An operator deals with an event that a service cannot handle, where NATS allows nobody more than needed.
 func TestDeadLettersOfAService(t *testing.T) {
 	t.Parallel()
 	f := start(t, fleet.Config{})
-	token := signIn(t, f)
+	ada, err := newcomer.SignUp(t.Context(), f.Conn(), newcomer.In(f.Mail), "ada@example.com")
+	require.NoError(t, err)
+	token := ada.Session
 	require.NoError(t, overGRPC(t.Context(), f, token, 1))
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
 	rename := func(name string) {
