@@ -317,6 +317,28 @@ var operations = []operation{
 		},
 	},
 	{
+		name: "become an operator",
+		arrange: func(t *testing.T, s *scene) {
+			_, err := s.databases["identity"].Exec(t.Context(), `UPDATE operator_keys SET expire_time = now()`)
+			require.NoError(t, err)
+			s.token = s.claim(t)
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			claimed, err := s.as("").ClaimOperator(ctx, &identityv1.ClaimOperatorRequest{
+				Token: s.token, DisplayName: "Ada " + s.tag, RequestId: s.request()})
+			if err == nil {
+				s.operator = s.as(claimed.GetApiKey())
+			}
+			return claimed, err
+		},
+		see: func(t *testing.T, s *scene) string {
+			organization(membershipv1.Preset_PRESET_RBAC)(t, s)
+			s.limit(t, 7)
+			return ""
+		},
+		brief: []string{"identity postgres.before_commit", "identity postgres.after_commit"},
+	},
+	{
 		name:    "set a seat limit",
 		arrange: organization(membershipv1.Preset_PRESET_RBAC),
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {

@@ -32,10 +32,13 @@ import (
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
+	"github.com/rosterhq/roster/services/identity"
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/fleet"
+	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/rest"
+	"github.com/rosterhq/roster/services/internal/seal"
 	"github.com/rosterhq/roster/services/internal/verify"
 )
 
@@ -46,6 +49,7 @@ const patience = 60 * time.Second
 // happens in it but one operation at a time, so that what a process comes to belongs to that operation.
 type world struct {
 	*fleet.Fleet
+	folder    string
 	points    failpoint.Folder
 	databases map[string]*pgxpool.Pool // of the services, with everybody's rows
 	nats      *nats.Conn
@@ -72,7 +76,7 @@ func newWorld(t, whole *testing.T, rosterd string) *world {
 	require.NoError(t, err)
 	whole.Cleanup(func() { os.RemoveAll(folder) })
 	require.NoError(t, os.Chmod(folder, 0o711)) // PostgreSQL's user has to pass through
-	w := &world{points: failpoint.Folder(filepath.Join(folder, "points")), lives: make(map[string]*life), databases: make(map[string]*pgxpool.Pool)}
+	w := &world{folder: folder, points: failpoint.Folder(filepath.Join(folder, "points")), lives: make(map[string]*life), databases: make(map[string]*pgxpool.Pool)}
 	require.NoError(t, os.Mkdir(string(w.points), 0o700))
 	w.Fleet, err = fleet.Start(t.Context(), fleet.Config{Dir: folder, Rosterd: rosterd, Env: []string{"ROSTER_FAILPOINTS=" + string(w.points)}})
 	require.NoError(t, err)
@@ -143,6 +147,7 @@ func (w *world) show(t *testing.T) {
 type client struct {
 	identityv1.AccountServiceClient
 	identityv1.SessionServiceClient
+	identityv1.OperatorServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.MemberServiceClient
 	invitationv1.InvitationServiceClient
@@ -159,7 +164,7 @@ func (w *world) atGateway(token string) client {
 
 func clientOver(conn steady) client {
 	return client{
-		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn),
+		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}
@@ -212,10 +217,23 @@ const password = "plum harbor violin quartz"
 // populate makes the people who are there in every operation.
 func (w *world) populate(t *testing.T) {
 	t.Helper()
-	claimed, err := identityv1.NewOperatorServiceClient(steady{w.Conn(), ""}).ClaimOperator(t.Context(), &identityv1.ClaimOperatorRequest{Token: w.Claim})
+	claimed, err := w.as("").ClaimOperator(t.Context(), &identityv1.ClaimOperatorRequest{Token: w.Claim})
 	require.NoError(t, err)
 	w.operator = w.as(claimed.GetApiKey())
 	w.owner, w.guest = w.signUp(t, "owner@example.com"), w.signUp(t, "guest@example.com")
+}
+
+// claim is the token that a copy of identity shows when it starts and there is no operator.
+func (w *world) claim(t *testing.T) string {
+	t.Helper()
+	key, err := seal.Load(filepath.Join(w.folder, "identity.secret"))
+	require.NoError(t, err)
+	db, err := postgres.Open(t.Context(), "identity", w.DSN("identity", "identity"), key, postgres.Options{})
+	require.NoError(t, err)
+	defer db.Close()
+	token, err := identity.New(identity.Dependencies{DB: db, Key: key}).Bootstrap(t.Context())
+	require.NoError(t, err)
+	return token
 }
 
 func (w *world) signUp(t *testing.T, email string) person {
@@ -362,6 +380,9 @@ var censusOf = map[string]string{
 	UNION ALL SELECT 'credential', count(*) FROM credentials
 	UNION ALL SELECT 'session', count(*) FROM sessions
 	UNION ALL SELECT 'sign-up', count(*) FROM sign_ups
+	UNION ALL SELECT 'operator', count(*) FROM operators
+	UNION ALL SELECT 'operator key', count(*) FROM operator_keys
+	UNION ALL SELECT 'operator claim', count(*) FROM operator_claims
 	UNION ALL SELECT 'username ' || CASE WHEN account_id IS NULL THEN 'held' ELSE 'taken' END, count(*) FROM usernames GROUP BY 1`,
 	"billing": `
 	UNION ALL SELECT concat_ws(' ', 'seat', state, owner_kind), count(*) FROM seats GROUP BY 1
