@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rosterhq/roster/pkg/events"
@@ -28,7 +30,7 @@ const (
 	ackTime    = 2 * time.Second       // for one publish
 	leaseTime  = 5 * time.Second       // after which another takes over from a relay that is gone
 	leastPause = 5 * time.Millisecond  // between two looks at a busy outbox
-	mostPause  = 50 * time.Millisecond // between two looks at an idle one, and after a problem: nobody tells of commits in other processes
+	mostPause  = 50 * time.Millisecond // between two looks at an idle one, and after a problem
 	fullScan   = 15 * time.Second      // between two scans from the beginning
 )
 
@@ -49,6 +51,7 @@ type Relay struct {
 	replicas int
 	log      *slog.Logger
 	wake     chan struct{}
+	standby  atomic.Bool // another relay works; it is in another process
 
 	holder string    // who we are to the others
 	fence  int64     // number of the lease
@@ -82,8 +85,20 @@ func NewRelay(db *postgres.DB, js jetstream.JetStream, replicas int, log *slog.L
 	}
 }
 
-// Wake tells the relay that something was committed. It does not block.
+// Wake tells the relay that works that something was committed, wherever it is. It does not block. A message that is lost
+// costs mostPause.
 func (r *Relay) Wake() {
+	if r.standby.Load() {
+		_ = r.js.Conn().Publish(wakeSubject(r.db.Name), nil)
+		return
+	}
+	r.signal()
+}
+
+// wakeSubject is where the relays of a service's processes wake one another.
+func wakeSubject(service string) string { return "roster.wake." + service }
+
+func (r *Relay) signal() {
 	select {
 	case r.wake <- struct{}{}:
 	default: // it is awake already
@@ -92,6 +107,11 @@ func (r *Relay) Wake() {
 
 // Run relays until the context ends. It goes on through failures of PostgreSQL and NATS.
 func (r *Relay) Run(ctx context.Context) error {
+	others, err := r.js.Conn().Subscribe(wakeSubject(r.db.Name), func(*nats.Msg) { r.signal() })
+	if err != nil {
+		return fmt.Errorf("listen for commits of other processes: %w", err)
+	}
+	defer others.Unsubscribe()
 	idle := leastPause
 	for ctx.Err() == nil {
 		done, err := r.round(ctx)
@@ -99,6 +119,7 @@ func (r *Relay) Run(ctx context.Context) error {
 			break
 		}
 		r.report(ctx, err)
+		r.standby.Store(err == nil && r.until.IsZero())
 		var wake <-chan struct{}
 		switch {
 		case err != nil: // a commit makes it no better

@@ -255,6 +255,27 @@ func TestTwoRelays(t *testing.T) {
 		}
 		inOrder(t, published(t, b.js), 9)
 	})
+	t.Run("WhoStandsByTellsTheOthersOfItsCommits", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		works, standsBy, hears := b.relay(t), b.relay(t), b.relay(t)
+		run(t, works.Run)
+		b.publish(t, organizations(1)...)
+		b.drained(t)
+		run(t, standsBy.Run)
+		run(t, hears.Run)
+		eventually(t, "nobody stands by", func() bool { return standsBy.standby.Load() && hears.standby.Load() })
+		told, err := b.js.Conn().SubscribeSync(wakeSubject("membership"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		works.Wake() // needs nobody
+		standsBy.Wake()
+		eventually(t, "the others hear nothing", func() bool { return len(hears.wake) == 1 }) // where whoever works takes it from
+		if messages, _, err := told.Pending(); err != nil || messages != 1 {
+			t.Errorf("%d messages, %v, want the one of who stands by", messages, err)
+		}
+	})
 	t.Run("TwoThatWorkAtOnceOnlyDouble", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)

@@ -315,6 +315,10 @@ func TestNATSPermissions(t *testing.T) {
 			for _, owner := range append(events.Services(), "operator") {
 				require.Equal(t, user == owner, maySubscribe(t, conn, "_INBOX."+owner+".>"), "%s listens to %s", user, owner)
 			}
+			for _, service := range events.Services() {
+				require.Equal(t, user == service, mayPublish(t, conn, "roster.wake."+service), "%s wakes %s", user, service)
+				require.Equal(t, user == service, maySubscribe(t, conn, "roster.wake."+service), "%s is woken with %s", user, service)
+			}
 			for _, wide := range []string{">", "*.>", "_INBOX.>", "_INBOX.*.x", "$JS.>", "$SYS.>", "roster.dlq.>", "roster.retry.>"} {
 				require.False(t, maySubscribe(t, conn, wide), "%s listens to %s", user, wide)
 			}
