@@ -82,7 +82,7 @@ var operations = []operation{
 			return s.as("").SignUp(ctx, &identityv1.SignUpRequest{Email: s.email, Password: password, DisplayName: "Ada " + s.tag})
 		},
 		see: func(t *testing.T, s *scene) string {
-			_, err := s.as("").VerifyEmail(t.Context(), &identityv1.VerifyEmailRequest{Token: s.link(t, s.email)})
+			_, err := s.as("").VerifyEmail(t.Context(), &identityv1.VerifyEmailRequest{Token: s.link(t, s.email), RequestId: s.request()})
 			require.NoError(t, err)
 			return signsIn(t, s)
 		},
