@@ -40,6 +40,8 @@ func TestMain(m *testing.M) {
 	testkit.Main(m)
 }
 
+var refused = testkit.Refused
+
 // harness is billing on a database of its own, with its peers played by the test.
 type harness struct {
 	db      *postgres.DB
@@ -82,9 +84,7 @@ func start(t testing.TB) *harness {
 	})
 
 	memory := network.Memory()
-	lis, creds, err := memory.Listen("billing", "")
-	require.NoError(t, err)
-	built := server.New(creds, server.Config{Role: "billing", Log: log, Authenticate: func(_ context.Context, bearer string) (caller.Caller, error) {
+	testkit.Serve(t, memory, server.Config{Role: "billing", Log: log, Authenticate: func(_ context.Context, bearer string) (caller.Caller, error) {
 		switch bearer {
 		case "account":
 			return caller.Caller{Account: h.account}, nil
@@ -92,22 +92,8 @@ func start(t testing.TB) *harness {
 			return caller.Caller{Operator: h.operator}, nil
 		}
 		return caller.Caller{}, fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "Unknown.")
-	}})
-	h.service.Register(built)
-	h.service.RegisterInternal(built)
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- built.Serve(ctx, lis) }()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-done)
-	})
-	dial := func(from string) *grpc.ClientConn {
-		conn, err := memory.Dial(from, "billing", "")
-		require.NoError(t, err)
-		t.Cleanup(func() { conn.Close() })
-		return conn
-	}
+	}}, h.service)
+	dial := func(from string) *grpc.ClientConn { return testkit.Dial(t, memory, from, "billing") }
 	h.bare = dial("")
 	h.seats = billingv1.NewSeatServiceClient(dial("membership"))
 	h.usage, h.limits = billingv1.NewSeatUsageServiceClient(h.bare), billingv1.NewSeatLimitServiceClient(h.bare)
@@ -347,13 +333,6 @@ func (h *harness) folds(t require.TestingT) {
 	_, err = pgx.ForEachRow(rows, []any{&seatID, &state}, func() error { stored[seatID.String()] = "STATE_" + state; return nil })
 	require.NoError(t, err)
 	require.Equal(t, stored, seats)
-}
-
-// refused asserts the reason.
-func refused(t require.TestingT, err error, reason errorv1.Reason) *fault.Fault {
-	require.Error(t, err)
-	require.Equal(t, reason, fault.ReasonOf(err), "%v", err)
-	return fault.From(err)
 }
 
 func of(n int32) *int32 { return &n }

@@ -68,23 +68,12 @@ func start(t *testing.T) *harness {
 	t.Cleanup(h.owner.Close)
 	h.service = h.instance()
 
-	lis, creds, err := h.network.Listen("identity", "")
-	require.NoError(t, err)
 	self := identityv1.NewCredentialServiceClient(h.dial("identity"))
 	authenticator := &credential.Authenticator{
 		Resolver: credential.NewResolver(self, time.Now),
 		Verifier: credential.NewVerifier("identity", credential.KeysOf(self), time.Now),
 	}
-	built := server.New(creds, server.Config{Role: "identity", Authenticate: authenticator.Authenticate, Log: h.log()})
-	h.service.Register(built)
-	h.service.RegisterInternal(built)
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- built.Serve(ctx, lis) }()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-done)
-	})
+	testkit.Serve(t, h.network, server.Config{Role: "identity", Authenticate: authenticator.Authenticate, Log: h.log()}, h.service)
 
 	gateway := h.dial("gateway")
 	h.accounts = identityv1.NewAccountServiceClient(gateway)
@@ -110,10 +99,7 @@ func (h *harness) log() *slog.Logger {
 
 func (h *harness) dial(from string) *grpc.ClientConn {
 	h.Helper()
-	conn, err := h.network.Dial(from, "identity", "")
-	require.NoError(h, err)
-	h.Cleanup(func() { _ = conn.Close() })
-	return conn
+	return testkit.Dial(h, h.network, from, "identity")
 }
 
 // as is the context of a client's call that the gateway passes on; bearer is what the client presents, if anything.
@@ -242,12 +228,6 @@ func (h *harness) types(key string) (types []string) {
 	return types
 }
 
-func requireReason(t testing.TB, want errorv1.Reason, err error) {
-	t.Helper()
-	require.Error(t, err)
-	require.Equal(t, want, fault.ReasonOf(err), err.Error())
-}
-
 const (
 	invalid            = errorv1.Reason_REASON_VALIDATION_FAILED
 	unauthenticated    = errorv1.Reason_REASON_UNAUTHENTICATED
@@ -261,6 +241,12 @@ const (
 	busy               = errorv1.Reason_REASON_BUSY
 	callerRefused      = errorv1.Reason_REASON_CALLER_REFUSED
 )
+
+func requireReason(t testing.TB, want errorv1.Reason, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.Equal(t, want, fault.ReasonOf(err), err.Error())
+}
 
 // together runs fn n times at once and returns the errors. All connections to the database are open before, so that
 // the first is not alone with it.
@@ -276,18 +262,7 @@ func (h *harness) together(n int, fn func(i int) error) []error {
 	for _, conn := range open {
 		conn.Release()
 	}
-	errs := make([]error, n)
-	begin := make(chan struct{})
-	var group sync.WaitGroup
-	for i := range n {
-		group.Go(func() {
-			<-begin
-			errs[i] = fn(i)
-		})
-	}
-	close(begin)
-	group.Wait()
-	return errs
+	return testkit.AtOnce(n, fn)
 }
 
 // fillGate takes all turns at hashing and all places in the queue.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,9 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/rosterhq/roster/pkg/fault"
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
-	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 
@@ -34,6 +31,11 @@ import (
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
+
+var (
+	refused = testkit.Refused
+	atOnce  = testkit.AtOnce
+)
 
 // harness is the service behind its real server, on a database of its own, among fake peers. No sweeper runs by itself.
 type harness struct {
@@ -67,30 +69,14 @@ func newHarness(t *testing.T, limits invitation.Limits) *harness {
 
 func (h *harness) serve() {
 	lan := network.Memory()
-	lis, creds, err := lan.Listen("invitation", "")
-	require.NoError(h, err)
-	s := server.New(creds, server.Config{
+	testkit.Serve(h, lan, server.Config{
 		Role: "invitation", Log: slog.New(slog.NewTextHandler(h.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 		Authenticate: func(_ context.Context, bearer string) (caller.Caller, error) {
 			account, err := id.ParseAccount(bearer)
 			return caller.Caller{Account: account, AuthTime: time.Now()}, err
 		},
-	})
-	h.service.Register(s)
-	h.service.RegisterInternal(s)
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx, lis) }()
-	h.Cleanup(func() {
-		cancel()
-		require.NoError(h, <-served)
-	})
-	dial := func(from string) *grpc.ClientConn {
-		conn, err := lan.Dial(from, "invitation", "")
-		require.NoError(h, err)
-		h.Cleanup(func() { conn.Close() })
-		return conn
-	}
+	}, h.service)
+	dial := func(from string) *grpc.ClientConn { return testkit.Dial(h, lan, from, "invitation") }
 	h.client = invitationv1.NewInvitationServiceClient(dial("gateway"))
 	h.owners = billingv1.NewSeatOwnerServiceClient(dial("billing"))
 }
@@ -229,30 +215,4 @@ func (o organization) types(t *testing.T) []string {
 	types, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
 	return types
-}
-
-// refused holds err to a reason and returns the fault.
-func refused(t testing.TB, err error, reason errorv1.Reason) *fault.Fault {
-	t.Helper()
-	require.Error(t, err)
-	f := fault.From(err)
-	require.NotNil(t, f, err)
-	require.Equal(t, reason.String(), f.Reason.String(), f.Message)
-	return f
-}
-
-// atOnce runs n calls in parallel, released together, and returns how each ended.
-func atOnce(n int, call func(i int) error) []error {
-	outcomes := make([]error, n)
-	start := make(chan struct{})
-	var running sync.WaitGroup
-	for i := range n {
-		running.Go(func() {
-			<-start
-			outcomes[i] = call(i)
-		})
-	}
-	close(start)
-	running.Wait()
-	return outcomes
 }

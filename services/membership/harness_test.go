@@ -15,9 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rosterhq/roster/pkg/events"
-	"github.com/rosterhq/roster/pkg/fault"
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
-	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -33,6 +31,8 @@ import (
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
+
+var refused = testkit.Refused
 
 // harness is the service behind its real server, on a database of its own, among fake peers.
 type harness struct {
@@ -69,30 +69,14 @@ func newHarness(t *testing.T) *harness {
 
 func (h *harness) serve() {
 	lan := network.Memory()
-	lis, creds, err := lan.Listen("membership", "")
-	require.NoError(h, err)
-	s := server.New(creds, server.Config{
+	testkit.Serve(h, lan, server.Config{
 		Role: "membership", Log: slog.New(slog.NewTextHandler(h.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 		Authenticate: func(_ context.Context, bearer string) (caller.Caller, error) {
 			account, err := id.ParseAccount(bearer)
 			return caller.Caller{Account: account, AuthTime: time.Now()}, err
 		},
-	})
-	h.service.Register(s)
-	h.service.RegisterInternal(s)
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx, lis) }()
-	h.Cleanup(func() {
-		cancel()
-		require.NoError(h, <-served)
-	})
-	dial := func(from string) *grpc.ClientConn {
-		conn, err := lan.Dial(from, "membership", "")
-		require.NoError(h, err)
-		h.Cleanup(func() { conn.Close() })
-		return conn
-	}
+	}, h.service)
+	dial := func(from string) *grpc.ClientConn { return testkit.Dial(h, lan, from, "membership") }
 	people, invitation := dial("gateway"), dial("invitation")
 	h.organizations = membershipv1.NewOrganizationServiceClient(people)
 	h.roles = membershipv1.NewRoleServiceClient(people)
@@ -260,18 +244,6 @@ func (h *harness) hearIn(epoch int64, service, kind, aggregate string, revision 
 	require.NoError(h, err)
 	require.NoError(h, h.service.Consume(h.Context(), events.Event{
 		Type: kind, Service: service, Aggregate: aggregate, Epoch: epoch, Revision: revision, Data: data, Time: time.Now()}))
-}
-
-// refused holds err to a reason and returns the fault.
-func refused(t require.TestingT, err error, reason errorv1.Reason) *fault.Fault {
-	if h, ok := t.(interface{ Helper() }); ok {
-		h.Helper()
-	}
-	require.Error(t, err)
-	f := fault.From(err)
-	require.NotNil(t, f, err)
-	require.Equal(t, reason.String(), f.Reason.String(), f.Message)
-	return f
 }
 
 // alive asks as billing which seats are still wanted.
