@@ -55,6 +55,7 @@ type Client struct {
 	Organizations membershipv1.OrganizationServiceClient
 	Roles         membershipv1.RoleServiceClient
 	Members       membershipv1.MemberServiceClient
+	Groups        membershipv1.GroupServiceClient
 	Access        membershipv1.AccessServiceClient
 	Invitations   invitationv1.InvitationServiceClient
 	SeatUsage     billingv1.SeatUsageServiceClient
@@ -111,6 +112,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Organizations: membershipv1.NewOrganizationServiceClient(conn),
 		Roles:         membershipv1.NewRoleServiceClient(conn),
 		Members:       membershipv1.NewMemberServiceClient(conn),
+		Groups:        membershipv1.NewGroupServiceClient(conn),
 		Access:        membershipv1.NewAccessServiceClient(conn),
 		Invitations:   invitationv1.NewInvitationServiceClient(conn),
 		SeatUsage:     billingv1.NewSeatUsageServiceClient(conn),

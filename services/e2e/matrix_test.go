@@ -110,11 +110,16 @@ func TestForeignIDs(t *testing.T) {
 		live, err := session.ListSessions(t.Context(), &identityv1.ListSessionsRequest{})
 		require.NoError(t, err)
 
+		group, foreign := org.group(t, "Group"), other.group(t, "Group")
+
 		type values struct{ own, foreign, absent string }
 		ids := map[string]values{
 			"organization_id": {org.ID, other.ID, id.NewOrganization().String()},
 			"account_id":      {mine.ID, theirs.ID, id.NewAccount().String()},
 			"invitation_id":   {own.GetInvitation().GetId(), pending.GetInvitation().GetId(), id.NewInvitation().String()},
+			"group_id":        {group.GetId(), foreign.GetId(), id.NewGroup().String()},
+			"parent_group_id": {"", foreign.GetId(), id.NewGroup().String()},
+			"project_id":      {"", id.NewProject().String(), id.NewProject().String()},
 			"session_id":      {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
 		}
 		fields := map[string]string{

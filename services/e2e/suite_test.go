@@ -168,6 +168,7 @@ type client struct {
 	membershipv1.OrganizationServiceClient
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
+	membershipv1.GroupServiceClient
 	membershipv1.AccessServiceClient
 	invitationv1.InvitationServiceClient
 	billingv1.SeatUsageServiceClient
@@ -180,7 +181,8 @@ func connect(transport, token string) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
-		membershipv1.NewMemberServiceClient(conn), membershipv1.NewAccessServiceClient(conn),
+		membershipv1.NewMemberServiceClient(conn),
+		membershipv1.NewGroupServiceClient(conn), membershipv1.NewAccessServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn),
 		billingv1.NewSeatUsageServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}

@@ -33,19 +33,21 @@ func (s *Service) CheckAccess(ctx context.Context, req *membershipv1.CheckAccess
 	if account.IsZero() {
 		return nil, fault.Invalid("account_id", "must be given by services")
 	}
-	a, err := store.GetAccess(ctx, s.DB, key, account, asker)
+	a, err := store.GetAccess(ctx, s.DB, key, []id.Account{account, asker})
 	if err != nil {
 		return nil, err
 	}
+	member := a.Members[account]
 	if !asker.IsZero() && asker != account {
-		if err := org.MayAsk(a.AskerState, a.AskerPermissions); err != nil {
+		if err := a.Organization.MayAsk(a.Members[asker]); err != nil {
 			return nil, err
 		}
-	} else if !asker.IsZero() && a.State != org.MemberActive && a.State != org.MemberDisabled {
+	} else if !asker.IsZero() && !member.Belongs() {
 		a.Revision = 0
 	}
+	verdict := a.Organization.Decide(member, req.GetPermission(), id.Project{})
 	decision := membershipv1.CheckAccessResponse_Decision(
-		membershipv1.CheckAccessResponse_Decision_value["DECISION_"+string(org.Decide(a.State, a.Permissions, req.GetPermission()))])
+		membershipv1.CheckAccessResponse_Decision_value["DECISION_"+string(verdict.Decision)])
 	return &membershipv1.CheckAccessResponse{
 		Allowed:  decision == membershipv1.CheckAccessResponse_DECISION_ALLOWED,
 		Decision: decision,

@@ -19,5 +19,5 @@ func (s *Service) GetOrganization(ctx context.Context, req *membershipv1.GetOrga
 	if err != nil {
 		return nil, err
 	}
-	return &membershipv1.GetOrganizationResponse{Organization: organizationToProto(at.Organization, actor.Role.Key, actor.Role.Permissions)}, nil
+	return &membershipv1.GetOrganizationResponse{Organization: organizationToProto(at.Organization, actor.Role.Key, actor.Permissions)}, nil
 }

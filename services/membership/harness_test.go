@@ -47,6 +47,7 @@ type harness struct {
 	organizations membershipv1.OrganizationServiceClient // for people, see as
 	roles         membershipv1.RoleServiceClient
 	members       membershipv1.MemberServiceClient
+	groups        membershipv1.GroupServiceClient
 	access        membershipv1.AccessServiceClient
 	admission     membershipv1.AdmissionServiceClient // as the invitation service
 	asked         membershipv1.AccessServiceClient    // as the invitation service
@@ -81,6 +82,7 @@ func (h *harness) serve() {
 	h.organizations = membershipv1.NewOrganizationServiceClient(people)
 	h.roles = membershipv1.NewRoleServiceClient(people)
 	h.members = membershipv1.NewMemberServiceClient(people)
+	h.groups = membershipv1.NewGroupServiceClient(people)
 	h.access = membershipv1.NewAccessServiceClient(people)
 	h.admission = membershipv1.NewAdmissionServiceClient(invitation)
 	h.asked = membershipv1.NewAccessServiceClient(invitation)

@@ -39,6 +39,7 @@ type Service struct {
 	membershipv1.UnimplementedOrganizationServiceServer
 	membershipv1.UnimplementedRoleServiceServer
 	membershipv1.UnimplementedMemberServiceServer
+	membershipv1.UnimplementedGroupServiceServer
 	membershipv1.UnimplementedAccessServiceServer
 	membershipv1.UnimplementedAdmissionServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
@@ -57,6 +58,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterOrganizationServiceServer(r, s)
 	membershipv1.RegisterRoleServiceServer(r, s)
 	membershipv1.RegisterMemberServiceServer(r, s)
+	membershipv1.RegisterGroupServiceServer(r, s)
 	membershipv1.RegisterAccessServiceServer(r, s)
 }
 

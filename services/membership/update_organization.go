@@ -46,7 +46,7 @@ func (s *Service) UpdateOrganization(ctx context.Context, req *membershipv1.Upda
 		}
 		q.SaveOrganization(o)
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}
-		return &membershipv1.UpdateOrganizationResponse{Organization: organizationToProto(o, actor.Role.Key, actor.Role.Permissions)},
+		return &membershipv1.UpdateOrganizationResponse{Organization: organizationToProto(o, actor.Role.Key, actor.Permissions)},
 			outbox.Publish(tx, key, tx.Now(), &eventv1.OrganizationUpdated{
 				Context: because.Context(ctx), Before: organizationToEvent(before), After: organizationToEvent(o)})
 	})

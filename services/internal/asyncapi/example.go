@@ -68,6 +68,8 @@ func fill(message protoreflect.Message, event string) {
 	for i := range fields.Len() {
 		field := fields.Get(i)
 		switch {
+		case field.IsList() && field.Message() == nil:
+			message.Mutable(field).List().Append(protoreflect.ValueOfString(word(field, verb)))
 		case field.IsList():
 			fill(message.Mutable(field).List().AppendMutable().Message(), event)
 		case field.Message() != nil && field.Message().FullName() == "google.protobuf.Timestamp":
@@ -129,7 +131,20 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		if field.Parent().Name() == "Organization" {
 			return "Analytical Engines"
 		}
+		if field.Parent().Name() == "Group" {
+			return "Engineering"
+		}
 		return "Ada Lovelace"
+	case "group_id":
+		return id.Group(uuid(8)).String()
+	case "parent_group_id":
+		return id.Group(uuid(9)).String()
+	case "project_id":
+		return id.Project(uuid(10)).String()
+	case "opens":
+		return "products.use"
+	case "description":
+		return "What it is for."
 	case "email":
 		return "ada@example.com"
 	case "username":

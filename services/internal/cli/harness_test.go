@@ -69,6 +69,7 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterOrganizationServiceServer(server, membershipv1.UnimplementedOrganizationServiceServer{})
 	membershipv1.RegisterRoleServiceServer(server, membershipv1.UnimplementedRoleServiceServer{})
 	membershipv1.RegisterMemberServiceServer(server, membershipv1.UnimplementedMemberServiceServer{})
+	membershipv1.RegisterGroupServiceServer(server, membershipv1.UnimplementedGroupServiceServer{})
 	membershipv1.RegisterAccessServiceServer(server, membershipv1.UnimplementedAccessServiceServer{})
 	invitationv1.RegisterInvitationServiceServer(server, invitationv1.UnimplementedInvitationServiceServer{})
 	billingv1.RegisterSeatUsageServiceServer(server, billingv1.UnimplementedSeatUsageServiceServer{})

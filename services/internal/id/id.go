@@ -24,6 +24,8 @@ type (
 	Event        = ID[event]
 	Mail         = ID[mail]
 	SignUp       = ID[signUp]
+	Group        = ID[group]
+	Project      = ID[project]
 )
 
 // Any is an id whose kind is known from elsewhere, such as the aggregate of an event log.
@@ -40,6 +42,8 @@ type (
 	event        struct{}
 	mail         struct{}
 	signUp       struct{}
+	group        struct{}
+	project      struct{}
 )
 
 // prefixOf tells the prefix of a kind.
@@ -66,6 +70,10 @@ func prefixOf[K any]() string {
 		return "mail"
 	case signUp:
 		return "sup"
+	case group:
+		return "grp"
+	case project:
+		return "prj"
 	}
 	return "id"
 }
@@ -87,6 +95,8 @@ func NewSeat() Seat                 { return New[seat]() }
 func NewEvent() Event               { return New[event]() }
 func NewMail() Mail                 { return New[mail]() }
 func NewSignUp() SignUp             { return New[signUp]() }
+func NewGroup() Group               { return New[group]() }
+func NewProject() Project           { return New[project]() }
 
 // IsZero tells whether the id names nothing.
 func (i ID[K]) IsZero() bool { return i == ID[K]{} }
@@ -132,6 +142,12 @@ func ParseSession(text string) (Session, error) { return Parse[session]("session
 
 // ParseOperator reads an operator id from the field operator_id.
 func ParseOperator(text string) (Operator, error) { return Parse[operator]("operator_id", text) }
+
+// ParseGroup reads a group id from the field group_id.
+func ParseGroup(text string) (Group, error) { return Parse[group]("group_id", text) }
+
+// ParseProject reads a project id from the field project_id.
+func ParseProject(text string) (Project, error) { return Parse[project]("project_id", text) }
 
 // UUIDValue makes pgx store the id as uuid; the zero id is NULL.
 func (i ID[K]) UUIDValue() (pgtype.UUID, error) {

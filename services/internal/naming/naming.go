@@ -3,6 +3,7 @@
 package naming
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -34,26 +35,26 @@ func ParseUsername(field, text string) (Username, error) {
 	return Username{Display: text, Key: strings.ToLower(text)}, nil
 }
 
-// maxDisplayName counts code points.
-const maxDisplayName = 100
+// ParseDisplayName reads a name as people and organizations show themselves: 1 to 100 characters, see ParseLine.
+func ParseDisplayName(field, text string) (string, error) { return ParseLine(field, text, 1, 100) }
 
-// ParseDisplayName reads a name as people and organizations show themselves: any script, one line. What would let a name change the
-// text around it is refused: line breaks, control characters, marks that turn the direction of writing.
-func ParseDisplayName(field, text string) (string, error) {
+// ParseLine reads words that are shown: any script, one line of least to most characters. What would let them change the
+// text around them is refused: line breaks, control characters, marks that turn the direction of writing.
+func ParseLine(field, text string, least, most int) (string, error) {
 	if !utf8.ValidString(text) {
 		return "", fault.Invalid(field, "must be UTF-8")
 	}
-	name := norm.NFC.String(strings.TrimSpace(text))
-	if n := utf8.RuneCountInString(name); n < 1 || n > maxDisplayName {
-		return "", fault.Invalid(field, "must have 1 to 100 characters")
+	line := norm.NFC.String(strings.TrimSpace(text))
+	if n := utf8.RuneCountInString(line); n < least || n > most {
+		return "", fault.Invalid(field, fmt.Sprintf("must have %d to %d characters", least, most))
 	}
-	if strings.ContainsFunc(name, disturbs) {
+	if strings.ContainsFunc(line, disturbs) {
 		return "", fault.Invalid(field, "must be one line of plain text")
 	}
-	if !strings.ContainsFunc(name, unicode.IsGraphic) {
+	if line != "" && !strings.ContainsFunc(line, unicode.IsGraphic) {
 		return "", fault.Invalid(field, "must have something to see")
 	}
-	return name, nil
+	return line, nil
 }
 
 func disturbs(r rune) bool {

@@ -1,5 +1,11 @@
 package org
 
+import (
+	"slices"
+
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
 // Decision is the answer to a question about access, and why.
 type Decision string
 
@@ -9,27 +15,60 @@ const (
 	NotAMember        Decision = "NOT_A_MEMBER"
 	MembershipStopped Decision = "MEMBER_DISABLED"
 	NotPermitted      Decision = "PERMISSION_MISSING"
+	GateClosed        Decision = "GATE_CLOSED" // it is given, and counts only if a group of the member's opens it
 )
 
-// Decide says whether a member in this state, whose role allows this, may do something.
-func Decide(state MemberState, may Set, permission string) Decision {
+// Verdict is a decision with the line that made it.
+type Verdict struct {
+	Decision Decision
+	By       Grant // what allows it, or would if the gate were open; zero where nothing does
+}
+
+// Decide says whether a member may do something, in a project if one is given.
+func (o Organization) Decide(m Member, permission string, project id.Project) Verdict {
 	switch {
-	case state == MemberDisabled:
-		return MembershipStopped
-	case state != MemberActive:
-		return NotAMember
-	case may.Has(permission):
-		return Allowed
+	case m.State == MemberDisabled:
+		return Verdict{Decision: MembershipStopped}
+	case m.State == MemberActive:
+	case !o.guest(m, project):
+		return Verdict{Decision: NotAMember}
 	}
-	return NotPermitted
+	closed := Verdict{Decision: NotPermitted}
+	for _, g := range o.lines(m) {
+		switch {
+		case !g.Permissions.Has(permission) || !o.counts(g, project):
+		case g.Source != ByProject && o.gates().Has(permission) && !o.opened(m.Grants, permission):
+			if closed.Decision == NotPermitted {
+				closed = Verdict{GateClosed, g}
+			}
+		default:
+			return Verdict{Allowed, g}
+		}
+	}
+	return closed
+}
+
+// lines are what gives a member something: the role first.
+func (o Organization) lines(m Member) []Grant {
+	given := slices.DeleteFunc(slices.Clone(m.Grants), func(g Grant) bool { return g.Source == ByOpening })
+	if m.State != MemberActive { // a guest
+		return slices.DeleteFunc(given, func(g Grant) bool { return g.Source != ByProject })
+	}
+	role, _ := o.Roles.ByID(m.Role)
+	return slices.Insert(given, 0, Grant{Source: ByRole, Name: role.DisplayName, Role: role.Key, Permissions: role.Permissions})
+}
+
+// guest tells whether somebody who was removed still belongs to the project.
+func (o Organization) guest(m Member, project id.Project) bool {
+	return m.State == MemberRemoved && o.Policy.Projects && o.Policy.ProjectGuests &&
+		slices.ContainsFunc(m.Grants, func(g Grant) bool { return g.Source == ByProject && g.Project == project })
 }
 
 // MayAsk refuses those who may not know what others may do.
-func MayAsk(state MemberState, may Set) error {
-	actor, err := Organization{State: Active}.Admit(Member{State: state})
+func (o Organization) MayAsk(asker Member) error {
+	actor, err := o.Admit(asker)
 	if err != nil {
 		return err
 	}
-	actor.Role.Permissions = may
 	return actor.Need(ReadMembers)
 }

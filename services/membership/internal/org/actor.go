@@ -12,16 +12,18 @@ import (
 
 // Actor is a member with access, who wants something. Organization.Admit makes one.
 type Actor struct {
-	Account id.Account
-	Role    Role
+	Account     id.Account
+	Role        Role
+	Permissions Set // of role and groups
 
+	member       Member
 	organization Organization
 }
 
-// May tells whether the actor's role allows it.
-func (a Actor) May(permission string) bool { return a.Role.Permissions.Has(permission) }
+// May tells whether the actor's role, or a group of the actor's, allows it.
+func (a Actor) May(permission string) bool { return a.Permissions.Has(permission) }
 
-// Need refuses an actor whose role does not allow it.
+// Need refuses an actor who may not.
 func (a Actor) Need(permission string) error {
 	if a.May(permission) {
 		return nil
@@ -49,14 +51,19 @@ func (a Actor) Give(key string) (Role, error) {
 	if err != nil {
 		return Role{}, err
 	}
-	if a.organization.Policy.AdminAppointment == ByOwner && role.AdminClass() && !a.Role.Owner {
+	if role.AdminClass() && !a.appoints() {
 		return Role{}, roleFault(key, "Only the organization owner appoints admins. Contact the organization owner.")
 	}
-	if beyond := role.Permissions.Without(a.Role.Permissions); len(beyond) > 0 {
+	if beyond := role.Permissions.Without(a.Permissions); len(beyond) > 0 {
 		return Role{}, roleFault(key, "This role allows more than your own: "+strings.Join(beyond, ", ")+". You can give only what you hold.").
 			With("missing", strings.Join(beyond, ","))
 	}
 	return role, nil
+}
+
+// appoints tells whether the actor makes admins, if the role allows the rest.
+func (a Actor) appoints() bool {
+	return a.organization.Policy.AdminAppointment != ByOwner || a.Role.Owner
 }
 
 // Manage refuses what the actor may not do to the target, whatever the target's state is.
@@ -75,20 +82,19 @@ func (a Actor) Manage(target Member, permission string) error {
 		return fault.New(errorv1.Reason_REASON_OWNER_PROTECTED,
 			"Owner is reserved and immutable: the owner's membership cannot be changed, disabled or removed.")
 	}
-	if role.AdminClass() && !a.May(ManageAdmins) {
+	if a.organization.adminClass(target) && !a.May(ManageAdmins) {
 		return missing(ManageAdmins, "Only the organization owner manages admins. Contact the organization owner.")
 	}
 	return nil
 }
 
-// Empower is Manage for what gives the target power: the actor must hold all that the target's role allows.
+// Empower is Manage for what gives the target power: the actor must hold all that the target may do anywhere.
 func (a Actor) Empower(target Member, permission string) error {
 	if err := a.Manage(target, permission); err != nil {
 		return err
 	}
-	role, _ := a.organization.Roles.ByID(target.Role)
-	if beyond := role.Permissions.Without(a.Role.Permissions); len(beyond) > 0 {
-		return missing(beyond[0], "This member's role allows more than your own: "+strings.Join(beyond, ", ")+". Contact the organization owner.")
+	if beyond := a.organization.reach(target).Without(a.Permissions); len(beyond) > 0 {
+		return missing(beyond[0], "This member may do more than you: "+strings.Join(beyond, ", ")+". Contact the organization owner.")
 	}
 	return nil
 }

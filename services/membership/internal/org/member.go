@@ -34,6 +34,8 @@ type Member struct {
 	Disabler    id.Account    `db:"disabler_account_id"`
 	SoleOwner   bool          `db:"sole_owner"`
 	Version     int64         `db:"version"`
+
+	Grants []Grant `db:"-"` // of groups and projects
 }
 
 // Belongs tells whether the member is one: with access or without.

@@ -338,21 +338,6 @@ func TestSpare(t *testing.T) {
 	require.NoError(t, pipeline.Spare(pipeline.members["admin"], org.Role{}, false), "the owner is there")
 }
 
-func TestDecide(t *testing.T) {
-	t.Parallel()
-	may := org.Set{"members.read"}
-	for state, want := range map[org.MemberState]org.Decision{
-		"": org.NotAMember, org.MemberRemoved: org.NotAMember, org.MemberDisabled: org.MembershipStopped, org.MemberActive: org.Allowed,
-	} {
-		require.Equal(t, want, org.Decide(state, may, "members.read"))
-	}
-	require.Equal(t, org.NotPermitted, org.Decide(org.MemberActive, may, "members.remove"))
-	require.NoError(t, org.MayAsk(org.MemberActive, may))
-	reason(t, org.MayAsk(org.MemberActive, nil), errorv1.Reason_REASON_PERMISSION_MISSING)
-	reason(t, org.MayAsk(org.MemberDisabled, may), errorv1.Reason_REASON_MEMBER_DISABLED)
-	reason(t, org.MayAsk("", may), errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
-}
-
 func TestRename(t *testing.T) {
 	t.Parallel()
 	o := open(org.RBAC).Organization

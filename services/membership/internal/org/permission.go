@@ -45,6 +45,11 @@ const (
 	DeleteOrganization = "org.delete"
 	ReadPolicy         = "policy.read"
 	ReadRoles          = "roles.read"
+	ReadGroups         = "groups.read"
+	ManageGroups       = "groups.manage"
+	ManageGroupMembers = "groups.members.manage"
+	ReadProjects       = "projects.read"
+	ManageProjects     = "projects.manage"
 	ReadMembers        = "members.read"
 	ReadContacts       = "members.contact.read"
 	AssignRole         = "members.assign_role"
@@ -146,6 +151,14 @@ func (s Set) Has(permission string) bool {
 // Without returns what of the set is not in other.
 func (s Set) Without(other Set) Set {
 	return slices.DeleteFunc(slices.Clone(s), other.Has)
+}
+
+// Union returns what is in either set.
+func (s Set) Union(other Set) Set {
+	if len(other) == 0 {
+		return s
+	}
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(s, other))))
 }
 
 // setOf collects the permissions that fit.

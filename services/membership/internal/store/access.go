@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -12,49 +11,125 @@ import (
 	"github.com/rosterhq/roster/services/membership/internal/org"
 )
 
-// Access is what a question about access is answered from: the standing of the account and of who asks. States are empty
-// for somebody who does not belong.
+// Access is what questions about access are answered from. Of the organization it has what decides: its state, the rules
+// about groups and projects, and the roles of the members. Members who are not there do not belong.
 type Access struct {
-	State            org.MemberState
-	Permissions      org.Set
-	AskerState       org.MemberState
-	AskerPermissions org.Set
-	Revision         int64
+	Organization org.Organization
+	Members      map[id.Account]org.Member
+	Projects     map[id.Project]bool // which of those asked about there are
+	Revision     int64
 }
 
-// GetAccess reads the truth in one statement and one round trip. The setting that row-level security looks at is made by
-// the same statement: the subquery is evaluated first because the rest depends on it, row by row.
-func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, account, asker id.Account) (a Access, err error) {
-	const question = `
-		SELECT a.*
-		FROM (SELECT set_config('app.aggregate_id', $1::uuid::text, true) AS organization) s, LATERAL (
-			SELECT coalesce(m.state, '') AS state, coalesce(m.permissions, '{}') AS permissions,
-			       coalesce(b.state, '') AS asker_state, coalesce(b.permissions, '{}') AS asker_permissions,
-			       coalesce((SELECT h.revision FROM heads h WHERE h.aggregate_id = o.organization_id), 0) AS revision
-			FROM organizations o
-			LEFT JOIN LATERAL (
-				SELECT m.state, r.permissions
-				FROM members m JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id
-				WHERE m.organization_id = o.organization_id AND m.account_id = $2
-			) m ON true
-			LEFT JOIN LATERAL (
-				SELECT m.state, r.permissions
-				FROM members m JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id
-				WHERE m.organization_id = o.organization_id AND m.account_id = $3 AND $3 <> $2
-			) b ON true
-			WHERE o.organization_id = s.organization::uuid AND o.state = 'ACTIVE'
-			LIMIT 1
-		) a`
+// grantRow is a row of grants, or of access, whose kinds are more.
+type grantRow struct {
+	Kind        string
+	Account     id.Account `db:"account_id"`
+	ID          id.Any     // of the group or role
+	Project     id.Project `db:"project_id"`
+	Name        string
+	Role        string
+	Permissions org.Set
+	Opens       org.Set
+}
+
+// grants are the rows of what some members have of groups and direct project memberships, see grantRow. The verbs are SQL:
+// the organization, the accounts, and a condition on a column project_id. What it costs depends on the members' own groups
+// and projects.
+const grants = `
+	SELECT 'GROUP' AS kind, gm.account_id, g.group_id AS id, b.project_id, g.display_name AS name,
+	       coalesce(r.key, '') AS role, r.permissions, g.opens
+	FROM group_members gm
+	JOIN groups d ON d.organization_id = gm.organization_id AND d.group_id = gm.group_id
+	JOIN groups g ON g.organization_id = gm.organization_id AND g.group_id = ANY (d.path)
+	LEFT JOIN group_bindings b ON b.organization_id = g.organization_id AND b.group_id = g.group_id AND (b.project_id IS NULL OR b.%[3]s)
+	LEFT JOIN roles r ON r.organization_id = b.organization_id AND r.role_id = b.role_id
+	WHERE gm.organization_id = %[1]s AND gm.account_id = ANY (%[2]s)
+	UNION ALL
+	SELECT 'PROJECT', pm.account_id, NULL, pm.project_id, p.display_name, r.key, r.permissions, NULL
+	FROM project_members pm
+	JOIN projects p ON p.organization_id = pm.organization_id AND p.project_id = pm.project_id
+	JOIN roles r ON r.organization_id = pm.organization_id AND r.role_id = pm.role_id
+	WHERE pm.organization_id = %[1]s AND pm.account_id = ANY (%[2]s) AND pm.%[3]s`
+
+// addTo adds the row to the grants of its member.
+func (r grantRow) addTo(to []org.Grant) []org.Grant {
+	g := org.Grant{Group: id.Group(r.ID), Project: r.Project, Name: r.Name, Role: r.Role, Permissions: r.Permissions}
+	if r.Kind == string(org.ByProject) {
+		g.Source = org.ByProject
+		return append(to, g)
+	}
+	to = append(to, org.Grant{Source: org.ByOpening, Group: g.Group, Name: g.Name, Permissions: r.Opens})
+	if r.Role != "" {
+		g.Source = org.ByGroup
+		to = append(to, g)
+	}
+	return to
+}
+
+// question reads all that access is decided from, in one statement. The setting that row-level security looks at is made
+// by the same statement: the subquery is evaluated first because the rest depends on it, row by row.
+var question = fmt.Sprintf(`
+	SELECT a.*
+	FROM (SELECT set_config('app.aggregate_id', $1::uuid::text, true) AS organization) s, LATERAL (
+		SELECT 'ORGANIZATION' AS kind, NULL::uuid AS account_id, NULL::uuid AS id, NULL::uuid AS project_id, '' AS name, '' AS role,
+		       NULL::text[] AS permissions, NULL::text[] AS opens, '' AS state, false AS owner,
+		       coalesce((SELECT h.revision FROM heads h WHERE h.aggregate_id = o.organization_id), 0) AS revision,
+		       jsonb_build_object('groups', o.policy -> 'groups', 'projects', o.policy -> 'projects',
+		           'project_guests', o.policy -> 'project_guests', 'gated_permissions', o.policy -> 'gated_permissions') AS policy
+		FROM organizations o
+		WHERE o.organization_id = s.organization::uuid AND o.state = 'ACTIVE'
+		UNION ALL
+		SELECT 'MEMBER', m.account_id, r.role_id, NULL, r.display_name, r.key, r.permissions, NULL, m.state, r.owner, 0, NULL
+		FROM members m
+		JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id
+		WHERE m.organization_id = s.organization::uuid AND m.account_id = ANY ($2)
+		UNION ALL
+		SELECT g.*, '', false, 0, NULL FROM (%s) g
+		UNION ALL
+		SELECT 'FOUND', NULL, NULL, p.project_id, '', '', NULL, NULL, '', false, 0, NULL
+		FROM projects p
+		WHERE p.organization_id = s.organization::uuid AND p.project_id = ANY ($3)
+	) a`, fmt.Sprintf(grants, "s.organization::uuid", "$2", "project_id = ANY ($3)"))
+
+// GetAccess reads the truth about some accounts, and what projects add, in one statement and one round trip.
+func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accounts []id.Account, projects ...id.Project) (a Access, err error) {
+	var found []struct {
+		grantRow
+		State    org.MemberState
+		Owner    bool
+		Revision int64
+		Policy   *org.Policy
+	}
 	err = db.Read(ctx, func(conn *pgx.Conn) error {
-		rows, _ := conn.Query(ctx, question, key, account, asker) // collecting reports the error
-		a, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Access])
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		return err
+		rows, _ := conn.Query(ctx, question, key, accounts, projects) // collecting reports the error
+		return postgres.All(&found)(rows)
 	})
 	if err != nil {
 		return Access{}, fmt.Errorf("get access: %w", err)
+	}
+	a = Access{Members: make(map[id.Account]org.Member), Projects: make(map[id.Project]bool)}
+	for _, row := range found {
+		member := a.Members[row.Account]
+		switch row.Kind {
+		case "ORGANIZATION":
+			a.Organization.ID, a.Organization.State, a.Organization.Policy, a.Revision = key, org.Active, *row.Policy, row.Revision
+			continue
+		case "FOUND":
+			a.Projects[row.Project] = true
+			continue
+		case "MEMBER":
+			member.Account, member.State, member.Role = row.Account, row.State, id.Role(row.ID)
+			if _, known := a.Organization.Roles.ByID(member.Role); !known {
+				a.Organization.Roles = append(a.Organization.Roles,
+					org.Role{ID: member.Role, Key: row.Role, DisplayName: row.Name, Owner: row.Owner, Permissions: row.Permissions})
+			}
+		default:
+			member.Grants = row.addTo(member.Grants)
+		}
+		a.Members[row.Account] = member
+	}
+	if a.Organization.State != org.Active {
+		return Access{}, nil
 	}
 	return a, nil
 }

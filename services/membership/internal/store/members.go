@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -25,6 +26,15 @@ type Standing struct {
 func nothing(rows pgx.Rows) error {
 	rows.Close()
 	return rows.Err()
+}
+
+// exists collects whether a statement finds anything.
+func exists(into *bool) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		*into = rows.Next()
+		rows.Close()
+		return rows.Err()
+	}
 }
 
 // Get returns the organization with some of its members.
@@ -90,17 +100,24 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 	s := Standing{Members: make(map[id.Account]org.Member), People: make(map[id.Account]org.Person)}
 	var members []org.Member
 	var people []person
+	var granted []grantRow
 	var revisions []struct{ Revision int64 }
 	// The revision first: what is read after it may be newer than it says, never older.
 	q.Read(`SELECT revision FROM heads WHERE aggregate_id = $1`, []any{key}, postgres.All(&revisions))
 	q.organization(key, &s.Organization)
 	q.Read(`SELECT `+memberColumns+` FROM members WHERE organization_id = $1 AND account_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&members))
+	q.Read(allGrants, []any{key, accounts}, postgres.All(&granted))
 	q.Read(`SELECT person_id, display_name, email, username FROM people WHERE organization_id = $1 AND person_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&people))
 	return func() Standing {
 		for _, m := range members {
 			s.Members[m.Account] = m
+		}
+		for _, row := range granted {
+			m := s.Members[row.Account]
+			m.Grants = row.addTo(m.Grants)
+			s.Members[row.Account] = m
 		}
 		for _, p := range people {
 			s.People[id.Account(p.ID)] = p.Person
@@ -112,14 +129,19 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 	}
 }
 
+var allGrants = fmt.Sprintf(grants, "$1", "$2", "project_id IS NOT NULL")
+
 // person is somebody's row in people.
 type person struct {
 	ID id.Any `db:"person_id"`
 	org.Person
 }
 
-// SaveMember writes a member's row, new or not.
+// SaveMember writes a member's row, new or not. Who is removed leaves every group, for good.
 func (q Queries) SaveMember(key id.Organization, m org.Member, isNew bool) {
+	if m.State == org.MemberRemoved {
+		q.Write(`DELETE FROM group_members WHERE organization_id = $1 AND account_id = $2`, key, m.Account)
+	}
 	if isNew {
 		q.Write(`
 			INSERT INTO members (organization_id, `+memberColumns+`)

@@ -94,6 +94,11 @@ func TestTenancy(t *testing.T) {
 		q.InsertRoles(o.ID, o.Roles)
 		q.SaveMember(o.ID, m, true)
 		q.SavePerson(o.ID, m, o.Roles[0].Key, org.Person{DisplayName: "Ada"})
+		group := org.Group{ID: id.NewGroup(), GroupWords: org.GroupWords{DisplayName: "Users", Opens: org.Set{}}, Version: 1, CreateTime: time.Now()}
+		group.Path = []id.Group{group.ID}
+		q.InsertGroup(o.ID, group)
+		q.InsertGroupMember(o.ID, group.ID, m.Account)
+		q.InsertBinding(o.ID, org.Binding{Group: group.ID, Role: o.Roles[0].ID})
 		q.InsertOperation(o.ID, org.Begin(org.EnableOperation, m.Account, m.Account, "admin", "", time.Now()))
 		return nil
 	}))
@@ -108,7 +113,8 @@ func TestTenancy(t *testing.T) {
 		return n
 	}
 	mine := map[string]int{"organizations": 1, "roles": 1, "members": 1, "people": 1}
-	for _, table := range []string{"organizations", "roles", "members", "member_operations", "people", "people_counts"} {
+	for _, table := range []string{"organizations", "roles", "members", "member_operations", "people", "people_counts",
+		"groups", "group_members", "group_bindings"} {
 		require.Equal(t, 1, count(table, postgres.In(o.ID)), table)
 		require.Zero(t, count(table, postgres.In(id.NewOrganization())), "R78 %s", table)
 		require.Zero(t, count(table, postgres.Scope{}), "R78 %s", table)

@@ -2759,6 +2759,564 @@ func (x *SessionEnded) GetSessionId() string {
 	return ""
 }
 
+// Group is a group as events show it.
+type Group struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group.
+	GroupId string `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// Name as shown.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// What it is for.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// The group that it is inside of; empty: none.
+	ParentGroupId string `protobuf:"bytes,4,opt,name=parent_group_id,json=parentGroupId,proto3" json:"parent_group_id,omitempty"`
+	// Permissions that it opens, of those that the policy gates.
+	Opens []string `protobuf:"bytes,5,rep,name=opens,proto3" json:"opens,omitempty"`
+	// The roles that it gives.
+	Bindings      []*Group_Binding `protobuf:"bytes,6,rep,name=bindings,proto3" json:"bindings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Group) Reset() {
+	*x = Group{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Group) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Group) ProtoMessage() {}
+
+func (x *Group) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Group.ProtoReflect.Descriptor instead.
+func (*Group) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Group) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *Group) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Group) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Group) GetParentGroupId() string {
+	if x != nil {
+		return x.ParentGroupId
+	}
+	return ""
+}
+
+func (x *Group) GetOpens() []string {
+	if x != nil {
+		return x.Opens
+	}
+	return nil
+}
+
+func (x *Group) GetBindings() []*Group_Binding {
+	if x != nil {
+		return x.Bindings
+	}
+	return nil
+}
+
+// GroupCreated: `group.created`.
+type GroupCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Group         *Group `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupCreated) Reset() {
+	*x = GroupCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupCreated) ProtoMessage() {}
+
+func (x *GroupCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
+func (*GroupCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *GroupCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *GroupCreated) GetGroup() *Group {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+// GroupUpdated: `group.updated`.
+type GroupUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupUpdated) Reset() {
+	*x = GroupUpdated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupUpdated) ProtoMessage() {}
+
+func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
+func (*GroupUpdated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *GroupUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *GroupUpdated) GetBefore() *Group {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *GroupUpdated) GetAfter() *Group {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// GroupDeleted: `group.deleted`. Nobody is in it any more, and what it gave is gone.
+type GroupDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before        *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupDeleted) Reset() {
+	*x = GroupDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupDeleted) ProtoMessage() {}
+
+func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
+func (*GroupDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *GroupDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *GroupDeleted) GetBefore() *Group {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+// GroupMembership is a member in a group.
+type GroupMembership struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group.
+	GroupId string `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// The member.
+	AccountId     string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupMembership) Reset() {
+	*x = GroupMembership{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupMembership) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupMembership) ProtoMessage() {}
+
+func (x *GroupMembership) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
+func (*GroupMembership) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *GroupMembership) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *GroupMembership) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+// GroupMemberAdded: `group.member_added`.
+type GroupMemberAdded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Membership    *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupMemberAdded) Reset() {
+	*x = GroupMemberAdded{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupMemberAdded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupMemberAdded) ProtoMessage() {}
+
+func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
+func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *GroupMemberAdded) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *GroupMemberAdded) GetMembership() *GroupMembership {
+	if x != nil {
+		return x.Membership
+	}
+	return nil
+}
+
+// GroupMemberRemoved: `group.member_removed`. Whoever is removed from the organization leaves all its groups without one of these.
+type GroupMemberRemoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Membership    *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupMemberRemoved) Reset() {
+	*x = GroupMemberRemoved{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupMemberRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupMemberRemoved) ProtoMessage() {}
+
+func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
+func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *GroupMemberRemoved) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *GroupMemberRemoved) GetMembership() *GroupMembership {
+	if x != nil {
+		return x.Membership
+	}
+	return nil
+}
+
+// GroupRoleBound: `group.role_bound`.
+type GroupRoleBound struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupRoleBound) Reset() {
+	*x = GroupRoleBound{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupRoleBound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupRoleBound) ProtoMessage() {}
+
+func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
+func (*GroupRoleBound) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *GroupRoleBound) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *GroupRoleBound) GetBefore() *Group {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *GroupRoleBound) GetAfter() *Group {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// GroupRoleUnbound: `group.role_unbound`.
+type GroupRoleUnbound struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupRoleUnbound) Reset() {
+	*x = GroupRoleUnbound{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupRoleUnbound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupRoleUnbound) ProtoMessage() {}
+
+func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
+func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *GroupRoleUnbound) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *GroupRoleUnbound) GetBefore() *Group {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *GroupRoleUnbound) GetAfter() *Group {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2774,7 +3332,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2786,7 +3344,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2821,6 +3379,61 @@ func (x *Token_Position) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+// Binding is a role that a group gives.
+type Group_Binding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key of the role.
+	Role string `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
+	// The project in which it counts; empty: the whole organization.
+	ProjectId     string `protobuf:"bytes,2,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Group_Binding) Reset() {
+	*x = Group_Binding{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Group_Binding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Group_Binding) ProtoMessage() {}
+
+func (x *Group_Binding) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
+func (*Group_Binding) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39, 0}
+}
+
+func (x *Group_Binding) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Group_Binding) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
 }
 
 var File_roster_event_v1_event_proto protoreflect.FileDescriptor
@@ -3029,7 +3642,50 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\fSessionEnded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x02 \x01(\tR\tsessionIdB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"session_id\x18\x02 \x01(\tR\tsessionId\"\x9f\x02\n" +
+	"\x05Group\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12&\n" +
+	"\x0fparent_group_id\x18\x04 \x01(\tR\rparentGroupId\x12\x14\n" +
+	"\x05opens\x18\x05 \x03(\tR\x05opens\x12:\n" +
+	"\bbindings\x18\x06 \x03(\v2\x1e.roster.event.v1.Group.BindingR\bbindings\x1a<\n" +
+	"\aBinding\x12\x12\n" +
+	"\x04role\x18\x01 \x01(\tR\x04role\x12\x1d\n" +
+	"\n" +
+	"project_id\x18\x02 \x01(\tR\tprojectId\"p\n" +
+	"\fGroupCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
+	"\x05group\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x05group\"\xa0\x01\n" +
+	"\fGroupUpdated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
+	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\"r\n" +
+	"\fGroupDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
+	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\"K\n" +
+	"\x0fGroupMembership\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\"\x88\x01\n" +
+	"\x10GroupMemberAdded\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12@\n" +
+	"\n" +
+	"membership\x18\x02 \x01(\v2 .roster.event.v1.GroupMembershipR\n" +
+	"membership\"\x8a\x01\n" +
+	"\x12GroupMemberRemoved\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12@\n" +
+	"\n" +
+	"membership\x18\x02 \x01(\v2 .roster.event.v1.GroupMembershipR\n" +
+	"membership\"\xa2\x01\n" +
+	"\x0eGroupRoleBound\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
+	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\"\xa4\x01\n" +
+	"\x10GroupRoleUnbound\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
+	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05afterB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -3044,7 +3700,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),               // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),               // 1: roster.event.v1.Cause.Kind
@@ -3090,11 +3746,21 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*AccountEnabled)(nil),        // 41: roster.event.v1.AccountEnabled
 	(*AccountSignedIn)(nil),       // 42: roster.event.v1.AccountSignedIn
 	(*SessionEnded)(nil),          // 43: roster.event.v1.SessionEnded
-	(*Token_Position)(nil),        // 44: roster.event.v1.Token.Position
-	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
+	(*Group)(nil),                 // 44: roster.event.v1.Group
+	(*GroupCreated)(nil),          // 45: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),          // 46: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),          // 47: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),       // 48: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),      // 49: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),    // 50: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),        // 51: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),      // 52: roster.event.v1.GroupRoleUnbound
+	(*Token_Position)(nil),        // 53: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),         // 54: roster.event.v1.Group.Binding
+	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	44, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	53, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,  // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,  // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	6,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -3107,7 +3773,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	8,  // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
 	10, // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	2,  // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	45, // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	55, // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	8,  // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	14, // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	9,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -3127,7 +3793,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	14, // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
 	14, // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	3,  // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	45, // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	55, // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	8,  // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	21, // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	9,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -3174,11 +3840,29 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	36, // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
 	8,  // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
 	8,  // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	80, // [80:80] is the sub-list for method output_type
-	80, // [80:80] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	54, // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	8,  // 81: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	44, // 82: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	8,  // 83: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	44, // 84: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	44, // 85: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	8,  // 86: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	44, // 87: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	8,  // 88: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	48, // 89: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	8,  // 90: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	48, // 91: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	8,  // 92: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	44, // 93: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	44, // 94: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	8,  // 95: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	44, // 96: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	44, // 97: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	98, // [98:98] is the sub-list for method output_type
+	98, // [98:98] is the sub-list for method input_type
+	98, // [98:98] is the sub-list for extension type_name
+	98, // [98:98] is the sub-list for extension extendee
+	0,  // [0:98] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -3193,7 +3877,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   40,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -30,14 +30,16 @@ type CheckAccessResponse_Decision int32
 const (
 	// Not given.
 	CheckAccessResponse_DECISION_UNSPECIFIED CheckAccessResponse_Decision = 0
-	// The role allows it.
+	// The role, a group or the project allows it.
 	CheckAccessResponse_DECISION_ALLOWED CheckAccessResponse_Decision = 1
 	// The account does not belong to the organization.
 	CheckAccessResponse_DECISION_NOT_A_MEMBER CheckAccessResponse_Decision = 2
 	// The membership is disabled.
 	CheckAccessResponse_DECISION_MEMBER_DISABLED CheckAccessResponse_Decision = 3
-	// No role of the member allows it.
+	// Nothing that the member has allows it.
 	CheckAccessResponse_DECISION_PERMISSION_MISSING CheckAccessResponse_Decision = 4
+	// The member has it, but the policy gates it and no group of the member's opens it.
+	CheckAccessResponse_DECISION_GATE_CLOSED CheckAccessResponse_Decision = 5
 )
 
 // Enum value maps for CheckAccessResponse_Decision.
@@ -48,6 +50,7 @@ var (
 		2: "DECISION_NOT_A_MEMBER",
 		3: "DECISION_MEMBER_DISABLED",
 		4: "DECISION_PERMISSION_MISSING",
+		5: "DECISION_GATE_CLOSED",
 	}
 	CheckAccessResponse_Decision_value = map[string]int32{
 		"DECISION_UNSPECIFIED":        0,
@@ -55,6 +58,7 @@ var (
 		"DECISION_NOT_A_MEMBER":       2,
 		"DECISION_MEMBER_DISABLED":    3,
 		"DECISION_PERMISSION_MISSING": 4,
+		"DECISION_GATE_CLOSED":        5,
 	}
 )
 
@@ -235,18 +239,19 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\taccountId\x12,\n" +
 	"\n" +
 	"permission\x18\x03 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\n" +
-	"permission\"\xc8\x02\n" +
+	"permission\"\xe2\x02\n" +
 	"\x13CheckAccessResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12N\n" +
 	"\bdecision\x18\x02 \x01(\x0e22.roster.membership.v1.CheckAccessResponse.DecisionR\bdecision\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x14\n" +
-	"\x05token\x18\x04 \x01(\tR\x05token\"\x94\x01\n" +
+	"\x05token\x18\x04 \x01(\tR\x05token\"\xae\x01\n" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_ALLOWED\x10\x01\x12\x19\n" +
 	"\x15DECISION_NOT_A_MEMBER\x10\x02\x12\x1c\n" +
 	"\x18DECISION_MEMBER_DISABLED\x10\x03\x12\x1f\n" +
-	"\x1bDECISION_PERMISSION_MISSING\x10\x042\xcc\x01\n" +
+	"\x1bDECISION_PERMISSION_MISSING\x10\x04\x12\x18\n" +
+	"\x14DECISION_GATE_CLOSED\x10\x052\xcc\x01\n" +
 	"\rAccessService\x12\xba\x01\n" +
 	"\vCheckAccess\x12(.roster.membership.v1.CheckAccessRequest\x1a).roster.membership.v1.CheckAccessResponse\"V\xaa\xbb\x187\b\x02\x12\abilling\x12\n" +
 	"invitation\x12\agateway\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/access:checkBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
