@@ -147,6 +147,7 @@ const (
 	heartbeat = ackWait / 3
 	pullTime  = 3 * time.Second
 	pinTime   = 10 * time.Second // how long a process that vanished keeps its place
+	awayTime  = 10 * time.Second // how long one keeps it whose handler only says Later
 	patience  = 30 * time.Second // with a service that starts with us and has not made its stream yet
 
 	remembered = 1 << 16 // aggregates whose position a process keeps at least, and at most twice as many; 300 bytes each
@@ -170,6 +171,7 @@ type source struct {
 	earlier map[string]*lane // and those of before, until as many others were heard again
 	parked  map[string]bool  // aggregates whose events go to the dead letters
 	working sync.WaitGroup
+	stuck   chan struct{} // the handler has said Later for awayTime
 
 	made time.Time // when the stream was made that is heard; zero: none was heard yet
 	seen uint64    // the last sequence of the stream that was received
@@ -179,6 +181,7 @@ type source struct {
 var (
 	errBroken   = errors.New("deliveries are missing")
 	errReplaced = errors.New("another process took over")
+	errStuck    = errors.New("what the handler needs is away: another process may have it")
 	errAnew     = errors.New("what is known is out of date")
 	errExpired  = errors.New("events expired while the snapshot was taken")
 )
@@ -206,6 +209,7 @@ func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.
 	}()
 	s.mu.Lock()
 	s.lanes, s.earlier, s.parked, s.pin = make(map[string]*lane), nil, nil, ""
+	s.stuck = make(chan struct{}, 1)
 	s.mu.Unlock()
 	expected := time.Now().Add(patience)
 	for problem := false; ctx.Err() == nil; {
@@ -221,7 +225,10 @@ func (s *source) serve(ctx context.Context, heard jetstream.Consumer) jetstream.
 			}
 			err = s.session(ctx, heard)
 		}
-		replaced := errors.Is(err, errReplaced) || errors.Is(err, errAnew)
+		if errors.Is(err, errStuck) {
+			s.unpin(ctx, heard)
+		}
+		replaced := errors.Is(err, errReplaced) || errors.Is(err, errAnew) || errors.Is(err, errStuck)
 		if errors.Is(err, errBroken) {
 			_, err = s.js.ResetConsumer(ctx, Stream(s.service), heard.CachedInfo().Name)
 		}
@@ -434,6 +441,8 @@ func (s *source) session(ctx context.Context, heard jetstream.Consumer) error {
 		return ctx.Err()
 	case err := <-ended:
 		return err
+	case <-s.stuck:
+		return errStuck
 	}
 }
 
@@ -512,20 +521,31 @@ func (s *source) leave(heard jetstream.Consumer) {
 	if heard == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	stream, err := s.js.Stream(ctx, Stream(s.service))
-	if err != nil {
-		return // those who come after us wait for pinTime instead
-	}
-	name := heard.CachedInfo().Name
-	if s.config.Name == "" {
-		stream.DeleteConsumer(ctx, name)
+	ctx := context.Background()
+	if s.config.Name != "" {
+		s.unpin(ctx, heard)
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if stream, err := s.js.Stream(ctx, Stream(s.service)); err == nil {
+		stream.DeleteConsumer(ctx, heard.CachedInfo().Name)
+	}
+}
+
+// unpin makes room for another process of the name. Where it fails, that one waits for pinTime.
+func (s *source) unpin(ctx context.Context, heard jetstream.Consumer) {
+	if s.pin == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
 	info, err := heard.Info(ctx)
-	if err == nil && s.pin != "" && len(info.PriorityGroups) == 1 && info.PriorityGroups[0].PinnedClientID == s.pin {
-		stream.UnpinConsumer(ctx, name, group)
+	if err != nil || len(info.PriorityGroups) != 1 || info.PriorityGroups[0].PinnedClientID != s.pin {
+		return
+	}
+	if stream, err := s.js.Stream(ctx, Stream(s.service)); err == nil {
+		stream.UnpinConsumer(ctx, info.Name, group)
 	}
 }
 

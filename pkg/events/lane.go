@@ -52,6 +52,7 @@ func (l *lane) add(d *delivery) (idle bool) {
 // work handles what waits in a lane, until nothing does.
 func (s *source) work(ctx context.Context, l *lane) {
 	pause, failures := firstPause, 0
+	var away time.Time // since when the handler says Later
 	for {
 		d := s.first(l)
 		err := s.pass(ctx, l, d)
@@ -69,7 +70,7 @@ func (s *source) work(ctx context.Context, l *lane) {
 		}
 		if err == nil {
 			d.msg.Ack() // when it gets lost, the event comes again and is known
-			pause, failures = firstPause, 0
+			pause, failures, away = firstPause, 0, time.Time{}
 			if s.remove(l, d) {
 				return
 			}
@@ -78,6 +79,16 @@ func (s *source) work(ctx context.Context, l *lane) {
 		if _, gap := errors.AsType[*GapError](err); !gap || pause == firstPause {
 			s.log.WarnContext(ctx, "event not handled, trying again", "event", d.ID, "type", d.Type, "aggregate", d.Aggregate,
 				"revision", d.Revision, "pause", pause, "error", err)
+		}
+		if _, ok := errors.AsType[later](err); !ok {
+			away = time.Time{}
+		} else if away.IsZero() {
+			away = time.Now()
+		} else if s.config.Name != "" && time.Since(away) > awayTime {
+			select {
+			case s.stuck <- struct{}{}:
+			default: // said already
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -416,6 +416,34 @@ func TestConsumerTakesOver(t *testing.T) {
 	inOrder(t, d.read(), 90)
 }
 
+// A process that cannot reach what its handler needs gives its place to one that can.
+func TestConsumerThatIsStuckMakesRoom(t *testing.T) {
+	t.Parallel()
+	server := testkit.NATS(t)
+	js := jetStream(t, server)
+	if err := EnsureStream(t.Context(), js, "membership", 1); err != nil {
+		t.Fatal(err)
+	}
+	log := history(id.NewOrganization(), 6)
+	var d diary
+	var cutOff atomic.Bool
+	consume(t, jetStream(t, server), events.Config{Name: "c"}, func(ctx context.Context, e events.Event) error {
+		if cutOff.Load() {
+			return events.Later(errors.New("the database is away"))
+		}
+		return d.handle(ctx, e)
+	})
+	tell(t, js, log[:2]...)
+	d.wait(t, 2)
+	cutOff.Store(true)
+	tell(t, js, log[2:4]...)
+	consume(t, jetStream(t, server), events.Config{Name: "c"}, d.handle)
+	tell(t, js, log[4:]...)
+	d.wait(t, 6)
+	settled(t, js, "c")
+	inOrder(t, d.read(), 6)
+}
+
 // A process that is cut off loses its place, and what it knew is out of date when it gets it back.
 func TestConsumerThatWasReplacedStartsAnew(t *testing.T) {
 	t.Parallel()
