@@ -129,8 +129,8 @@ func writePrefixed(b *bytes.Buffer, part []byte) {
 // database commits as long as it is primary have the same epoch, and nobody has to wait for the relay.
 const current = `
 	now AS (
-		SELECT system_identifier || '/' || d.oid || '/' || line AS identity, ('x' || line)::bit(32)::bigint AS timeline
-		FROM pg_control_system(), pg_database d, left(pg_walfile_name(pg_current_wal_lsn()), 8) AS line
+		SELECT current_setting('app.cluster') || '/' || d.oid || '/' || line AS identity, ('x' || line)::bit(32)::bigint AS timeline
+		FROM pg_database d, left(pg_walfile_name(pg_current_wal_lsn()), 8) AS line
 		WHERE d.datname = current_database()
 	), current AS (
 		SELECT now.identity, CASE WHEN h.identity = now.identity THEN h.epoch ELSE greatest(coalesce(h.epoch, 0) + 1, now.timeline) END AS epoch

@@ -79,9 +79,13 @@ func (db *DB) link(_ context.Context, config *pgx.ConnConfig) error {
 
 // timelineOf asks the server. A pooler, which passes each transaction to whichever server it likes, gives itself away by the
 // process that it names as its own: what is known of a connection would not be true of the next transaction, and who asks
-// whether that process has ended, and its commit with it, would be told so at once.
+// whether that process has ended, and its commit with it, would be told so at once. Which cluster it is stays with the
+// connection, in app.cluster.
 func timelineOf(ctx context.Context, conn *pgconn.PgConn) (uint64, error) {
-	results, err := conn.Exec(ctx, `SELECT pg_backend_pid(), CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END`).ReadAll()
+	results, err := conn.Exec(ctx, `
+		SELECT pg_backend_pid(), CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
+		       set_config('app.cluster', system_identifier::text, false)
+		FROM pg_control_system()`).ReadAll()
 	if err != nil {
 		return 0, fmt.Errorf("read the server's timeline: %w", err)
 	}
