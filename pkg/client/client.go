@@ -57,6 +57,7 @@ type Client struct {
 	Members       membershipv1.MemberServiceClient
 	Groups        membershipv1.GroupServiceClient
 	Access        membershipv1.AccessServiceClient
+	Domains       membershipv1.DomainServiceClient
 	Invitations   invitationv1.InvitationServiceClient
 	SeatUsage     billingv1.SeatUsageServiceClient
 	SeatLimits    billingv1.SeatLimitServiceClient
@@ -114,6 +115,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Members:       membershipv1.NewMemberServiceClient(conn),
 		Groups:        membershipv1.NewGroupServiceClient(conn),
 		Access:        membershipv1.NewAccessServiceClient(conn),
+		Domains:       membershipv1.NewDomainServiceClient(conn),
 		Invitations:   invitationv1.NewInvitationServiceClient(conn),
 		SeatUsage:     billingv1.NewSeatUsageServiceClient(conn),
 		SeatLimits:    billingv1.NewSeatLimitServiceClient(conn),

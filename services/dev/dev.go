@@ -41,6 +41,7 @@ type Config struct {
 	NATS     string
 	Admin    string // metrics and health; empty: none
 	Postgres string // postgres:// DSN that may create databases and roles, instead of a private cluster
+	DNS      string // DNS server where proofs of domains are looked for, instead of the system's
 	Log      *slog.Logger
 
 	// Started is called once everything answers.
@@ -145,7 +146,9 @@ func Run(ctx context.Context, c Config) error {
 	claim := func(token string) { addresses.Claim = token }
 	ready.Add(5)
 	return role.Together(ctx,
-		func(ctx context.Context) error { return membership.Run(ctx, service("membership")) },
+		func(ctx context.Context) error {
+			return membership.Run(ctx, membership.Config{Config: service("membership"), DNS: c.DNS})
+		},
 		func(ctx context.Context) error {
 			return invitation.Run(ctx, invitation.Config{Config: service("invitation")})
 		},

@@ -123,7 +123,7 @@ func TestForeignIDs(t *testing.T) {
 			"session_id":      {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
 		}
 		fields := map[string]string{
-			"email": "x@example.com", "username": "x", "display_name": "x", "role": "viewer", "permission": "org.read", "reason": "x",
+			"email": "x@example.com", "username": "x", "display_name": "x", "role": "viewer", "permission": "org.read", "reason": "x", "domain": "x.example",
 		}
 		for name, value := range ids {
 			fields[name] = value.own

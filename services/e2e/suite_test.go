@@ -26,6 +26,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/dev"
+	"github.com/rosterhq/roster/services/internal/devdns"
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/fleet"
 	"github.com/rosterhq/roster/services/internal/network"
@@ -39,6 +40,7 @@ var shape = flag.String("shape", "dev", "dev: all roles in one process; processe
 var suite struct {
 	URL      string
 	Mail     *devmail.Inbox
+	DNS      *devdns.Server             // where the suite looks for proofs of domains
 	operator string                     // API key
 	broker   func() (*nats.Conn, error) // for who hears events
 	conn     grpc.ClientConnInterface
@@ -63,6 +65,10 @@ func run(m *testing.M) int {
 	if start == nil {
 		return fail(fmt.Errorf("there is no shape %q", *shape))
 	}
+	if suite.DNS, err = devdns.Start(); err != nil {
+		return fail(err)
+	}
+	defer suite.DNS.Stop()
 	ctx := context.Background()
 	r, err := start(ctx, data)
 	if err != nil {
@@ -106,7 +112,7 @@ func startDev(ctx context.Context, data string) (running, error) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- dev.Run(ctx, dev.Config{
-			Data: data, HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", NATS: "127.0.0.1:0",
+			Data: data, HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", NATS: "127.0.0.1:0", DNS: suite.DNS.Addr(),
 			Log:     slog.New(slog.NewTextHandler(logs, nil)),
 			Started: func(a dev.Addresses) { started <- a },
 		})
@@ -129,7 +135,7 @@ func startDev(ctx context.Context, data string) (running, error) {
 }
 
 func startProcesses(ctx context.Context, data string) (running, error) {
-	f, err := fleet.Start(ctx, fleet.Config{Dir: data, Copies: 2})
+	f, err := fleet.Start(ctx, fleet.Config{Dir: data, Copies: 2, Env: []string{"ROSTER_DNS_SERVER=" + suite.DNS.Addr()}})
 	if err != nil {
 		return running{}, err
 	}
@@ -170,6 +176,7 @@ type client struct {
 	membershipv1.MemberServiceClient
 	membershipv1.GroupServiceClient
 	membershipv1.AccessServiceClient
+	membershipv1.DomainServiceClient
 	invitationv1.InvitationServiceClient
 	billingv1.SeatUsageServiceClient
 	billingv1.SeatLimitServiceClient
@@ -183,6 +190,7 @@ func connect(transport, token string) client {
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn),
 		membershipv1.NewGroupServiceClient(conn), membershipv1.NewAccessServiceClient(conn),
+		membershipv1.NewDomainServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn),
 		billingv1.NewSeatUsageServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}

@@ -113,6 +113,7 @@ func (s *Service) add(ctx context.Context, q store.Queries, at store.Standing, a
 	answer.Role, answer.Version = member.Role, member.Version
 
 	q.SaveMember(o.ID, member, !known)
+	q.DeleteJoin(o.ID, add.account)
 	list(q, o.ID, member, role, add.person)
 	because := outbox.Origin{Account: add.inviter, Service: s.DB.Name, Cause: eventv1.Cause_KIND_ADMIN, CauseID: add.seat.String()}
 	if !add.invitation.IsZero() {

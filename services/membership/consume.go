@@ -15,8 +15,8 @@ import (
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
-// Consume keeps the list of people up with invitations and accounts. Every event is applied once: how far this service has
-// come is committed together with the effect.
+// Consume keeps the list of people up with invitations and accounts, and lets people join through domains. What changes the list
+// is applied once: how far this service has come is committed together with the effect.
 func (s *Service) Consume(ctx context.Context, e events.Event) error {
 	message, err := e.Message()
 	if err != nil && !errors.Is(err, events.ErrUnknownType) {
@@ -27,6 +27,8 @@ func (s *Service) Consume(ctx context.Context, e events.Event) error {
 		return s.hearInvitation(ctx, e, message)
 	case "identity":
 		return s.hearAccount(ctx, e, message)
+	case "billing":
+		return s.hearSeats(ctx, e, message)
 	}
 	return nil
 }
@@ -56,6 +58,8 @@ func (s *Service) hearInvitation(ctx context.Context, e events.Event, message pr
 				return err
 			}
 			q.DeletePerson(key, id.Any(invitation))
+			q.JoinsAfterInvitation(key)
+			q.ScheduleJoin(key, joinTask)
 		}
 		return nil
 	})
@@ -77,15 +81,18 @@ func saveInvitation(q store.Queries, key id.Organization, at time.Time, i *event
 	return nil
 }
 
-// hearAccount carries a person's new name to every list that they are on.
+// hearAccount carries a person's new name to every list that they are on, and notes who may join an organization.
 func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto.Message) error {
-	updated, ok := message.(*eventv1.AccountUpdated)
-	if !ok || updated.GetPersonal() == nil { // erased: there is nothing to show
-		return nil
-	}
 	account, err := id.ParseAccount(e.Aggregate)
 	if err != nil {
 		return err
+	}
+	if verified, ok := message.(*eventv1.AccountEmailVerified); ok {
+		return s.hearVerified(ctx, account, e.Time, verified.GetPersonal().GetEmail())
+	}
+	updated, ok := message.(*eventv1.AccountUpdated)
+	if !ok || updated.GetPersonal() == nil { // erased: there is nothing to show
+		return nil
 	}
 	scope := postgres.Scope{Aggregate: id.Any(account), Account: account}
 	return s.DB.InTx(ctx, scope, func(tx *postgres.Tx) error {

@@ -136,6 +136,7 @@ const (
 	causeOrganization = "organization"
 	causeInvite       = "invite"
 	causeSelf         = "self"
+	causeDomain       = "domain"
 )
 
 // origin tells billing why an operation needs it.

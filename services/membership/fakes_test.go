@@ -1,6 +1,7 @@
 package membership_test
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
+	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 )
 
@@ -121,8 +123,21 @@ type accounts struct {
 	err  error
 	name func(account string) string
 
+	emails     map[string]string // ada@example.com for all others
+	unverified map[string]bool
+
 	mu      sync.Mutex
 	blocked map[string]bool // from signing in
+}
+
+// set says which address an account has.
+func (a *accounts) set(account id.Account, email string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.emails == nil {
+		a.emails, a.unverified = make(map[string]string), make(map[string]bool)
+	}
+	a.emails[account.String()] = email
 }
 
 func (a *accounts) SetSignIn(_ context.Context, req *identityv1.SetSignInRequest, _ ...grpc.CallOption) (*identityv1.SetSignInResponse, error) {
@@ -142,7 +157,10 @@ func (a *accounts) GetAccounts(_ context.Context, req *identityv1.GetAccountsReq
 		if a.name != nil {
 			name = a.name(key)
 		}
-		answer.Accounts = append(answer.Accounts, &identityv1.Account{Id: key, DisplayName: name, Email: "ada@example.com", EmailVerified: true})
+		a.mu.Lock()
+		answer.Accounts = append(answer.Accounts, &identityv1.Account{
+			Id: key, DisplayName: name, Email: cmp.Or(a.emails[key], "ada@example.com"), EmailVerified: !a.unverified[key]})
+		a.mu.Unlock()
 	}
 	return answer, a.err
 }

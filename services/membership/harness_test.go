@@ -19,6 +19,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/devdns"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/network"
@@ -28,6 +29,8 @@ import (
 	"github.com/rosterhq/roster/services/internal/server"
 	"github.com/rosterhq/roster/services/internal/testkit"
 	"github.com/rosterhq/roster/services/membership"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/proof"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -43,12 +46,14 @@ type harness struct {
 	seats    *seats
 	accounts *accounts
 	mails    *postbox
+	dns      *devdns.Server
 
 	organizations membershipv1.OrganizationServiceClient // for people, see as
 	roles         membershipv1.RoleServiceClient
 	members       membershipv1.MemberServiceClient
 	groups        membershipv1.GroupServiceClient
 	access        membershipv1.AccessServiceClient
+	domains       membershipv1.DomainServiceClient
 	admission     membershipv1.AdmissionServiceClient // as the invitation service
 	asked         membershipv1.AccessServiceClient    // as the invitation service
 	owners        billingv1.SeatOwnerServiceClient    // as billing
@@ -58,9 +63,14 @@ func newHarness(t *testing.T) *harness {
 	t.Helper()
 	dsns := testkit.Database(t, "membership", membership.Migrations)
 	h := &harness{T: t, dsns: dsns, db: dsns.Open(t, postgres.Options{}), seats: newSeats(), accounts: &accounts{}, mails: &postbox{}}
+	var err error
+	h.dns, err = devdns.Start()
+	require.NoError(t, err)
+	t.Cleanup(h.dns.Stop)
 	key := seal.NewKey(sha256.Sum256([]byte("membership")))
 	h.service = membership.New(membership.Dependencies{
 		DB: h.db, Seats: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), PublicURL: "https://roster.example",
+		Proofs: proof.New(h.dns.Addr()), Providers: org.NewProviders([]string{"mail.example"}),
 		Mail: &mail.Queue{DB: h.db, Sender: h.mails, Key: key.Derive("mail")},
 		Log:  slog.New(slog.DiscardHandler),
 	})
@@ -84,6 +94,7 @@ func (h *harness) serve() {
 	h.members = membershipv1.NewMemberServiceClient(people)
 	h.groups = membershipv1.NewGroupServiceClient(people)
 	h.access = membershipv1.NewAccessServiceClient(people)
+	h.domains = membershipv1.NewDomainServiceClient(people)
 	h.admission = membershipv1.NewAdmissionServiceClient(invitation)
 	h.asked = membershipv1.NewAccessServiceClient(invitation)
 	h.owners = billingv1.NewSeatOwnerServiceClient(dial("billing"))
@@ -226,6 +237,14 @@ func (h *harness) sweep() {
 	}
 }
 
+// sweepOne runs one task.
+func (h *harness) sweepOne(kind string, of id.Account) error {
+	h.Helper()
+	task := saga.Task{Kind: kind, ID: id.Any(of)}
+	require.NoError(h, h.db.Pool.QueryRow(h.Context(), `SELECT aggregate_id FROM due WHERE kind = $1 AND id = $2`, kind, of).Scan(&task.Aggregate))
+	return h.service.Steps()[kind](h.Context(), task)
+}
+
 // due counts what is left to do, beside another look at profiles.
 func (h *harness) due() (n int) {
 	h.Helper()
@@ -242,10 +261,21 @@ func (h *harness) hear(service, kind, aggregate string, revision int64, message 
 // hearIn delivers an event of an epoch.
 func (h *harness) hearIn(epoch int64, service, kind, aggregate string, revision int64, message proto.Message) {
 	h.Helper()
-	data, err := protojson.Marshal(message)
+	h.deliver(events.Event{Type: kind, Service: service, Aggregate: aggregate, Epoch: epoch, Revision: revision, Time: time.Now()}, message)
+}
+
+// hearAt delivers an event of a time.
+func (h *harness) hearAt(at time.Time, service, kind, aggregate string, revision int64, message proto.Message) {
+	h.Helper()
+	h.deliver(events.Event{Type: kind, Service: service, Aggregate: aggregate, Epoch: 1, Revision: revision, Time: at}, message)
+}
+
+func (h *harness) deliver(e events.Event, message proto.Message) {
+	h.Helper()
+	var err error
+	e.Data, err = protojson.Marshal(message)
 	require.NoError(h, err)
-	require.NoError(h, h.service.Consume(h.Context(), events.Event{
-		Type: kind, Service: service, Aggregate: aggregate, Epoch: epoch, Revision: revision, Data: data, Time: time.Now()}))
+	require.NoError(h, h.service.Consume(h.Context(), e))
 }
 
 // alive asks as billing which seats are still wanted.

@@ -7,11 +7,21 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/internal/role"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/proof"
 )
 
+// Config is what the service is told.
+type Config struct {
+	role.Config
+
+	DNS       string   `env:"DNS_SERVER" usage:"DNS server, host:port, where proofs of domains are looked for; the system's by default"`
+	Providers []string `env:"MAIL_PROVIDERS" usage:"domains that give addresses to anybody, which no organization verifies, separated by commas; the well-known ones are always among them"`
+}
+
 // Run runs the service until ctx ends.
-func Run(ctx context.Context, c role.Config) error {
-	base, err := role.Start(ctx, "membership", c)
+func Run(ctx context.Context, c Config) error {
+	base, err := role.Start(ctx, "membership", c.Config)
 	if err != nil {
 		return err
 	}
@@ -30,10 +40,12 @@ func Run(ctx context.Context, c role.Config) error {
 		Accounts:  identityv1.NewAccountDirectoryServiceClient(identity),
 		Mail:      base.Mail,
 		PageKey:   base.Key.Derive("page"),
+		Proofs:    proof.New(c.DNS),
+		Providers: org.NewProviders(c.Providers),
 		PublicURL: c.PublicURL,
 		Log:       base.Log,
 	})
-	if err := base.Hear("people", []string{"invitation", "identity"}, nil, service.Consume); err != nil {
+	if err := base.Hear("people", []string{"invitation", "identity", "billing"}, nil, service.Consume); err != nil {
 		return err
 	}
 	return base.Serve(ctx, service)

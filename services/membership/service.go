@@ -20,6 +20,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/internal/seal"
 	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/proof"
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
@@ -30,7 +31,9 @@ type Dependencies struct {
 	Accounts  identityv1.AccountDirectoryServiceClient
 	Mail      *mail.Queue
 	PageKey   *seal.Key // seals page tokens
-	PublicURL string    // where people reach the suite, without a slash at the end
+	Proofs    *proof.Resolver
+	Providers org.Providers // whose domains nobody verifies
+	PublicURL string        // where people reach the suite, without a slash at the end
 	Log       *slog.Logger
 }
 
@@ -41,6 +44,7 @@ type Service struct {
 	membershipv1.UnimplementedMemberServiceServer
 	membershipv1.UnimplementedGroupServiceServer
 	membershipv1.UnimplementedAccessServiceServer
+	membershipv1.UnimplementedDomainServiceServer
 	membershipv1.UnimplementedAdmissionServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
@@ -60,6 +64,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterMemberServiceServer(r, s)
 	membershipv1.RegisterGroupServiceServer(r, s)
 	membershipv1.RegisterAccessServiceServer(r, s)
+	membershipv1.RegisterDomainServiceServer(r, s)
 }
 
 // RegisterInternal adds what only other services call.
@@ -73,6 +78,7 @@ const (
 	createTask  = "organization"
 	enableTask  = "enable"
 	releaseTask = "release"
+	seatTask    = "join_seat"
 )
 
 // Steps are what the sweeper runs.
@@ -81,6 +87,13 @@ func (s *Service) Steps() map[string]saga.Step {
 		createTask:  seatStep(s.finishCreate),
 		enableTask:  seatStep(s.finishEnable),
 		releaseTask: seatStep(s.finishRelease),
+		seatTask:    seatStep(s.finishJoin),
+		joinTask: func(ctx context.Context, t saga.Task) error {
+			return s.tryJoin(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
+		},
+		domainTask: func(ctx context.Context, t saga.Task) error {
+			return s.checkDomain(ctx, id.Organization(t.Aggregate), id.Domain(t.ID))
+		},
 		signInTask: func(ctx context.Context, t saga.Task) error {
 			return s.tellSignIn(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
 		},
@@ -99,7 +112,8 @@ func seatStep(finish func(context.Context, id.Organization, id.Seat) error) saga
 
 // task is the sweeper's task that finishes an operation.
 func task(key id.Organization, op org.Operation) saga.Task {
-	kinds := map[org.Kind]string{org.CreateOperation: createTask, org.EnableOperation: enableTask, org.ReleaseOperation: releaseTask}
+	kinds := map[org.Kind]string{org.CreateOperation: createTask, org.EnableOperation: enableTask, org.ReleaseOperation: releaseTask,
+		org.JoinOperation: seatTask}
 	return saga.For(key, kinds[op.Kind], op.Seat)
 }
 

@@ -23,7 +23,7 @@ type settings interface {
 }
 
 type (
-	membershipSettings struct{ role.Config }
+	membershipSettings struct{ membership.Config }
 	invitationSettings struct{ invitation.Config }
 	billingSettings    struct{ role.Config }
 	identitySettings   struct{ identity.Config }

@@ -96,6 +96,9 @@ func fill(message protoreflect.Message, event string) {
 
 // stateAfter is the value that an event is named after, STATE_REMOVED for removed, or else the first.
 func stateAfter(enum protoreflect.EnumDescriptor, verb string) protoreflect.EnumNumber {
+	if verb == "lost" {
+		verb = "suspended"
+	}
 	if value := enum.Values().ByName(protoreflect.Name("STATE_" + strings.ToUpper(verb))); value != nil {
 		return value.Number()
 	}
@@ -151,6 +154,12 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return "ada"
 	case "preset":
 		return "pipeline"
+	case "domain_id":
+		return id.Domain(uuid(8)).String()
+	case "name":
+		if field.Parent().Name() == "Domain" {
+			return "example.com"
+		}
 	case "failure_reason":
 		return "DELIVERY_REFUSED"
 	case "reason":

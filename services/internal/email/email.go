@@ -37,11 +37,8 @@ func Parse(text string) (a Address, ok bool) {
 	case strings.HasPrefix(local, "."), strings.HasSuffix(local, "."), strings.Contains(local, ".."):
 		return a, false
 	}
-	ascii, err := profile.ToASCII(strings.ToLower(domain))
-	if err != nil || !strings.Contains(ascii, ".") {
-		return a, false
-	}
-	if _, err := netip.ParseAddr(ascii); err == nil {
+	ascii, ok := ParseDomain(domain)
+	if !ok {
 		return a, false
 	}
 	a = Address{Display: text, Key: lower(local) + "@" + ascii}
@@ -49,6 +46,25 @@ func Parse(text string) (a Address, ok bool) {
 		return Address{}, false
 	}
 	return a, true
+}
+
+// ParseDomain reads the domain of addresses, as lower-case A-labels. ok is false for what is none: one label, an IP address, a
+// dot at the end, or what IDNA 2008 does not allow.
+func ParseDomain(text string) (ascii string, ok bool) {
+	ascii, err := profile.ToASCII(strings.ToLower(norm.NFC.String(text)))
+	if err != nil || !strings.Contains(ascii, ".") || strings.HasSuffix(ascii, ".") {
+		return "", false
+	}
+	if _, err := netip.ParseAddr(ascii); err == nil {
+		return "", false
+	}
+	return ascii, true
+}
+
+// Domain is where the address is, as ParseDomain reads it.
+func (a Address) Domain() string {
+	_, domain, _ := strings.Cut(a.Key, "@")
+	return domain
 }
 
 // invisible tells characters that nobody sees, or that change how others look.
@@ -80,8 +96,7 @@ func ParseField(field, text string) (Address, error) {
 // look up.
 func (a Address) Mailbox() string {
 	local, _, _ := strings.Cut(a.Display, "@")
-	_, domain, _ := strings.Cut(a.Key, "@")
-	return local + "@" + domain
+	return local + "@" + a.Domain()
 }
 
 // Mask hides most of an address: ada@example.com becomes a••@example.com.

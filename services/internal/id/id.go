@@ -26,6 +26,7 @@ type (
 	SignUp       = ID[signUp]
 	Group        = ID[group]
 	Project      = ID[project]
+	Domain       = ID[domain]
 )
 
 // Any is an id whose kind is known from elsewhere, such as the aggregate of an event log.
@@ -44,6 +45,7 @@ type (
 	signUp       struct{}
 	group        struct{}
 	project      struct{}
+	domain       struct{}
 )
 
 // prefixOf tells the prefix of a kind.
@@ -74,6 +76,8 @@ func prefixOf[K any]() string {
 		return "grp"
 	case project:
 		return "prj"
+	case domain:
+		return "dom"
 	}
 	return "id"
 }
@@ -97,6 +101,7 @@ func NewMail() Mail                 { return New[mail]() }
 func NewSignUp() SignUp             { return New[signUp]() }
 func NewGroup() Group               { return New[group]() }
 func NewProject() Project           { return New[project]() }
+func NewDomain() Domain             { return New[domain]() }
 
 // IsZero tells whether the id names nothing.
 func (i ID[K]) IsZero() bool { return i == ID[K]{} }

@@ -36,7 +36,7 @@ var consumers = map[string]struct {
 	name  string
 	hears []string
 }{
-	"membership": {"membership-people", []string{"invitation", "identity"}},
+	"membership": {"membership-people", []string{"invitation", "identity", "billing"}},
 	"invitation": {"invitation-organizations", []string{"membership"}},
 	"billing":    {"billing-organizations", []string{"membership"}},
 	"identity":   {"identity-members", []string{"membership"}},

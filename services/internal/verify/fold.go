@@ -55,8 +55,11 @@ func (o *organizationFold) apply(e entry) {
 			o.wrong = append(o.wrong, problemf("A8", "revision %d adds %s, who is %s", e.Revision, before.GetAccountId(), memberState(before)))
 		}
 		kind := "ADD"
-		if m.GetContext().GetCause().GetKind() == eventv1.Cause_KIND_ORGANIZATION {
+		switch m.GetContext().GetCause().GetKind() {
+		case eventv1.Cause_KIND_ORGANIZATION:
 			kind = "CREATE"
+		case eventv1.Cause_KIND_DOMAIN:
+			kind = "JOIN"
 		}
 		o.join(e, kind, m.GetMember())
 	case *eventv1.MemberEnabled:

@@ -15,6 +15,7 @@ type Kind string
 const (
 	CreateOperation  Kind = "CREATE"  // take the first seat of a new organization
 	EnableOperation  Kind = "ENABLE"  // take a seat for a disabled member
+	JoinOperation    Kind = "JOIN"    // take a seat for who joins through a domain
 	AddOperation     Kind = "ADD"     // the answer to AddMember; never pending
 	ReleaseOperation Kind = "RELEASE" // give back the seat of a member who lost it
 )
@@ -36,9 +37,9 @@ type Operation struct {
 	State      OperationState
 	Account    id.Account `db:"account_id"`       // the member
 	Actor      id.Account `db:"actor_account_id"` // who wants it
-	Cause      string     // why, in billing's words: admin, organization, invite
+	Cause      string     // why, in billing's words: admin, organization, invite, domain
 	RequestID  string
-	Person     Person `db:"-"` // of a pending CREATE
+	Person     Person `db:"-"` // of a pending CREATE or JOIN
 	Refusal    *fault.Fault
 	Role       id.Role `db:"role_id"` // the outcome
 	Version    int64

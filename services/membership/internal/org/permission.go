@@ -58,6 +58,8 @@ const (
 	RemoveMembers      = "members.remove"
 	ManageAdmins       = "admins.manage"
 	Invite             = "invitations.create"
+	ReadDomains        = "domains.read"
+	ManageDomains      = "domains.manage"
 )
 
 // catalogue is every permission there is, by name. It is the only place where they are written down.

@@ -67,7 +67,7 @@ func (q Queries) LockEverybody(ctx context.Context, key id.Organization, actor i
 	return q.lockMembers(ctx, key, actor)
 }
 
-// DeleteOrganization marks the organization as deleted and ends all memberships.
+// DeleteOrganization marks the organization as deleted and ends all memberships. Others may verify its domains.
 func (q Queries) DeleteOrganization(key id.Organization) {
 	q.Write(`UPDATE organizations SET state = 'DELETED', version = version + 1, update_time = now() WHERE organization_id = $1`, key)
 	q.Write(`
@@ -75,6 +75,8 @@ func (q Queries) DeleteOrganization(key id.Organization) {
 		SET state = 'REMOVED', seat_id = NULL, disable_time = NULL, disabler_account_id = NULL, sole_owner = false, version = version + 1
 		WHERE organization_id = $1 AND state <> 'REMOVED'`, key)
 	q.Write(`DELETE FROM people WHERE organization_id = $1`, key)
+	q.Write(`DELETE FROM joins WHERE organization_id = $1`, key)
+	q.Write(`DELETE FROM domains WHERE organization_id = $1`, key)
 }
 
 // ScheduleDisabled schedules a task of a kind for every disabled member.

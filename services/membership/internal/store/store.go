@@ -19,7 +19,8 @@ type Queries struct{ *postgres.Tx }
 // LostRace tells whether somebody else has just written the row that this transaction meant to begin. To run again is
 // to see it.
 func LostRace(err error) bool {
-	for _, constraint := range []string{"organizations_pkey", "members_pkey", "members_seat", "member_operations_pkey", "member_operations_enabling"} {
+	for _, constraint := range []string{"organizations_pkey", "members_pkey", "members_seat", "member_operations_pkey", "member_operations_enabling",
+		"member_operations_joining"} {
 		if postgres.IsViolation(err, constraint) {
 			return true
 		}

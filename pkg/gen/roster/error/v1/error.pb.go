@@ -82,7 +82,7 @@ const (
 	Reason_REASON_USERNAME_TAKEN Reason = 62
 	// The address belongs to an account. ALREADY_EXISTS, 409.
 	Reason_REASON_EMAIL_TAKEN Reason = 63
-	// The organization has a role, group or project of this name. ALREADY_EXISTS, 409.
+	// The organization has a role, group, project or domain of this name. ALREADY_EXISTS, 409.
 	Reason_REASON_NAME_TAKEN Reason = 64
 	// The domain is verified by an organization. ALREADY_EXISTS, 409.
 	Reason_REASON_DOMAIN_TAKEN Reason = 65

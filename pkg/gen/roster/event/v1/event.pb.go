@@ -107,6 +107,8 @@ const (
 	Cause_KIND_OPERATOR Cause_Kind = 6
 	// The mail server refused the address for good.
 	Cause_KIND_DELIVERY Cause_Kind = 7
+	// The address is of a domain that the organization has verified, or the domain's proof came or vanished.
+	Cause_KIND_DOMAIN Cause_Kind = 8
 )
 
 // Enum value maps for Cause_Kind.
@@ -120,6 +122,7 @@ var (
 		5: "KIND_ORGANIZATION",
 		6: "KIND_OPERATOR",
 		7: "KIND_DELIVERY",
+		8: "KIND_DOMAIN",
 	}
 	Cause_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":  0,
@@ -130,6 +133,7 @@ var (
 		"KIND_ORGANIZATION": 5,
 		"KIND_OPERATOR":     6,
 		"KIND_DELIVERY":     7,
+		"KIND_DOMAIN":       8,
 	}
 )
 
@@ -343,6 +347,63 @@ func (Seat_State) EnumDescriptor() ([]byte, []int) {
 	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25, 0}
 }
 
+// State of a domain.
+type Domain_State int32
+
+const (
+	// Not given.
+	Domain_STATE_UNSPECIFIED Domain_State = 0
+	// Not proven yet.
+	Domain_STATE_PENDING Domain_State = 1
+	// Proven to be the organization's.
+	Domain_STATE_VERIFIED Domain_State = 2
+	// The proof has vanished.
+	Domain_STATE_SUSPENDED Domain_State = 3
+)
+
+// Enum value maps for Domain_State.
+var (
+	Domain_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_PENDING",
+		2: "STATE_VERIFIED",
+		3: "STATE_SUSPENDED",
+	}
+	Domain_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_PENDING":     1,
+		"STATE_VERIFIED":    2,
+		"STATE_SUSPENDED":   3,
+	}
+)
+
+func (x Domain_State) Enum() *Domain_State {
+	p := new(Domain_State)
+	*p = x
+	return p
+}
+
+func (x Domain_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Domain_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_event_v1_event_proto_enumTypes[5].Descriptor()
+}
+
+func (Domain_State) Type() protoreflect.EnumType {
+	return &file_roster_event_v1_event_proto_enumTypes[5]
+}
+
+func (x Domain_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Domain_State.Descriptor instead.
+func (Domain_State) EnumDescriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48, 0}
+}
+
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
 // carry it include what it names. On the wire it is the base64url of this message; it grants nothing.
 type Token struct {
@@ -459,7 +520,7 @@ type Cause struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kind.
 	Kind Cause_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=roster.event.v1.Cause_Kind" json:"kind,omitempty"`
-	// The invitation, member operation or organization that it follows from; links the events of one acceptance.
+	// The invitation, member operation, organization or domain that it follows from; links the events of one acceptance.
 	Id            string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3317,6 +3378,308 @@ func (x *GroupRoleUnbound) GetAfter() *Group {
 	return nil
 }
 
+// Domain is a domain as events show it.
+type Domain struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The domain.
+	DomainId string `protobuf:"bytes,1,opt,name=domain_id,json=domainId,proto3" json:"domain_id,omitempty"`
+	// Its name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The state.
+	State         Domain_State `protobuf:"varint,3,opt,name=state,proto3,enum=roster.event.v1.Domain_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Domain) Reset() {
+	*x = Domain{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Domain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Domain) ProtoMessage() {}
+
+func (x *Domain) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Domain.ProtoReflect.Descriptor instead.
+func (*Domain) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Domain) GetDomainId() string {
+	if x != nil {
+		return x.DomainId
+	}
+	return ""
+}
+
+func (x *Domain) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Domain) GetState() Domain_State {
+	if x != nil {
+		return x.State
+	}
+	return Domain_STATE_UNSPECIFIED
+}
+
+// DomainAdded: `domain.added`.
+type DomainAdded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Domain        *Domain `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DomainAdded) Reset() {
+	*x = DomainAdded{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DomainAdded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DomainAdded) ProtoMessage() {}
+
+func (x *DomainAdded) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
+func (*DomainAdded) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *DomainAdded) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *DomainAdded) GetDomain() *Domain {
+	if x != nil {
+		return x.Domain
+	}
+	return nil
+}
+
+// DomainVerified: `domain.verified`. The proof was found, for the first time or again.
+type DomainVerified struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DomainVerified) Reset() {
+	*x = DomainVerified{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DomainVerified) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DomainVerified) ProtoMessage() {}
+
+func (x *DomainVerified) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
+func (*DomainVerified) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *DomainVerified) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *DomainVerified) GetBefore() *Domain {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *DomainVerified) GetAfter() *Domain {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// DomainLost: `domain.lost`. The proof is missing for too long.
+type DomainLost struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DomainLost) Reset() {
+	*x = DomainLost{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DomainLost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DomainLost) ProtoMessage() {}
+
+func (x *DomainLost) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
+func (*DomainLost) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *DomainLost) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *DomainLost) GetBefore() *Domain {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *DomainLost) GetAfter() *Domain {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// DomainRemoved: `domain.removed`.
+type DomainRemoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before        *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DomainRemoved) Reset() {
+	*x = DomainRemoved{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DomainRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DomainRemoved) ProtoMessage() {}
+
+func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
+func (*DomainRemoved) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *DomainRemoved) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *DomainRemoved) GetBefore() *Domain {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3332,7 +3695,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3344,7 +3707,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3394,7 +3757,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3406,7 +3769,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3455,10 +3818,10 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_ACCOUNT\x10\x01\x12\x11\n" +
 	"\rKIND_OPERATOR\x10\x02\x12\x0f\n" +
-	"\vKIND_SYSTEM\x10\x03\"\xe5\x01\n" +
+	"\vKIND_SYSTEM\x10\x03\"\xf6\x01\n" +
 	"\x05Cause\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.roster.event.v1.Cause.KindR\x04kind\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\x9a\x01\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xab\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_INVITE\x10\x01\x12\x0e\n" +
@@ -3468,7 +3831,8 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\vKIND_EXPIRY\x10\x04\x12\x15\n" +
 	"\x11KIND_ORGANIZATION\x10\x05\x12\x11\n" +
 	"\rKIND_OPERATOR\x10\x06\x12\x11\n" +
-	"\rKIND_DELIVERY\x10\a\"\x9f\x01\n" +
+	"\rKIND_DELIVERY\x10\a\x12\x0f\n" +
+	"\vKIND_DOMAIN\x10\b\"\x9f\x01\n" +
 	"\aContext\x12,\n" +
 	"\x05actor\x18\x01 \x01(\v2\x16.roster.event.v1.ActorR\x05actor\x12,\n" +
 	"\x05cause\x18\x02 \x01(\v2\x16.roster.event.v1.CauseR\x05cause\x12\x1d\n" +
@@ -3685,7 +4049,31 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x10GroupRoleUnbound\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
 	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
-	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05afterB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\"\xca\x01\n" +
+	"\x06Domain\x12\x1b\n" +
+	"\tdomain_id\x18\x01 \x01(\tR\bdomainId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1d.roster.event.v1.Domain.StateR\x05state\"Z\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSTATE_PENDING\x10\x01\x12\x12\n" +
+	"\x0eSTATE_VERIFIED\x10\x02\x12\x13\n" +
+	"\x0fSTATE_SUSPENDED\x10\x03\"r\n" +
+	"\vDomainAdded\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06domain\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06domain\"\xa4\x01\n" +
+	"\x0eDomainVerified\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\x12-\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\"\xa0\x01\n" +
+	"\n" +
+	"DomainLost\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\x12-\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\"t\n" +
+	"\rDomainRemoved\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06beforeB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -3699,170 +4087,187 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 	return file_roster_event_v1_event_proto_rawDescData
 }
 
-var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),               // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),               // 1: roster.event.v1.Cause.Kind
 	(Member_State)(0),             // 2: roster.event.v1.Member.State
 	(Invitation_State)(0),         // 3: roster.event.v1.Invitation.State
 	(Seat_State)(0),               // 4: roster.event.v1.Seat.State
-	(*Token)(nil),                 // 5: roster.event.v1.Token
-	(*Actor)(nil),                 // 6: roster.event.v1.Actor
-	(*Cause)(nil),                 // 7: roster.event.v1.Cause
-	(*Context)(nil),               // 8: roster.event.v1.Context
-	(*Personal)(nil),              // 9: roster.event.v1.Personal
-	(*Organization)(nil),          // 10: roster.event.v1.Organization
-	(*OrganizationCreated)(nil),   // 11: roster.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil),   // 12: roster.event.v1.OrganizationUpdated
-	(*OrganizationDeleted)(nil),   // 13: roster.event.v1.OrganizationDeleted
-	(*Member)(nil),                // 14: roster.event.v1.Member
-	(*MemberAdded)(nil),           // 15: roster.event.v1.MemberAdded
-	(*MemberRoleChanged)(nil),     // 16: roster.event.v1.MemberRoleChanged
-	(*MemberDisabled)(nil),        // 17: roster.event.v1.MemberDisabled
-	(*MemberEnabled)(nil),         // 18: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),         // 19: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),            // 20: roster.event.v1.MemberLeft
-	(*Invitation)(nil),            // 21: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),     // 22: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),        // 23: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),      // 24: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),      // 25: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),    // 26: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),    // 27: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),     // 28: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),     // 29: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                  // 30: roster.event.v1.Seat
-	(*SeatReserved)(nil),          // 31: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),          // 32: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),          // 33: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),      // 34: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),           // 35: roster.event.v1.SeatAtLimit
-	(*Account)(nil),               // 36: roster.event.v1.Account
-	(*AccountCreated)(nil),        // 37: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),  // 38: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),        // 39: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),       // 40: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),        // 41: roster.event.v1.AccountEnabled
-	(*AccountSignedIn)(nil),       // 42: roster.event.v1.AccountSignedIn
-	(*SessionEnded)(nil),          // 43: roster.event.v1.SessionEnded
-	(*Group)(nil),                 // 44: roster.event.v1.Group
-	(*GroupCreated)(nil),          // 45: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),          // 46: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),          // 47: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),       // 48: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),      // 49: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),    // 50: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),        // 51: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),      // 52: roster.event.v1.GroupRoleUnbound
-	(*Token_Position)(nil),        // 53: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),         // 54: roster.event.v1.Group.Binding
-	(*timestamppb.Timestamp)(nil), // 55: google.protobuf.Timestamp
+	(Domain_State)(0),             // 5: roster.event.v1.Domain.State
+	(*Token)(nil),                 // 6: roster.event.v1.Token
+	(*Actor)(nil),                 // 7: roster.event.v1.Actor
+	(*Cause)(nil),                 // 8: roster.event.v1.Cause
+	(*Context)(nil),               // 9: roster.event.v1.Context
+	(*Personal)(nil),              // 10: roster.event.v1.Personal
+	(*Organization)(nil),          // 11: roster.event.v1.Organization
+	(*OrganizationCreated)(nil),   // 12: roster.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),   // 13: roster.event.v1.OrganizationUpdated
+	(*OrganizationDeleted)(nil),   // 14: roster.event.v1.OrganizationDeleted
+	(*Member)(nil),                // 15: roster.event.v1.Member
+	(*MemberAdded)(nil),           // 16: roster.event.v1.MemberAdded
+	(*MemberRoleChanged)(nil),     // 17: roster.event.v1.MemberRoleChanged
+	(*MemberDisabled)(nil),        // 18: roster.event.v1.MemberDisabled
+	(*MemberEnabled)(nil),         // 19: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),         // 20: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),            // 21: roster.event.v1.MemberLeft
+	(*Invitation)(nil),            // 22: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),     // 23: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),        // 24: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),      // 25: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),      // 26: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),    // 27: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),    // 28: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),     // 29: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),     // 30: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                  // 31: roster.event.v1.Seat
+	(*SeatReserved)(nil),          // 32: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),          // 33: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),          // 34: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),      // 35: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),           // 36: roster.event.v1.SeatAtLimit
+	(*Account)(nil),               // 37: roster.event.v1.Account
+	(*AccountCreated)(nil),        // 38: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),  // 39: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),        // 40: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),       // 41: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),        // 42: roster.event.v1.AccountEnabled
+	(*AccountSignedIn)(nil),       // 43: roster.event.v1.AccountSignedIn
+	(*SessionEnded)(nil),          // 44: roster.event.v1.SessionEnded
+	(*Group)(nil),                 // 45: roster.event.v1.Group
+	(*GroupCreated)(nil),          // 46: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),          // 47: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),          // 48: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),       // 49: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),      // 50: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),    // 51: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),        // 52: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),      // 53: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                // 54: roster.event.v1.Domain
+	(*DomainAdded)(nil),           // 55: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),        // 56: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),            // 57: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),         // 58: roster.event.v1.DomainRemoved
+	(*Token_Position)(nil),        // 59: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),         // 60: roster.event.v1.Group.Binding
+	(*timestamppb.Timestamp)(nil), // 61: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	53, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
-	0,  // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
-	1,  // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
-	6,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
-	7,  // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
-	8,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
-	10, // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
-	8,  // 7: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
-	10, // 8: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
-	10, // 9: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
-	8,  // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
-	10, // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
-	2,  // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	55, // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	8,  // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
-	14, // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
-	9,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
-	8,  // 17: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
-	14, // 18: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
-	14, // 19: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
-	8,  // 20: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
-	14, // 21: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
-	14, // 22: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
-	8,  // 23: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	14, // 24: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	14, // 25: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	8,  // 26: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	14, // 27: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	14, // 28: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	8,  // 29: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	14, // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	14, // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
-	3,  // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	55, // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	21, // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	9,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	8,  // 37: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	21, // 38: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	8,  // 39: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	21, // 40: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	21, // 41: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	8,  // 42: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	21, // 43: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	21, // 44: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	9,  // 45: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	8,  // 46: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	21, // 47: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	21, // 48: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	8,  // 49: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	21, // 50: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	21, // 51: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	8,  // 52: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	21, // 53: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	21, // 54: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	8,  // 55: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	21, // 56: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	21, // 57: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	4,  // 58: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	8,  // 59: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	30, // 60: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	8,  // 61: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	30, // 62: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	8,  // 63: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	30, // 64: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	8,  // 65: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	8,  // 66: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	8,  // 67: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	36, // 68: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	9,  // 69: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	8,  // 70: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	9,  // 71: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	8,  // 72: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	9,  // 73: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	8,  // 74: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	36, // 75: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	8,  // 76: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	36, // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	8,  // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	8,  // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	54, // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	8,  // 81: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	44, // 82: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	8,  // 83: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	44, // 84: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	44, // 85: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	8,  // 86: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	44, // 87: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	8,  // 88: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	48, // 89: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	8,  // 90: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	48, // 91: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	8,  // 92: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	44, // 93: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	44, // 94: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	8,  // 95: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	44, // 96: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	44, // 97: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	98, // [98:98] is the sub-list for method output_type
-	98, // [98:98] is the sub-list for method input_type
-	98, // [98:98] is the sub-list for extension type_name
-	98, // [98:98] is the sub-list for extension extendee
-	0,  // [0:98] is the sub-list for field type_name
+	59,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
+	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
+	7,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
+	8,   // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
+	9,   // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
+	11,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
+	9,   // 7: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
+	11,  // 8: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
+	11,  // 9: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
+	9,   // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
+	11,  // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
+	2,   // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
+	61,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	9,   // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
+	15,  // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
+	10,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
+	9,   // 17: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
+	15,  // 18: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
+	15,  // 19: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
+	9,   // 20: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
+	15,  // 21: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
+	15,  // 22: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
+	9,   // 23: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	15,  // 24: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	15,  // 25: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	9,   // 26: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	15,  // 27: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	15,  // 28: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	9,   // 29: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	15,  // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	15,  // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	3,   // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
+	61,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	9,   // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	22,  // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	10,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	9,   // 37: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	22,  // 38: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	9,   // 39: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	22,  // 40: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	22,  // 41: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	9,   // 42: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	22,  // 43: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	22,  // 44: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	10,  // 45: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	9,   // 46: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	22,  // 47: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	22,  // 48: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	9,   // 49: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	22,  // 50: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	22,  // 51: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	9,   // 52: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	22,  // 53: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	22,  // 54: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	9,   // 55: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	22,  // 56: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	22,  // 57: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	4,   // 58: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
+	9,   // 59: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	31,  // 60: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	9,   // 61: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	31,  // 62: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	9,   // 63: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	31,  // 64: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	9,   // 65: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	9,   // 66: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	9,   // 67: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	37,  // 68: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	10,  // 69: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	9,   // 70: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	10,  // 71: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	9,   // 72: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	10,  // 73: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	9,   // 74: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	37,  // 75: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	9,   // 76: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	37,  // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	9,   // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	9,   // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	60,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	9,   // 81: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	45,  // 82: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	9,   // 83: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	45,  // 84: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	45,  // 85: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	9,   // 86: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	45,  // 87: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	9,   // 88: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	49,  // 89: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	9,   // 90: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	49,  // 91: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	9,   // 92: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	45,  // 93: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	45,  // 94: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	9,   // 95: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	45,  // 96: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	45,  // 97: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	5,   // 98: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	9,   // 99: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	54,  // 100: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	9,   // 101: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	54,  // 102: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	54,  // 103: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	9,   // 104: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	54,  // 105: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	54,  // 106: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	9,   // 107: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	54,  // 108: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	109, // [109:109] is the sub-list for method output_type
+	109, // [109:109] is the sub-list for method input_type
+	109, // [109:109] is the sub-list for extension type_name
+	109, // [109:109] is the sub-list for extension extendee
+	0,   // [0:109] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -3876,8 +4281,8 @@ func file_roster_event_v1_event_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   50,
+			NumEnums:      6,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
