@@ -331,7 +331,7 @@ func withoutSecrets(value any) any {
 		switch {
 		case name == "seatReleased", name == "session", name == "sessionToken":
 			delete(fields, name)
-		case name == "token", name == "link", name == "etag", strings.HasSuffix(name, "Time"):
+		case name == "token", name == "link", name == "etag", name == "recordValue", strings.HasSuffix(name, "Time"):
 			fields[name] = "SOME"
 		default:
 			fields[name] = withoutSecrets(inner)

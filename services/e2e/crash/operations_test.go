@@ -278,6 +278,46 @@ var operations = []operation{
 		},
 	},
 	{
+		name:    "add a domain",
+		arrange: organization(membershipv1.Preset_PRESET_PORTAL),
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.AddDomain(ctx, &membershipv1.AddDomainRequest{OrganizationId: s.org, Domain: s.domain(), RequestId: s.request()})
+		},
+	},
+	{
+		name:    "verify a domain",
+		arrange: addedDomain,
+		act:     verifyDomain,
+	},
+	{
+		name:    "remove a domain",
+		arrange: verifiedDomain,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.RemoveDomain(ctx, &membershipv1.RemoveDomainRequest{OrganizationId: s.org, Domain: s.domain(), RequestId: s.request()})
+		},
+	},
+	{
+		name: "join through a domain",
+		arrange: func(t *testing.T, s *scene) {
+			verifiedDomain(t, s)
+			s.email = s.tag + "@" + s.domain()
+			_, err := s.as("").SignUp(t.Context(), &identityv1.SignUpRequest{Email: s.email, Password: password, DisplayName: "Ada " + s.tag})
+			require.NoError(t, err)
+			s.token = s.link(t, s.email)
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.as("").VerifyEmail(ctx, &identityv1.VerifyEmailRequest{Token: s.token, RequestId: s.request()})
+		},
+		see: func(t *testing.T, s *scene) string {
+			mine, err := s.signIn(t, s.email).ListOrganizations(t.Context(), &membershipv1.ListOrganizationsRequest{})
+			require.NoError(t, err)
+			require.Len(t, mine.GetOrganizations(), 1)
+			return mine.GetOrganizations()[0].GetMyRole()
+		},
+		brief: []string{"membership consumer.after_handle account.email_verified", "membership saga.before_step join", "membership call.before OccupySeat",
+			"membership saga.after_step join"},
+	},
+	{
 		name:    "change a role",
 		arrange: member,
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {
@@ -409,6 +449,29 @@ func member(t *testing.T, s *scene) {
 	t.Helper()
 	invitedByMail(t, s)
 	_, err := acceptAsNew(t.Context(), s)
+	require.NoError(t, err)
+}
+
+// domain is one that only the scene speaks of.
+func (s *scene) domain() string { return s.tag + ".example" }
+
+// addedDomain can be verified.
+func addedDomain(t *testing.T, s *scene) {
+	t.Helper()
+	organization(membershipv1.Preset_PRESET_PORTAL)(t, s)
+	added, err := s.owner.AddDomain(t.Context(), &membershipv1.AddDomainRequest{OrganizationId: s.org, Domain: s.domain()})
+	require.NoError(t, err)
+	s.dns.Set(added.GetDomain().GetRecordName(), added.GetDomain().GetRecordValue())
+}
+
+func verifyDomain(ctx context.Context, s *scene) (proto.Message, error) {
+	return s.owner.VerifyDomain(ctx, &membershipv1.VerifyDomainRequest{OrganizationId: s.org, Domain: s.domain(), RequestId: s.request()})
+}
+
+func verifiedDomain(t *testing.T, s *scene) {
+	t.Helper()
+	addedDomain(t, s)
+	_, err := verifyDomain(t.Context(), s)
 	require.NoError(t, err)
 }
 

@@ -33,6 +33,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/identity"
+	"github.com/rosterhq/roster/services/internal/devdns"
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/fleet"
@@ -56,6 +57,7 @@ type world struct {
 	streams   jetstream.JetStream
 	checker   *verify.Checker
 	lives     map[string]*life // by role
+	dns       *devdns.Server
 
 	operator     client
 	owner, guest person
@@ -78,7 +80,11 @@ func newWorld(t, whole *testing.T, rosterd string) *world {
 	require.NoError(t, os.Chmod(folder, 0o711)) // PostgreSQL's user has to pass through
 	w := &world{folder: folder, points: failpoint.Folder(filepath.Join(folder, "points")), lives: make(map[string]*life), databases: make(map[string]*pgxpool.Pool)}
 	require.NoError(t, os.Mkdir(string(w.points), 0o700))
-	w.Fleet, err = fleet.Start(t.Context(), fleet.Config{Dir: folder, Rosterd: rosterd, Env: []string{"ROSTER_FAILPOINTS=" + string(w.points)}})
+	w.dns, err = devdns.Start()
+	require.NoError(t, err)
+	whole.Cleanup(w.dns.Stop)
+	w.Fleet, err = fleet.Start(t.Context(), fleet.Config{Dir: folder, Rosterd: rosterd,
+		Env: []string{"ROSTER_FAILPOINTS=" + string(w.points), "ROSTER_DNS_SERVER=" + w.dns.Addr()}})
 	require.NoError(t, err)
 	whole.Cleanup(func() {
 		if err := w.Stop(); err != nil {
@@ -150,6 +156,7 @@ type client struct {
 	identityv1.OperatorServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.MemberServiceClient
+	membershipv1.DomainServiceClient
 	invitationv1.InvitationServiceClient
 	billingv1.SeatLimitServiceClient
 }
@@ -165,7 +172,7 @@ func (w *world) atGateway(token string) client {
 func clientOver(conn steady) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
-		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn),
+		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}
 }
@@ -371,7 +378,9 @@ var censusOf = map[string]string{
 	UNION ALL SELECT 'organization ' || state, count(*) FROM organizations GROUP BY 1
 	UNION ALL SELECT concat_ws(' ', 'member', m.state, r.key), count(*) FROM members m JOIN roles r USING (organization_id, role_id) GROUP BY 1
 	UNION ALL SELECT concat_ws(' ', 'person', kind, state, role), count(*) FROM people GROUP BY 1
-	UNION ALL SELECT concat_ws(' ', 'operation', kind, state), count(*) FROM member_operations GROUP BY 1`,
+	UNION ALL SELECT concat_ws(' ', 'operation', kind, state), count(*) FROM member_operations GROUP BY 1
+	UNION ALL SELECT 'domain ' || state, count(*) FROM domains GROUP BY 1
+	UNION ALL SELECT 'join', count(*) FROM joins`,
 	"invitation": `
 	UNION ALL SELECT concat_ws(' ', 'invitation', state, delivery, generation, releasing, failure_reason), count(*) FROM invitations GROUP BY 1
 	UNION ALL SELECT 'sent', coalesce(sum(sent), 0) FROM sent_today`,
