@@ -171,21 +171,25 @@ func TestJoin(t *testing.T) {
 		h := newHarness(t)
 		o := h.create(portal)
 		o.verified("sticky.example")
-		removed, disabled := h.signUp("a@sticky.example"), h.signUp("b@sticky.example")
-		h.sweep()
-		h.sweep()
+		removed, disabled, left := h.signUp("a@sticky.example"), h.signUp("b@sticky.example"), h.signUp("c@sticky.example")
+		for range 3 {
+			h.sweep()
+		}
 		require.Equal(t, "member", o.roleOf(removed))
 		require.Equal(t, "member", o.roleOf(disabled))
 		_, err := o.remove(o.creator, removed)
 		require.NoError(t, err)
 		_, err = o.disable(o.creator, disabled)
 		require.NoError(t, err)
-		for _, account := range []id.Account{removed, disabled} { // the address is proven once more
+		_, err = o.leave(left)
+		require.NoError(t, err)
+		for _, account := range []id.Account{removed, disabled, left} { // the address is proven once more
 			h.hear("identity", "account.email_verified", account.String(), 9,
 				&eventv1.AccountEmailVerified{Personal: &eventv1.Personal{Email: "a@sticky.example"}})
 		}
 		h.sweep()
 		require.Empty(t, o.roleOf(removed))
+		require.Empty(t, o.roleOf(left))
 		member, err := o.get(o.creator, disabled)
 		require.NoError(t, err)
 		require.Equal(t, membershipv1.Member_STATE_DISABLED, member.GetState())
@@ -204,6 +208,9 @@ func TestJoin(t *testing.T) {
 			queue = append(queue, h.signUp(fmt.Sprintf("p%d@wait.example", i)))
 			h.sweep()
 		}
+		all, err := o.domains.ListWaitingJoins(o.as(o.creator), &membershipv1.ListWaitingJoinsRequest{OrganizationId: o.id.String(), PageSize: 500})
+		require.NoError(t, err)
+		require.Len(t, all.GetJoins(), 3)
 		waiting := o.waiting(o.creator)
 		require.Len(t, waiting, 3)
 		for i, account := range queue {
@@ -283,6 +290,48 @@ func TestJoin(t *testing.T) {
 		o.seatFreed()
 		h.sweep()
 		require.Empty(t, o.roleOf(account))
+	})
+
+	t.Run("WhatHappensWhileTheSeatIsTakenCounts", func(t *testing.T) {
+		t.Parallel()
+		for name, test := range map[string]struct {
+			meanwhile func(organization, id.Account) error
+			role      string
+		}{
+			"AnInvitationIsAccepted": {func(o organization, account id.Account) error { return o.addAs(account, id.NewSeat(), "admin") }, "admin"},
+			"TheDomainIsRemoved": {func(o organization, _ id.Account) error {
+				_, err := o.domains.RemoveDomain(o.as(o.creator), &membershipv1.RemoveDomainRequest{OrganizationId: o.id.String(), Domain: "busy.example"})
+				return err
+			}, ""},
+			"TheOrganizationIsDeleted": {func(o organization, _ id.Account) error {
+				_, err := o.organizations.DeleteOrganization(o.as(o.creator), &membershipv1.DeleteOrganizationRequest{OrganizationId: o.id.String()})
+				return err
+			}, "gone"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				h := newHarness(t)
+				o := h.create(portal)
+				o.verified("busy.example")
+				account := h.signUp("x@busy.example")
+				h.seats.after = func(method string) error {
+					if method == "OccupySeat" {
+						return test.meanwhile(o, account)
+					}
+					return nil
+				}
+				h.sweep()
+				h.sweep()
+				require.Len(t, h.seats.occupied(), 1, "the seat is given back")
+				if test.role == "gone" {
+					require.Equal(t, "organization.deleted", o.types()[len(o.types())-1])
+					require.Zero(t, h.due())
+					return
+				}
+				require.Equal(t, test.role, o.roleOf(account))
+				require.Empty(t, o.waiting(o.creator))
+			})
+		}
 	})
 
 	t.Run("BillingThatDoesNotAnswerLosesNobody", func(t *testing.T) {
