@@ -120,6 +120,7 @@ func TestForeignIDs(t *testing.T) {
 			"group_id":        {group.GetId(), foreign.GetId(), id.NewGroup().String()},
 			"parent_group_id": {"", foreign.GetId(), id.NewGroup().String()},
 			"project_id":      {"", id.NewProject().String(), id.NewProject().String()},
+			"role_id":         {org.role(t, "viewer").GetId(), other.role(t, "viewer").GetId(), id.NewRole().String()},
 			"session_id":      {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
 		}
 		fields := map[string]string{

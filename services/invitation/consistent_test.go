@@ -100,7 +100,7 @@ func (o organization) tells(t *testing.T, pending int) {
 		case "invitation.resent":
 			require.True(t, known)
 			alive[about] = true
-		case "invitation.sent":
+		case "invitation.sent", "invitation.role_changed":
 			require.True(t, lives)
 		default:
 			require.True(t, lives, "%s, but it had ended before", kind)

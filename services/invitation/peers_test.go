@@ -59,6 +59,7 @@ type members struct {
 	deleted  bool
 	policy   membershipv1.AuthorizeInvitationResponse
 	roles    []string
+	replaced map[string]string // roles that were deleted
 	seat     map[string]string // by account
 	refusals map[string]*fault.Fault
 }
@@ -199,6 +200,9 @@ func (p *peers) AuthorizeInvitation(ctx context.Context, req *membershipv1.Autho
 		answer := proto.CloneOf(&org.policy)
 		if answer.Role = req.GetRole(); answer.Role == "" {
 			answer.Role = org.roles[0]
+		}
+		if replacement := org.replaced[answer.Role]; replacement != "" {
+			answer.Role = replacement
 		}
 		if req.GetGrantsRole() && !slices.Contains(org.roles, answer.Role) {
 			return nil, errRole

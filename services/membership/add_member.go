@@ -24,7 +24,8 @@ func (s *Service) AddMember(ctx context.Context, req *membershipv1.AddMemberRequ
 	}
 	var answer org.Operation
 	err = s.inTx(ctx, add.organization, func(q store.Queries) error {
-		at, before, err := q.LockToAdd(ctx, add.organization, add.seat, add.account, add.inviter)
+		add := add
+		at, before, err := q.LockToAdd(ctx, add.organization, add.seat, &add.role, add.account, add.inviter)
 		if err != nil {
 			return err
 		}

@@ -36,15 +36,16 @@ func (s *Service) AuthorizeInvitation(ctx context.Context, req *membershipv1.Aut
 	}
 	var at store.Standing
 	var members []id.Account
+	var wanted string
 	err = s.view(ctx, key, func(q store.Queries) (err error) {
 		q.ListMembersAmong(key, asked, &members)
-		at, err = q.Get(ctx, key, actor)
+		at, wanted, err = q.GetToGive(ctx, key, req.GetRole(), actor)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	role, err := authorize(at.Organization, at.Members[actor], req)
+	role, err := authorize(at.Organization, at.Members[actor], wanted, req)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +66,9 @@ func (s *Service) AuthorizeInvitation(ctx context.Context, req *membershipv1.Aut
 	return answer, nil
 }
 
-// authorize returns the role that is to be given, the zero Role if none is.
-func authorize(o org.Organization, member org.Member, req *membershipv1.AuthorizeInvitationRequest) (org.Role, error) {
+// authorize returns the role that is to be given, the zero Role if none is. Wanted is the key that the request names, as it is
+// by now.
+func authorize(o org.Organization, member org.Member, wanted string, req *membershipv1.AuthorizeInvitationRequest) (org.Role, error) {
 	if o.State != org.Active {
 		return org.Role{}, org.ErrNotFound
 	}
@@ -82,10 +84,10 @@ func authorize(o org.Organization, member org.Member, req *membershipv1.Authoriz
 		give = actor.Give
 	}
 	if !req.GetGrantsRole() {
-		role, _ := o.Roles.ByKey(req.GetRole())
+		role, _ := o.Roles.ByKey(wanted)
 		return role, nil
 	}
-	wanted, err := o.InvitationRole(req.GetRole())
+	wanted, err := o.InvitationRole(wanted)
 	if err != nil {
 		return org.Role{}, err
 	}

@@ -49,6 +49,12 @@ func (s *Service) hearInvitation(ctx context.Context, e events.Event, message pr
 			return saveInvitation(q, key, e.Time, m.GetInvitation(), m.GetPersonal())
 		case *eventv1.InvitationResent:
 			return saveInvitation(q, key, e.Time, m.GetAfter(), m.GetPersonal())
+		case *eventv1.InvitationRoleChanged:
+			invitation, err := id.ParseInvitation(m.GetAfter().GetInvitationId())
+			if err != nil {
+				return err
+			}
+			q.SaveInvitationRole(key, invitation, m.GetAfter().GetRole())
 		case interface{ GetAfter() *eventv1.Invitation }:
 			if m.GetAfter().GetState() == eventv1.Invitation_STATE_PENDING {
 				return nil

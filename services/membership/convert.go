@@ -118,6 +118,40 @@ func memberToEvent(o org.Organization, m org.Member) *eventv1.Member {
 	}
 }
 
+// roleToProto shows a role to the actor.
+func roleToProto(actor org.Actor, r org.Role) *membershipv1.Role {
+	return &membershipv1.Role{
+		Id:          r.ID.String(),
+		Key:         r.Key,
+		DisplayName: r.DisplayName,
+		Description: r.Description,
+		Color:       r.Color,
+		Permissions: r.Permissions,
+		Assignable:  actor.MayGive(r),
+		Etag:        org.Etag(r.Version),
+		BuiltIn:     r.BuiltIn,
+		Reserved:    r.Owner,
+	}
+}
+
+func roleToEvent(r org.Role) *eventv1.Role {
+	return &eventv1.Role{
+		RoleId: r.ID.String(), Key: r.Key, DisplayName: r.DisplayName, Description: r.Description, Color: r.Color, Permissions: r.Permissions,
+	}
+}
+
+// parseRole reads what names a role.
+func parseRole(req interface {
+	GetOrganizationId() string
+	GetRoleId() string
+}) (key id.Organization, role id.Role, err error) {
+	if key, err = id.ParseOrganization(req.GetOrganizationId()); err != nil {
+		return key, role, err
+	}
+	role, err = id.ParseRole(req.GetRoleId())
+	return key, role, err
+}
+
 func organizationToEvent(o org.Organization) *eventv1.Organization {
 	return &eventv1.Organization{DisplayName: o.DisplayName, Preset: string(o.Preset)}
 }

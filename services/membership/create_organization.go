@@ -107,7 +107,7 @@ func (s *Service) open(ctx context.Context, q store.Queries, op org.Operation, a
 	member.SoleOwner = role.Owner && o.Policy.Ownership == org.Single
 
 	q.SaveOrganization(o)
-	q.InsertRoles(o.ID, o.Roles)
+	q.InsertRoles(o.ID, o.Roles...)
 	q.SaveMember(o.ID, member, true)
 	list(q, o.ID, member, role, op.Person)
 	because := outbox.Origin{Account: op.Actor, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: o.ID.String(), RequestID: op.RequestID}.Context(ctx)

@@ -21,15 +21,7 @@ func (s *Service) ListRoles(ctx context.Context, req *membershipv1.ListRolesRequ
 	}
 	answer := &membershipv1.ListRolesResponse{}
 	for _, role := range at.Organization.Roles {
-		answer.Roles = append(answer.Roles, &membershipv1.Role{
-			Id:          role.ID.String(),
-			Key:         role.Key,
-			DisplayName: role.DisplayName,
-			Description: role.Description,
-			Color:       role.Color,
-			Permissions: role.Permissions,
-			Assignable:  actor.MayGive(role),
-		})
+		answer.Roles = append(answer.Roles, roleToProto(actor, role))
 	}
 	return answer, nil
 }

@@ -83,6 +83,8 @@ func fill(message protoreflect.Message, event string) {
 			message.Set(field, protoreflect.ValueOfEnum(stateAfter(field.Enum(), verb)))
 		case field.Kind() == protoreflect.Int32Kind:
 			message.Set(field, protoreflect.ValueOfInt32(int32(field.Number())))
+		case field.Kind() == protoreflect.Int64Kind:
+			message.Set(field, protoreflect.ValueOfInt64(int64(field.Number())))
 		case field.Name() == "failure_reason" && verb != "failed":
 		default:
 			message.Set(field, protoreflect.ValueOfString(word(field, verb)))
@@ -125,6 +127,16 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return "2f6c1f0a-7d0e-4d8b-9a3e-5b1f7c9d2e4a"
 	case "trace_id":
 		return exampleTrace
+	case "role_id":
+		return id.Role(uuid(7)).String()
+	case "key":
+		return "support"
+	case "replacement":
+		return "viewer"
+	case "color":
+		return "#059669"
+	case "permissions":
+		return "members.read"
 	case "role":
 		if verb == "role_changed" {
 			return "developer"
@@ -136,6 +148,9 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		}
 		if field.Parent().Name() == "Group" {
 			return "Engineering"
+		}
+		if field.Parent().Name() == "Role" {
+			return "Support"
 		}
 		return "Ada Lovelace"
 	case "group_id":

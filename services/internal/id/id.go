@@ -139,6 +139,9 @@ func ParseInvitation(text string) (Invitation, error) {
 	return Parse[invitation]("invitation_id", text)
 }
 
+// ParseRole reads a role id from the field role_id.
+func ParseRole(text string) (Role, error) { return Parse[role]("role_id", text) }
+
 // ParseSeat reads a seat id from the field seat_id.
 func ParseSeat(text string) (Seat, error) { return Parse[seat]("seat_id", text) }
 

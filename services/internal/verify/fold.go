@@ -65,12 +65,28 @@ func (o *organizationFold) apply(e entry) {
 	case *eventv1.MemberEnabled:
 		o.follow(e, m.GetBefore())
 		o.join(e, "ENABLE", m.GetAfter())
+	case *eventv1.RoleDeleted:
+		o.move(e, m.GetBefore().GetKey(), m.GetReplacement(), m.GetMembers())
 	case interface{ GetAfter() *eventv1.Member }:
 		o.follow(e, m.(interface{ GetBefore() *eventv1.Member }).GetBefore())
 		o.set(m.GetAfter())
 	}
 	if o.state == "DELETED" && e.Type != "organization.deleted" {
 		o.wrong = append(o.wrong, problemf("A8", "revision %d, %s, follows the organization's deletion", e.Revision, e.Type))
+	}
+}
+
+// move gives everybody who has a role another, and checks that they are as many as the event says.
+func (o *organizationFold) move(e entry, from, to string, members int64) {
+	var moved int64
+	for _, member := range o.members {
+		if member.GetRole() == from && member.GetState() != eventv1.Member_STATE_REMOVED {
+			member.Role = to
+			moved++
+		}
+	}
+	if moved != members {
+		o.wrong = append(o.wrong, problemf("A8", "revision %d, %s, moves %d members, and %d had the role", e.Revision, e.Type, members, moved))
 	}
 }
 

@@ -137,6 +137,7 @@ type client struct {
 	identityv1.OperatorServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.MemberServiceClient
+	membershipv1.RoleServiceClient
 	invitationv1.InvitationServiceClient
 	billingv1.SeatLimitServiceClient
 
@@ -148,7 +149,7 @@ func (s *suite) as(token string) *client {
 	conn := bearer{s.conn, token}
 	return &client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
-		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn),
+		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn), s, "", "",
 	}
 }
@@ -343,6 +344,23 @@ func (o *team) hurry() {
 	require.NoError(o.t, err)
 }
 
+// replaceRole deletes a role that a member has, an invitation gives and a former member had.
+func (o *team) replaceRole(member string) {
+	o.t.Helper()
+	made, err := o.owner.CreateRole(o.t.Context(), &membershipv1.CreateRoleRequest{OrganizationId: o.ID, DisplayName: "Support"})
+	require.NoError(o.t, err)
+	former := o.s.signUp(o.t)
+	left := o.invite(former.Email, "support", "")
+	o.accept(left.GetInvitation().GetId(), o.s.link(o.t, former.Email, "/invite/"), former)
+	o.remove(former.ID)
+	o.changeRole(member, "support")
+	o.invite(unique("grace")+"@example.com", "support", "")
+	deleted, err := o.owner.DeleteRole(o.t.Context(), &membershipv1.DeleteRoleRequest{
+		OrganizationId: o.ID, RoleId: made.GetRole().GetId(), Replacement: "member"})
+	require.NoError(o.t, err)
+	require.Equal(o.t, int64(1), deleted.GetMembers())
+}
+
 // life takes an organization through everything that can happen to one.
 func (s *suite) life(t *testing.T, preset membershipv1.Preset) *team {
 	t.Helper()
@@ -379,6 +397,9 @@ func (s *suite) life(t *testing.T, preset membershipv1.Preset) *team {
 		o.changeRole(o.owner.ID, other, errorv1.Reason_REASON_SELF_ACTION)
 	}
 	o.disable(newcomer)
+	if preset == rbac {
+		o.replaceRole(newcomer)
+	}
 	o.enable(newcomer)
 	o.disable(guest.ID)
 	o.remove(guest.ID)

@@ -108,6 +108,23 @@ func (q Queries) LockOpen(ctx context.Context, org id.Organization, limit int) (
 	return open, q.Fetch(ctx)
 }
 
+// LockOpenOfRole locks some invitations that wait for the invitee, or for their first seat, and give the role; they come
+// in the order of their ids, from after on. A new attempt after the end keeps the role that it was announced with.
+func (q Queries) LockOpenOfRole(ctx context.Context, org id.Organization, role string, after id.Invitation, limit int) (open []invite.Invitation, err error) {
+	q.Read(`
+		SELECT `+columns+` FROM invitations
+		WHERE organization_id = $1 AND role = $2 AND (state IN ('PENDING', 'ACCEPTING') OR state = 'RESERVING' AND NOT announced)
+		  AND ($3::uuid IS NULL OR invitation_id > $3)
+		ORDER BY invitation_id LIMIT $4
+		FOR UPDATE`, []any{org, role, after, limit}, postgres.All(&open))
+	return open, q.Fetch(ctx)
+}
+
+// SaveRole writes the role that the invitation gives, which nothing else changes.
+func (q Queries) SaveRole(inv *invite.Invitation) {
+	q.Write(`UPDATE invitations SET role = $3 WHERE organization_id = $1 AND invitation_id = $2`, inv.OrganizationID, inv.InvitationID, inv.Role)
+}
+
 // ListReleasing returns seats that ended invitations still have to give back.
 func (q Queries) ListReleasing(ctx context.Context, org id.Organization, limit int) ([]string, error) {
 	var ended []struct{ SeatID id.Seat }

@@ -51,8 +51,8 @@ func (a Actor) Give(key string) (Role, error) {
 	if err != nil {
 		return Role{}, err
 	}
-	if role.AdminClass() && !a.appoints() {
-		return Role{}, roleFault(key, "Only the organization owner appoints admins. Contact the organization owner.")
+	if err := a.mayAppoint(role); err != nil {
+		return Role{}, err
 	}
 	if beyond := role.Permissions.Without(a.Permissions); len(beyond) > 0 {
 		return Role{}, roleFault(key, "This role allows more than your own: "+strings.Join(beyond, ", ")+". You can give only what you hold.").
@@ -64,6 +64,14 @@ func (a Actor) Give(key string) (Role, error) {
 // appoints tells whether the actor makes admins, if the role allows the rest.
 func (a Actor) appoints() bool {
 	return a.organization.Policy.AdminAppointment != ByOwner || a.Role.Owner
+}
+
+// mayAppoint refuses to make admins where only the owner does.
+func (a Actor) mayAppoint(role Role) error {
+	if role.AdminClass() && !a.appoints() {
+		return roleFault(role.Key, "Only the organization owner appoints admins. Contact the organization owner.")
+	}
+	return nil
 }
 
 // Manage refuses what the actor may not do to the target, whatever the target's state is.

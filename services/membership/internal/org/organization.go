@@ -3,8 +3,6 @@
 package org
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
@@ -100,79 +98,4 @@ func (o Organization) InvitationRole(key string) (string, error) {
 		return "", fault.Invalid("role", "must be given: this organization has no default role")
 	}
 	return key, nil
-}
-
-// Role is a named set of permissions.
-type Role struct {
-	ID          id.Role `db:"role_id"`
-	Key         string
-	DisplayName string
-	Description string
-	Color       string
-	Rank        int  // for display only
-	Owner       bool // reserved; never given
-	Permissions Set
-}
-
-// AdminClass tells whether holders of the role have power over other people here.
-func (r Role) AdminClass() bool {
-	return r.Owner || r.Key == "admin" || slices.ContainsFunc(powers, r.Permissions.Has)
-}
-
-// FullAccess tells whether the role allows everything that can be given.
-func (r Role) FullAccess() bool { return len(givable.Without(r.Permissions)) == 0 }
-
-// full tells whether the role allows everything that can be done where there is no owner.
-func (r Role) full() bool { return len(everything.Without(r.Permissions)) == 0 }
-
-// Roles of one organization, in display order.
-type Roles []Role
-
-// ByID returns a role.
-func (r Roles) ByID(key id.Role) (Role, bool) {
-	return r.find(func(role Role) bool { return role.ID == key })
-}
-
-// ByKey returns a role.
-func (r Roles) ByKey(key string) (Role, bool) {
-	return r.find(func(role Role) bool { return role.Key == key })
-}
-
-func (r Roles) find(is func(Role) bool) (Role, bool) {
-	i := slices.IndexFunc(r, is)
-	if i < 0 {
-		return Role{}, false
-	}
-	return r[i], true
-}
-
-// notGivable is the fault about a role that does not exist here or is the owner's, which nobody gives.
-func (r Roles) notGivable(key string) *fault.Fault {
-	if role, ok := r.ByKey(key); ok && role.Owner {
-		return roleFault(key, "Owner is reserved and cannot be assigned. Choose one of: "+r.givableKeys()+".")
-	}
-	return roleFault(key, "There is no role "+quote(key)+" here. Choose one of: "+r.givableKeys()+".")
-}
-
-func (r Roles) givableKeys() string {
-	var keys []string
-	for _, role := range r {
-		if !role.Owner {
-			keys = append(keys, role.Key)
-		}
-	}
-	return strings.Join(keys, ", ")
-}
-
-// Givable returns the role of that key, unless nobody can be given it.
-func (r Roles) Givable(key string) (Role, error) {
-	role, ok := r.ByKey(key)
-	if !ok || role.Owner {
-		return Role{}, r.notGivable(key)
-	}
-	return role, nil
-}
-
-func roleFault(key, message string) *fault.Fault {
-	return fault.New(errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE, message).With("role", key)
 }

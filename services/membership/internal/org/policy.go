@@ -149,6 +149,19 @@ var policies = map[Preset]Policy{
 // Policy returns the policy that an organization of this preset begins with.
 func (p Preset) Policy() Policy { return policies[p] }
 
+// naming is the field of the policy, as in JSON, that gives the role of that key; empty: none does.
+func (p Policy) naming(key string) string {
+	switch key {
+	case p.CreatorRole:
+		return "creator_role"
+	case p.DefaultInviteRole:
+		return "default_invite_role"
+	case p.DefaultJoinRole:
+		return "default_join_role"
+	}
+	return ""
+}
+
 // builtIn are the roles that presets choose from.
 var builtIn = map[string]struct {
 	displayName, description, color string
@@ -172,7 +185,7 @@ func (p Preset) Roles() []Role {
 	if p == Flat {
 		return []Role{{
 			Key: "member", DisplayName: "Member", Description: "Has full administrative rights, like every member.", Color: "#0891b2",
-			Permissions: Everything(),
+			BuiltIn: true, Permissions: Everything(), Version: 1,
 		}}
 	}
 	policy := p.Policy()
@@ -181,7 +194,7 @@ func (p Preset) Roles() []Role {
 		built := builtIn[key]
 		role := Role{
 			Key: key, DisplayName: built.displayName, Description: built.description, Color: built.color,
-			Rank: rank, Owner: key == "owner",
+			Rank: rank, Owner: key == "owner", BuiltIn: true, Version: 1,
 		}
 		role.Permissions = setOf(func(permission Permission) bool {
 			if key == "admin" && permission.Name == ManageAdmins {

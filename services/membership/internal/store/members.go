@@ -69,12 +69,13 @@ func (q Queries) LockMembers(ctx context.Context, key id.Organization, actor, ta
 	return s, nil
 }
 
-// LockToAdd returns the organization, which nobody deletes meanwhile, with members whose rows stay locked, and what was
-// answered before about adding somebody on this seat.
-func (q Queries) LockToAdd(ctx context.Context, key id.Organization, seat id.Seat, accounts ...id.Account) (Standing, org.Operation, error) {
+// LockToAdd returns the organization, which nobody deletes meanwhile, with members whose rows stay locked, what was answered
+// before about adding somebody on this seat, and what the key of the role stands for by now.
+func (q Queries) LockToAdd(ctx context.Context, key id.Organization, seat id.Seat, role *string, accounts ...id.Account) (Standing, org.Operation, error) {
 	q.lockOrganization(key, "FOR SHARE")
 	q.memberLocks(key, accounts...)
 	added := q.operation(bySeat, key, seat, org.AddOperation)
+	q.currentRole(key, *role, role)
 	collect := q.standing(key, accounts)
 	if err := q.Fetch(ctx); err != nil {
 		return Standing{}, org.Operation{}, err

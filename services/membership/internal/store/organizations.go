@@ -13,11 +13,8 @@ const organizationColumns = `organization_id, display_name, preset, policy, stat
 // organization queues a read of the organization and its roles. The zero organization stays when there is none.
 func (q Queries) organization(key id.Organization, into *org.Organization) {
 	var found bool
-	roles := &into.Roles
 	q.Read(`SELECT `+organizationColumns+` FROM organizations WHERE organization_id = $1`, []any{key}, postgres.One(into, &found))
-	q.Read(`
-		SELECT role_id, key, display_name, description, color, rank, owner, permissions
-		FROM roles WHERE organization_id = $1 ORDER BY rank`, []any{key}, postgres.All((*[]org.Role)(roles)))
+	q.Read(`SELECT `+roleColumns+` FROM roles WHERE organization_id = $1 AND delete_time IS NULL ORDER BY rank`, []any{key}, allRoles(&into.Roles))
 }
 
 // lockOrganization queues a statement that holds the organization's row until the transaction ends. It comes before every
@@ -41,16 +38,6 @@ func (q Queries) SaveOrganization(o org.Organization) {
 		SET display_name = $2, sort_name = $3, state = $4, version = $5, update_time = $6
 		WHERE organization_id = $1`,
 		o.ID, o.DisplayName, fold(o.DisplayName), o.State, o.Version, o.UpdateTime)
-}
-
-// InsertRoles writes the roles that an organization begins with.
-func (q Queries) InsertRoles(key id.Organization, roles org.Roles) {
-	for _, r := range roles {
-		q.Write(`
-			INSERT INTO roles (organization_id, role_id, key, display_name, description, color, rank, owner, permissions)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			key, r.ID, r.Key, r.DisplayName, r.Description, r.Color, r.Rank, r.Owner, r.Permissions)
-	}
 }
 
 // LockOrganization returns the organization and the actor, and holds both rows until the transaction ends.

@@ -91,7 +91,7 @@ func TestTenancy(t *testing.T) {
 	require.NoError(t, db.InTx(t.Context(), postgres.In(o.ID), func(tx *postgres.Tx) error {
 		q := store.Queries{Tx: tx}
 		q.InsertOrganization(o, m.Account)
-		q.InsertRoles(o.ID, o.Roles)
+		q.InsertRoles(o.ID, o.Roles...)
 		q.SaveMember(o.ID, m, true)
 		q.SavePerson(o.ID, m, o.Roles[0].Key, org.Person{DisplayName: "Ada"})
 		group := org.Group{ID: id.NewGroup(), GroupWords: org.GroupWords{DisplayName: "Users", Opens: org.Set{}}, Version: 1, CreateTime: time.Now()}
@@ -122,7 +122,7 @@ func TestTenancy(t *testing.T) {
 		require.Equal(t, mine[table], count(table, postgres.Across(m.Account)), table)
 	}
 	err := db.InTx(t.Context(), postgres.In(id.NewOrganization()), func(tx *postgres.Tx) error {
-		store.Queries{Tx: tx}.InsertRoles(o.ID, []org.Role{{ID: id.NewRole(), Key: "x", Permissions: org.Set{}}})
+		store.Queries{Tx: tx}.InsertRoles(o.ID, org.Role{ID: id.NewRole(), Key: "x", Permissions: org.Set{}})
 		return nil
 	})
 	require.ErrorContains(t, err, "row-level security", "R78")

@@ -3680,6 +3680,354 @@ func (x *DomainRemoved) GetBefore() *Domain {
 	return nil
 }
 
+// Role is a role as events show it.
+type Role struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The role.
+	RoleId string `protobuf:"bytes,1,opt,name=role_id,json=roleId,proto3" json:"role_id,omitempty"`
+	// Key by which members and invitations name it.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Name as shown.
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// What it is for.
+	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
+	// Colour of its badge.
+	Color string `protobuf:"bytes,5,opt,name=color,proto3" json:"color,omitempty"`
+	// What it allows, sorted.
+	Permissions   []string `protobuf:"bytes,6,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Role) Reset() {
+	*x = Role{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Role) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Role) ProtoMessage() {}
+
+func (x *Role) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Role.ProtoReflect.Descriptor instead.
+func (*Role) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *Role) GetRoleId() string {
+	if x != nil {
+		return x.RoleId
+	}
+	return ""
+}
+
+func (x *Role) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Role) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Role) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Role) GetColor() string {
+	if x != nil {
+		return x.Color
+	}
+	return ""
+}
+
+func (x *Role) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+// RoleCreated: `role.created`.
+type RoleCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Role          *Role `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoleCreated) Reset() {
+	*x = RoleCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoleCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoleCreated) ProtoMessage() {}
+
+func (x *RoleCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
+func (*RoleCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *RoleCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *RoleCreated) GetRole() *Role {
+	if x != nil {
+		return x.Role
+	}
+	return nil
+}
+
+// RoleUpdated: `role.updated`. It holds for all who have the role, from this revision on.
+type RoleUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Role `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Role `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoleUpdated) Reset() {
+	*x = RoleUpdated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoleUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoleUpdated) ProtoMessage() {}
+
+func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
+func (*RoleUpdated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *RoleUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *RoleUpdated) GetBefore() *Role {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *RoleUpdated) GetAfter() *Role {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// RoleDeleted: `role.deleted`. Whoever had the role, active or disabled, has the replacement from this revision on: no event
+// per member follows. Groups and projects that gave the role give the replacement. Pending invitations follow one by one, as `invitation.role_changed`.
+type RoleDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Role `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The key of the role that its holders have now; empty: there were none.
+	Replacement string `protobuf:"bytes,3,opt,name=replacement,proto3" json:"replacement,omitempty"`
+	// How many members were moved.
+	Members       int64 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoleDeleted) Reset() {
+	*x = RoleDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoleDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoleDeleted) ProtoMessage() {}
+
+func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
+func (*RoleDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *RoleDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *RoleDeleted) GetBefore() *Role {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *RoleDeleted) GetReplacement() string {
+	if x != nil {
+		return x.Replacement
+	}
+	return ""
+}
+
+func (x *RoleDeleted) GetMembers() int64 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+// InvitationRoleChanged: `invitation.role_changed`. The role that it gave was replaced.
+type InvitationRoleChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InvitationRoleChanged) Reset() {
+	*x = InvitationRoleChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvitationRoleChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvitationRoleChanged) ProtoMessage() {}
+
+func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
+func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *InvitationRoleChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *InvitationRoleChanged) GetBefore() *Invitation {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *InvitationRoleChanged) GetAfter() *Invitation {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3695,7 +4043,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3707,7 +4055,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3757,7 +4105,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3769,7 +4117,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4073,7 +4421,30 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\"t\n" +
 	"\rDomainRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
-	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06beforeB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\"\xae\x01\n" +
+	"\x04Role\x12\x17\n" +
+	"\arole_id\x18\x01 \x01(\tR\x06roleId\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12!\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12 \n" +
+	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x14\n" +
+	"\x05color\x18\x05 \x01(\tR\x05color\x12 \n" +
+	"\vpermissions\x18\x06 \x03(\tR\vpermissions\"l\n" +
+	"\vRoleCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12)\n" +
+	"\x04role\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x04role\"\x9d\x01\n" +
+	"\vRoleUpdated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12-\n" +
+	"\x06before\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x06before\x12+\n" +
+	"\x05after\x18\x03 \x01(\v2\x15.roster.event.v1.RoleR\x05after\"\xac\x01\n" +
+	"\vRoleDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12-\n" +
+	"\x06before\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x06before\x12 \n" +
+	"\vreplacement\x18\x03 \x01(\tR\vreplacement\x12\x18\n" +
+	"\amembers\x18\x04 \x01(\x03R\amembers\"\xb3\x01\n" +
+	"\x15InvitationRoleChanged\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
+	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05afterB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -4088,7 +4459,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),               // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),               // 1: roster.event.v1.Cause.Kind
@@ -4149,12 +4520,17 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*DomainVerified)(nil),        // 56: roster.event.v1.DomainVerified
 	(*DomainLost)(nil),            // 57: roster.event.v1.DomainLost
 	(*DomainRemoved)(nil),         // 58: roster.event.v1.DomainRemoved
-	(*Token_Position)(nil),        // 59: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),         // 60: roster.event.v1.Group.Binding
-	(*timestamppb.Timestamp)(nil), // 61: google.protobuf.Timestamp
+	(*Role)(nil),                  // 59: roster.event.v1.Role
+	(*RoleCreated)(nil),           // 60: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),           // 61: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),           // 62: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil), // 63: roster.event.v1.InvitationRoleChanged
+	(*Token_Position)(nil),        // 64: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),         // 65: roster.event.v1.Group.Binding
+	(*timestamppb.Timestamp)(nil), // 66: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	59,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	64,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	7,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -4167,7 +4543,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	9,   // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
 	11,  // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	2,   // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	61,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	66,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	9,   // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	15,  // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	10,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -4187,7 +4563,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
 	15,  // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	3,   // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	61,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	66,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	9,   // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	22,  // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	10,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -4234,7 +4610,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	37,  // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
 	9,   // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
 	9,   // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	60,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	65,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
 	9,   // 81: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
 	45,  // 82: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
 	9,   // 83: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
@@ -4263,11 +4639,21 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	54,  // 106: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
 	9,   // 107: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
 	54,  // 108: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	109, // [109:109] is the sub-list for method output_type
-	109, // [109:109] is the sub-list for method input_type
-	109, // [109:109] is the sub-list for extension type_name
-	109, // [109:109] is the sub-list for extension extendee
-	0,   // [0:109] is the sub-list for field type_name
+	9,   // 109: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	59,  // 110: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	9,   // 111: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	59,  // 112: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	59,  // 113: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	9,   // 114: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	59,  // 115: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	9,   // 116: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	22,  // 117: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	22,  // 118: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	119, // [119:119] is the sub-list for method output_type
+	119, // [119:119] is the sub-list for method input_type
+	119, // [119:119] is the sub-list for extension type_name
+	119, // [119:119] is the sub-list for extension extendee
+	0,   // [0:119] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -4282,7 +4668,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   55,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

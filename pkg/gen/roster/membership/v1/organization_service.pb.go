@@ -15,6 +15,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -824,7 +825,13 @@ type Role struct {
 	// What it allows, sorted.
 	Permissions []string `protobuf:"bytes,6,rep,name=permissions,proto3" json:"permissions,omitempty"`
 	// Whether the caller may give it: never the owner's, nothing beyond the caller's own permissions.
-	Assignable    bool `protobuf:"varint,7,opt,name=assignable,proto3" json:"assignable,omitempty"`
+	Assignable bool `protobuf:"varint,7,opt,name=assignable,proto3" json:"assignable,omitempty"`
+	// Changes with every change.
+	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Whether it comes with the policy, and is neither changed nor deleted.
+	BuiltIn bool `protobuf:"varint,9,opt,name=built_in,json=builtIn,proto3" json:"built_in,omitempty"`
+	// Whether it is the owner's, which nobody gives.
+	Reserved      bool `protobuf:"varint,10,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -904,6 +911,27 @@ func (x *Role) GetPermissions() []string {
 func (x *Role) GetAssignable() bool {
 	if x != nil {
 		return x.Assignable
+	}
+	return false
+}
+
+func (x *Role) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Role) GetBuiltIn() bool {
+	if x != nil {
+		return x.BuiltIn
+	}
+	return false
+}
+
+func (x *Role) GetReserved() bool {
+	if x != nil {
+		return x.Reserved
 	}
 	return false
 }
@@ -1715,6 +1743,498 @@ func (x *ListRolesResponse) GetRoles() []*Role {
 	return nil
 }
 
+// CreateRoleRequest describes a role.
+type CreateRoleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Name as shown, at most 50 characters; no other role here has it, in whatever case, and it is none of the built-in names.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Key by which requests name it; empty: made from the name. No role of the organization, not even a deleted one, has it.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// What it is for.
+	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
+	// Colour of its badge, #rrggbb; empty: grey.
+	Color string `protobuf:"bytes,5,opt,name=color,proto3" json:"color,omitempty"`
+	// What it allows: names from the catalogue, none of them reserved.
+	Permissions []string `protobuf:"bytes,6,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateRoleRequest) Reset() {
+	*x = CreateRoleRequest{}
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateRoleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateRoleRequest) ProtoMessage() {}
+
+func (x *CreateRoleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateRoleRequest.ProtoReflect.Descriptor instead.
+func (*CreateRoleRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CreateRoleRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *CreateRoleRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *CreateRoleRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *CreateRoleRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *CreateRoleRequest) GetColor() string {
+	if x != nil {
+		return x.Color
+	}
+	return ""
+}
+
+func (x *CreateRoleRequest) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *CreateRoleRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// CreateRoleResponse holds the role.
+type CreateRoleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The role.
+	Role *Role `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
+	// Revision token.
+	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateRoleResponse) Reset() {
+	*x = CreateRoleResponse{}
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateRoleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateRoleResponse) ProtoMessage() {}
+
+func (x *CreateRoleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateRoleResponse.ProtoReflect.Descriptor instead.
+func (*CreateRoleResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CreateRoleResponse) GetRole() *Role {
+	if x != nil {
+		return x.Role
+	}
+	return nil
+}
+
+func (x *CreateRoleResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+// UpdateRoleRequest changes a role.
+type UpdateRoleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The role.
+	RoleId string `protobuf:"bytes,2,opt,name=role_id,json=roleId,proto3" json:"role_id,omitempty"`
+	// Name as shown.
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// What it is for.
+	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
+	// Colour of its badge, #rrggbb.
+	Color string `protobuf:"bytes,5,opt,name=color,proto3" json:"color,omitempty"`
+	// What it allows: names from the catalogue, none of them reserved.
+	Permissions []string `protobuf:"bytes,6,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// What to change: display_name, description, color, permissions; empty: those that are given.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,7,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// The etag that was read; empty: whatever it is.
+	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRoleRequest) Reset() {
+	*x = UpdateRoleRequest{}
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRoleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRoleRequest) ProtoMessage() {}
+
+func (x *UpdateRoleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRoleRequest.ProtoReflect.Descriptor instead.
+func (*UpdateRoleRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *UpdateRoleRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *UpdateRoleRequest) GetRoleId() string {
+	if x != nil {
+		return x.RoleId
+	}
+	return ""
+}
+
+func (x *UpdateRoleRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *UpdateRoleRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *UpdateRoleRequest) GetColor() string {
+	if x != nil {
+		return x.Color
+	}
+	return ""
+}
+
+func (x *UpdateRoleRequest) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *UpdateRoleRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateRoleRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *UpdateRoleRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// UpdateRoleResponse holds the role.
+type UpdateRoleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The role.
+	Role *Role `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
+	// How many members hold it, for whom it has changed.
+	Members int64 `protobuf:"varint,2,opt,name=members,proto3" json:"members,omitempty"`
+	// Revision token.
+	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRoleResponse) Reset() {
+	*x = UpdateRoleResponse{}
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRoleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRoleResponse) ProtoMessage() {}
+
+func (x *UpdateRoleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRoleResponse.ProtoReflect.Descriptor instead.
+func (*UpdateRoleResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *UpdateRoleResponse) GetRole() *Role {
+	if x != nil {
+		return x.Role
+	}
+	return nil
+}
+
+func (x *UpdateRoleResponse) GetMembers() int64 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+func (x *UpdateRoleResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+// DeleteRoleRequest names a role.
+type DeleteRoleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The role.
+	RoleId string `protobuf:"bytes,2,opt,name=role_id,json=roleId,proto3" json:"role_id,omitempty"`
+	// The key of the role that its holders get, and that pending invitations give instead; needed if there are any.
+	Replacement string `protobuf:"bytes,3,opt,name=replacement,proto3" json:"replacement,omitempty"`
+	// The etag that was read; empty: whatever it is.
+	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Only tell what would happen.
+	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRoleRequest) Reset() {
+	*x = DeleteRoleRequest{}
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRoleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRoleRequest) ProtoMessage() {}
+
+func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRoleRequest.ProtoReflect.Descriptor instead.
+func (*DeleteRoleRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DeleteRoleRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *DeleteRoleRequest) GetRoleId() string {
+	if x != nil {
+		return x.RoleId
+	}
+	return ""
+}
+
+func (x *DeleteRoleRequest) GetReplacement() string {
+	if x != nil {
+		return x.Replacement
+	}
+	return ""
+}
+
+func (x *DeleteRoleRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteRoleRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *DeleteRoleRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// DeleteRoleResponse says whom it concerned.
+type DeleteRoleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many members held it.
+	Members int64 `protobuf:"varint,1,opt,name=members,proto3" json:"members,omitempty"`
+	// How many pending invitations gave it.
+	Invitations int64 `protobuf:"varint,2,opt,name=invitations,proto3" json:"invitations,omitempty"`
+	// Revision token.
+	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRoleResponse) Reset() {
+	*x = DeleteRoleResponse{}
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRoleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRoleResponse) ProtoMessage() {}
+
+func (x *DeleteRoleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRoleResponse.ProtoReflect.Descriptor instead.
+func (*DeleteRoleResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DeleteRoleResponse) GetMembers() int64 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+func (x *DeleteRoleResponse) GetInvitations() int64 {
+	if x != nil {
+		return x.Invitations
+	}
+	return 0
+}
+
+func (x *DeleteRoleResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 // ListPermissionsRequest is empty.
 type ListPermissionsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1724,7 +2244,7 @@ type ListPermissionsRequest struct {
 
 func (x *ListPermissionsRequest) Reset() {
 	*x = ListPermissionsRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[18]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +2256,7 @@ func (x *ListPermissionsRequest) String() string {
 func (*ListPermissionsRequest) ProtoMessage() {}
 
 func (x *ListPermissionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[18]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +2269,7 @@ func (x *ListPermissionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPermissionsRequest.ProtoReflect.Descriptor instead.
 func (*ListPermissionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{24}
 }
 
 // ListPermissionsResponse holds the catalogue.
@@ -1763,7 +2283,7 @@ type ListPermissionsResponse struct {
 
 func (x *ListPermissionsResponse) Reset() {
 	*x = ListPermissionsResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[19]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +2295,7 @@ func (x *ListPermissionsResponse) String() string {
 func (*ListPermissionsResponse) ProtoMessage() {}
 
 func (x *ListPermissionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[19]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +2308,7 @@ func (x *ListPermissionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPermissionsResponse.ProtoReflect.Descriptor instead.
 func (*ListPermissionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListPermissionsResponse) GetPermissions() []*Permission {
@@ -1802,7 +2322,7 @@ var File_roster_membership_v1_organization_service_proto protoreflect.FileDescri
 
 const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\n" +
-	"/roster/membership/v1/organization_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xed\x02\n" +
+	"/roster/membership/v1/organization_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xed\x02\n" +
 	"\fOrganization\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x03\xe0A\x02R\vdisplayName\x129\n" +
@@ -1868,7 +2388,7 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\x11RESET_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"RESET_LINK\x10\x01\x12\x17\n" +
-	"\x13RESET_TEMP_PASSWORD\x10\x02\"\xe8\x01\n" +
+	"\x13RESET_TEMP_PASSWORD\x10\x02\"\xc2\x02\n" +
 	"\x04Role\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x15\n" +
 	"\x03key\x18\x02 \x01(\tB\x03\xe0A\x03R\x03key\x12&\n" +
@@ -1878,7 +2398,11 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\vpermissions\x18\x06 \x03(\tB\x03\xe0A\x03R\vpermissions\x12#\n" +
 	"\n" +
 	"assignable\x18\a \x01(\bB\x03\xe0A\x03R\n" +
-	"assignable\"|\n" +
+	"assignable\x12\x17\n" +
+	"\x04etag\x18\b \x01(\tB\x03\xe0A\x03R\x04etag\x12\x1e\n" +
+	"\bbuilt_in\x18\t \x01(\bB\x03\xe0A\x03R\abuiltIn\x12\x1f\n" +
+	"\breserved\x18\n" +
+	" \x01(\bB\x03\xe0A\x03R\breserved\"|\n" +
 	"\n" +
 	"Permission\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
@@ -1935,7 +2459,59 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\"E\n" +
 	"\x11ListRolesResponse\x120\n" +
-	"\x05roles\x18\x01 \x03(\v2\x1a.roster.membership.v1.RoleR\x05roles\"\x18\n" +
+	"\x05roles\x18\x01 \x03(\v2\x1a.roster.membership.v1.RoleR\x05roles\"\xf6\x02\n" +
+	"\x11CreateRoleRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12/\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\vdisplayName\x125\n" +
+	"\x03key\x18\x03 \x01(\tB#\xe0A\x01\xbaH\x1d\xd8\x01\x01r\x182\x16^[a-z][a-z0-9-]{0,49}$R\x03key\x12-\n" +
+	"\vdescription\x18\x04 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xc8\x01R\vdescription\x124\n" +
+	"\x05color\x18\x05 \x01(\tB\x1e\xe0A\x01\xbaH\x18\xd8\x01\x01r\x132\x11^#[0-9a-fA-F]{6}$R\x05color\x124\n" +
+	"\vpermissions\x18\x06 \x03(\tB\x12\xe0A\x01\xbaH\f\x92\x01\t\x10\xe8\a\"\x04r\x02\x18dR\vpermissions\x12)\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"Z\n" +
+	"\x12CreateRoleResponse\x12.\n" +
+	"\x04role\x18\x01 \x01(\v2\x1a.roster.membership.v1.RoleR\x04role\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"\xc4\x03\n" +
+	"\x11UpdateRoleRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12#\n" +
+	"\arole_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x06roleId\x12-\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18dR\vdisplayName\x12-\n" +
+	"\vdescription\x18\x04 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xc8\x01R\vdescription\x124\n" +
+	"\x05color\x18\x05 \x01(\tB\x1e\xe0A\x01\xbaH\x18\xd8\x01\x01r\x132\x11^#[0-9a-fA-F]{6}$R\x05color\x124\n" +
+	"\vpermissions\x18\x06 \x03(\tB\x12\xe0A\x01\xbaH\f\x92\x01\t\x10\xe8\a\"\x04r\x02\x18dR\vpermissions\x12@\n" +
+	"\vupdate_mask\x18\a \x01(\v2\x1a.google.protobuf.FieldMaskB\x03\xe0A\x01R\n" +
+	"updateMask\x12\x1e\n" +
+	"\x04etag\x18\b \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x04etag\x12)\n" +
+	"\n" +
+	"request_id\x18\t \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"t\n" +
+	"\x12UpdateRoleResponse\x12.\n" +
+	"\x04role\x18\x01 \x01(\v2\x1a.roster.membership.v1.RoleR\x04role\x12\x18\n" +
+	"\amembers\x18\x02 \x01(\x03R\amembers\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\"\x90\x02\n" +
+	"\x11DeleteRoleRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12#\n" +
+	"\arole_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x06roleId\x12,\n" +
+	"\vreplacement\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\vreplacement\x12\x1e\n" +
+	"\x04etag\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x04etag\x12(\n" +
+	"\rvalidate_only\x18\x05 \x01(\bB\x03\xe0A\x01R\fvalidateOnly\x12)\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"f\n" +
+	"\x12DeleteRoleResponse\x12\x18\n" +
+	"\amembers\x18\x01 \x01(\x03R\amembers\x12 \n" +
+	"\vinvitations\x18\x02 \x01(\x03R\vinvitations\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\"\x18\n" +
 	"\x16ListPermissionsRequest\"]\n" +
 	"\x17ListPermissionsResponse\x12B\n" +
 	"\vpermissions\x18\x01 \x03(\v2 .roster.membership.v1.PermissionR\vpermissions*j\n" +
@@ -1958,10 +2534,16 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"org.update\"\x0forganization_id*\x14organization.updated\x82\xd3\xe4\x93\x02(:\x01*2#/v1/organizations/{organization_id}\x12\xdd\x01\n" +
 	"\x12DeleteOrganization\x12/.roster.membership.v1.DeleteOrganizationRequest\x1a0.roster.membership.v1.DeleteOrganizationResponse\"d\xaa\xbb\x185\b\x02\x1a\n" +
 	"org.delete\"\x0forganization_id*\x14organization.deleted\x82\xd3\xe4\x93\x02%*#/v1/organizations/{organization_id}\x12\xba\x01\n" +
-	"\tGetPolicy\x12&.roster.membership.v1.GetPolicyRequest\x1a'.roster.membership.v1.GetPolicyResponse\"\\\xaa\xbb\x18&\b\x02\x1a\vpolicy.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/policy2\xde\x02\n" +
+	"\tGetPolicy\x12&.roster.membership.v1.GetPolicyRequest\x1a'.roster.membership.v1.GetPolicyResponse\"\\\xaa\xbb\x18&\b\x02\x1a\vpolicy.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/policy2\xd0\a\n" +
 	"\vRoleService\x12\xb8\x01\n" +
 	"\tListRoles\x12&.roster.membership.v1.ListRolesRequest\x1a'.roster.membership.v1.ListRolesResponse\"Z\xaa\xbb\x18%\b\x02\x1a\n" +
-	"roles.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02+\x12)/v1/organizations/{organization_id}/roles\x12\x93\x01\n" +
+	"roles.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02+\x12)/v1/organizations/{organization_id}/roles\x12\xc8\x01\n" +
+	"\n" +
+	"CreateRole\x12'.roster.membership.v1.CreateRoleRequest\x1a(.roster.membership.v1.CreateRoleResponse\"g\xaa\xbb\x18/\b\x02\x1a\froles.create\"\x0forganization_id*\frole.created\x82\xd3\xe4\x93\x02.:\x01*\")/v1/organizations/{organization_id}/roles\x12\xd2\x01\n" +
+	"\n" +
+	"UpdateRole\x12'.roster.membership.v1.UpdateRoleRequest\x1a(.roster.membership.v1.UpdateRoleResponse\"q\xaa\xbb\x18/\b\x02\x1a\froles.update\"\x0forganization_id*\frole.updated\x82\xd3\xe4\x93\x028:\x01*23/v1/organizations/{organization_id}/roles/{role_id}\x12\xcf\x01\n" +
+	"\n" +
+	"DeleteRole\x12'.roster.membership.v1.DeleteRoleRequest\x1a(.roster.membership.v1.DeleteRoleResponse\"n\xaa\xbb\x18/\b\x02\x1a\froles.delete\"\x0forganization_id*\frole.deleted\x82\xd3\xe4\x93\x025*3/v1/organizations/{organization_id}/roles/{role_id}\x12\x93\x01\n" +
 	"\x0fListPermissions\x12,.roster.membership.v1.ListPermissionsRequest\x1a-.roster.membership.v1.ListPermissionsResponse\"#\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/permissionsBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
@@ -1977,7 +2559,7 @@ func file_roster_membership_v1_organization_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_organization_service_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_roster_membership_v1_organization_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_roster_membership_v1_organization_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_roster_membership_v1_organization_service_proto_goTypes = []any{
 	(Preset)(0),                         // 0: roster.membership.v1.Preset
 	(Requirement)(0),                    // 1: roster.membership.v1.Requirement
@@ -2004,21 +2586,28 @@ var file_roster_membership_v1_organization_service_proto_goTypes = []any{
 	(*GetPolicyResponse)(nil),           // 22: roster.membership.v1.GetPolicyResponse
 	(*ListRolesRequest)(nil),            // 23: roster.membership.v1.ListRolesRequest
 	(*ListRolesResponse)(nil),           // 24: roster.membership.v1.ListRolesResponse
-	(*ListPermissionsRequest)(nil),      // 25: roster.membership.v1.ListPermissionsRequest
-	(*ListPermissionsResponse)(nil),     // 26: roster.membership.v1.ListPermissionsResponse
-	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 28: google.protobuf.Duration
+	(*CreateRoleRequest)(nil),           // 25: roster.membership.v1.CreateRoleRequest
+	(*CreateRoleResponse)(nil),          // 26: roster.membership.v1.CreateRoleResponse
+	(*UpdateRoleRequest)(nil),           // 27: roster.membership.v1.UpdateRoleRequest
+	(*UpdateRoleResponse)(nil),          // 28: roster.membership.v1.UpdateRoleResponse
+	(*DeleteRoleRequest)(nil),           // 29: roster.membership.v1.DeleteRoleRequest
+	(*DeleteRoleResponse)(nil),          // 30: roster.membership.v1.DeleteRoleResponse
+	(*ListPermissionsRequest)(nil),      // 31: roster.membership.v1.ListPermissionsRequest
+	(*ListPermissionsResponse)(nil),     // 32: roster.membership.v1.ListPermissionsResponse
+	(*timestamppb.Timestamp)(nil),       // 33: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 34: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 35: google.protobuf.FieldMask
 }
 var file_roster_membership_v1_organization_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Organization.preset:type_name -> roster.membership.v1.Preset
-	27, // 1: roster.membership.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
-	27, // 2: roster.membership.v1.Organization.update_time:type_name -> google.protobuf.Timestamp
+	33, // 1: roster.membership.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
+	33, // 2: roster.membership.v1.Organization.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 3: roster.membership.v1.OrganizationPolicy.ownership:type_name -> roster.membership.v1.OrganizationPolicy.Ownership
 	1,  // 4: roster.membership.v1.OrganizationPolicy.username:type_name -> roster.membership.v1.Requirement
 	1,  // 5: roster.membership.v1.OrganizationPolicy.email:type_name -> roster.membership.v1.Requirement
 	3,  // 6: roster.membership.v1.OrganizationPolicy.admins_managed_by:type_name -> roster.membership.v1.OrganizationPolicy.Appointment
 	3,  // 7: roster.membership.v1.OrganizationPolicy.admin_appointment:type_name -> roster.membership.v1.OrganizationPolicy.Appointment
-	28, // 8: roster.membership.v1.OrganizationPolicy.invite_ttl:type_name -> google.protobuf.Duration
+	34, // 8: roster.membership.v1.OrganizationPolicy.invite_ttl:type_name -> google.protobuf.Duration
 	4,  // 9: roster.membership.v1.OrganizationPolicy.people_layout:type_name -> roster.membership.v1.OrganizationPolicy.Layout
 	5,  // 10: roster.membership.v1.OrganizationPolicy.existing_user_add:type_name -> roster.membership.v1.OrganizationPolicy.Addition
 	6,  // 11: roster.membership.v1.OrganizationPolicy.password_reset:type_name -> roster.membership.v1.OrganizationPolicy.Reset
@@ -2029,28 +2618,37 @@ var file_roster_membership_v1_organization_service_proto_depIdxs = []int32{
 	7,  // 16: roster.membership.v1.UpdateOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
 	8,  // 17: roster.membership.v1.GetPolicyResponse.policy:type_name -> roster.membership.v1.OrganizationPolicy
 	9,  // 18: roster.membership.v1.ListRolesResponse.roles:type_name -> roster.membership.v1.Role
-	10, // 19: roster.membership.v1.ListPermissionsResponse.permissions:type_name -> roster.membership.v1.Permission
-	11, // 20: roster.membership.v1.OrganizationService.CreateOrganization:input_type -> roster.membership.v1.CreateOrganizationRequest
-	13, // 21: roster.membership.v1.OrganizationService.GetOrganization:input_type -> roster.membership.v1.GetOrganizationRequest
-	15, // 22: roster.membership.v1.OrganizationService.ListOrganizations:input_type -> roster.membership.v1.ListOrganizationsRequest
-	17, // 23: roster.membership.v1.OrganizationService.UpdateOrganization:input_type -> roster.membership.v1.UpdateOrganizationRequest
-	19, // 24: roster.membership.v1.OrganizationService.DeleteOrganization:input_type -> roster.membership.v1.DeleteOrganizationRequest
-	21, // 25: roster.membership.v1.OrganizationService.GetPolicy:input_type -> roster.membership.v1.GetPolicyRequest
-	23, // 26: roster.membership.v1.RoleService.ListRoles:input_type -> roster.membership.v1.ListRolesRequest
-	25, // 27: roster.membership.v1.RoleService.ListPermissions:input_type -> roster.membership.v1.ListPermissionsRequest
-	12, // 28: roster.membership.v1.OrganizationService.CreateOrganization:output_type -> roster.membership.v1.CreateOrganizationResponse
-	14, // 29: roster.membership.v1.OrganizationService.GetOrganization:output_type -> roster.membership.v1.GetOrganizationResponse
-	16, // 30: roster.membership.v1.OrganizationService.ListOrganizations:output_type -> roster.membership.v1.ListOrganizationsResponse
-	18, // 31: roster.membership.v1.OrganizationService.UpdateOrganization:output_type -> roster.membership.v1.UpdateOrganizationResponse
-	20, // 32: roster.membership.v1.OrganizationService.DeleteOrganization:output_type -> roster.membership.v1.DeleteOrganizationResponse
-	22, // 33: roster.membership.v1.OrganizationService.GetPolicy:output_type -> roster.membership.v1.GetPolicyResponse
-	24, // 34: roster.membership.v1.RoleService.ListRoles:output_type -> roster.membership.v1.ListRolesResponse
-	26, // 35: roster.membership.v1.RoleService.ListPermissions:output_type -> roster.membership.v1.ListPermissionsResponse
-	28, // [28:36] is the sub-list for method output_type
-	20, // [20:28] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	9,  // 19: roster.membership.v1.CreateRoleResponse.role:type_name -> roster.membership.v1.Role
+	35, // 20: roster.membership.v1.UpdateRoleRequest.update_mask:type_name -> google.protobuf.FieldMask
+	9,  // 21: roster.membership.v1.UpdateRoleResponse.role:type_name -> roster.membership.v1.Role
+	10, // 22: roster.membership.v1.ListPermissionsResponse.permissions:type_name -> roster.membership.v1.Permission
+	11, // 23: roster.membership.v1.OrganizationService.CreateOrganization:input_type -> roster.membership.v1.CreateOrganizationRequest
+	13, // 24: roster.membership.v1.OrganizationService.GetOrganization:input_type -> roster.membership.v1.GetOrganizationRequest
+	15, // 25: roster.membership.v1.OrganizationService.ListOrganizations:input_type -> roster.membership.v1.ListOrganizationsRequest
+	17, // 26: roster.membership.v1.OrganizationService.UpdateOrganization:input_type -> roster.membership.v1.UpdateOrganizationRequest
+	19, // 27: roster.membership.v1.OrganizationService.DeleteOrganization:input_type -> roster.membership.v1.DeleteOrganizationRequest
+	21, // 28: roster.membership.v1.OrganizationService.GetPolicy:input_type -> roster.membership.v1.GetPolicyRequest
+	23, // 29: roster.membership.v1.RoleService.ListRoles:input_type -> roster.membership.v1.ListRolesRequest
+	25, // 30: roster.membership.v1.RoleService.CreateRole:input_type -> roster.membership.v1.CreateRoleRequest
+	27, // 31: roster.membership.v1.RoleService.UpdateRole:input_type -> roster.membership.v1.UpdateRoleRequest
+	29, // 32: roster.membership.v1.RoleService.DeleteRole:input_type -> roster.membership.v1.DeleteRoleRequest
+	31, // 33: roster.membership.v1.RoleService.ListPermissions:input_type -> roster.membership.v1.ListPermissionsRequest
+	12, // 34: roster.membership.v1.OrganizationService.CreateOrganization:output_type -> roster.membership.v1.CreateOrganizationResponse
+	14, // 35: roster.membership.v1.OrganizationService.GetOrganization:output_type -> roster.membership.v1.GetOrganizationResponse
+	16, // 36: roster.membership.v1.OrganizationService.ListOrganizations:output_type -> roster.membership.v1.ListOrganizationsResponse
+	18, // 37: roster.membership.v1.OrganizationService.UpdateOrganization:output_type -> roster.membership.v1.UpdateOrganizationResponse
+	20, // 38: roster.membership.v1.OrganizationService.DeleteOrganization:output_type -> roster.membership.v1.DeleteOrganizationResponse
+	22, // 39: roster.membership.v1.OrganizationService.GetPolicy:output_type -> roster.membership.v1.GetPolicyResponse
+	24, // 40: roster.membership.v1.RoleService.ListRoles:output_type -> roster.membership.v1.ListRolesResponse
+	26, // 41: roster.membership.v1.RoleService.CreateRole:output_type -> roster.membership.v1.CreateRoleResponse
+	28, // 42: roster.membership.v1.RoleService.UpdateRole:output_type -> roster.membership.v1.UpdateRoleResponse
+	30, // 43: roster.membership.v1.RoleService.DeleteRole:output_type -> roster.membership.v1.DeleteRoleResponse
+	32, // 44: roster.membership.v1.RoleService.ListPermissions:output_type -> roster.membership.v1.ListPermissionsResponse
+	34, // [34:45] is the sub-list for method output_type
+	23, // [23:34] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_organization_service_proto_init() }
@@ -2064,7 +2662,7 @@ func file_roster_membership_v1_organization_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_organization_service_proto_rawDesc), len(file_roster_membership_v1_organization_service_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   20,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -334,6 +334,9 @@ var OrganizationService_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	RoleService_ListRoles_FullMethodName       = "/roster.membership.v1.RoleService/ListRoles"
+	RoleService_CreateRole_FullMethodName      = "/roster.membership.v1.RoleService/CreateRole"
+	RoleService_UpdateRole_FullMethodName      = "/roster.membership.v1.RoleService/UpdateRole"
+	RoleService_DeleteRole_FullMethodName      = "/roster.membership.v1.RoleService/DeleteRole"
 	RoleService_ListPermissions_FullMethodName = "/roster.membership.v1.RoleService/ListPermissions"
 )
 
@@ -341,10 +344,22 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// RoleService tells which roles and permissions there are.
+// RoleService looks after the roles of organizations. Built-in roles come with the policy and are neither changed nor deleted.
 type RoleServiceClient interface {
 	// ListRoles returns the organization's roles in display order. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ListRoles(ctx context.Context, in *ListRolesRequest, opts ...grpc.CallOption) (*ListRolesResponse, error)
+	// CreateRole makes a role of the organization's own, within what the caller holds. Reasons: ORGANIZATION_NOT_FOUND,
+	// PERMISSION_MISSING, MEMBER_DISABLED, FEATURE_OFF, NAME_TAKEN, LIMIT_REACHED.
+	CreateRole(ctx context.Context, in *CreateRoleRequest, opts ...grpc.CallOption) (*CreateRoleResponse, error)
+	// UpdateRole changes a role for all who hold it, at once. The caller must hold all that the role allowed and will allow,
+	// and not the role itself. Reasons: ORGANIZATION_NOT_FOUND, ROLE_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// FEATURE_OFF, STATE_CONFLICT for a built-in role, SELF_ACTION, NAME_TAKEN, ETAG_MISMATCH.
+	UpdateRole(ctx context.Context, in *UpdateRoleRequest, opts ...grpc.CallOption) (*UpdateRoleResponse, error)
+	// DeleteRole deletes a role. Its holders, and the invitations that give it, get the replacement, which the caller must be
+	// allowed to give. Reasons: ORGANIZATION_NOT_FOUND, ROLE_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STATE_CONFLICT for a
+	// built-in role, SELF_ACTION, ROLE_IN_USE without a replacement, ROLE_NOT_ASSIGNABLE for a replacement that cannot be
+	// given, ETAG_MISMATCH.
+	DeleteRole(ctx context.Context, in *DeleteRoleRequest, opts ...grpc.CallOption) (*DeleteRoleResponse, error)
 	// ListPermissions returns the catalogue of permissions.
 	ListPermissions(ctx context.Context, in *ListPermissionsRequest, opts ...grpc.CallOption) (*ListPermissionsResponse, error)
 }
@@ -367,6 +382,36 @@ func (c *roleServiceClient) ListRoles(ctx context.Context, in *ListRolesRequest,
 	return out, nil
 }
 
+func (c *roleServiceClient) CreateRole(ctx context.Context, in *CreateRoleRequest, opts ...grpc.CallOption) (*CreateRoleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateRoleResponse)
+	err := c.cc.Invoke(ctx, RoleService_CreateRole_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) UpdateRole(ctx context.Context, in *UpdateRoleRequest, opts ...grpc.CallOption) (*UpdateRoleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateRoleResponse)
+	err := c.cc.Invoke(ctx, RoleService_UpdateRole_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) DeleteRole(ctx context.Context, in *DeleteRoleRequest, opts ...grpc.CallOption) (*DeleteRoleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteRoleResponse)
+	err := c.cc.Invoke(ctx, RoleService_DeleteRole_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *roleServiceClient) ListPermissions(ctx context.Context, in *ListPermissionsRequest, opts ...grpc.CallOption) (*ListPermissionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListPermissionsResponse)
@@ -381,10 +426,22 @@ func (c *roleServiceClient) ListPermissions(ctx context.Context, in *ListPermiss
 // All implementations must embed UnimplementedRoleServiceServer
 // for forward compatibility.
 //
-// RoleService tells which roles and permissions there are.
+// RoleService looks after the roles of organizations. Built-in roles come with the policy and are neither changed nor deleted.
 type RoleServiceServer interface {
 	// ListRoles returns the organization's roles in display order. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ListRoles(context.Context, *ListRolesRequest) (*ListRolesResponse, error)
+	// CreateRole makes a role of the organization's own, within what the caller holds. Reasons: ORGANIZATION_NOT_FOUND,
+	// PERMISSION_MISSING, MEMBER_DISABLED, FEATURE_OFF, NAME_TAKEN, LIMIT_REACHED.
+	CreateRole(context.Context, *CreateRoleRequest) (*CreateRoleResponse, error)
+	// UpdateRole changes a role for all who hold it, at once. The caller must hold all that the role allowed and will allow,
+	// and not the role itself. Reasons: ORGANIZATION_NOT_FOUND, ROLE_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// FEATURE_OFF, STATE_CONFLICT for a built-in role, SELF_ACTION, NAME_TAKEN, ETAG_MISMATCH.
+	UpdateRole(context.Context, *UpdateRoleRequest) (*UpdateRoleResponse, error)
+	// DeleteRole deletes a role. Its holders, and the invitations that give it, get the replacement, which the caller must be
+	// allowed to give. Reasons: ORGANIZATION_NOT_FOUND, ROLE_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STATE_CONFLICT for a
+	// built-in role, SELF_ACTION, ROLE_IN_USE without a replacement, ROLE_NOT_ASSIGNABLE for a replacement that cannot be
+	// given, ETAG_MISMATCH.
+	DeleteRole(context.Context, *DeleteRoleRequest) (*DeleteRoleResponse, error)
 	// ListPermissions returns the catalogue of permissions.
 	ListPermissions(context.Context, *ListPermissionsRequest) (*ListPermissionsResponse, error)
 	mustEmbedUnimplementedRoleServiceServer()
@@ -399,6 +456,15 @@ type UnimplementedRoleServiceServer struct{}
 
 func (UnimplementedRoleServiceServer) ListRoles(context.Context, *ListRolesRequest) (*ListRolesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRoles not implemented")
+}
+func (UnimplementedRoleServiceServer) CreateRole(context.Context, *CreateRoleRequest) (*CreateRoleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateRole not implemented")
+}
+func (UnimplementedRoleServiceServer) UpdateRole(context.Context, *UpdateRoleRequest) (*UpdateRoleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateRole not implemented")
+}
+func (UnimplementedRoleServiceServer) DeleteRole(context.Context, *DeleteRoleRequest) (*DeleteRoleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteRole not implemented")
 }
 func (UnimplementedRoleServiceServer) ListPermissions(context.Context, *ListPermissionsRequest) (*ListPermissionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPermissions not implemented")
@@ -442,6 +508,60 @@ func _RoleService_ListRoles_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RoleService_CreateRole_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateRoleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).CreateRole(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_CreateRole_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).CreateRole(ctx, req.(*CreateRoleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_UpdateRole_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateRoleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).UpdateRole(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_UpdateRole_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).UpdateRole(ctx, req.(*UpdateRoleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_DeleteRole_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteRoleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).DeleteRole(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_DeleteRole_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).DeleteRole(ctx, req.(*DeleteRoleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RoleService_ListPermissions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListPermissionsRequest)
 	if err := dec(in); err != nil {
@@ -470,6 +590,18 @@ var RoleService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListRoles",
 			Handler:    _RoleService_ListRoles_Handler,
+		},
+		{
+			MethodName: "CreateRole",
+			Handler:    _RoleService_CreateRole_Handler,
+		},
+		{
+			MethodName: "UpdateRole",
+			Handler:    _RoleService_UpdateRole_Handler,
+		},
+		{
+			MethodName: "DeleteRole",
+			Handler:    _RoleService_DeleteRole_Handler,
 		},
 		{
 			MethodName: "ListPermissions",

@@ -92,3 +92,4 @@ $$;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON groups, projects TO roster_app;
 GRANT SELECT, INSERT, DELETE ON group_members, group_bindings, project_members TO roster_app;
+GRANT UPDATE (role_id) ON project_members TO roster_app; -- when a role is replaced
