@@ -49,6 +49,7 @@ type scene struct {
 	inv     string
 	account string // whom it is about
 	token   string // of a link or a session
+	role    string // of the organization's own
 }
 
 func (s *scene) request() string { return "once-" + s.tag }
@@ -318,6 +319,33 @@ var operations = []operation{
 			"membership saga.after_step join"},
 	},
 	{
+		name:    "make a role",
+		arrange: organization(membershipv1.Preset_PRESET_RBAC),
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.CreateRole(ctx, &membershipv1.CreateRoleRequest{OrganizationId: s.org, DisplayName: "Support", Key: "support", RequestId: s.request()})
+		},
+	},
+	{
+		name:    "change what a role allows",
+		arrange: ownRole,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.UpdateRole(ctx, &membershipv1.UpdateRoleRequest{
+				OrganizationId: s.org, RoleId: s.role, Permissions: []string{"members.read"}, RequestId: s.request()})
+		},
+	},
+	{
+		name: "delete a role that an invitation gives",
+		arrange: func(t *testing.T, s *scene) {
+			ownRole(t, s)
+			_, err := s.owner.CreateInvitation(t.Context(), &invitationv1.CreateInvitationRequest{OrganizationId: s.org, Email: s.email, Role: "support"})
+			require.NoError(t, err)
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.DeleteRole(ctx, &membershipv1.DeleteRoleRequest{OrganizationId: s.org, RoleId: s.role, Replacement: "member", RequestId: s.request()})
+		},
+		brief: []string{"invitation consumer.after_handle role.deleted", "invitation postgres.after_commit"},
+	},
+	{
 		name:    "change a role",
 		arrange: member,
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {
@@ -450,6 +478,15 @@ func member(t *testing.T, s *scene) {
 	invitedByMail(t, s)
 	_, err := acceptAsNew(t.Context(), s)
 	require.NoError(t, err)
+}
+
+// ownRole is one that can be changed.
+func ownRole(t *testing.T, s *scene) {
+	t.Helper()
+	organization(membershipv1.Preset_PRESET_RBAC)(t, s)
+	made, err := s.owner.CreateRole(t.Context(), &membershipv1.CreateRoleRequest{OrganizationId: s.org, DisplayName: "Support"})
+	require.NoError(t, err)
+	s.role = made.GetRole().GetId()
 }
 
 // domain is one that only the scene speaks of.

@@ -157,6 +157,7 @@ type client struct {
 	membershipv1.OrganizationServiceClient
 	membershipv1.MemberServiceClient
 	membershipv1.DomainServiceClient
+	membershipv1.RoleServiceClient
 	invitationv1.InvitationServiceClient
 	billingv1.SeatLimitServiceClient
 }
@@ -172,7 +173,7 @@ func (w *world) atGateway(token string) client {
 func clientOver(conn steady) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
-		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn),
+		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}
 }
