@@ -58,6 +58,7 @@ type Client struct {
 	Groups        membershipv1.GroupServiceClient
 	Access        membershipv1.AccessServiceClient
 	Domains       membershipv1.DomainServiceClient
+	Audit         membershipv1.AuditServiceClient
 	Invitations   invitationv1.InvitationServiceClient
 	SeatUsage     billingv1.SeatUsageServiceClient
 	SeatLimits    billingv1.SeatLimitServiceClient
@@ -116,6 +117,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Groups:        membershipv1.NewGroupServiceClient(conn),
 		Access:        membershipv1.NewAccessServiceClient(conn),
 		Domains:       membershipv1.NewDomainServiceClient(conn),
+		Audit:         membershipv1.NewAuditServiceClient(conn),
 		Invitations:   invitationv1.NewInvitationServiceClient(conn),
 		SeatUsage:     billingv1.NewSeatUsageServiceClient(conn),
 		SeatLimits:    billingv1.NewSeatLimitServiceClient(conn),

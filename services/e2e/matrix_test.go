@@ -103,6 +103,7 @@ func TestForeignIDs(t *testing.T) {
 		require.NoError(t, err)
 		for _, o := range []*organization{org, other} {
 			eventually(t, func() bool { return o.events(t, "invitation", "invitation.sent") == 1 }, "the member's mail is noted")
+			o.shown(t)
 		}
 		sessions, err := theirs.ListSessions(t.Context(), &identityv1.ListSessionsRequest{})
 		require.NoError(t, err)

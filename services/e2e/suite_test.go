@@ -177,6 +177,7 @@ type client struct {
 	membershipv1.GroupServiceClient
 	membershipv1.AccessServiceClient
 	membershipv1.DomainServiceClient
+	membershipv1.AuditServiceClient
 	invitationv1.InvitationServiceClient
 	billingv1.SeatUsageServiceClient
 	billingv1.SeatLimitServiceClient
@@ -191,6 +192,7 @@ func connect(transport, token string) client {
 		membershipv1.NewMemberServiceClient(conn),
 		membershipv1.NewGroupServiceClient(conn), membershipv1.NewAccessServiceClient(conn),
 		membershipv1.NewDomainServiceClient(conn),
+		membershipv1.NewAuditServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn),
 		billingv1.NewSeatUsageServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}

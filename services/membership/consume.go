@@ -15,27 +15,32 @@ import (
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
-// Consume keeps the list of people up with invitations and accounts, and lets people join through domains. What changes the list
-// is applied once: how far this service has come is committed together with the effect.
+// Consume keeps the audit view up with the history of the organization, this service's own part included, and the list of
+// people with invitations and accounts, and lets people join through domains. What changes the view or the list is applied
+// once: how far this service has come is committed together with the effect.
 func (s *Service) Consume(ctx context.Context, e events.Event) error {
 	message, err := e.Message()
 	if err != nil && !errors.Is(err, events.ErrUnknownType) {
 		return err
 	}
-	switch e.Service {
-	case "invitation":
-		return s.hearInvitation(ctx, e, message)
-	case "identity":
+	if e.Service == "identity" {
 		return s.hearAccount(ctx, e, message)
-	case "billing":
-		return s.hearSeats(ctx, e, message)
 	}
-	return nil
+	if e.Service == "billing" {
+		if err := s.hearSeats(ctx, e, message); err != nil {
+			return err
+		}
+	}
+	return s.hearOrganization(ctx, e, message)
 }
 
-// hearInvitation lists and unlists people with pending invitations.
-func (s *Service) hearInvitation(ctx context.Context, e events.Event, message proto.Message) error {
+// hearOrganization shows in the audit view what happened in an organization.
+func (s *Service) hearOrganization(ctx context.Context, e events.Event, message proto.Message) error {
 	key, err := id.ParseOrganization(e.Aggregate)
+	if err != nil {
+		return err
+	}
+	shown, err := auditEventOf(e)
 	if err != nil {
 		return err
 	}
@@ -44,35 +49,41 @@ func (s *Service) hearInvitation(ctx context.Context, e events.Event, message pr
 		if err != nil || !fresh {
 			return err
 		}
-		switch m := message.(type) {
-		case *eventv1.InvitationCreated:
-			return saveInvitation(q, key, e.Time, m.GetInvitation(), m.GetPersonal())
-		case *eventv1.InvitationResent:
-			return saveInvitation(q, key, e.Time, m.GetAfter(), m.GetPersonal())
-		case *eventv1.InvitationRoleChanged:
-			invitation, err := id.ParseInvitation(m.GetAfter().GetInvitationId())
-			if err != nil {
-				return err
-			}
-			q.SaveInvitationRole(key, invitation, m.GetAfter().GetRole())
-		case interface{ GetAfter() *eventv1.Invitation }:
-			if m.GetAfter().GetState() == eventv1.Invitation_STATE_PENDING {
-				return nil
-			}
-			invitation, err := id.ParseInvitation(m.GetAfter().GetInvitationId())
-			if err != nil {
-				return err
-			}
-			q.DeletePerson(key, id.Any(invitation))
-			q.JoinsAfterInvitation(key)
-			q.ScheduleJoin(key, joinTask)
-		}
-		return nil
+		q.SaveAuditEvent(key, shown)
+		return listInvitation(q, key, e.Time, message)
 	})
 	if err == nil {
 		s.arrivals.announce(key)
 	}
 	return err
+}
+
+// listInvitation lists and unlists people with pending invitations.
+func listInvitation(q store.Queries, key id.Organization, at time.Time, message proto.Message) error {
+	switch m := message.(type) {
+	case *eventv1.InvitationCreated:
+		return saveInvitation(q, key, at, m.GetInvitation(), m.GetPersonal())
+	case *eventv1.InvitationResent:
+		return saveInvitation(q, key, at, m.GetAfter(), m.GetPersonal())
+	case *eventv1.InvitationRoleChanged:
+		invitation, err := id.ParseInvitation(m.GetAfter().GetInvitationId())
+		if err != nil {
+			return err
+		}
+		q.SaveInvitationRole(key, invitation, m.GetAfter().GetRole())
+	case interface{ GetAfter() *eventv1.Invitation }:
+		if m.GetAfter().GetState() == eventv1.Invitation_STATE_PENDING {
+			return nil
+		}
+		invitation, err := id.ParseInvitation(m.GetAfter().GetInvitationId())
+		if err != nil {
+			return err
+		}
+		q.DeletePerson(key, id.Any(invitation))
+		q.JoinsAfterInvitation(key)
+		q.ScheduleJoin(key, joinTask)
+	}
+	return nil
 }
 
 func saveInvitation(q store.Queries, key id.Organization, at time.Time, i *eventv1.Invitation, p *eventv1.Personal) error {

@@ -54,6 +54,7 @@ type harness struct {
 	groups        membershipv1.GroupServiceClient
 	access        membershipv1.AccessServiceClient
 	domains       membershipv1.DomainServiceClient
+	audit         membershipv1.AuditServiceClient
 	admission     membershipv1.AdmissionServiceClient // as the invitation service
 	asked         membershipv1.AccessServiceClient    // as the invitation service
 	owners        billingv1.SeatOwnerServiceClient    // as billing
@@ -95,6 +96,7 @@ func (h *harness) serve() {
 	h.groups = membershipv1.NewGroupServiceClient(people)
 	h.access = membershipv1.NewAccessServiceClient(people)
 	h.domains = membershipv1.NewDomainServiceClient(people)
+	h.audit = membershipv1.NewAuditServiceClient(people)
 	h.admission = membershipv1.NewAdmissionServiceClient(invitation)
 	h.asked = membershipv1.NewAccessServiceClient(invitation)
 	h.owners = billingv1.NewSeatOwnerServiceClient(dial("billing"))
@@ -275,6 +277,7 @@ func (h *harness) deliver(e events.Event, message proto.Message) {
 	var err error
 	e.Data, err = protojson.Marshal(message)
 	require.NoError(h, err)
+	e.ID = id.NewEvent().String()
 	require.NoError(h, h.service.Consume(h.Context(), e))
 }
 

@@ -45,7 +45,7 @@ func Run(ctx context.Context, c Config) error {
 		PublicURL: c.PublicURL,
 		Log:       base.Log,
 	})
-	if err := base.Hear("people", []string{"invitation", "identity", "billing"}, nil, service.Consume); err != nil {
+	if err := base.Hear("people", []string{"membership", "invitation", "billing", "identity"}, nil, service.Consume); err != nil {
 		return err
 	}
 	return base.Serve(ctx, service)

@@ -45,6 +45,7 @@ type Service struct {
 	membershipv1.UnimplementedGroupServiceServer
 	membershipv1.UnimplementedAccessServiceServer
 	membershipv1.UnimplementedDomainServiceServer
+	membershipv1.UnimplementedAuditServiceServer
 	membershipv1.UnimplementedAdmissionServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
@@ -65,6 +66,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterGroupServiceServer(r, s)
 	membershipv1.RegisterAccessServiceServer(r, s)
 	membershipv1.RegisterDomainServiceServer(r, s)
+	membershipv1.RegisterAuditServiceServer(r, s)
 }
 
 // RegisterInternal adds what only other services call.

@@ -142,6 +142,9 @@ func ParseInvitation(text string) (Invitation, error) {
 // ParseRole reads a role id from the field role_id.
 func ParseRole(text string) (Role, error) { return Parse[role]("role_id", text) }
 
+// ParseEvent reads an event id from the field id.
+func ParseEvent(text string) (Event, error) { return Parse[event]("id", text) }
+
 // ParseSeat reads a seat id from the field seat_id.
 func ParseSeat(text string) (Seat, error) { return Parse[seat]("seat_id", text) }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Conn calls a gateway. Whoever makes one gives it the address, and the credential of whoever calls.
@@ -133,6 +135,11 @@ func queryOf(message protoreflect.Message) string {
 	text := func(field protoreflect.FieldDescriptor, v protoreflect.Value) string {
 		if field.Enum() != nil {
 			return string(field.Enum().Values().ByNumber(v.Enum()).Name())
+		}
+		if field.Message() != nil {
+			if at, ok := v.Message().Interface().(*timestamppb.Timestamp); ok {
+				return at.AsTime().Format(time.RFC3339Nano)
+			}
 		}
 		return v.String()
 	}

@@ -36,7 +36,7 @@ var consumers = map[string]struct {
 	name  string
 	hears []string
 }{
-	"membership": {"membership-people", []string{"invitation", "identity", "billing"}},
+	"membership": {"membership-people", []string{"membership", "invitation", "billing", "identity"}},
 	"invitation": {"invitation-organizations", []string{"membership"}},
 	"billing":    {"billing-organizations", []string{"membership"}},
 	"identity":   {"identity-members", []string{"membership"}},

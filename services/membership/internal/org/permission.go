@@ -65,6 +65,7 @@ const (
 	Invite             = "invitations.create"
 	ReadDomains        = "domains.read"
 	ManageDomains      = "domains.manage"
+	ReadAudit          = "audit.read"
 )
 
 // catalogue is every permission there is, by name. It is the only place where they are written down.

@@ -99,6 +99,7 @@ func TestTenancy(t *testing.T) {
 		q.InsertGroup(o.ID, group)
 		q.InsertGroupMember(o.ID, group.ID, m.Account)
 		q.InsertBinding(o.ID, org.Binding{Group: group.ID, Role: o.Roles[0].ID})
+		q.SaveAuditEvent(o.ID, store.AuditEvent{ID: id.NewEvent(), Time: o.CreateTime, Service: "membership", Revision: 1, Targets: []string{"x"}, Data: []byte("{}")})
 		q.InsertOperation(o.ID, org.Begin(org.EnableOperation, m.Account, m.Account, "admin", "", time.Now()))
 		return nil
 	}))
@@ -114,7 +115,7 @@ func TestTenancy(t *testing.T) {
 	}
 	mine := map[string]int{"organizations": 1, "roles": 1, "members": 1, "people": 1}
 	for _, table := range []string{"organizations", "roles", "members", "member_operations", "people", "people_counts",
-		"groups", "group_members", "group_bindings"} {
+		"groups", "group_members", "group_bindings", "audit_events", "audit_targets"} {
 		require.Equal(t, 1, count(table, postgres.In(o.ID)), table)
 		require.Zero(t, count(table, postgres.In(id.NewOrganization())), "R78 %s", table)
 		require.Zero(t, count(table, postgres.Scope{}), "R78 %s", table)

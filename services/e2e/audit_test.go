@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+)
+
+// shown waits until the audit view has all that happened in the organization.
+func (o *organization) shown(t *testing.T) {
+	t.Helper()
+	for _, service := range []string{"membership", "invitation", "billing"} {
+		eventually(t, func() bool {
+			var shown int64
+			err := suite.owners["membership"].QueryRow(t.Context(), `
+				SELECT coalesce(max(revision), 0) FROM audit_events WHERE organization_id = $1 AND service = $2`, uuidOf(t, o.ID), service).Scan(&shown)
+			return err == nil && shown == o.revision(t, service)
+		}, "the audit view shows what "+service+" did")
+	}
+}
+
+// audit reads the whole audit view, over pages of three.
+func (o *organization) audit(t *testing.T, by *person, narrow ...func(*membershipv1.ListAuditEventsRequest)) (all []*membershipv1.AuditEvent) {
+	t.Helper()
+	req := &membershipv1.ListAuditEventsRequest{OrganizationId: o.ID, PageSize: 3}
+	for _, n := range narrow {
+		n(req)
+	}
+	for {
+		page, err := by.ListAuditEvents(t.Context(), req)
+		require.NoError(t, err)
+		all = append(all, page.GetAuditEvents()...)
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			return all
+		}
+	}
+}
+
+// TestAudit proves what admins see of what happened.
+func TestAudit(t *testing.T) {
+	t.Parallel()
+
+	scenario(t, "S1-19 admins read the audit log, members do not", func(t *testing.T, over string) {
+		org := create(t, over, portal)
+		admin, member := org.join(t, "admin"), org.join(t, "member")
+		org.shown(t)
+		require.NotEmpty(t, org.audit(t, admin))
+		require.True(t, org.can(t, admin, "audit.read"))
+		_, err := member.ListAuditEvents(t.Context(), &membershipv1.ListAuditEventsRequest{OrganizationId: org.ID})
+		require.Equal(t, "audit.read", refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["permission"])
+	})
+
+	scenario(t, "R82 who did what to whom is in the log, of every service, from the invitation to the removal", func(t *testing.T, over string) {
+		org := create(t, over, portal)
+		grace := org.join(t, "member")
+		_, err := org.owner.ChangeMemberRole(t.Context(), &membershipv1.ChangeMemberRoleRequest{
+			OrganizationId: org.ID, AccountId: grace.ID, Role: "admin", RequestId: "promote"})
+		require.NoError(t, err)
+		org.disable(t, grace)
+		org.remove(t, grace)
+		org.shown(t)
+
+		all := org.audit(t, org.owner)
+		require.True(t, slices.IsSortedFunc(all, func(a, b *membershipv1.AuditEvent) int {
+			return b.GetTime().AsTime().Compare(a.GetTime().AsTime())
+		}), "the newest first")
+		find := func(kind, target string) *membershipv1.AuditEvent {
+			i := slices.IndexFunc(all, func(e *membershipv1.AuditEvent) bool {
+				return e.GetType() == kind && slices.ContainsFunc(e.GetTargets(), func(on *membershipv1.AuditEvent_Target) bool { return on.GetId() == target })
+			})
+			require.GreaterOrEqual(t, i, 0, "%s of %s", kind, target)
+			return all[i]
+		}
+		accepted := find("invitation.accepted", grace.ID)
+		require.Equal(t, "invitation", accepted.GetService())
+		require.Equal(t, grace.ID, accepted.GetActor().GetId())
+		require.Equal(t, accepted.GetCauseId(), find("member.added", grace.ID).GetCauseId())
+		require.Equal(t, "billing", find("seat.occupied", grace.ID).GetService())
+		changed := find("member.role_changed", grace.ID)
+		require.Equal(t, org.owner.ID, changed.GetActor().GetId())
+		require.Equal(t, org.owner.Name, changed.GetActor().GetDisplayName())
+		require.Equal(t, "promote", changed.GetRequestId())
+		require.Equal(t, "member", changed.GetBefore().GetStructValue().AsMap()["role"])
+		require.Equal(t, "admin", changed.GetAfter().GetStructValue().AsMap()["role"])
+		for _, kind := range []string{"member.disabled", "member.removed"} {
+			require.Equal(t, org.owner.ID, find(kind, grace.ID).GetActor().GetId(), kind)
+		}
+		created := all[slices.IndexFunc(all, func(e *membershipv1.AuditEvent) bool { return e.GetType() == "invitation.created" })]
+		require.Equal(t, grace.Email, created.GetEmail())
+		require.Equal(t, org.owner.ID, created.GetActor().GetId())
+
+		removed := org.audit(t, org.owner, func(r *membershipv1.ListAuditEventsRequest) {
+			r.Target, r.Types, r.StartTime = grace.ID, []string{"member.removed", "member.left"}, timestamppb.New(changed.GetTime().AsTime())
+		})
+		require.Len(t, removed, 1)
+		require.Equal(t, "member.removed", removed[0].GetType())
+	})
+}

@@ -1,0 +1,146 @@
+package membership
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/rosterhq/roster/pkg/events"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
+)
+
+// auditEventOf reads from an event what the audit view shows. It goes by the JSON alone, so that an event of a type that
+// this version does not know is shown as well.
+func auditEventOf(e events.Event) (store.AuditEvent, error) {
+	key, err := id.ParseEvent(e.ID)
+	if err != nil {
+		return store.AuditEvent{}, fmt.Errorf("id of %s %q: %w", e.Type, e.ID, err)
+	}
+	var told map[string]json.RawMessage
+	if err := json.Unmarshal(e.Data, &told); err != nil {
+		return store.AuditEvent{}, fmt.Errorf("data of %s %s: %w", e.Type, e.ID, err)
+	}
+	var context eventv1.Context
+	var personal eventv1.Personal
+	var reason string
+	lenient := protojson.UnmarshalOptions{DiscardUnknown: true}
+	if text := told["context"]; text != nil {
+		err = lenient.Unmarshal(text, &context)
+	}
+	if text := told["personal"]; text != nil && err == nil {
+		err = lenient.Unmarshal(text, &personal)
+	}
+	if text := told["reason"]; text != nil && err == nil {
+		err = json.Unmarshal(text, &reason)
+	}
+	if err != nil {
+		return store.AuditEvent{}, fmt.Errorf("data of %s %s: %w", e.Type, e.ID, err)
+	}
+	for _, column := range []string{"context", "personal", "reason"} {
+		delete(told, column)
+	}
+	data, err := json.Marshal(told)
+	if err != nil {
+		return store.AuditEvent{}, err
+	}
+	a := store.AuditEvent{
+		ID: key, Time: e.Time, Service: e.Service, Revision: e.Revision, Type: e.Type, Targets: idsIn(data),
+		ActorKind: strings.TrimPrefix(context.GetActor().GetKind().String(), "KIND_"), ActorID: context.GetActor().GetId(),
+		Cause: strings.TrimPrefix(context.GetCause().GetKind().String(), "KIND_"), CauseID: context.GetCause().GetId(),
+		Reason: clean(reason), RequestID: context.GetRequestId(), TraceID: e.TraceID, Data: data,
+	}
+	if p := personFromEvent(&personal); p != (org.Person{}) {
+		a.Personal = &store.AuditPersonal{DisplayName: p.DisplayName, Email: p.Email, Username: p.Username}
+	}
+	return a, nil
+}
+
+// anID is an id within JSON.
+var anID = regexp.MustCompile(`"([a-z]{2,5}_[0-9a-hjkmnp-tv-z]{26})"`)
+
+// idsIn returns all ids that stand in JSON, each once.
+func idsIn(data []byte) []string {
+	found := []string{}
+	for _, match := range anID.FindAllSubmatch(data, -1) {
+		found = append(found, string(match[1]))
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// personOf returns the account or invitation that an id names.
+func personOf(text string) (id.Any, bool) {
+	if account, err := id.ParseAccount(text); err == nil {
+		return id.Any(account), true
+	}
+	if invitation, err := id.ParseInvitation(text); err == nil {
+		return id.Any(invitation), true
+	}
+	return id.Any{}, false
+}
+
+// peopleIn returns whom the events name.
+func peopleIn(found []store.AuditEvent) (people []id.Any) {
+	for _, e := range found {
+		for _, text := range append([]string{e.ActorID}, e.Targets...) {
+			if person, ok := personOf(text); ok && !slices.Contains(people, person) {
+				people = append(people, person)
+			}
+		}
+	}
+	return people
+}
+
+// auditEventToProto shows an event to somebody who may see addresses, or not.
+func auditEventToProto(e store.AuditEvent, names map[id.Any]string, contacts bool) (*membershipv1.AuditEvent, error) {
+	nameOf := func(text string) string {
+		person, _ := personOf(text)
+		return names[person]
+	}
+	p := &membershipv1.AuditEvent{
+		Id: e.ID.String(), Type: e.Type, Time: timestamppb.New(e.Time), Service: e.Service, Revision: e.Revision,
+		Actor: &membershipv1.AuditEvent_Actor{
+			Kind: membershipv1.AuditEvent_Actor_Kind(membershipv1.AuditEvent_Actor_Kind_value["KIND_"+e.ActorKind]),
+			Id:   e.ActorID, DisplayName: nameOf(e.ActorID),
+		},
+		Reason: e.Reason, CauseId: e.CauseID, RequestId: e.RequestID, TraceId: e.TraceID,
+	}
+	if e.Cause != "UNSPECIFIED" {
+		p.Cause = e.Cause
+	}
+	for _, target := range e.Targets {
+		p.Targets = append(p.Targets, &membershipv1.AuditEvent_Target{Id: target, DisplayName: nameOf(target)})
+	}
+	if e.Personal != nil {
+		p.DisplayName, p.Username, p.ClientAddress = e.Personal.DisplayName, e.Personal.Username, e.Personal.ClientAddress
+		if contacts {
+			p.Email = e.Personal.Email
+		}
+	}
+	told := &structpb.Struct{}
+	if err := protojson.Unmarshal(e.Data, told); err != nil {
+		return nil, fmt.Errorf("audit event %s: %w", e.ID, err)
+	}
+	p.Before, p.After = told.GetFields()["before"], told.GetFields()["after"]
+	delete(told.GetFields(), "before")
+	delete(told.GetFields(), "after")
+	switch {
+	case len(told.GetFields()) == 0:
+	case p.Before == nil && p.After == nil:
+		p.After = structpb.NewStructValue(told)
+	default:
+		p.Details = told
+	}
+	return p, nil
+}
