@@ -74,6 +74,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_LIMIT_REACHED:       precondition,
 	errorv1.Reason_REASON_DOMAIN_REFUSED:      invalid,
 	errorv1.Reason_REASON_DOMAIN_UNPROVEN:     precondition,
+	errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED: precondition,
 
 	errorv1.Reason_REASON_INVITATION_EXPIRED:      precondition,
 	errorv1.Reason_REASON_INVITATION_REVOKED:      precondition,

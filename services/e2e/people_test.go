@@ -314,6 +314,10 @@ func (o *organization) management(t *testing.T, actor, target *person) map[strin
 			_, err := actor.ChangeMemberRole(ctx, &membershipv1.ChangeMemberRoleRequest{OrganizationId: o.ID, AccountId: target.ID, Role: "viewer"})
 			return err
 		},
+		"edit": func() error {
+			_, err := actor.UpdateMember(ctx, &membershipv1.UpdateMemberRequest{OrganizationId: o.ID, AccountId: target.ID, DisplayName: "Robert"})
+			return err
+		},
 		"disable": func() error {
 			_, err := actor.DisableMember(ctx, &membershipv1.DisableMemberRequest{OrganizationId: o.ID, AccountId: target.ID})
 			return err

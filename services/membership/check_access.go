@@ -45,6 +45,9 @@ func (s *Service) CheckAccess(ctx context.Context, req *membershipv1.CheckAccess
 	} else if !asker.IsZero() && !member.Belongs() {
 		a.Revision = 0
 	}
+	if member.State == org.MemberActive && (asker.IsZero() || asker == account) { // a product asks on behalf of whoever uses it
+		s.activity.note(key, account)
+	}
 	verdict := a.Organization.Decide(member, req.GetPermission(), id.Project{})
 	decision := membershipv1.CheckAccessResponse_Decision(
 		membershipv1.CheckAccessResponse_Decision_value["DECISION_"+string(verdict.Decision)])

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
@@ -93,7 +94,7 @@ func saveInvitation(q store.Queries, key id.Organization, at time.Time, i *event
 	}
 	expires := i.GetExpireTime().AsTime()
 	q.SaveInvitation(key, store.Entry{
-		ID: id.Any(invitation), Person: personFromEvent(p), Role: i.GetRole(), JoinTime: at, ExpireTime: &expires,
+		ID: id.Any(invitation), Profile: org.Profile{Person: personFromEvent(p)}, Role: i.GetRole(), JoinTime: at, ExpireTime: &expires,
 	})
 	return nil
 }

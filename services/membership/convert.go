@@ -86,23 +86,30 @@ func policyToProto(p org.Policy) *membershipv1.OrganizationPolicy {
 }
 
 // memberToProto shows a member to the actor.
-func memberToProto(o org.Organization, actor org.Actor, m org.Member, p org.Person) *membershipv1.Member {
+func memberToProto(o org.Organization, actor org.Actor, m org.Member, p org.Profile) *membershipv1.Member {
 	role, _ := o.Roles.ByID(m.Role)
 	shown := &membershipv1.Member{
 		OrganizationId:    o.ID.String(),
 		AccountId:         m.Account.String(),
-		DisplayName:       p.DisplayName,
+		DisplayName:       p.Shown().DisplayName,
 		Username:          p.Username,
 		Role:              role.Key,
 		RoleDisplayName:   role.DisplayName,
+		RoleColor:         role.Color,
 		State:             membershipv1.Member_State(membershipv1.Member_State_value["STATE_"+string(m.State)]),
 		JoinTime:          timestamppb.New(m.JoinTime),
 		DisableTime:       stamp(m.DisableTime),
 		DisablerAccountId: m.Disabler.String(),
 		Etag:              org.Etag(m.Version),
+		AccountCreateTime: stamp(p.AccountCreateTime),
 	}
+	overlay := org.Overlay{Name: p.Name}
 	if actor.May(org.ReadContacts) {
-		shown.Email = p.Email
+		shown.Email, shown.Phone, overlay = p.Shown().Email, p.Phone, p.Overlay
+	}
+	shown.OverlaidFields = overlay.Without(org.Overlay{})
+	if actor.May(org.ReadActivity) {
+		shown.LastActivityTime = stamp(p.ActivityTime)
 	}
 	return shown
 }
@@ -186,6 +193,7 @@ func request(ctx context.Context, requestID, method string, body proto.Message) 
 // managed is request for a mutation of an organization: only who may still do it hears the answer again.
 func (s *Service) managed(ctx context.Context, key id.Organization, permission, requestID, method string, body proto.Message) postgres.Request {
 	once := request(ctx, requestID, method, body)
+	s.activity.note(key, caller.From(ctx).Account)
 	once.Admit = func(ctx context.Context) error {
 		_, _, err := s.admit(ctx, key, permission)
 		return err

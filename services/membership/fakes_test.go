@@ -6,9 +6,11 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
@@ -120,8 +122,9 @@ func (s *seats) ReleaseSeats(_ context.Context, req *billingv1.ReleaseSeatsReque
 // accounts is identity's directory: every account is called Ada, unless its name says otherwise.
 type accounts struct {
 	identityv1.AccountDirectoryServiceClient
-	err  error
-	name func(account string) string
+	err     error
+	name    func(account string) string
+	created time.Time
 
 	emails     map[string]string // ada@example.com for all others
 	unverified map[string]bool
@@ -159,7 +162,7 @@ func (a *accounts) GetAccounts(_ context.Context, req *identityv1.GetAccountsReq
 		}
 		a.mu.Lock()
 		answer.Accounts = append(answer.Accounts, &identityv1.Account{
-			Id: key, DisplayName: name, Email: cmp.Or(a.emails[key], "ada@example.com"), EmailVerified: !a.unverified[key]})
+			Id: key, DisplayName: name, Email: cmp.Or(a.emails[key], "ada@example.com"), EmailVerified: !a.unverified[key], CreateTime: timestamppb.New(a.created)})
 		a.mu.Unlock()
 	}
 	return answer, a.err

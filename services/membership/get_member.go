@@ -3,6 +3,7 @@ package membership
 import (
 	"context"
 
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -11,7 +12,7 @@ import (
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
-// GetMember returns one member.
+// GetMember returns one member. Who disabled them is named, also when that person has left since.
 func (s *Service) GetMember(ctx context.Context, req *membershipv1.GetMemberRequest) (*membershipv1.GetMemberResponse, error) {
 	key, target, err := parseMember(req)
 	if err != nil {
@@ -25,7 +26,33 @@ func (s *Service) GetMember(ctx context.Context, req *membershipv1.GetMemberRequ
 	if !member.Belongs() {
 		return nil, org.ErrNoMember
 	}
-	return &membershipv1.GetMemberResponse{Member: memberToProto(at.Organization, actor, member, at.People[target])}, nil
+	shown := memberToProto(at.Organization, actor, member, at.People[target])
+	if !member.Disabler.IsZero() {
+		shown.DisablerDisplayName = s.nameOf(ctx, key, member.Disabler)
+	}
+	return &membershipv1.GetMemberResponse{Member: shown}, nil
+}
+
+// nameOf returns the name of somebody who acted in the organization, whether they still belong to it or not; empty when
+// nobody can tell.
+func (s *Service) nameOf(ctx context.Context, key id.Organization, account id.Account) string {
+	var at store.Standing
+	err := s.view(ctx, key, func(q store.Queries) (err error) {
+		at, err = q.Get(ctx, key, account)
+		return err
+	})
+	if profile, listed := at.People[account]; err == nil && listed {
+		return profile.Shown().DisplayName
+	}
+	answer, err := s.Accounts.GetAccounts(ctx, &identityv1.GetAccountsRequest{AccountIds: []string{account.String()}})
+	if err != nil {
+		s.Log.WarnContext(ctx, "a name is not shown", "organization", key.String(), "account", account.String(), "error", err)
+		return ""
+	}
+	for _, found := range answer.GetAccounts() {
+		return found.GetDisplayName()
+	}
+	return ""
 }
 
 // admit reads the organization with the caller, who must hold the permission, and with others.
@@ -41,5 +68,6 @@ func (s *Service) admit(ctx context.Context, key id.Organization, permission str
 	if actor, err = at.Organization.Admit(at.Members[me]); err != nil {
 		return at, actor, err
 	}
+	s.activity.note(key, me)
 	return at, actor, actor.Need(permission)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rosterhq/roster/pkg/fault"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -17,7 +18,8 @@ import (
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
-// ListPeople returns members and pending invitations, by name. The order never depends on what the caller may not see.
+// ListPeople returns members and pending invitations. Neither the order nor what is found depends on what the caller may
+// not see.
 func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRequest) (*membershipv1.ListPeopleResponse, error) {
 	key, err := id.ParseOrganization(req.GetOrganizationId())
 	if err != nil {
@@ -27,10 +29,13 @@ func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRe
 	if err != nil {
 		return nil, err
 	}
-	filter := filterOf(req)
+	filter, err := filterOf(req)
+	if err != nil {
+		return nil, err
+	}
 	me := caller.From(ctx).Account
-	bound := slices.Concat([]string{"people", me.String(), key.String(), filter.Kind, filter.Query, strconv.Itoa(len(filter.States))},
-		filter.States, filter.Roles)
+	bound := slices.Concat([]string{"people", me.String(), key.String(), filter.Kind, filter.Query, req.GetOrderBy().String(),
+		filter.InactiveSince.Format(time.RFC3339Nano), strconv.Itoa(len(filter.States))}, filter.States, filter.Roles)
 	var after store.Cursor
 	if err := page.Open(s.PageKey, req.GetPageToken(), &after, bound...); err != nil {
 		return nil, err
@@ -39,7 +44,15 @@ func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRe
 	if err != nil {
 		return nil, err
 	}
+	if filter.Order == store.ByActivityTime || !filter.InactiveSince.IsZero() {
+		if err := actor.Need(org.ReadActivity); err != nil {
+			return nil, err
+		}
+	}
 	filter.Contacts = actor.May(org.ReadContacts)
+	for _, role := range seen.at.Organization.Roles {
+		filter.RoleOrder = append(filter.RoleOrder, role.Key)
+	}
 	var found []store.Entry
 	var next *store.Cursor
 	err = s.view(ctx, key, func(q store.Queries) (err error) {
@@ -66,8 +79,28 @@ var kinds = map[membershipv1.ListPeopleRequest_View]string{
 	membershipv1.ListPeopleRequest_VIEW_INVITATIONS: store.KindInvitation,
 }
 
-func filterOf(req *membershipv1.ListPeopleRequest) store.Filter {
-	f := store.Filter{Kind: kinds[req.GetView()], Query: req.GetQuery(), Roles: slices.Sorted(slices.Values(req.GetRoles()))}
+var orders = map[membershipv1.ListPeopleRequest_Order]struct {
+	order      store.Order
+	descending bool
+}{
+	membershipv1.ListPeopleRequest_ORDER_NAME_DESC:               {store.ByName, true},
+	membershipv1.ListPeopleRequest_ORDER_JOIN_TIME:               {store.ByJoinTime, false},
+	membershipv1.ListPeopleRequest_ORDER_JOIN_TIME_DESC:          {store.ByJoinTime, true},
+	membershipv1.ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME:      {store.ByActivityTime, false},
+	membershipv1.ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME_DESC: {store.ByActivityTime, true},
+	membershipv1.ListPeopleRequest_ORDER_ROLE:                    {store.ByRole, false},
+	membershipv1.ListPeopleRequest_ORDER_ROLE_DESC:               {store.ByRole, true},
+}
+
+func filterOf(req *membershipv1.ListPeopleRequest) (store.Filter, error) {
+	f := store.Filter{Kind: kinds[req.GetView()], Query: req.GetQuery(), Roles: slices.Compact(slices.Sorted(slices.Values(req.GetRoles())))}
+	f.Order, f.Descending = orders[req.GetOrderBy()].order, orders[req.GetOrderBy()].descending
+	if since := req.GetInactiveSince(); since != nil {
+		if err := since.CheckValid(); err != nil {
+			return f, fault.Invalid("inactive_since", "must be a time")
+		}
+		f.InactiveSince = since.AsTime()
+	}
 	for _, state := range req.GetStates() {
 		if state == membershipv1.Person_STATE_UNSPECIFIED {
 			continue
@@ -75,16 +108,18 @@ func filterOf(req *membershipv1.ListPeopleRequest) store.Filter {
 		f.States = append(f.States, strings.TrimPrefix(state.String(), "STATE_"))
 	}
 	slices.Sort(f.States)
-	return f
+	f.States = slices.Compact(f.States)
+	return f, nil
 }
 
 func personToProto(roles org.Roles, actor org.Actor, e store.Entry) *membershipv1.Person {
 	role, _ := roles.ByKey(e.Role)
 	p := &membershipv1.Person{
-		DisplayName:     e.DisplayName,
+		DisplayName:     e.Shown().DisplayName,
 		Username:        e.Username,
 		Role:            e.Role,
 		RoleDisplayName: role.DisplayName,
+		RoleColor:       role.Color,
 		State:           membershipv1.Person_State(membershipv1.Person_State_value["STATE_"+e.State]),
 		JoinTime:        stamp(&e.JoinTime),
 		ExpireTime:      stamp(e.ExpireTime),
@@ -95,7 +130,10 @@ func personToProto(roles org.Roles, actor org.Actor, e store.Entry) *membershipv
 		p.InvitationId = id.Invitation(e.ID).String()
 	}
 	if actor.May(org.ReadContacts) {
-		p.Email = e.Email
+		p.Email, p.Phone = e.Shown().Email, e.Phone
+	}
+	if actor.May(org.ReadActivity) {
+		p.LastActivityTime = stamp(e.ActivityTime)
 	}
 	return p
 }
@@ -171,5 +209,6 @@ func (s *Service) look(ctx context.Context, key id.Organization) (seen, org.Acto
 	if err != nil {
 		return now, actor, err
 	}
+	s.activity.note(key, me)
 	return now, actor, actor.Need(org.ReadMembers)
 }

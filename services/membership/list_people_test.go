@@ -1,6 +1,7 @@
 package membership_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -173,6 +174,8 @@ func TestListPeople(t *testing.T) {
 		ask(other, other.creator, func(*membershipv1.ListPeopleRequest) {})
 		ask(o, o.creator, func(r *membershipv1.ListPeopleRequest) { r.Query = "x" })
 		ask(o, o.creator, func(r *membershipv1.ListPeopleRequest) { r.Roles = []string{"viewer"} })
+		ask(o, o.creator, func(r *membershipv1.ListPeopleRequest) { r.OrderBy = membershipv1.ListPeopleRequest_ORDER_NAME_DESC })
+		ask(o, o.creator, func(r *membershipv1.ListPeopleRequest) { r.InactiveSince = timestamppb.Now() })
 		ask(o, o.creator, func(r *membershipv1.ListPeopleRequest) { r.View = membershipv1.ListPeopleRequest_VIEW_MEMBERS })
 		ask(o, o.creator, func(r *membershipv1.ListPeopleRequest) { r.PageToken = "bm90aGluZw" })
 	})
@@ -185,7 +188,7 @@ func TestListPeople(t *testing.T) {
 				INSERT INTO people (organization_id, person_id, kind, sort_name, display_name, email, username, role, state, join_time)
 				SELECT $1, gen_random_uuid(), 'MEMBER', 'clone ' || lpad(i::text, 4, '0'), 'Clone ' || lpad(i::text, 4, '0'), '', '', 'viewer', 'ACTIVE', now()
 				FROM generate_series(1, 1200) i RETURNING organization_id, person_id, sort_name
-			) INSERT INTO people_search SELECT organization_id, person_id, sort_name, sort_name, '', '' FROM person`, o.id)
+			) INSERT INTO people_search SELECT organization_id, person_id, sort_name, '', '' FROM person`, o.id)
 		require.NoError(t, err)
 		var got []string
 		var next string
@@ -401,5 +404,151 @@ func TestListPeopleWaits(t *testing.T) {
 		_, err = o.members.ListPeople(o.as(id.NewAccount()), &membershipv1.ListPeopleRequest{
 			OrganizationId: o.id.String(), Token: outbox.Token(o.id, "invitation", 99)})
 		refused(t, err, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
+	})
+}
+
+// used lets a product ask about a member, as it does when they use it, and writes that down.
+func (o organization) used(account id.Account) {
+	o.Helper()
+	o.decision(account, "org.read")
+	o.service.WriteActivity(o.Context(), time.Now())
+}
+
+// idle moves what is known of a member into the past.
+func (o organization) idle(account id.Account, by time.Duration) {
+	o.Helper()
+	tag, err := o.owner().Exec(o.Context(), `UPDATE people SET join_time = join_time - $3::interval, activity_time = activity_time - $3::interval
+		WHERE organization_id = $1 AND person_id = $2`, o.id, account, by)
+	require.NoError(o, err)
+	require.EqualValues(o, 1, tag.RowsAffected())
+}
+
+func TestActivity(t *testing.T) {
+	t.Parallel()
+	activity := func(o organization, account id.Account) *timestamppb.Timestamp {
+		member, err := o.get(o.creator, account)
+		require.NoError(o, err)
+		return member.GetLastActivityTime()
+	}
+
+	t.Run("S0-04 Whoever never used the organization has no activity, whoever does has it noted once an hour", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		bob := o.add("developer")
+		now := time.Now()
+		use := func(later time.Duration) time.Time {
+			o.decision(bob, "org.read")
+			o.service.WriteActivity(t.Context(), now.Add(later))
+			return activity(o, bob).AsTime()
+		}
+		o.service.WriteActivity(t.Context(), now)
+		require.Nil(t, activity(o, bob))
+		first := use(0)
+		require.WithinDuration(t, now, first, time.Minute)
+		o.service.WriteActivity(t.Context(), now.Add(time.Hour)) // the process begins anew; the row is of this hour
+		if again := use(time.Hour); again.Hour() == first.Hour() {
+			require.Equal(t, first, again)
+		}
+		o.idle(bob, 3*time.Hour)
+		require.True(t, use(time.Hour).Before(first), "noted in this process before")
+		o.service.WriteActivity(t.Context(), now.Add(2*time.Hour))
+		require.False(t, use(2*time.Hour).Before(first))
+	})
+
+	t.Run("What counts is what members do, not what is asked about them", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		o := h.create(pipeline)
+		reader, writer, asked, stopped := o.add("viewer"), o.add("admin"), o.add("viewer"), o.add("viewer")
+		_, err := o.get(reader, asked)
+		require.NoError(t, err)
+		_, err = o.retouch(writer, asked, &membershipv1.UpdateMemberRequest{Phone: "12345"})
+		require.NoError(t, err)
+		_, err = h.access.CheckAccess(h.as(writer), &membershipv1.CheckAccessRequest{OrganizationId: o.id.String(), AccountId: asked.String(), Permission: "org.read"})
+		require.NoError(t, err)
+		_, err = o.disable(o.creator, stopped)
+		require.NoError(t, err)
+		_, err = o.get(stopped, asked)
+		refused(t, err, errorv1.Reason_REASON_MEMBER_DISABLED)
+		o.used(stopped)
+		require.NotNil(t, activity(o, reader))
+		require.NotNil(t, activity(o, writer))
+		require.Nil(t, activity(o, asked))
+		require.Nil(t, activity(o, stopped))
+	})
+
+	t.Run("What cannot be written is written at the next use", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		bob := o.add("developer")
+		o.decision(bob, "org.read")
+		ended, end := context.WithCancel(t.Context())
+		end()
+		o.service.WriteActivity(ended, time.Now())
+		require.Nil(t, activity(o, bob))
+		o.used(bob)
+		require.NotNil(t, activity(o, bob))
+	})
+}
+
+func TestListPeopleInOrder(t *testing.T) {
+	t.Parallel()
+
+	t.Run("S1-52 The list is sorted by name, joining, last activity or role, and finds who is inactive", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		bob, cy := o.join("Bob", "", "", "viewer"), o.join("Cy", "", "", "admin")
+		o.join("Di", "", "", "viewer")
+		o.hearCreated(1, id.NewInvitation(), &eventv1.Personal{DisplayName: "Zed"})
+		o.idle(o.creator, 100*time.Hour)
+		o.idle(bob, 200*time.Hour)
+		o.idle(cy, 50*time.Hour)
+		o.used(bob)
+		for order, want := range map[membershipv1.ListPeopleRequest_Order][]string{
+			membershipv1.ListPeopleRequest_ORDER_UNSPECIFIED:             {"Ada Lovelace", "Bob", "Cy", "Di", "Zed"},
+			membershipv1.ListPeopleRequest_ORDER_NAME:                    {"Ada Lovelace", "Bob", "Cy", "Di", "Zed"},
+			membershipv1.ListPeopleRequest_ORDER_NAME_DESC:               {"Zed", "Di", "Cy", "Bob", "Ada Lovelace"},
+			membershipv1.ListPeopleRequest_ORDER_JOIN_TIME:               {"Bob", "Ada Lovelace", "Cy", "Di", "Zed"},
+			membershipv1.ListPeopleRequest_ORDER_JOIN_TIME_DESC:          {"Zed", "Di", "Cy", "Ada Lovelace", "Bob"},
+			membershipv1.ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME:      {"Ada Lovelace", "Cy", "Di", "Bob", "Zed"},
+			membershipv1.ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME_DESC: {"Bob", "Di", "Cy", "Ada Lovelace", "Zed"},
+			membershipv1.ListPeopleRequest_ORDER_ROLE:                    {"Ada Lovelace", "Cy", "Bob", "Di", "Zed"},
+			membershipv1.ListPeopleRequest_ORDER_ROLE_DESC:               {"Bob", "Di", "Zed", "Cy", "Ada Lovelace"},
+		} {
+			var got []string
+			for next := ""; len(got) == 0 || next != ""; {
+				page := o.list(o.creator, func(r *membershipv1.ListPeopleRequest) { r.OrderBy, r.PageSize, r.PageToken = order, 2, next })
+				got = append(got, names(page)...)
+				next = page.GetNextPageToken()
+			}
+			require.Equal(t, want, got, order.String())
+		}
+		inactive := func(since time.Duration) []string {
+			return names(o.list(o.creator, func(r *membershipv1.ListPeopleRequest) { r.InactiveSince = timestamppb.New(time.Now().Add(-since)) }))
+		}
+		require.Equal(t, []string{"Ada Lovelace", "Cy"}, inactive(40*time.Hour), "Bob was there, Di has just joined")
+		o.service.WriteActivity(t.Context(), time.Now())
+		require.Equal(t, []string{"Cy"}, inactive(40*time.Hour), "who lists people is there")
+		require.Empty(t, inactive(60*time.Hour))
+	})
+
+	t.Run("RB19 Who may not see activity neither sorts nor filters by it", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		viewer := o.add("developer")
+		for _, edit := range []func(*membershipv1.ListPeopleRequest){
+			func(r *membershipv1.ListPeopleRequest) {
+				r.OrderBy = membershipv1.ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME
+			},
+			func(r *membershipv1.ListPeopleRequest) {
+				r.OrderBy = membershipv1.ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME_DESC
+			},
+			func(r *membershipv1.ListPeopleRequest) { r.InactiveSince = timestamppb.Now() },
+		} {
+			req := &membershipv1.ListPeopleRequest{OrganizationId: o.id.String()}
+			edit(req)
+			_, err := o.members.ListPeople(o.as(viewer), req)
+			require.Equal(t, "members.activity.read", refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["permission"])
+		}
 	})
 }

@@ -25,7 +25,7 @@ func list(q store.Queries, key id.Organization, m org.Member, role org.Role, p o
 	saga.For(key, profileTask, m.Account).At(q.Tx, q.Now())
 }
 
-// refreshProfile gives a listed member the name that identity knows. What was changed while it asked stays, and it asks
+// refreshProfile gives a listed member the name that identity knows, and the time when the account was made. What was changed while it asked stays, and it asks
 // again.
 func (s *Service) refreshProfile(ctx context.Context, key id.Organization, account id.Account) error {
 	var before store.Standing
@@ -43,13 +43,15 @@ func (s *Service) refreshProfile(ctx context.Context, key id.Organization, accou
 	return s.DB.InTx(ctx, postgres.In(key), func(tx *postgres.Tx) error {
 		q := queries(tx)
 		now, err := q.LockPerson(ctx, key, account)
-		if err != nil || now != before.People[account] {
+		if err != nil || now.Person != before.People[account].Person {
 			return err
 		}
 		for _, profile := range answer.GetAccounts() { // none: the account is gone
-			if fresh := (org.Person{DisplayName: profile.GetDisplayName(), Email: now.Email, Username: profile.GetUsername()}); fresh != now {
+			fresh := org.Person{DisplayName: profile.GetDisplayName(), Email: now.Email, Username: profile.GetUsername()}
+			if fresh != now.Person {
 				q.Rename(account, fresh)
 			}
+			q.SaveAccountTime(key, account, profile.GetCreateTime().AsTime())
 		}
 		saga.For(key, profileTask, account).Done(tx)
 		return nil

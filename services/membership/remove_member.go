@@ -43,7 +43,7 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 		end(q, key, member, org.Release(seat, target, me, causeAdmin, tx.Now()))
 		follows = followSignIn(q, o, target)
 		if address := at.People[target].Email; o.Policy.RemovalMail && address != "" {
-			note := mail.Removed{Organization: o.DisplayName, By: at.People[me].DisplayName}
+			note := mail.Removed{Organization: o.DisplayName, By: at.People[me].Shown().DisplayName}
 			if err := mail.Add(s.Mail, tx, key, target, address, note); err != nil {
 				return nil, err
 			}

@@ -48,5 +48,6 @@ func Run(ctx context.Context, c Config) error {
 	if err := base.Hear("people", []string{"membership", "invitation", "billing", "identity"}, nil, service.Consume); err != nil {
 		return err
 	}
+	base.Beside(service.WatchActivity)
 	return base.Serve(ctx, service)
 }

@@ -50,6 +50,7 @@ type Service struct {
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
 	arrivals arrivals
+	activity activity
 }
 
 // New returns the service.

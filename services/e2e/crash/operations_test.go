@@ -354,6 +354,14 @@ var operations = []operation{
 		},
 	},
 	{
+		name:    "change a profile",
+		arrange: member,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.UpdateMember(ctx, &membershipv1.UpdateMemberRequest{
+				OrganizationId: s.org, AccountId: s.account, Phone: "12345", RequestId: s.request()})
+		},
+	},
+	{
 		name:    "disable",
 		arrange: member,
 		act:     disable,

@@ -163,8 +163,12 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return "products.use"
 	case "description":
 		return "What it is for."
-	case "email":
+	case "email", "contact_email":
 		return "ada@example.com"
+	case "phone":
+		return "+44 20 7946 0000"
+	case "changed":
+		return "phone"
 	case "username":
 		return "ada"
 	case "preset":

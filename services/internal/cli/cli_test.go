@@ -38,7 +38,7 @@ func TestCommandTree(t *testing.T) {
 		group/add group/bind group/create group/delete group/get group/list group/members group/remove group/unbind group/update
 		invite/accept invite/create invite/decline invite/get invite/list invite/new-link invite/preview invite/resend invite/revoke
 		login logout me
-		member/change-role member/disable member/enable member/get member/leave member/remove
+		member/change-role member/disable member/edit member/enable member/get member/leave member/remove
 		operator/claim operator/seat-limit
 		org/create org/delete org/get org/list org/policy org/update org/use
 		people permissions roles/create roles/delete roles/list roles/update seats sessions/list sessions/revoke signup verify`),

@@ -45,7 +45,7 @@ It listens on NATS and so needs to reach it. The default organization does not c
 				return err
 			}
 			if since != "" {
-				begin, err := a.time(since)
+				begin, err := a.time("since", since)
 				if err != nil {
 					return err
 				}
@@ -116,13 +116,13 @@ func checkTypes(types []string) error {
 }
 
 // time reads a moment, or how long ago it was.
-func (a *app) time(text string) (time.Time, error) {
+func (a *app) time(flag, text string) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil {
 		return a.Now().Add(-ago.Abs()), nil
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return at, usageError{fmt.Sprintf("--since %q: must be how long ago, such as 15m, or a time such as 2026-03-01T12:00:00Z", text)}
+		return at, usageError{fmt.Sprintf("--%s %q: must be how long ago, such as 15m, or a time such as 2026-03-01T12:00:00Z", flag, text)}
 	}
 	return at, nil
 }

@@ -2,16 +2,20 @@ package cli
 
 import (
 	"cmp"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
 func (a *app) memberCommand() *cobra.Command {
 	return groupOf("member", "Members of an organization; 'roster people' lists them",
-		a.memberGetCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(), a.memberRemoveCommand(),
-		a.memberLeaveCommand())
+		a.memberGetCommand(), a.memberEditCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(),
+		a.memberRemoveCommand(), a.memberLeaveCommand())
 }
 
 func memberFields(p *page, m *membershipv1.Member) {
@@ -19,12 +23,16 @@ func memberFields(p *page, m *membershipv1.Member) {
 		"Account", m.GetAccountId(),
 		"Name", m.GetDisplayName(),
 		"Email", m.GetEmail(),
+		"Phone", m.GetPhone(),
 		"Username", m.GetUsername(),
 		"Role", m.GetRole(),
 		"Status", word(m.GetState()),
 		"Joined", p.at(m.GetJoinTime()),
+		"Account since", p.at(m.GetAccountCreateTime()),
+		"Last active", p.at(m.GetLastActivityTime()),
 		"Disabled", p.at(m.GetDisableTime()),
-		"Disabled by", m.GetDisablerAccountId(),
+		"Disabled by", strings.TrimSpace(m.GetDisablerDisplayName()+" "+m.GetDisablerAccountId()),
+		"Set here", strings.Join(m.GetOverlaidFields(), ", "),
 		"Etag", m.GetEtag(),
 	)
 }
@@ -47,9 +55,10 @@ func seatNote(released bool) string {
 
 func (a *app) memberGetCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "get ACCOUNT",
-		Short: "Show a member",
-		Args:  cobra.ExactArgs(1),
+		Use:     "get ACCOUNT",
+		Aliases: []string{"show"},
+		Short:   "Show a member",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			org, c, err := a.within()
 			if err != nil {
@@ -63,6 +72,44 @@ func (a *app) memberGetCommand() *cobra.Command {
 			return a.show(answer, func(p *page) { memberFields(p, answer.GetMember()) })
 		},
 	}
+}
+
+func (a *app) memberEditCommand() *cobra.Command {
+	request := &membershipv1.UpdateMemberRequest{UpdateMask: &fieldmaskpb.FieldMask{}}
+	fields := map[string]string{"name": "display_name", "phone": "phone", "contact-email": "contact_email"}
+	c := &cobra.Command{
+		Use:   "edit ACCOUNT",
+		Short: "Show a member in another way, in this organization only",
+		Long: `Show a member in another way, in this organization only. What is set here stands in place of what the account says;
+an empty value clears it, so that the account's is shown again.`,
+		Example: "  roster member edit acc_... --name 'Robert Hook' --contact-email ''",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, flag := range slices.Sorted(maps.Keys(fields)) {
+				if cmd.Flags().Changed(flag) {
+					request.UpdateMask.Paths = append(request.UpdateMask.Paths, fields[flag])
+				}
+			}
+			if len(request.UpdateMask.Paths) == 0 {
+				return usageError{"nothing to change: give --name, --phone or --contact-email"}
+			}
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			request.OrganizationId, request.AccountId = org, args[0]
+			answer, err := call(cmd.Context(), a, c.Members.UpdateMember, request)
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) { memberFields(p, answer.GetMember()) })
+		},
+	}
+	c.Flags().StringVar(&request.DisplayName, "name", "", "name as shown here")
+	c.Flags().StringVar(&request.Phone, "phone", "", "phone number")
+	c.Flags().StringVar(&request.ContactEmail, "contact-email", "", "address to reach the member at; nobody signs in with it")
+	etagFlag(c, &request.Etag)
+	return c
 }
 
 func (a *app) memberChangeRoleCommand() *cobra.Command {

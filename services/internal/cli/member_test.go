@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +12,8 @@ import (
 )
 
 var bob = &membershipv1.Member{OrganizationId: "org_1", AccountId: "acc_2", DisplayName: "Bob", Email: "bob@example.com", Role: "developer",
-	RoleDisplayName: "Developer", State: membershipv1.Member_STATE_DISABLED, JoinTime: away(-9 * day), DisableTime: away(-60e9), DisablerAccountId: "acc_1", Etag: "7"}
+	RoleDisplayName: "Developer", State: membershipv1.Member_STATE_DISABLED, JoinTime: away(-9 * day), DisableTime: away(-60e9), DisablerAccountId: "acc_1", Etag: "7",
+	DisablerDisplayName: "Ada", AccountCreateTime: away(-10 * day), LastActivityTime: away(-3600e9), Phone: "12345", OverlaidFields: []string{"display_name", "phone"}}
 
 func TestMember(t *testing.T) {
 	t.Parallel()
@@ -21,16 +23,28 @@ func TestMember(t *testing.T) {
 	gives(w, &membershipv1.DisableMemberRequest{}, &membershipv1.DisableMemberResponse{Member: bob, SeatReleased: true})
 	gives(w, &membershipv1.EnableMemberRequest{}, &membershipv1.EnableMemberResponse{Member: bob})
 
-	require.Equal(t, `Account:      acc_2
-Name:         Bob
-Email:        bob@example.com
-Role:         developer
-Status:       disabled
-Joined:       2026-03-01 12:00 UTC (9d ago)
-Disabled:     2026-03-10 11:59 UTC (1m ago)
-Disabled by:  acc_1
-Etag:         7
-`, w.ok("member", "get", "acc_2"))
+	gives(w, &membershipv1.UpdateMemberRequest{}, &membershipv1.UpdateMemberResponse{Member: bob})
+	const details = `Account:        acc_2
+Name:           Bob
+Email:          bob@example.com
+Phone:          12345
+Role:           developer
+Status:         disabled
+Joined:         2026-03-01 12:00 UTC (9d ago)
+Account since:  2026-02-28 12:00 UTC (10d ago)
+Last active:    2026-03-10 11:00 UTC (1h ago)
+Disabled:       2026-03-10 11:59 UTC (1m ago)
+Disabled by:    Ada acc_1
+Set here:       display_name, phone
+Etag:           7
+`
+	require.Equal(t, details, w.ok("member", "get", "acc_2"))
+	require.Equal(t, details, w.ok("member", "show", "acc_2"))
+	require.Equal(t, details, w.ok("member", "edit", "acc_2", "--name", "Robert", "--contact-email", "", "--etag", "7"))
+	edited := w.last().request.(*membershipv1.UpdateMemberRequest)
+	require.Equal(t, []string{"contact_email", "display_name"}, edited.GetUpdateMask().GetPaths())
+	require.Equal(t, "acc_2 Robert  7", strings.Join([]string{edited.GetAccountId(), edited.GetDisplayName(), edited.GetContactEmail(), edited.GetEtag()}, " "))
+	require.Equal(t, exitUsage, w.run("member", "edit", "acc_2").code)
 	require.Equal(t, "Bob (acc_2) is now developer.\n", w.ok("member", "change-role", "acc_2", "developer", "--etag", "7"))
 	sent := w.last().request.(*membershipv1.ChangeMemberRoleRequest)
 	require.Equal(t, "acc_2 developer 7", sent.GetAccountId()+" "+sent.GetRole()+" "+sent.GetEtag())

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
@@ -13,17 +14,20 @@ func (a *app) peopleCommand() *cobra.Command {
 	var (
 		limit          paging
 		query, view    string
+		sort, inactive string
 		states, roles  []string
 		stateNames     = words(membershipv1.Person_State_name)
 		viewNames      = words(membershipv1.ListPeopleRequest_View_name)
+		orderNames     = words(membershipv1.ListPeopleRequest_Order_name)
 		noFile         = cobra.ShellCompDirectiveNoFileComp
 		request        = &membershipv1.ListPeopleRequest{}
 		completeStates = cobra.FixedCompletions(stateNames, noFile)
 		completeViews  = cobra.FixedCompletions(viewNames, noFile)
+		completeOrders = cobra.FixedCompletions(orderNames, noFile)
 	)
 	c := &cobra.Command{
 		Use:   "people",
-		Short: "List members and pending invitations, by name",
+		Short: "List members and pending invitations",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if request.OrganizationId, err = a.organization(); err != nil {
@@ -37,6 +41,18 @@ func (a *app) peopleCommand() *cobra.Command {
 				if request.View, err = value[membershipv1.ListPeopleRequest_View]("view", view, membershipv1.ListPeopleRequest_View_name); err != nil {
 					return err
 				}
+			}
+			if sort != "" {
+				if request.OrderBy, err = value[membershipv1.ListPeopleRequest_Order]("sort", sort, membershipv1.ListPeopleRequest_Order_name); err != nil {
+					return err
+				}
+			}
+			if inactive != "" {
+				since, err := a.time("inactive-since", inactive)
+				if err != nil {
+					return err
+				}
+				request.InactiveSince = timestamppb.New(since)
 			}
 			c, err := a.connect(person)
 			if err != nil {
@@ -66,6 +82,9 @@ func (a *app) peopleCommand() *cobra.Command {
 	c.Flags().StringVar(&view, "view", "", "which rows: "+strings.Join(viewNames, ", "))
 	c.RegisterFlagCompletionFunc("status", completeStates)
 	c.RegisterFlagCompletionFunc("view", completeViews)
+	c.Flags().StringVar(&sort, "sort", "", "in which order: "+strings.Join(orderNames, ", ")+" (default name)")
+	c.Flags().StringVar(&inactive, "inactive-since", "", "only members who have not been active since: 720h, or a time such as 2026-03-01T12:00:00Z")
+	c.RegisterFlagCompletionFunc("sort", completeOrders)
 	limit.flags(c)
 	return c
 }
@@ -73,8 +92,8 @@ func (a *app) peopleCommand() *cobra.Command {
 func peopleTable(p *page, asked *membershipv1.ListPeopleRequest, answer *membershipv1.ListPeopleResponse) {
 	if len(answer.GetPeople()) == 0 {
 		switch {
-		case asked.GetQuery() != "" || len(asked.GetStates()) > 0 || len(asked.GetRoles()) > 0:
-			p.line("Nobody matches. Without --query, --status and --role everybody is listed.")
+		case asked.GetQuery() != "" || len(asked.GetStates()) > 0 || len(asked.GetRoles()) > 0 || asked.GetInactiveSince() != nil:
+			p.line("Nobody matches. Without --query, --status, --role and --inactive-since everybody is listed.")
 		case asked.GetView() == membershipv1.ListPeopleRequest_VIEW_INVITATIONS:
 			p.line("No pending invitations. Invite somebody: roster invite create EMAIL --role ROLE")
 		default:
@@ -89,9 +108,9 @@ func peopleTable(p *page, asked *membershipv1.ListPeopleRequest, answer *members
 			since += ", ends " + p.ago(person.GetExpireTime())
 		}
 		rows = append(rows, []string{
-			person.GetDisplayName(), person.GetEmail(), person.GetUsername(), person.GetRole(), word(person.GetState()),
-			since, cmp.Or(person.GetAccountId(), person.GetInvitationId()),
+			person.GetDisplayName(), person.GetEmail(), person.GetPhone(), person.GetUsername(), person.GetRole(), word(person.GetState()),
+			since, p.ago(person.GetLastActivityTime()), cmp.Or(person.GetAccountId(), person.GetInvitationId()),
 		})
 	}
-	p.table([]string{"NAME", "EMAIL", "USERNAME", "ROLE", "STATUS", "SINCE", "ID"}, rows)
+	p.table([]string{"NAME", "EMAIL", "PHONE", "USERNAME", "ROLE", "STATUS", "SINCE", "LAST ACTIVE", "ID"}, rows)
 }

@@ -53,7 +53,10 @@ Bo b   bob@example.com  developer  disabled  9d ago              acc_2
       "roleDisplayName": "Viewer",
       "state": "STATE_PENDING",
       "joinTime": "2026-03-10T09:00:00Z",
-      "expireTime": "2026-03-17T09:00:00Z"
+      "expireTime": "2026-03-17T09:00:00Z",
+      "roleColor": "",
+      "phone": "",
+      "lastActivityTime": null
     }
   ],
   "nextPageToken": "",
@@ -68,8 +71,9 @@ Bo b   bob@example.com  developer  disabled  9d ago              acc_2
 		t.Parallel()
 		w := signedIn(t)
 		gives(w, &membershipv1.ListPeopleRequest{}, &membershipv1.ListPeopleResponse{})
-		out := w.ok("people", "--query", "ad", "--status", "active,Pending", "--role", "owner", "--role", "admin", "--view", "members", "--limit", "7")
-		require.Equal(t, "Nobody matches. Without --query, --status and --role everybody is listed.\n", out)
+		out := w.ok("people", "--query", "ad", "--status", "active,Pending", "--role", "owner", "--role", "admin", "--view", "members", "--limit", "7",
+			"--sort", "last_activity_time_desc", "--inactive-since", "48h")
+		require.Equal(t, "Nobody matches. Without --query, --status, --role and --inactive-since everybody is listed.\n", out)
 		sent := w.last().request.(*membershipv1.ListPeopleRequest)
 		require.Equal(t, "org_1", sent.GetOrganizationId())
 		require.Equal(t, "ad", sent.GetQuery())
@@ -77,6 +81,8 @@ Bo b   bob@example.com  developer  disabled  9d ago              acc_2
 		require.Equal(t, []string{"owner", "admin"}, sent.GetRoles())
 		require.Equal(t, membershipv1.ListPeopleRequest_VIEW_MEMBERS, sent.GetView())
 		require.EqualValues(t, 7, sent.GetPageSize())
+		require.Equal(t, membershipv1.ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME_DESC, sent.GetOrderBy())
+		require.Equal(t, away(-2*day).AsTime(), sent.GetInactiveSince().AsTime())
 	})
 
 	t.Run("NobodyIsToldHowToInvite", func(t *testing.T) {

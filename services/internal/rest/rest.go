@@ -133,8 +133,11 @@ func render(method string, request proto.Message) (verb, path string, body io.Re
 func queryOf(message protoreflect.Message) string {
 	values := url.Values{}
 	text := func(field protoreflect.FieldDescriptor, v protoreflect.Value) string {
-		if field.Enum() != nil {
+		switch {
+		case field.Enum() != nil:
 			return string(field.Enum().Values().ByNumber(v.Enum()).Name())
+		case field.Message() != nil: // a time or a duration, which JSON has as a string
+			return strings.Trim(protojson.Format(v.Message().Interface()), `"`)
 		}
 		if field.Message() != nil {
 			if at, ok := v.Message().Interface().(*timestamppb.Timestamp); ok {

@@ -364,6 +364,9 @@ func (s *Stateful) Serve(ctx context.Context, service Service) error {
 	return s.Run(ctx)
 }
 
+// Beside adds what runs beside the servers, and a little longer.
+func (b *Base) Beside(task func(context.Context) error) { b.tasks = append(b.tasks, task) }
+
 // Serves adds a server. It drains when its context ends.
 func (b *Base) Serves(server func(context.Context) error) { b.servers = append(b.servers, server) }
 

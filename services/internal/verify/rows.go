@@ -220,10 +220,10 @@ var rules = []rule{
 			WHERE m.organization_id > $1 AND m.organization_id <= $2 AND m.state <> 'REMOVED'
 		) m
 		FULL JOIN (
-			SELECT organization_id, person_id, state, role, join_time, sort_name FROM people
+			SELECT organization_id, person_id, state, role, join_time FROM people
 			WHERE organization_id > $1 AND organization_id <= $2 AND kind = 'MEMBER'
 		) p ON p.organization_id = m.organization_id AND p.person_id = m.account_id
-		LEFT JOIN people_search s ON s.organization_id = p.organization_id AND s.person_id = p.person_id AND s.sort_name = p.sort_name
+		LEFT JOIN people_search s ON s.organization_id = p.organization_id AND s.person_id = p.person_id
 		WHERE m.account_id IS NULL OR s.person_id IS NULL OR (m.state, m.role, m.join_time) IS DISTINCT FROM (p.state, p.role, p.join_time)`},
 	{id: "E7", services: []string{"membership"}, when: Always, subjects: none, sql: `
 		SELECT coalesce(c.organization_id, p.organization_id), '{}'::uuid[], format('%s members and %s invitations are listed, and counted as %s and %s',

@@ -56,10 +56,3 @@ func Begin(kind Kind, account, actor id.Account, cause, requestID string, at tim
 func Release(seat id.Seat, account, actor id.Account, cause string, at time.Time) Operation {
 	return Operation{Seat: seat, Kind: ReleaseOperation, State: Pending, Account: account, Actor: actor, Cause: cause, CreateTime: at}
 }
-
-// Person is how somebody is shown. It is a copy of what the account or the invitation says.
-type Person struct {
-	DisplayName string
-	Email       string
-	Username    string
-}

@@ -238,6 +238,24 @@ func TestManage(t *testing.T) {
 		}
 	})
 
+	t.Run("C16 RB6 RB7 Who changes whose profile", func(t *testing.T) {
+		t.Parallel()
+		for _, preset := range presets {
+			c := open(preset)
+			for key := range c.members {
+				actor := c.actor(t, key)
+				reason(t, actor.Retouch(c.members[key]), errorv1.Reason_REASON_SELF_ACTION)
+				for target := range c.members {
+					require.Equal(t, fault.ReasonOf(actor.Empower(c.another(target), org.UpdateProfiles)), fault.ReasonOf(actor.Retouch(c.another(target))))
+				}
+			}
+			if preset != org.Flat {
+				reason(t, c.actor(t, "admin").Retouch(c.another("owner")), owner)
+				require.NoError(t, c.actor(t, "owner").Retouch(c.another("admin")))
+			}
+		}
+	})
+
 	t.Run("The words say what to do", func(t *testing.T) {
 		t.Parallel()
 		c := open(org.Portal)

@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -12,110 +14,301 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// Filter says which people are wanted.
-type Filter struct {
-	Kind     string   // empty: both
-	States   []string // empty: all
-	Roles    []string // keys; empty: all
-	Query    string   // part of a name, username or address; a single letter or two: the beginning of one
-	Contacts bool     // whoever asks may see addresses, so the query finds them too
+// Order is what a list is sorted by. The zero Order is by name.
+type Order string
 
+// Orders of the list of people.
+const (
+	ByName         Order = ""
+	ByJoinTime     Order = "JOIN_TIME"
+	ByActivityTime Order = "ACTIVITY_TIME" // invitations come last
+	ByRole         Order = "ROLE"          // and then by name
+)
+
+// Filter says which people are wanted, and in which order.
+type Filter struct {
+	Kind          string    // empty: both
+	States        []string  // empty: all
+	Roles         []string  // keys; empty: all
+	Query         string    // part of a name, username or address; a single letter or two: the beginning of one
+	Contacts      bool      // whoever asks may see addresses, so the query finds them too
+	InactiveSince time.Time // members only, whose last activity, or joining, was before this; zero: all people
+
+	Order      Order
+	Descending bool
+	RoleOrder  []string // the keys of roles as ByRole lists them; others follow
+
+	word      string // of the query, folded
 	beginning string // of the name
 }
 
-// Cursor is where a page ends: the name that rows are sorted by, and the id that tells equal names apart.
+// Cursor is where a page ends: what rows are sorted by, and the id that tells equal ones apart. An order may list parts of
+// the people one after the other.
 type Cursor struct {
+	Part int
 	Name string
+	Time time.Time
 	ID   id.Any
 }
 
-// What a search costs at most. A word that matches more people than candidates is common: then the list itself is read in
-// order, window rows at a time, and a page may be short although more follow. Of a common beginning of one or two letters
-// the names are listed, and not the addresses and usernames too.
+// What a list costs at most. Conditions that no index has in the order of the list are looked up first: those that fewer
+// people than candidates meet are found by their ids. When all are more common than that, the list itself is read in
+// order, window rows at a time, and a page may be short although more follow. Of a common beginning of one or two
+// letters the names are listed, and not the addresses and usernames too.
 const (
 	candidates = 1000
 	window     = 10000
 )
 
-// ListPeople returns a page, by name, and where the next one begins; nil at the end.
+var stateKinds = map[string]string{"ACTIVE": KindMember, "DISABLED": KindMember, "PENDING": KindInvitation}
+
+// ListPeople returns a page and where the next one begins; nil at the end.
 func (q Queries) ListPeople(ctx context.Context, key id.Organization, f Filter, after Cursor, size int) ([]Entry, *Cursor, error) {
-	word := fold(f.Query)
-	if word == "" {
+	f.word = fold(f.Query)
+	if !f.InactiveSince.IsZero() {
+		if f.Kind == KindInvitation {
+			return nil, nil, nil
+		}
+		f.Kind = KindMember
+	}
+	if f.Kind != "" { // the kind follows from the state
+		all := len(f.States) == 0
+		f.States = slices.Clone(f.States)
+		for state, kind := range stateKinds {
+			if all && kind == f.Kind {
+				f.States = append(f.States, state)
+			}
+		}
+		f.States = slices.DeleteFunc(f.States, func(state string) bool { return stateKinds[state] != f.Kind })
+		if len(f.States) == 0 {
+			return nil, nil, nil
+		}
+	}
+	parts, err := q.parts(ctx, key, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	var page []Entry
+	for i := after.Part; i < len(parts); i++ {
+		more, next, err := q.list(ctx, key, parts[i], after, size-len(page))
+		page = append(page, more...)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case next != nil:
+			next.Part = i
+			return page, next, nil
+		case len(page) == size && i+1 < len(parts):
+			return page, &Cursor{Part: i + 1}, nil
+		}
+		after = Cursor{}
+	}
+	return page, nil, nil
+}
+
+// parts divides the list into those that one index each has in order.
+func (q Queries) parts(ctx context.Context, key id.Organization, f Filter) (parts []Filter, err error) {
+	switch f.Order {
+	case ByActivityTime:
+		for _, kind := range []string{KindMember, KindInvitation} {
+			part := f
+			part.Kind = kind
+			part.States = slices.DeleteFunc(slices.Clone(f.States), func(state string) bool { return stateKinds[state] != kind })
+			if len(f.States) == 0 || len(part.States) > 0 {
+				parts = append(parts, part)
+			}
+		}
+		return parts, nil
+	case ByRole:
+		roles := f.Roles
+		if len(roles) == 0 {
+			q.Read(heldRoles+` SELECT role FROM held WHERE role IS NOT NULL ORDER BY role`, []any{key}, func(rows pgx.Rows) (err error) {
+				roles, err = pgx.CollectRows(rows, pgx.RowTo[string])
+				return err
+			})
+			if err := q.Fetch(ctx); err != nil {
+				return nil, err
+			}
+		}
+		rank := func(role string) int {
+			if i := slices.Index(f.RoleOrder, role); i >= 0 {
+				return i
+			}
+			return len(f.RoleOrder)
+		}
+		roles = slices.Clone(roles)
+		slices.SortStableFunc(roles, func(a, b string) int {
+			if f.Descending {
+				a, b = b, a
+			}
+			return rank(a) - rank(b)
+		})
+		for _, role := range slices.Compact(roles) {
+			part := f
+			part.Roles, part.Order, part.Descending = []string{role}, ByName, false
+			parts = append(parts, part)
+		}
+		return parts, nil
+	}
+	return []Filter{f}, nil
+}
+
+// heldRoles finds the roles that people of the organization hold, each by one look at the index.
+const heldRoles = `
+	WITH RECURSIVE held AS (
+		SELECT (SELECT min(role) FROM people WHERE organization_id = $1) AS role
+		UNION ALL
+		SELECT (SELECT min(p.role) FROM people p WHERE p.organization_id = $1 AND p.role > held.role) FROM held WHERE held.role IS NOT NULL
+	)`
+
+// list returns a page of what one index has in order.
+func (q Queries) list(ctx context.Context, key id.Organization, f Filter, after Cursor, size int) ([]Entry, *Cursor, error) {
+	sieves := f.sieves()
+	if len(sieves) == 0 {
 		return q.page(ctx, key, f, nil, after, size)
 	}
-	found, err := q.candidates(ctx, key, f, word)
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case len(found) <= candidates:
-		return q.page(ctx, key, f, found, after, size)
+	for _, sieve := range sieves {
+		found, err := q.candidates(ctx, key, sieve)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(found) <= candidates {
+			return q.page(ctx, key, f, found, after, size)
+		}
 	}
-	if short(word) { // those whose names begin so stand together
+	if f.Order == ByName && short(f.word) && len(sieves) == 1 { // those whose names begin so stand together
 		named := f
-		named.beginning = word
+		named.word, named.beginning = "", f.word
 		if page, next, err := q.page(ctx, key, named, nil, after, size); err != nil || len(page) > 0 {
 			return page, next, err
 		}
 	}
-	return q.scan(ctx, key, f, word, after, size)
+	return q.scan(ctx, key, f, after, size)
+}
+
+// sieve makes the statement, without its limit, that returns the ids of those who meet a condition.
+type sieve func(args *arguments) string
+
+// sieves are the conditions that no index has in the order of the list.
+func (f Filter) sieves() (sieves []sieve) {
+	if f.restricted() && f.Order != ByName && !f.wholeKind() {
+		sieves = append(sieves, func(args *arguments) string {
+			return f.branches(args, "p.person_id", "", candidates+1)
+		})
+	}
+	if !f.InactiveSince.IsZero() && f.Order != ByActivityTime {
+		sieves = append(sieves, func(args *arguments) string {
+			return `SELECT p.person_id FROM people p WHERE p.organization_id = $1 AND p.kind = 'MEMBER' AND p.activity_time < ` + args.add(f.InactiveSince)
+		})
+	}
+	if f.word != "" {
+		sieves = append(sieves, func(args *arguments) string {
+			return `SELECT s.person_id FROM people_search s WHERE s.organization_id = $1 AND ` + f.match(args)
+		})
+	}
+	return sieves
+}
+
+// restricted tells whether roles or states are given.
+func (f Filter) restricted() bool { return len(f.Roles) > 0 || len(f.States) > 0 }
+
+// wholeKind tells whether all people of the kind that the order keeps apart are wanted.
+func (f Filter) wholeKind() bool {
+	if f.Order != ByActivityTime || len(f.Roles) > 0 {
+		return false
+	}
+	for state, kind := range stateKinds {
+		if kind == f.Kind && len(f.States) > 0 && !slices.Contains(f.States, state) {
+			return false
+		}
+	}
+	return true
 }
 
 // short tells whether a word is too short for trigrams. It matches beginnings only.
-func short(word string) bool { return utf8.RuneCountInString(word) < 3 }
+func short(word string) bool { return word != "" && utf8.RuneCountInString(word) < 3 }
 
 // beyond is the first text after all those that begin with the word.
 func beyond(word string) string { return word + string(utf8.MaxRune) }
 
-const entryColumns = `p.person_id, p.kind, p.sort_name, p.display_name, p.email, p.username, p.role, p.state, p.join_time, p.expire_time`
+const entryColumns = `p.person_id, p.kind, p.sort_name, p.activity_time AS sort_activity, p.role, p.state, p.join_time, p.expire_time, ` + profileColumns
+
+// words joins what the query is compared with, if there is one.
+func (f Filter) words() string {
+	if f.word == "" {
+		return ""
+	}
+	return ` JOIN people_search s ON s.organization_id = p.organization_id AND s.person_id = p.person_id`
+}
 
 // page reads the list, or of it only those who are among some.
 func (q Queries) page(ctx context.Context, key id.Organization, f Filter, among []id.Any, after Cursor, size int) (page []Entry, next *Cursor, err error) {
-	args := arguments{key, size + 1}
-	where := "p.organization_id = $1" + f.conditions(&args) + after.condition("p", &args)
-	if among != nil {
-		where += " AND p.person_id = ANY (" + args.add(among) + ")"
+	args := arguments{key}
+	var sql string
+	switch {
+	case among != nil:
+		sql = `SELECT ` + entryColumns + ` FROM people p` + f.words() + ` WHERE p.organization_id = $1 AND p.person_id = ANY (` + args.add(among) + `)` +
+			f.conditions(&args) + f.after(after, &args)
+	case f.restricted() && f.Order == ByName:
+		sql = `SELECT p.* FROM (` + f.branches(&args, entryColumns, f.after(after, &args)+` `+f.order(), size+1) + `) p`
+	default:
+		sql = `SELECT ` + entryColumns + ` FROM people p WHERE p.organization_id = $1` + f.conditions(&args) + f.after(after, &args)
 	}
-	q.Read(`SELECT `+entryColumns+` FROM people p WHERE `+where+` ORDER BY p.sort_name, p.person_id LIMIT $2`, args, postgres.All(&page))
+	q.Read(sql+` `+f.order()+` LIMIT `+args.add(size+1), args, postgres.All(&page))
 	if err := q.Fetch(ctx); err != nil {
 		return nil, nil, err
 	}
-	page, next = cut(page, size)
+	page, next = f.cut(page, size)
 	return page, next, nil
 }
 
-// candidates returns the ids of those who match, one more than the limit if there are more.
-func (q Queries) candidates(ctx context.Context, key id.Organization, f Filter, word string) (found []id.Any, err error) {
-	args := arguments{key, candidates + 1}
+// branches is a statement that reads so many rows of each pair of role and state; an index has each pair together, in the
+// order of names. rest goes on with its condition.
+func (f Filter) branches(args *arguments, columns, rest string, limit int) string {
+	with, roles := heldRoles, `held`
+	if len(f.Roles) > 0 {
+		with, roles = ``, `(SELECT unnest(`+args.add(f.Roles)+`::text[]) AS role)`
+	}
+	states := f.States
+	if len(states) == 0 {
+		states = []string{"ACTIVE", "DISABLED", "PENDING"}
+	}
+	return with + fmt.Sprintf(` SELECT p.* FROM %s r, unnest(%s::text[]) AS state, LATERAL (
+		SELECT %s FROM people p WHERE p.organization_id = $1 AND p.role = r.role AND p.state = state.state%s%s LIMIT %s) p`,
+		roles, args.add(states), columns, f.names(args), rest, args.add(limit))
+}
+
+// candidates returns the ids of those who pass a sieve, one more than the limit if there are more.
+func (q Queries) candidates(ctx context.Context, key id.Organization, s sieve) (found []id.Any, err error) {
+	args := arguments{key}
 	found = []id.Any{} // and not nil, which would be everybody
+	sql := s(&args)
 	q.planAnew()
-	q.Read(`SELECT s.person_id FROM people_search s WHERE s.organization_id = $1 AND `+f.match(&args, word)+` LIMIT $2`, args,
-		func(rows pgx.Rows) (err error) {
-			found, err = pgx.AppendRows(found, rows, pgx.RowTo[id.Any])
-			return err
-		})
+	q.Read(sql+` LIMIT `+args.add(candidates+1), args, func(rows pgx.Rows) (err error) {
+		found, err = pgx.AppendRows(found, rows, pgx.RowTo[id.Any])
+		return err
+	})
 	return found, q.Fetch(ctx)
 }
 
-// scan reads one window of the list, in order, and returns those in it who match.
-func (q Queries) scan(ctx context.Context, key id.Organization, f Filter, word string, after Cursor, size int) (page []Entry, next *Cursor, err error) {
-	var end Cursor
-	var more bool
+// scan reads one window of the list, in order, and returns those in it who are wanted.
+func (q Queries) scan(ctx context.Context, key id.Organization, f Filter, after Cursor, size int) (page []Entry, next *Cursor, err error) {
+	var last []Entry
 	args := arguments{key}
-	rows := `FROM people_search s WHERE s.organization_id = $1` + after.condition("s", &args) + ` ORDER BY s.sort_name, s.person_id`
-	q.Read(fmt.Sprintf(`SELECT s.sort_name AS name, s.person_id AS id %s OFFSET %d LIMIT 1`, rows, window-1), args, postgres.One(&end, &more))
+	rows := `FROM people p WHERE p.organization_id = $1`
+	if f.Order == ByActivityTime {
+		rows += ` AND p.kind = ` + args.add(f.Kind)
+	}
+	rows += f.after(after, &args) + ` ` + f.order()
+	q.Read(fmt.Sprintf(`SELECT %s %s OFFSET %d LIMIT 1`, entryColumns, rows, window-1), slices.Clone(args), postgres.All(&last))
 	q.planAnew()
-	q.Read(fmt.Sprintf(`
-		SELECT %s
-		FROM (SELECT s.* %s LIMIT %d) s
-		JOIN people p ON p.organization_id = s.organization_id AND p.person_id = s.person_id
-		WHERE %s%s
-		ORDER BY s.sort_name, s.person_id LIMIT %s`,
-		entryColumns, rows, window, f.match(&args, word), f.conditions(&args), args.add(size+1)), args, postgres.All(&page))
+	q.Read(fmt.Sprintf(`SELECT %s FROM (SELECT p.* %s LIMIT %d) p%s WHERE true%s %s LIMIT %s`,
+		entryColumns, rows, window, f.words(), f.conditions(&args), f.order(), args.add(size+1)), args, postgres.All(&page))
 	if err := q.Fetch(ctx); err != nil {
 		return nil, nil, err
 	}
-	if page, next = cut(page, size); next == nil && more {
-		next = &end
+	if page, next = f.cut(page, size); next == nil && len(last) == 1 {
+		next = f.cursor(last[0])
 	}
 	return page, next, nil
 }
@@ -126,25 +319,60 @@ func (q Queries) planAnew() {
 }
 
 // cut makes a page of one row more than fits on it.
-func cut(page []Entry, size int) ([]Entry, *Cursor) {
+func (f Filter) cut(page []Entry, size int) ([]Entry, *Cursor) {
 	if len(page) <= size {
 		return page, nil
 	}
-	last := page[size-1]
-	return page[:size], &Cursor{Name: last.SortName, ID: last.ID}
+	return page[:size], f.cursor(page[size-1])
 }
 
-// condition keeps to the rows after the cursor.
-func (c Cursor) condition(table string, args *arguments) string {
+func (f Filter) cursor(e Entry) *Cursor {
+	switch f.Order {
+	case ByJoinTime:
+		return &Cursor{Time: e.JoinTime, ID: e.ID}
+	case ByActivityTime:
+		return &Cursor{Time: e.SortActivity, ID: e.ID}
+	}
+	return &Cursor{Name: e.SortName, ID: e.ID}
+}
+
+func (f Filter) column() string {
+	switch f.Order {
+	case ByJoinTime:
+		return "join_time"
+	case ByActivityTime:
+		return "activity_time"
+	}
+	return "sort_name"
+}
+
+// order is that of the rows.
+func (f Filter) order() string {
+	direction := ""
+	if f.Descending {
+		direction = " DESC"
+	}
+	return "ORDER BY p." + f.column() + direction + ", p.person_id" + direction
+}
+
+// after keeps to the rows after the cursor.
+func (f Filter) after(c Cursor, args *arguments) string {
 	if c.ID.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf(" AND (%[1]s.sort_name, %[1]s.person_id) > (%[2]s, %[3]s)", table, args.add(c.Name), args.add(c.ID))
+	than, value := ">", any(c.Name)
+	if f.Descending {
+		than = "<"
+	}
+	if f.Order != ByName {
+		value = c.Time
+	}
+	return fmt.Sprintf(" AND (p.%s, p.person_id) %s (%s, %s)", f.column(), than, args.add(value), args.add(c.ID))
 }
 
-// conditions are those on people, p.
+// conditions are all those on people, p, and on people_search, s, if words are wanted.
 func (f Filter) conditions(args *arguments) (sql string) {
-	if f.Kind != "" {
+	if f.Order == ByActivityTime {
 		sql += " AND p.kind = " + args.add(f.Kind)
 	}
 	if len(f.States) > 0 {
@@ -153,26 +381,37 @@ func (f Filter) conditions(args *arguments) (sql string) {
 	if len(f.Roles) > 0 {
 		sql += " AND p.role = ANY (" + args.add(f.Roles) + ")"
 	}
-	if f.beginning != "" {
-		sql += " AND p.sort_name >= " + args.add(f.beginning) + " AND p.sort_name < " + args.add(beyond(f.beginning))
+	if !f.InactiveSince.IsZero() {
+		sql += " AND p.kind = 'MEMBER' AND p.activity_time < " + args.add(f.InactiveSince)
 	}
-	return sql
+	if f.word != "" {
+		sql += " AND " + f.match(args)
+	}
+	return sql + f.names(args)
+}
+
+// names keeps to those that begin as is wanted.
+func (f Filter) names(args *arguments) string {
+	if f.beginning == "" {
+		return ""
+	}
+	return " AND p.sort_name >= " + args.add(f.beginning) + " AND p.sort_name < " + args.add(beyond(f.beginning))
 }
 
 // match is the condition on people_search, s.
-func (f Filter) match(args *arguments, word string) string {
+func (f Filter) match(args *arguments) string {
 	columns := []string{"s.name", "s.username"}
 	if f.Contacts {
 		columns = append(columns, "s.email")
 	}
 	arms := make([]string, len(columns))
-	if short(word) {
-		from, to := args.add(word), args.add(beyond(word))
+	if short(f.word) {
+		from, to := args.add(f.word), args.add(beyond(f.word))
 		for i, column := range columns {
 			arms[i] = fmt.Sprintf("%[1]s ~>=~ %[2]s AND %[1]s ~<~ %[3]s", column, from, to)
 		}
 	} else {
-		pattern := args.add("%" + like.Replace(word) + "%")
+		pattern := args.add("%" + like.Replace(f.word) + "%")
 		for i, column := range columns {
 			arms[i] = column + " LIKE " + pattern
 		}

@@ -17,7 +17,7 @@ const memberColumns = `account_id, role_id, state, seat_id, invitation_id, join_
 type Standing struct {
 	Organization org.Organization
 	Members      map[id.Account]org.Member
-	People       map[id.Account]org.Person
+	People       map[id.Account]org.Profile
 	Revision     int64 // of the organization's history
 	OthersFull   bool  // another active member can do everything; known only after LockMembers
 }
@@ -98,7 +98,7 @@ func (q Queries) memberLocks(key id.Organization, accounts ...id.Account) {
 
 // standing queues the reads and returns what collects them after the next Fetch.
 func (q Queries) standing(key id.Organization, accounts []id.Account) func() Standing {
-	s := Standing{Members: make(map[id.Account]org.Member), People: make(map[id.Account]org.Person)}
+	s := Standing{Members: make(map[id.Account]org.Member), People: make(map[id.Account]org.Profile)}
 	var members []org.Member
 	var people []person
 	var granted []grantRow
@@ -109,7 +109,7 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 	q.Read(`SELECT `+memberColumns+` FROM members WHERE organization_id = $1 AND account_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&members))
 	q.Read(allGrants, []any{key, accounts}, postgres.All(&granted))
-	q.Read(`SELECT person_id, display_name, email, username FROM people WHERE organization_id = $1 AND person_id = ANY ($2)`,
+	q.Read(`SELECT person_id, `+profileColumns+` FROM people p WHERE organization_id = $1 AND person_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&people))
 	return func() Standing {
 		for _, m := range members {
@@ -121,7 +121,7 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 			s.Members[row.Account] = m
 		}
 		for _, p := range people {
-			s.People[id.Account(p.ID)] = p.Person
+			s.People[id.Account(p.ID)] = p.Profile
 		}
 		for _, r := range revisions {
 			s.Revision = r.Revision
@@ -135,7 +135,7 @@ var allGrants = fmt.Sprintf(grants, "$1", "$2", "project_id IS NOT NULL")
 // person is somebody's row in people.
 type person struct {
 	ID id.Any `db:"person_id"`
-	org.Person
+	org.Profile
 }
 
 // SaveMember writes a member's row, new or not. Who is removed leaves every group, for good.

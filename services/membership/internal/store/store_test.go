@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -17,67 +16,6 @@ import (
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
-
-// TestSearch looks for words that more people have than a search collects, in a list of more rows than it reads at once.
-func TestSearch(t *testing.T) {
-	t.Parallel()
-	dsns := testkit.Database(t, "membership", store.Migrations)
-	db := dsns.Open(t, postgres.Options{})
-	key := id.NewOrganization()
-	owner, err := pgx.Connect(t.Context(), dsns.Owner)
-	require.NoError(t, err)
-	t.Cleanup(func() { owner.Close(t.Context()) })
-	_, err = owner.Exec(t.Context(), `
-		WITH person AS (
-			INSERT INTO people (organization_id, person_id, kind, sort_name, display_name, email, username, role, state, join_time)
-			SELECT $1, gen_random_uuid(), 'MEMBER', name, name, '', 'user ' || i, CASE i % 2 WHEN 0 THEN 'viewer' ELSE 'admin' END, 'ACTIVE', now()
-			FROM (SELECT i, CASE WHEN i <= 11000 THEN 'early ' ELSE 'late common ' END || lpad(i::text, 5, '0') AS name FROM generate_series(1, 12500) i) n
-			RETURNING organization_id, person_id, sort_name, username
-		)
-		INSERT INTO people_search (organization_id, person_id, sort_name, name, username, email)
-		SELECT organization_id, person_id, sort_name, sort_name, username, '' FROM person`, key)
-	require.NoError(t, err)
-
-	// all follows the pages to the end.
-	all := func(t *testing.T, f store.Filter) (names []string, pages int) {
-		after := &store.Cursor{}
-		for after != nil {
-			require.NoError(t, db.View(t.Context(), postgres.In(key), func(tx *postgres.Tx) error {
-				page, next, err := store.Queries{Tx: tx}.ListPeople(t.Context(), key, f, *after, 500)
-				for _, e := range page {
-					names = append(names, e.DisplayName)
-				}
-				after = next
-				return err
-			}))
-			require.Less(t, pages, 100)
-			pages++
-		}
-		require.True(t, slices.IsSorted(names))
-		return names, pages
-	}
-	for name, c := range map[string]struct {
-		filter store.Filter
-		want   int
-	}{
-		"A common word is found in every window":     {store.Filter{Query: "COMMON"}, 1500},
-		"A filter holds in the windows too":          {store.Filter{Query: "common", Roles: []string{"admin"}}, 750},
-		"A rare word is found at once":               {store.Filter{Query: "common 11777"}, 1},
-		"A common beginning lists the names":         {store.Filter{Query: "la"}, 1500},
-		"A common beginning of usernames is found":   {store.Filter{Query: "us"}, 12500},
-		"A word that nobody has is found nowhere":    {store.Filter{Query: "nowhere"}, 0},
-		"Without a word everybody is listed":         {store.Filter{}, 12500},
-		"Nobody has a pending invitation":            {store.Filter{Kind: store.KindInvitation}, 0},
-		"States are those of the list":               {store.Filter{States: []string{"DISABLED"}, Query: "common"}, 0},
-		"What stands between the words counts, once": {store.Filter{Query: "  late   COMMON 12"}, 501},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			names, _ := all(t, c.filter)
-			require.Len(t, names, c.want)
-		})
-	}
-}
 
 // TestTenancy reads every table in the scope of another organization, and in none.
 func TestTenancy(t *testing.T) {

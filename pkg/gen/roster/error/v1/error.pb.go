@@ -108,6 +108,8 @@ const (
 	Reason_REASON_DOMAIN_REFUSED Reason = 89
 	// The domain's DNS does not hold the proof yet; metadata `record`, `value`. FAILED_PRECONDITION, 400.
 	Reason_REASON_DOMAIN_UNPROVEN Reason = 90
+	// The account is its owner's: the organization cannot change this of it.
+	Reason_REASON_ACCOUNT_NOT_MANAGED Reason = 91
 	// The invitation has expired; it can be sent again. FAILED_PRECONDITION, 400.
 	Reason_REASON_INVITATION_EXPIRED Reason = 100
 	// The invitation was revoked. FAILED_PRECONDITION, 400.
@@ -189,6 +191,7 @@ var (
 		88:  "REASON_LIMIT_REACHED",
 		89:  "REASON_DOMAIN_REFUSED",
 		90:  "REASON_DOMAIN_UNPROVEN",
+		91:  "REASON_ACCOUNT_NOT_MANAGED",
 		100: "REASON_INVITATION_EXPIRED",
 		101: "REASON_INVITATION_REVOKED",
 		102: "REASON_INVITATION_DECLINED",
@@ -249,6 +252,7 @@ var (
 		"REASON_LIMIT_REACHED":           88,
 		"REASON_DOMAIN_REFUSED":          89,
 		"REASON_DOMAIN_UNPROVEN":         90,
+		"REASON_ACCOUNT_NOT_MANAGED":     91,
 		"REASON_INVITATION_EXPIRED":      100,
 		"REASON_INVITATION_REVOKED":      101,
 		"REASON_INVITATION_DECLINED":     102,
@@ -301,7 +305,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xe4\f\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x84\r\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -342,7 +346,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x12REASON_ROLE_IN_USE\x10W\x12\x18\n" +
 	"\x14REASON_LIMIT_REACHED\x10X\x12\x19\n" +
 	"\x15REASON_DOMAIN_REFUSED\x10Y\x12\x1a\n" +
-	"\x16REASON_DOMAIN_UNPROVEN\x10Z\x12\x1d\n" +
+	"\x16REASON_DOMAIN_UNPROVEN\x10Z\x12\x1e\n" +
+	"\x1aREASON_ACCOUNT_NOT_MANAGED\x10[\x12\x1d\n" +
 	"\x19REASON_INVITATION_EXPIRED\x10d\x12\x1d\n" +
 	"\x19REASON_INVITATION_REVOKED\x10e\x12\x1e\n" +
 	"\x1aREASON_INVITATION_DECLINED\x10f\x12\x1a\n" +

@@ -4028,6 +4028,207 @@ func (x *InvitationRoleChanged) GetAfter() *Invitation {
 	return nil
 }
 
+// MemberProfile is what an organization says of a member in place of what the account says; empty: as the account says.
+type MemberProfile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name as shown.
+	DisplayName string `protobuf:"bytes,1,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Address to reach the member at.
+	ContactEmail string `protobuf:"bytes,2,opt,name=contact_email,json=contactEmail,proto3" json:"contact_email,omitempty"`
+	// Phone number.
+	Phone         string `protobuf:"bytes,3,opt,name=phone,proto3" json:"phone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberProfile) Reset() {
+	*x = MemberProfile{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberProfile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberProfile) ProtoMessage() {}
+
+func (x *MemberProfile) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
+func (*MemberProfile) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *MemberProfile) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *MemberProfile) GetContactEmail() string {
+	if x != nil {
+		return x.ContactEmail
+	}
+	return ""
+}
+
+func (x *MemberProfile) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+// MemberProfileChange is what can be erased from a change of a profile.
+type MemberProfileChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Before.
+	Before *MemberProfile `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *MemberProfile `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberProfileChange) Reset() {
+	*x = MemberProfileChange{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberProfileChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberProfileChange) ProtoMessage() {}
+
+func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
+func (*MemberProfileChange) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *MemberProfileChange) GetBefore() *MemberProfile {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *MemberProfileChange) GetAfter() *MemberProfile {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// MemberProfileChanged: `member.profile_changed`. How the member is shown in this organization.
+type MemberProfileChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The names of what changed, of MemberProfile.
+	Changed []string `protobuf:"bytes,4,rep,name=changed,proto3" json:"changed,omitempty"`
+	// The profile before and after.
+	Personal      *MemberProfileChange `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberProfileChanged) Reset() {
+	*x = MemberProfileChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberProfileChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberProfileChanged) ProtoMessage() {}
+
+func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
+func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *MemberProfileChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *MemberProfileChanged) GetBefore() *Member {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *MemberProfileChanged) GetAfter() *Member {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *MemberProfileChanged) GetChanged() []string {
+	if x != nil {
+		return x.Changed
+	}
+	return nil
+}
+
+func (x *MemberProfileChanged) GetPersonal() *MemberProfileChange {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4043,7 +4244,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4055,7 +4256,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4105,7 +4306,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +4318,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4444,7 +4645,20 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x15InvitationRoleChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05afterB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"m\n" +
+	"\rMemberProfile\x12!\n" +
+	"\fdisplay_name\x18\x01 \x01(\tR\vdisplayName\x12#\n" +
+	"\rcontact_email\x18\x02 \x01(\tR\fcontactEmail\x12\x14\n" +
+	"\x05phone\x18\x03 \x01(\tR\x05phone\"\x83\x01\n" +
+	"\x13MemberProfileChange\x126\n" +
+	"\x06before\x18\x01 \x01(\v2\x1e.roster.event.v1.MemberProfileR\x06before\x124\n" +
+	"\x05after\x18\x02 \x01(\v2\x1e.roster.event.v1.MemberProfileR\x05after\"\x86\x02\n" +
+	"\x14MemberProfileChanged\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x12\x18\n" +
+	"\achanged\x18\x04 \x03(\tR\achanged\x12@\n" +
+	"\bpersonal\x18\x05 \x01(\v2$.roster.event.v1.MemberProfileChangeR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -4459,7 +4673,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),               // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),               // 1: roster.event.v1.Cause.Kind
@@ -4525,12 +4739,15 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*RoleUpdated)(nil),           // 61: roster.event.v1.RoleUpdated
 	(*RoleDeleted)(nil),           // 62: roster.event.v1.RoleDeleted
 	(*InvitationRoleChanged)(nil), // 63: roster.event.v1.InvitationRoleChanged
-	(*Token_Position)(nil),        // 64: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),         // 65: roster.event.v1.Group.Binding
-	(*timestamppb.Timestamp)(nil), // 66: google.protobuf.Timestamp
+	(*MemberProfile)(nil),         // 64: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),   // 65: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),  // 66: roster.event.v1.MemberProfileChanged
+	(*Token_Position)(nil),        // 67: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),         // 68: roster.event.v1.Group.Binding
+	(*timestamppb.Timestamp)(nil), // 69: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	64,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	67,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	7,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -4543,7 +4760,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	9,   // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
 	11,  // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	2,   // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	66,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	69,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	9,   // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	15,  // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	10,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -4563,7 +4780,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
 	15,  // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	3,   // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	66,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	69,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	9,   // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	22,  // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	10,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -4610,7 +4827,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	37,  // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
 	9,   // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
 	9,   // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	65,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	68,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
 	9,   // 81: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
 	45,  // 82: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
 	9,   // 83: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
@@ -4649,11 +4866,17 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	9,   // 116: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
 	22,  // 117: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
 	22,  // 118: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	119, // [119:119] is the sub-list for method output_type
-	119, // [119:119] is the sub-list for method input_type
-	119, // [119:119] is the sub-list for extension type_name
-	119, // [119:119] is the sub-list for extension extendee
-	0,   // [0:119] is the sub-list for field type_name
+	64,  // 119: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	64,  // 120: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	9,   // 121: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	15,  // 122: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	15,  // 123: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	65,  // 124: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	125, // [125:125] is the sub-list for method output_type
+	125, // [125:125] is the sub-list for method input_type
+	125, // [125:125] is the sub-list for extension type_name
+	125, // [125:125] is the sub-list for extension extendee
+	0,   // [0:125] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -4668,7 +4891,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   60,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

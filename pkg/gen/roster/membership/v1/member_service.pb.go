@@ -12,6 +12,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -139,6 +140,83 @@ func (Member_State) EnumDescriptor() ([]byte, []int) {
 	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{1, 0}
 }
 
+// Order of the rows.
+type ListPeopleRequest_Order int32
+
+const (
+	// As ORDER_NAME.
+	ListPeopleRequest_ORDER_UNSPECIFIED ListPeopleRequest_Order = 0
+	// By name, or username where there is none.
+	ListPeopleRequest_ORDER_NAME ListPeopleRequest_Order = 1
+	// By name, the other way round.
+	ListPeopleRequest_ORDER_NAME_DESC ListPeopleRequest_Order = 2
+	// By the time of joining or inviting, the oldest first.
+	ListPeopleRequest_ORDER_JOIN_TIME ListPeopleRequest_Order = 3
+	// By the time of joining or inviting, the newest first.
+	ListPeopleRequest_ORDER_JOIN_TIME_DESC ListPeopleRequest_Order = 4
+	// By last activity, those who never were active first. Needs members.activity.read.
+	ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME ListPeopleRequest_Order = 5
+	// By last activity, the latest first. Needs members.activity.read.
+	ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME_DESC ListPeopleRequest_Order = 6
+	// By role, as roles are listed, then by name.
+	ListPeopleRequest_ORDER_ROLE ListPeopleRequest_Order = 7
+	// By role the other way round, then by name.
+	ListPeopleRequest_ORDER_ROLE_DESC ListPeopleRequest_Order = 8
+)
+
+// Enum value maps for ListPeopleRequest_Order.
+var (
+	ListPeopleRequest_Order_name = map[int32]string{
+		0: "ORDER_UNSPECIFIED",
+		1: "ORDER_NAME",
+		2: "ORDER_NAME_DESC",
+		3: "ORDER_JOIN_TIME",
+		4: "ORDER_JOIN_TIME_DESC",
+		5: "ORDER_LAST_ACTIVITY_TIME",
+		6: "ORDER_LAST_ACTIVITY_TIME_DESC",
+		7: "ORDER_ROLE",
+		8: "ORDER_ROLE_DESC",
+	}
+	ListPeopleRequest_Order_value = map[string]int32{
+		"ORDER_UNSPECIFIED":             0,
+		"ORDER_NAME":                    1,
+		"ORDER_NAME_DESC":               2,
+		"ORDER_JOIN_TIME":               3,
+		"ORDER_JOIN_TIME_DESC":          4,
+		"ORDER_LAST_ACTIVITY_TIME":      5,
+		"ORDER_LAST_ACTIVITY_TIME_DESC": 6,
+		"ORDER_ROLE":                    7,
+		"ORDER_ROLE_DESC":               8,
+	}
+)
+
+func (x ListPeopleRequest_Order) Enum() *ListPeopleRequest_Order {
+	p := new(ListPeopleRequest_Order)
+	*p = x
+	return p
+}
+
+func (x ListPeopleRequest_Order) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ListPeopleRequest_Order) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_membership_v1_member_service_proto_enumTypes[2].Descriptor()
+}
+
+func (ListPeopleRequest_Order) Type() protoreflect.EnumType {
+	return &file_roster_membership_v1_member_service_proto_enumTypes[2]
+}
+
+func (x ListPeopleRequest_Order) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ListPeopleRequest_Order.Descriptor instead.
+func (ListPeopleRequest_Order) EnumDescriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{2, 0}
+}
+
 // View says which rows are listed.
 type ListPeopleRequest_View int32
 
@@ -180,11 +258,11 @@ func (x ListPeopleRequest_View) String() string {
 }
 
 func (ListPeopleRequest_View) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_member_service_proto_enumTypes[2].Descriptor()
+	return file_roster_membership_v1_member_service_proto_enumTypes[3].Descriptor()
 }
 
 func (ListPeopleRequest_View) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_member_service_proto_enumTypes[2]
+	return &file_roster_membership_v1_member_service_proto_enumTypes[3]
 }
 
 func (x ListPeopleRequest_View) Number() protoreflect.EnumNumber {
@@ -193,7 +271,7 @@ func (x ListPeopleRequest_View) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ListPeopleRequest_View.Descriptor instead.
 func (ListPeopleRequest_View) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{2, 0}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{2, 1}
 }
 
 // Person is a row of the people list: a member, or somebody with a pending invitation.
@@ -218,9 +296,15 @@ type Person struct {
 	// When the member joined, or the invitation was sent.
 	JoinTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=join_time,json=joinTime,proto3" json:"join_time,omitempty"`
 	// When the invitation expires.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The colour of the role, #rrggbb.
+	RoleColor string `protobuf:"bytes,11,opt,name=role_color,json=roleColor,proto3" json:"role_color,omitempty"`
+	// Phone number; empty when there is none, or the caller may not see it.
+	Phone string `protobuf:"bytes,12,opt,name=phone,proto3" json:"phone,omitempty"`
+	// When the member last used the organization, to the hour; absent when never, or the caller may not see it.
+	LastActivityTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=last_activity_time,json=lastActivityTime,proto3" json:"last_activity_time,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Person) Reset() {
@@ -323,6 +407,27 @@ func (x *Person) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Person) GetRoleColor() string {
+	if x != nil {
+		return x.RoleColor
+	}
+	return ""
+}
+
+func (x *Person) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *Person) GetLastActivityTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastActivityTime
+	}
+	return nil
+}
+
 // Member is a person's membership in one organization.
 type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -332,7 +437,8 @@ type Member struct {
 	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// Name as shown.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// Address; empty when there is none, or the caller may not see it.
+	// Address to reach the member at: the organization's, or the account's. Empty when there is none, or the caller may not
+	// see it.
 	Email string `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
 	// Username, if any.
 	Username string `protobuf:"bytes,5,opt,name=username,proto3" json:"username,omitempty"`
@@ -349,9 +455,22 @@ type Member struct {
 	// Who disabled the member, if disabled.
 	DisablerAccountId string `protobuf:"bytes,11,opt,name=disabler_account_id,json=disablerAccountId,proto3" json:"disabler_account_id,omitempty"`
 	// Changes with every change.
-	Etag          string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The colour of the role, #rrggbb.
+	RoleColor string `protobuf:"bytes,13,opt,name=role_color,json=roleColor,proto3" json:"role_color,omitempty"`
+	// Phone number; empty when there is none, or the caller may not see it.
+	Phone string `protobuf:"bytes,14,opt,name=phone,proto3" json:"phone,omitempty"`
+	// When the account was made; absent until it is known, which takes a moment after joining.
+	AccountCreateTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=account_create_time,json=accountCreateTime,proto3" json:"account_create_time,omitempty"`
+	// When the member last used the organization, to the hour; absent when never, or the caller may not see it.
+	LastActivityTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=last_activity_time,json=lastActivityTime,proto3" json:"last_activity_time,omitempty"`
+	// The name of whoever disabled the member, if disabled.
+	DisablerDisplayName string `protobuf:"bytes,17,opt,name=disabler_display_name,json=disablerDisplayName,proto3" json:"disabler_display_name,omitempty"`
+	// What of this the organization has set in place of what the account says: display_name, contact_email, phone.
+	// Addresses and numbers are named to whoever may see them.
+	OverlaidFields []string `protobuf:"bytes,18,rep,name=overlaid_fields,json=overlaidFields,proto3" json:"overlaid_fields,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Member) Reset() {
@@ -468,6 +587,48 @@ func (x *Member) GetEtag() string {
 	return ""
 }
 
+func (x *Member) GetRoleColor() string {
+	if x != nil {
+		return x.RoleColor
+	}
+	return ""
+}
+
+func (x *Member) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *Member) GetAccountCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AccountCreateTime
+	}
+	return nil
+}
+
+func (x *Member) GetLastActivityTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastActivityTime
+	}
+	return nil
+}
+
+func (x *Member) GetDisablerDisplayName() string {
+	if x != nil {
+		return x.DisablerDisplayName
+	}
+	return ""
+}
+
+func (x *Member) GetOverlaidFields() []string {
+	if x != nil {
+		return x.OverlaidFields
+	}
+	return nil
+}
+
 // ListPeopleRequest asks for a page.
 type ListPeopleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -479,14 +640,19 @@ type ListPeopleRequest struct {
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Which rows.
 	View ListPeopleRequest_View `protobuf:"varint,4,opt,name=view,proto3,enum=roster.membership.v1.ListPeopleRequest_View" json:"view,omitempty"`
-	// Part of a name, address or username, without regard to case or accents.
+	// Part of a name, address or username, without regard to case or accents. One or two letters find beginnings of names,
+	// addresses and usernames only. Addresses count for whoever may see them.
 	Query string `protobuf:"bytes,5,opt,name=query,proto3" json:"query,omitempty"`
 	// Only these states; empty: all.
 	States []Person_State `protobuf:"varint,6,rep,packed,name=states,proto3,enum=roster.membership.v1.Person_State" json:"states,omitempty"`
 	// Only these roles, by key; empty: all.
 	Roles []string `protobuf:"bytes,7,rep,name=roles,proto3" json:"roles,omitempty"`
 	// A revision token that the list must include; it waits for it at most a second.
-	Token         string `protobuf:"bytes,8,opt,name=token,proto3" json:"token,omitempty"`
+	Token string `protobuf:"bytes,8,opt,name=token,proto3" json:"token,omitempty"`
+	// The order; a page token goes with the order it came with.
+	OrderBy ListPeopleRequest_Order `protobuf:"varint,9,opt,name=order_by,json=orderBy,proto3,enum=roster.membership.v1.ListPeopleRequest_Order" json:"order_by,omitempty"`
+	// Only members who joined before this time and have not used the organization since. Needs members.activity.read.
+	InactiveSince *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=inactive_since,json=inactiveSince,proto3" json:"inactive_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -575,6 +741,20 @@ func (x *ListPeopleRequest) GetToken() string {
 		return x.Token
 	}
 	return ""
+}
+
+func (x *ListPeopleRequest) GetOrderBy() ListPeopleRequest_Order {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ListPeopleRequest_ORDER_UNSPECIFIED
+}
+
+func (x *ListPeopleRequest) GetInactiveSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.InactiveSince
+	}
+	return nil
 }
 
 // ListPeopleResponse holds a page.
@@ -751,6 +931,171 @@ func (x *GetMemberResponse) GetMember() *Member {
 	return nil
 }
 
+// UpdateMemberRequest says what to change.
+type UpdateMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The member's account.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Name as shown in this organization; empty: the account's.
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Phone number: digits, blanks, and + - . / ( ). Empty: none.
+	Phone string `protobuf:"bytes,4,opt,name=phone,proto3" json:"phone,omitempty"`
+	// Address to reach the member at, shown in place of the account's; nobody signs in with it. Empty: the account's.
+	ContactEmail string `protobuf:"bytes,5,opt,name=contact_email,json=contactEmail,proto3" json:"contact_email,omitempty"`
+	// What to change: display_name, phone, contact_email. One that is named and empty is cleared. Absent: those that are
+	// not empty.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,6,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// The etag that was read; empty: whatever it is.
+	Etag string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateMemberRequest) Reset() {
+	*x = UpdateMemberRequest{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateMemberRequest) ProtoMessage() {}
+
+func (x *UpdateMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateMemberRequest.ProtoReflect.Descriptor instead.
+func (*UpdateMemberRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UpdateMemberRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *UpdateMemberRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *UpdateMemberRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *UpdateMemberRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *UpdateMemberRequest) GetContactEmail() string {
+	if x != nil {
+		return x.ContactEmail
+	}
+	return ""
+}
+
+func (x *UpdateMemberRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateMemberRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *UpdateMemberRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// UpdateMemberResponse holds the member.
+type UpdateMemberResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member.
+	Member *Member `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	// Revision token.
+	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateMemberResponse) Reset() {
+	*x = UpdateMemberResponse{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateMemberResponse) ProtoMessage() {}
+
+func (x *UpdateMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateMemberResponse.ProtoReflect.Descriptor instead.
+func (*UpdateMemberResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UpdateMemberResponse) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *UpdateMemberResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 // ChangeMemberRoleRequest names a member and a role.
 type ChangeMemberRoleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -770,7 +1115,7 @@ type ChangeMemberRoleRequest struct {
 
 func (x *ChangeMemberRoleRequest) Reset() {
 	*x = ChangeMemberRoleRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +1127,7 @@ func (x *ChangeMemberRoleRequest) String() string {
 func (*ChangeMemberRoleRequest) ProtoMessage() {}
 
 func (x *ChangeMemberRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +1140,7 @@ func (x *ChangeMemberRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeMemberRoleRequest.ProtoReflect.Descriptor instead.
 func (*ChangeMemberRoleRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{6}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ChangeMemberRoleRequest) GetOrganizationId() string {
@@ -846,7 +1191,7 @@ type ChangeMemberRoleResponse struct {
 
 func (x *ChangeMemberRoleResponse) Reset() {
 	*x = ChangeMemberRoleResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +1203,7 @@ func (x *ChangeMemberRoleResponse) String() string {
 func (*ChangeMemberRoleResponse) ProtoMessage() {}
 
 func (x *ChangeMemberRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +1216,7 @@ func (x *ChangeMemberRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeMemberRoleResponse.ProtoReflect.Descriptor instead.
 func (*ChangeMemberRoleResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{7}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ChangeMemberRoleResponse) GetMember() *Member {
@@ -903,7 +1248,7 @@ type DisableMemberRequest struct {
 
 func (x *DisableMemberRequest) Reset() {
 	*x = DisableMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1260,7 @@ func (x *DisableMemberRequest) String() string {
 func (*DisableMemberRequest) ProtoMessage() {}
 
 func (x *DisableMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1273,7 @@ func (x *DisableMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableMemberRequest.ProtoReflect.Descriptor instead.
 func (*DisableMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{8}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DisableMemberRequest) GetOrganizationId() string {
@@ -967,7 +1312,7 @@ type DisableMemberResponse struct {
 
 func (x *DisableMemberResponse) Reset() {
 	*x = DisableMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1324,7 @@ func (x *DisableMemberResponse) String() string {
 func (*DisableMemberResponse) ProtoMessage() {}
 
 func (x *DisableMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1337,7 @@ func (x *DisableMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableMemberResponse.ProtoReflect.Descriptor instead.
 func (*DisableMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{9}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DisableMemberResponse) GetMember() *Member {
@@ -1031,7 +1376,7 @@ type EnableMemberRequest struct {
 
 func (x *EnableMemberRequest) Reset() {
 	*x = EnableMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1388,7 @@ func (x *EnableMemberRequest) String() string {
 func (*EnableMemberRequest) ProtoMessage() {}
 
 func (x *EnableMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1401,7 @@ func (x *EnableMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableMemberRequest.ProtoReflect.Descriptor instead.
 func (*EnableMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{10}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EnableMemberRequest) GetOrganizationId() string {
@@ -1093,7 +1438,7 @@ type EnableMemberResponse struct {
 
 func (x *EnableMemberResponse) Reset() {
 	*x = EnableMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1450,7 @@ func (x *EnableMemberResponse) String() string {
 func (*EnableMemberResponse) ProtoMessage() {}
 
 func (x *EnableMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1463,7 @@ func (x *EnableMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableMemberResponse.ProtoReflect.Descriptor instead.
 func (*EnableMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EnableMemberResponse) GetMember() *Member {
@@ -1150,7 +1495,7 @@ type RemoveMemberRequest struct {
 
 func (x *RemoveMemberRequest) Reset() {
 	*x = RemoveMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1507,7 @@ func (x *RemoveMemberRequest) String() string {
 func (*RemoveMemberRequest) ProtoMessage() {}
 
 func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1520,7 @@ func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
 func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RemoveMemberRequest) GetOrganizationId() string {
@@ -1214,7 +1559,7 @@ type RemoveMemberResponse struct {
 
 func (x *RemoveMemberResponse) Reset() {
 	*x = RemoveMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1571,7 @@ func (x *RemoveMemberResponse) String() string {
 func (*RemoveMemberResponse) ProtoMessage() {}
 
 func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1584,7 @@ func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
 func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RemoveMemberResponse) GetMember() *Member {
@@ -1276,7 +1621,7 @@ type LeaveOrganizationRequest struct {
 
 func (x *LeaveOrganizationRequest) Reset() {
 	*x = LeaveOrganizationRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1633,7 @@ func (x *LeaveOrganizationRequest) String() string {
 func (*LeaveOrganizationRequest) ProtoMessage() {}
 
 func (x *LeaveOrganizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1646,7 @@ func (x *LeaveOrganizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveOrganizationRequest.ProtoReflect.Descriptor instead.
 func (*LeaveOrganizationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LeaveOrganizationRequest) GetOrganizationId() string {
@@ -1331,7 +1676,7 @@ type LeaveOrganizationResponse struct {
 
 func (x *LeaveOrganizationResponse) Reset() {
 	*x = LeaveOrganizationResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1688,7 @@ func (x *LeaveOrganizationResponse) String() string {
 func (*LeaveOrganizationResponse) ProtoMessage() {}
 
 func (x *LeaveOrganizationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1701,7 @@ func (x *LeaveOrganizationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveOrganizationResponse.ProtoReflect.Descriptor instead.
 func (*LeaveOrganizationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LeaveOrganizationResponse) GetSeatReleased() bool {
@@ -1377,7 +1722,7 @@ var File_roster_membership_v1_member_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\n" +
-	")roster/membership/v1/member_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xea\x03\n" +
+	")roster/membership/v1/member_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xe9\x04\n" +
 	"\x06Person\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12#\n" +
@@ -1391,12 +1736,16 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\tjoin_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bjoinTime\x12;\n" +
 	"\vexpire_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"W\n" +
+	"expireTime\x12\x1d\n" +
+	"\n" +
+	"role_color\x18\v \x01(\tR\troleColor\x12\x14\n" +
+	"\x05phone\x18\f \x01(\tR\x05phone\x12H\n" +
+	"\x12last_activity_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x10lastActivityTime\"W\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DISABLED\x10\x02\x12\x11\n" +
-	"\rSTATE_PENDING\x10\x03\"\xf0\x04\n" +
+	"\rSTATE_PENDING\x10\x03\"\xb6\a\n" +
 	"\x06Member\x12,\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x03\xe0A\x03R\x0eorganizationId\x12\"\n" +
 	"\n" +
@@ -1411,12 +1760,19 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\fdisable_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vdisableTime\x123\n" +
 	"\x13disabler_account_id\x18\v \x01(\tB\x03\xe0A\x03R\x11disablerAccountId\x12\x17\n" +
-	"\x04etag\x18\f \x01(\tB\x03\xe0A\x03R\x04etag\"W\n" +
+	"\x04etag\x18\f \x01(\tB\x03\xe0A\x03R\x04etag\x12\"\n" +
+	"\n" +
+	"role_color\x18\r \x01(\tB\x03\xe0A\x03R\troleColor\x12\x19\n" +
+	"\x05phone\x18\x0e \x01(\tB\x03\xe0A\x03R\x05phone\x12O\n" +
+	"\x13account_create_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x11accountCreateTime\x12M\n" +
+	"\x12last_activity_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x10lastActivityTime\x127\n" +
+	"\x15disabler_display_name\x18\x11 \x01(\tB\x03\xe0A\x03R\x13disablerDisplayName\x12,\n" +
+	"\x0foverlaid_fields\x18\x12 \x03(\tB\x03\xe0A\x03R\x0eoverlaidFields\"W\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DISABLED\x10\x02\x12\x11\n" +
-	"\rSTATE_REMOVED\x10\x03\"\x86\x04\n" +
+	"\rSTATE_REMOVED\x10\x03\"\x80\a\n" +
 	"\x11ListPeopleRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12*\n" +
@@ -1428,7 +1784,22 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18dR\x05query\x12N\n" +
 	"\x06states\x18\x06 \x03(\x0e2\".roster.membership.v1.Person.StateB\x12\xe0A\x01\xbaH\f\x92\x01\t\x10\x04\"\x05\x82\x01\x02\x10\x01R\x06states\x12'\n" +
 	"\x05roles\x18\a \x03(\tB\x11\xe0A\x01\xbaH\v\x92\x01\b\x102\"\x04r\x02\x18@R\x05roles\x12!\n" +
-	"\x05token\x18\b \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\x80\x10R\x05token\"W\n" +
+	"\x05token\x18\b \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\x80\x10R\x05token\x12U\n" +
+	"\border_by\x18\t \x01(\x0e2-.roster.membership.v1.ListPeopleRequest.OrderB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\aorderBy\x12F\n" +
+	"\x0einactive_since\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x01R\rinactiveSince\"\xd8\x01\n" +
+	"\x05Order\x12\x15\n" +
+	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"ORDER_NAME\x10\x01\x12\x13\n" +
+	"\x0fORDER_NAME_DESC\x10\x02\x12\x13\n" +
+	"\x0fORDER_JOIN_TIME\x10\x03\x12\x18\n" +
+	"\x14ORDER_JOIN_TIME_DESC\x10\x04\x12\x1c\n" +
+	"\x18ORDER_LAST_ACTIVITY_TIME\x10\x05\x12!\n" +
+	"\x1dORDER_LAST_ACTIVITY_TIME_DESC\x10\x06\x12\x0e\n" +
+	"\n" +
+	"ORDER_ROLE\x10\a\x12\x13\n" +
+	"\x0fORDER_ROLE_DESC\x10\b\"W\n" +
 	"\x04View\x12\x14\n" +
 	"\x10VIEW_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVIEW_COMBINED\x10\x01\x12\x10\n" +
@@ -1447,7 +1818,28 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"account_id\x18\x02 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\taccountId\"I\n" +
 	"\x11GetMemberResponse\x124\n" +
-	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\"\xe6\x01\n" +
+	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\"\x85\x03\n" +
+	"\x13UpdateMemberRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\taccountId\x12-\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18dR\vdisplayName\x12 \n" +
+	"\x05phone\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18 R\x05phone\x120\n" +
+	"\rcontact_email\x18\x05 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xfe\x01R\fcontactEmail\x12@\n" +
+	"\vupdate_mask\x18\x06 \x01(\v2\x1a.google.protobuf.FieldMaskB\x03\xe0A\x01R\n" +
+	"updateMask\x12\x1e\n" +
+	"\x04etag\x18\a \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x04etag\x12)\n" +
+	"\n" +
+	"request_id\x18\b \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"b\n" +
+	"\x14UpdateMemberResponse\x124\n" +
+	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"\xe6\x01\n" +
 	"\x17ChangeMemberRoleRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
@@ -1509,11 +1901,12 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"V\n" +
 	"\x19LeaveOrganizationResponse\x12#\n" +
 	"\rseat_released\x18\x01 \x01(\bR\fseatReleased\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token2\xc5\f\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token2\xba\x0e\n" +
 	"\rMemberService\x12\xbe\x01\n" +
 	"\n" +
 	"ListPeople\x12'.roster.membership.v1.ListPeopleRequest\x1a(.roster.membership.v1.ListPeopleResponse\"]\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/people\x12\xc9\x01\n" +
-	"\tGetMember\x12&.roster.membership.v1.GetMemberRequest\x1a'.roster.membership.v1.GetMemberResponse\"k\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02:\x128/v1/organizations/{organization_id}/members/{account_id}\x12\x83\x02\n" +
+	"\tGetMember\x12&.roster.membership.v1.GetMemberRequest\x1a'.roster.membership.v1.GetMemberResponse\"k\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02:\x128/v1/organizations/{organization_id}/members/{account_id}\x12\xf2\x01\n" +
+	"\fUpdateMember\x12).roster.membership.v1.UpdateMemberRequest\x1a*.roster.membership.v1.UpdateMemberResponse\"\x8a\x01\xaa\xbb\x18C\b\x02\x1a\x16members.update_profile\"\x0forganization_id*\x16member.profile_changed\x82\xd3\xe4\x93\x02=:\x01*28/v1/organizations/{organization_id}/members/{account_id}\x12\x83\x02\n" +
 	"\x10ChangeMemberRole\x12-.roster.membership.v1.ChangeMemberRoleRequest\x1a..roster.membership.v1.ChangeMemberRoleResponse\"\x8f\x01\xaa\xbb\x18=\b\x02\x1a\x13members.assign_role\"\x0forganization_id*\x13member.role_changed\x82\xd3\xe4\x93\x02H:\x01*\"C/v1/organizations/{organization_id}/members/{account_id}:changeRole\x12\xef\x01\n" +
 	"\rDisableMember\x12*.roster.membership.v1.DisableMemberRequest\x1a+.roster.membership.v1.DisableMemberResponse\"\x84\x01\xaa\xbb\x185\b\x02\x1a\x0fmembers.disable\"\x0forganization_id*\x0fmember.disabled\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/organizations/{organization_id}/members/{account_id}:disable\x12\xe9\x01\n" +
 	"\fEnableMember\x12).roster.membership.v1.EnableMemberRequest\x1a*.roster.membership.v1.EnableMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.enable\"\x0forganization_id*\x0emember.enabled\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:enable\x12\xe9\x01\n" +
@@ -1532,64 +1925,77 @@ func file_roster_membership_v1_member_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_member_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(Person_State)(0),                 // 0: roster.membership.v1.Person.State
 	(Member_State)(0),                 // 1: roster.membership.v1.Member.State
-	(ListPeopleRequest_View)(0),       // 2: roster.membership.v1.ListPeopleRequest.View
-	(*Person)(nil),                    // 3: roster.membership.v1.Person
-	(*Member)(nil),                    // 4: roster.membership.v1.Member
-	(*ListPeopleRequest)(nil),         // 5: roster.membership.v1.ListPeopleRequest
-	(*ListPeopleResponse)(nil),        // 6: roster.membership.v1.ListPeopleResponse
-	(*GetMemberRequest)(nil),          // 7: roster.membership.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),         // 8: roster.membership.v1.GetMemberResponse
-	(*ChangeMemberRoleRequest)(nil),   // 9: roster.membership.v1.ChangeMemberRoleRequest
-	(*ChangeMemberRoleResponse)(nil),  // 10: roster.membership.v1.ChangeMemberRoleResponse
-	(*DisableMemberRequest)(nil),      // 11: roster.membership.v1.DisableMemberRequest
-	(*DisableMemberResponse)(nil),     // 12: roster.membership.v1.DisableMemberResponse
-	(*EnableMemberRequest)(nil),       // 13: roster.membership.v1.EnableMemberRequest
-	(*EnableMemberResponse)(nil),      // 14: roster.membership.v1.EnableMemberResponse
-	(*RemoveMemberRequest)(nil),       // 15: roster.membership.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),      // 16: roster.membership.v1.RemoveMemberResponse
-	(*LeaveOrganizationRequest)(nil),  // 17: roster.membership.v1.LeaveOrganizationRequest
-	(*LeaveOrganizationResponse)(nil), // 18: roster.membership.v1.LeaveOrganizationResponse
-	(*timestamppb.Timestamp)(nil),     // 19: google.protobuf.Timestamp
+	(ListPeopleRequest_Order)(0),      // 2: roster.membership.v1.ListPeopleRequest.Order
+	(ListPeopleRequest_View)(0),       // 3: roster.membership.v1.ListPeopleRequest.View
+	(*Person)(nil),                    // 4: roster.membership.v1.Person
+	(*Member)(nil),                    // 5: roster.membership.v1.Member
+	(*ListPeopleRequest)(nil),         // 6: roster.membership.v1.ListPeopleRequest
+	(*ListPeopleResponse)(nil),        // 7: roster.membership.v1.ListPeopleResponse
+	(*GetMemberRequest)(nil),          // 8: roster.membership.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),         // 9: roster.membership.v1.GetMemberResponse
+	(*UpdateMemberRequest)(nil),       // 10: roster.membership.v1.UpdateMemberRequest
+	(*UpdateMemberResponse)(nil),      // 11: roster.membership.v1.UpdateMemberResponse
+	(*ChangeMemberRoleRequest)(nil),   // 12: roster.membership.v1.ChangeMemberRoleRequest
+	(*ChangeMemberRoleResponse)(nil),  // 13: roster.membership.v1.ChangeMemberRoleResponse
+	(*DisableMemberRequest)(nil),      // 14: roster.membership.v1.DisableMemberRequest
+	(*DisableMemberResponse)(nil),     // 15: roster.membership.v1.DisableMemberResponse
+	(*EnableMemberRequest)(nil),       // 16: roster.membership.v1.EnableMemberRequest
+	(*EnableMemberResponse)(nil),      // 17: roster.membership.v1.EnableMemberResponse
+	(*RemoveMemberRequest)(nil),       // 18: roster.membership.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),      // 19: roster.membership.v1.RemoveMemberResponse
+	(*LeaveOrganizationRequest)(nil),  // 20: roster.membership.v1.LeaveOrganizationRequest
+	(*LeaveOrganizationResponse)(nil), // 21: roster.membership.v1.LeaveOrganizationResponse
+	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),     // 23: google.protobuf.FieldMask
 }
 var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Person.state:type_name -> roster.membership.v1.Person.State
-	19, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
-	19, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 3: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
-	19, // 4: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	19, // 5: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
-	2,  // 6: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
-	0,  // 7: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
-	3,  // 8: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
-	4,  // 9: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
-	4,  // 10: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
-	4,  // 11: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
-	4,  // 12: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
-	4,  // 13: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
-	5,  // 14: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
-	7,  // 15: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
-	9,  // 16: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
-	11, // 17: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
-	13, // 18: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
-	15, // 19: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
-	17, // 20: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
-	6,  // 21: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
-	8,  // 22: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
-	10, // 23: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
-	12, // 24: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
-	14, // 25: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
-	16, // 26: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
-	18, // 27: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
-	21, // [21:28] is the sub-list for method output_type
-	14, // [14:21] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	22, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
+	22, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
+	1,  // 4: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
+	22, // 5: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	22, // 6: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
+	22, // 7: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
+	22, // 8: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
+	3,  // 9: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
+	0,  // 10: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
+	2,  // 11: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
+	22, // 12: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
+	4,  // 13: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
+	5,  // 14: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
+	23, // 15: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	5,  // 16: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
+	5,  // 17: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
+	5,  // 18: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
+	5,  // 19: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
+	5,  // 20: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 21: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
+	8,  // 22: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
+	10, // 23: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
+	12, // 24: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
+	14, // 25: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
+	16, // 26: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
+	18, // 27: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
+	20, // 28: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
+	7,  // 29: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
+	9,  // 30: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
+	11, // 31: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
+	13, // 32: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
+	15, // 33: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
+	17, // 34: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
+	19, // 35: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
+	21, // 36: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
+	29, // [29:37] is the sub-list for method output_type
+	21, // [21:29] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_member_service_proto_init() }
@@ -1602,8 +2008,8 @@ func file_roster_membership_v1_member_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_member_service_proto_rawDesc), len(file_roster_membership_v1_member_service_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   16,
+			NumEnums:      4,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

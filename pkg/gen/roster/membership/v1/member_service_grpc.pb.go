@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	MemberService_ListPeople_FullMethodName        = "/roster.membership.v1.MemberService/ListPeople"
 	MemberService_GetMember_FullMethodName         = "/roster.membership.v1.MemberService/GetMember"
+	MemberService_UpdateMember_FullMethodName      = "/roster.membership.v1.MemberService/UpdateMember"
 	MemberService_ChangeMemberRole_FullMethodName  = "/roster.membership.v1.MemberService/ChangeMemberRole"
 	MemberService_DisableMember_FullMethodName     = "/roster.membership.v1.MemberService/DisableMember"
 	MemberService_EnableMember_FullMethodName      = "/roster.membership.v1.MemberService/EnableMember"
@@ -34,11 +35,17 @@ const (
 //
 // MemberService lists the people of an organization and manages its members.
 type MemberServiceClient interface {
-	// ListPeople returns members and pending invitations in one list, by name. Reasons: PAGE_TOKEN_INVALID,
-	// ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// ListPeople returns members and pending invitations in one list. A page may be short, or empty, although a next page
+	// token says that more follows. Reasons: PAGE_TOKEN_INVALID, ORGANIZATION_NOT_FOUND, MEMBER_DISABLED, PERMISSION_MISSING:
+	// for the list, and for an order or filter by what the caller may not see.
 	ListPeople(ctx context.Context, in *ListPeopleRequest, opts ...grpc.CallOption) (*ListPeopleResponse, error)
 	// GetMember returns one member. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, MEMBER_NOT_FOUND.
 	GetMember(ctx context.Context, in *GetMemberRequest, opts ...grpc.CallOption) (*GetMemberResponse, error)
+	// UpdateMember changes how a member is shown in this organization: what is set here stands in place of what the account
+	// says, for this organization only, until it is cleared. People change their own account with UpdateMe. The address to
+	// sign in with belongs to the account. Reasons: VALIDATION_FAILED, ACCOUNT_NOT_MANAGED for the path `email`,
+	// OWNER_PROTECTED, SELF_ACTION, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	UpdateMember(ctx context.Context, in *UpdateMemberRequest, opts ...grpc.CallOption) (*UpdateMemberResponse, error)
 	// ChangeMemberRole gives a member another role, at once. Reasons: ROLE_NOT_ASSIGNABLE, OWNER_PROTECTED, SELF_ACTION,
 	// STATE_CONFLICT, LAST_OWNER, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ChangeMemberRole(ctx context.Context, in *ChangeMemberRoleRequest, opts ...grpc.CallOption) (*ChangeMemberRoleResponse, error)
@@ -81,6 +88,16 @@ func (c *memberServiceClient) GetMember(ctx context.Context, in *GetMemberReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetMemberResponse)
 	err := c.cc.Invoke(ctx, MemberService_GetMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *memberServiceClient) UpdateMember(ctx context.Context, in *UpdateMemberRequest, opts ...grpc.CallOption) (*UpdateMemberResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateMemberResponse)
+	err := c.cc.Invoke(ctx, MemberService_UpdateMember_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -143,11 +160,17 @@ func (c *memberServiceClient) LeaveOrganization(ctx context.Context, in *LeaveOr
 //
 // MemberService lists the people of an organization and manages its members.
 type MemberServiceServer interface {
-	// ListPeople returns members and pending invitations in one list, by name. Reasons: PAGE_TOKEN_INVALID,
-	// ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// ListPeople returns members and pending invitations in one list. A page may be short, or empty, although a next page
+	// token says that more follows. Reasons: PAGE_TOKEN_INVALID, ORGANIZATION_NOT_FOUND, MEMBER_DISABLED, PERMISSION_MISSING:
+	// for the list, and for an order or filter by what the caller may not see.
 	ListPeople(context.Context, *ListPeopleRequest) (*ListPeopleResponse, error)
 	// GetMember returns one member. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, MEMBER_NOT_FOUND.
 	GetMember(context.Context, *GetMemberRequest) (*GetMemberResponse, error)
+	// UpdateMember changes how a member is shown in this organization: what is set here stands in place of what the account
+	// says, for this organization only, until it is cleared. People change their own account with UpdateMe. The address to
+	// sign in with belongs to the account. Reasons: VALIDATION_FAILED, ACCOUNT_NOT_MANAGED for the path `email`,
+	// OWNER_PROTECTED, SELF_ACTION, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	UpdateMember(context.Context, *UpdateMemberRequest) (*UpdateMemberResponse, error)
 	// ChangeMemberRole gives a member another role, at once. Reasons: ROLE_NOT_ASSIGNABLE, OWNER_PROTECTED, SELF_ACTION,
 	// STATE_CONFLICT, LAST_OWNER, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ChangeMemberRole(context.Context, *ChangeMemberRoleRequest) (*ChangeMemberRoleResponse, error)
@@ -181,6 +204,9 @@ func (UnimplementedMemberServiceServer) ListPeople(context.Context, *ListPeopleR
 }
 func (UnimplementedMemberServiceServer) GetMember(context.Context, *GetMemberRequest) (*GetMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetMember not implemented")
+}
+func (UnimplementedMemberServiceServer) UpdateMember(context.Context, *UpdateMemberRequest) (*UpdateMemberResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateMember not implemented")
 }
 func (UnimplementedMemberServiceServer) ChangeMemberRole(context.Context, *ChangeMemberRoleRequest) (*ChangeMemberRoleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ChangeMemberRole not implemented")
@@ -250,6 +276,24 @@ func _MemberService_GetMember_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(MemberServiceServer).GetMember(ctx, req.(*GetMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MemberService_UpdateMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MemberServiceServer).UpdateMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MemberService_UpdateMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MemberServiceServer).UpdateMember(ctx, req.(*UpdateMemberRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -358,6 +402,10 @@ var MemberService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetMember",
 			Handler:    _MemberService_GetMember_Handler,
+		},
+		{
+			MethodName: "UpdateMember",
+			Handler:    _MemberService_UpdateMember_Handler,
 		},
 		{
 			MethodName: "ChangeMemberRole",
