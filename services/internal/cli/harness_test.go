@@ -71,6 +71,7 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterMemberServiceServer(server, membershipv1.UnimplementedMemberServiceServer{})
 	membershipv1.RegisterGroupServiceServer(server, membershipv1.UnimplementedGroupServiceServer{})
 	membershipv1.RegisterAccessServiceServer(server, membershipv1.UnimplementedAccessServiceServer{})
+	membershipv1.RegisterAuditServiceServer(server, membershipv1.UnimplementedAuditServiceServer{})
 	membershipv1.RegisterDomainServiceServer(server, membershipv1.UnimplementedDomainServiceServer{})
 	invitationv1.RegisterInvitationServiceServer(server, invitationv1.UnimplementedInvitationServiceServer{})
 	billingv1.RegisterSeatUsageServiceServer(server, billingv1.UnimplementedSeatUsageServiceServer{})

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+)
+
+func (a *app) auditCommand() *cobra.Command {
+	return groupOf("audit", "What happened in an organization", a.auditListCommand())
+}
+
+func (a *app) auditListCommand() *cobra.Command {
+	var limit paging
+	request := &membershipv1.ListAuditEventsRequest{}
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List what happened, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			request.OrganizationId = org
+			answer := &membershipv1.ListAuditEventsResponse{}
+			err = limit.each(func(size int32, token string) (int, string, error) {
+				request.PageSize, request.PageToken = size, token
+				page, err := call(cmd.Context(), a, c.Audit.ListAuditEvents, request)
+				if err != nil {
+					return 0, "", err
+				}
+				answer.AuditEvents = append(answer.AuditEvents, page.GetAuditEvents()...)
+				answer.NextPageToken = page.GetNextPageToken()
+				return len(page.GetAuditEvents()), page.GetNextPageToken(), nil
+			})
+			if err != nil {
+				return err
+			}
+			defer a.noteMore(answer.GetNextPageToken())
+			return a.show(answer, func(p *page) { auditTable(p, answer) })
+		},
+	}
+	c.Flags().StringVar(&request.Actor, "actor", "", "only what this account, operator or service did")
+	c.Flags().StringVar(&request.Target, "target", "", "only what was done to this account, invitation or seat")
+	c.Flags().StringSliceVar(&request.Types, "type", nil, "only these types, such as member.removed")
+	c.Flags().StringVar(&request.Query, "query", "", "part of a type, an id, a name or a username")
+	limit.flags(c)
+	return c
+}
+
+func auditTable(p *page, answer *membershipv1.ListAuditEventsResponse) {
+	if len(answer.GetAuditEvents()) == 0 {
+		p.line("Nothing like that has happened here.")
+		return
+	}
+	var rows [][]string
+	for _, e := range answer.GetAuditEvents() {
+		var targets []string
+		for _, target := range e.GetTargets() {
+			targets = append(targets, cmp.Or(target.GetDisplayName(), target.GetId()))
+		}
+		rows = append(rows, []string{
+			p.ago(e.GetTime()), cmp.Or(e.GetActor().GetDisplayName(), e.GetActor().GetId()), e.GetType(),
+			strings.Join(targets, ", "), e.GetReason(), e.GetId(),
+		})
+	}
+	p.table([]string{"WHEN", "WHO", "WHAT", "TO WHOM", "WHY", "ID"}, rows)
+}

@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+)
+
+func TestAudit(t *testing.T) {
+	t.Parallel()
+
+	t.Run("IsATableByName", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		gives(w, &membershipv1.ListAuditEventsRequest{}, &membershipv1.ListAuditEventsResponse{AuditEvents: []*membershipv1.AuditEvent{
+			{Id: "evt_2", Type: "member.removed", Time: away(-3 * 3600e9), Actor: &membershipv1.AuditEvent_Actor{Id: "acc_1", DisplayName: "Ada"},
+				Targets: []*membershipv1.AuditEvent_Target{{Id: "acc_2", DisplayName: "Bob"}, {Id: "seat_1"}}},
+			{Id: "evt_1", Type: "seat.limit_changed", Time: away(-9 * day), Actor: &membershipv1.AuditEvent_Actor{Id: "opr_1"}, Reason: "Paid."},
+		}})
+		out := w.ok("audit", "list", "--actor", "acc_1", "--target", "acc_2", "--type", "member.removed,member.left", "--query", "x", "--limit", "7")
+		require.Equal(t, `WHEN    WHO    WHAT                TO WHOM      WHY    ID
+3h ago  Ada    member.removed      Bob, seat_1  -      evt_2
+9d ago  opr_1  seat.limit_changed  -            Paid.  evt_1
+`, out)
+		sent := w.last().request.(*membershipv1.ListAuditEventsRequest)
+		require.Equal(t, "org_1", sent.GetOrganizationId())
+		require.Equal(t, "acc_1", sent.GetActor())
+		require.Equal(t, "acc_2", sent.GetTarget())
+		require.Equal(t, []string{"member.removed", "member.left"}, sent.GetTypes())
+		require.Equal(t, "x", sent.GetQuery())
+		require.EqualValues(t, 7, sent.GetPageSize())
+	})
+
+	t.Run("SaysThatNothingHappened", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		gives(w, &membershipv1.ListAuditEventsRequest{}, &membershipv1.ListAuditEventsResponse{})
+		require.Contains(t, w.ok("audit", "list"), "Nothing like that has happened here.")
+	})
+}
