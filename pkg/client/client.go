@@ -56,6 +56,8 @@ type Client struct {
 	Roles         membershipv1.RoleServiceClient
 	Members       membershipv1.MemberServiceClient
 	Groups        membershipv1.GroupServiceClient
+	Availability  membershipv1.AvailabilityServiceClient
+	Providers     membershipv1.AvailabilityProviderServiceClient // with an operator key
 	Access        membershipv1.AccessServiceClient
 	Domains       membershipv1.DomainServiceClient
 	Audit         membershipv1.AuditServiceClient
@@ -115,6 +117,8 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Roles:         membershipv1.NewRoleServiceClient(conn),
 		Members:       membershipv1.NewMemberServiceClient(conn),
 		Groups:        membershipv1.NewGroupServiceClient(conn),
+		Availability:  membershipv1.NewAvailabilityServiceClient(conn),
+		Providers:     membershipv1.NewAvailabilityProviderServiceClient(conn),
 		Access:        membershipv1.NewAccessServiceClient(conn),
 		Domains:       membershipv1.NewDomainServiceClient(conn),
 		Audit:         membershipv1.NewAuditServiceClient(conn),

@@ -55,6 +55,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_GROUP_NOT_FOUND:        notFound,
 	errorv1.Reason_REASON_PROJECT_NOT_FOUND:      notFound,
 	errorv1.Reason_REASON_DOMAIN_NOT_FOUND:       notFound,
+	errorv1.Reason_REASON_SCHEDULE_NOT_FOUND:     notFound,
 
 	errorv1.Reason_REASON_ALREADY_MEMBER:     exists,
 	errorv1.Reason_REASON_INVITATION_PENDING: exists,

@@ -122,6 +122,8 @@ func TestForeignIDs(t *testing.T) {
 			"parent_group_id": {"", foreign.GetId(), id.NewGroup().String()},
 			"project_id":      {"", id.NewProject().String(), id.NewProject().String()},
 			"role_id":         {org.role(t, "viewer").GetId(), other.role(t, "viewer").GetId(), id.NewRole().String()},
+			"override_id":     {id.NewOverride().String(), id.NewOverride().String(), id.NewOverride().String()},
+			"rotation_id":     {id.NewRotation().String(), id.NewRotation().String(), id.NewRotation().String()},
 			"session_id":      {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
 		}
 		fields := map[string]string{

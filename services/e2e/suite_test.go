@@ -175,6 +175,8 @@ type client struct {
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
 	membershipv1.GroupServiceClient
+	membershipv1.AvailabilityServiceClient
+	membershipv1.AvailabilityProviderServiceClient
 	membershipv1.AccessServiceClient
 	membershipv1.DomainServiceClient
 	membershipv1.AuditServiceClient
@@ -189,9 +191,9 @@ func connect(transport, token string) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
-		membershipv1.NewMemberServiceClient(conn),
-		membershipv1.NewGroupServiceClient(conn), membershipv1.NewAccessServiceClient(conn),
-		membershipv1.NewDomainServiceClient(conn),
+		membershipv1.NewMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn),
+		membershipv1.NewAvailabilityServiceClient(conn), membershipv1.NewAvailabilityProviderServiceClient(conn),
+		membershipv1.NewAccessServiceClient(conn), membershipv1.NewDomainServiceClient(conn),
 		membershipv1.NewAuditServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn),
 		billingv1.NewSeatUsageServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),

@@ -52,6 +52,8 @@ type harness struct {
 	roles         membershipv1.RoleServiceClient
 	members       membershipv1.MemberServiceClient
 	groups        membershipv1.GroupServiceClient
+	availability  membershipv1.AvailabilityServiceClient
+	scheduler     membershipv1.AvailabilityProviderServiceClient // see fakeScheduler
 	access        membershipv1.AccessServiceClient
 	domains       membershipv1.DomainServiceClient
 	audit         membershipv1.AuditServiceClient
@@ -84,6 +86,9 @@ func (h *harness) serve() {
 	testkit.Serve(h, lan, server.Config{
 		Role: "membership", Log: slog.New(slog.NewTextHandler(h.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 		Authenticate: func(_ context.Context, bearer string) (caller.Caller, error) {
+			if operator, err := id.ParseOperator(bearer); err == nil {
+				return caller.Caller{Operator: operator}, nil
+			}
 			account, err := id.ParseAccount(bearer)
 			return caller.Caller{Account: account, AuthTime: time.Now()}, err
 		},
@@ -94,6 +99,8 @@ func (h *harness) serve() {
 	h.roles = membershipv1.NewRoleServiceClient(people)
 	h.members = membershipv1.NewMemberServiceClient(people)
 	h.groups = membershipv1.NewGroupServiceClient(people)
+	h.availability = membershipv1.NewAvailabilityServiceClient(people)
+	h.scheduler = membershipv1.NewAvailabilityProviderServiceClient(people)
 	h.access = membershipv1.NewAccessServiceClient(people)
 	h.domains = membershipv1.NewDomainServiceClient(people)
 	h.audit = membershipv1.NewAuditServiceClient(people)

@@ -34,7 +34,7 @@ func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRe
 		return nil, err
 	}
 	me := caller.From(ctx).Account
-	bound := slices.Concat([]string{"people", me.String(), key.String(), filter.Kind, filter.Query, req.GetOrderBy().String(),
+	bound := slices.Concat([]string{"people", me.String(), key.String(), filter.Kind, filter.Query, req.GetOrderBy().String(), string(filter.Show),
 		filter.InactiveSince.Format(time.RFC3339Nano), strconv.Itoa(len(filter.States))}, filter.States, filter.Roles)
 	var after store.Cursor
 	if err := page.Open(s.PageKey, req.GetPageToken(), &after, bound...); err != nil {
@@ -43,6 +43,11 @@ func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRe
 	seen, actor, err := s.await(ctx, key, asked)
 	if err != nil {
 		return nil, err
+	}
+	if filter.Show != "" {
+		if err := seen.at.Organization.UsesAvailability(); err != nil {
+			return nil, err
+		}
 	}
 	if filter.Order == store.ByActivityTime || !filter.InactiveSince.IsZero() {
 		if err := actor.Need(org.ReadActivity); err != nil {
@@ -92,8 +97,13 @@ var orders = map[membershipv1.ListPeopleRequest_Order]struct {
 	membershipv1.ListPeopleRequest_ORDER_ROLE_DESC:               {store.ByRole, true},
 }
 
+var shows = map[membershipv1.ListPeopleRequest_Show]org.Availability{
+	membershipv1.ListPeopleRequest_SHOW_AVAILABLE:   org.Available,
+	membershipv1.ListPeopleRequest_SHOW_UNAVAILABLE: org.Unavailable,
+}
+
 func filterOf(req *membershipv1.ListPeopleRequest) (store.Filter, error) {
-	f := store.Filter{Kind: kinds[req.GetView()], Query: req.GetQuery(), Roles: slices.Compact(slices.Sorted(slices.Values(req.GetRoles())))}
+	f := store.Filter{Kind: kinds[req.GetView()], Show: shows[req.GetAvailability()], Query: req.GetQuery(), Roles: slices.Compact(slices.Sorted(slices.Values(req.GetRoles())))}
 	f.Order, f.Descending = orders[req.GetOrderBy()].order, orders[req.GetOrderBy()].descending
 	if since := req.GetInactiveSince(); since != nil {
 		if err := since.CheckValid(); err != nil {
@@ -128,6 +138,9 @@ func personToProto(roles org.Roles, actor org.Actor, e store.Entry) *membershipv
 		p.AccountId = id.Account(e.ID).String()
 	} else {
 		p.InvitationId = id.Invitation(e.ID).String()
+	}
+	if e.Kind == store.KindMember && e.State == string(org.MemberActive) && actor.SeesAvailability() {
+		p.Availability, p.AvailabilityChangeTime = stateToProto(e.Availability), stamp(e.NextChangeTime)
 	}
 	if actor.May(org.ReadContacts) {
 		p.Email, p.Phone = e.Shown().Email, e.Phone

@@ -43,6 +43,8 @@ type Service struct {
 	membershipv1.UnimplementedRoleServiceServer
 	membershipv1.UnimplementedMemberServiceServer
 	membershipv1.UnimplementedGroupServiceServer
+	membershipv1.UnimplementedAvailabilityServiceServer
+	membershipv1.UnimplementedAvailabilityProviderServiceServer
 	membershipv1.UnimplementedAccessServiceServer
 	membershipv1.UnimplementedDomainServiceServer
 	membershipv1.UnimplementedAuditServiceServer
@@ -65,6 +67,8 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterRoleServiceServer(r, s)
 	membershipv1.RegisterMemberServiceServer(r, s)
 	membershipv1.RegisterGroupServiceServer(r, s)
+	membershipv1.RegisterAvailabilityServiceServer(r, s)
+	membershipv1.RegisterAvailabilityProviderServiceServer(r, s)
 	membershipv1.RegisterAccessServiceServer(r, s)
 	membershipv1.RegisterDomainServiceServer(r, s)
 	membershipv1.RegisterAuditServiceServer(r, s)
@@ -102,6 +106,9 @@ func (s *Service) Steps() map[string]saga.Step {
 		},
 		profileTask: func(ctx context.Context, t saga.Task) error {
 			return s.refreshProfile(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
+		},
+		availabilityTask: func(ctx context.Context, t saga.Task) error {
+			return s.followSchedule(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
 		},
 		mail.TaskKind: s.Mail.Deliver,
 	}

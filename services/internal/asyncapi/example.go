@@ -152,7 +152,22 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		if field.Parent().Name() == "Role" {
 			return "Support"
 		}
+		if field.Parent().Name() == "Rotation" {
+			return "Pager"
+		}
 		return "Ada Lovelace"
+	case "override_id":
+		return id.Override(uuid(11)).String()
+	case "rotation_id":
+		return id.Rotation(uuid(12)).String()
+	case "participants":
+		return exampleAccount.String()
+	case "time_zone":
+		return "Europe/Berlin"
+	case "start":
+		return "09:00"
+	case "end":
+		return "17:00"
 	case "group_id":
 		return id.Group(uuid(8)).String()
 	case "parent_group_id":

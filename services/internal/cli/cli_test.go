@@ -33,6 +33,8 @@ func TestCommandTree(t *testing.T) {
 	walk(newApp(Console{In: strings.NewReader("")}).root())
 	require.Equal(t, strings.Fields(`
 		access/check audit/list
+		availability/hours availability/override/add availability/override/list availability/override/remove
+		availability/rotation/create availability/rotation/delete availability/rotation/list availability/rotation/update availability/show
 		domain/add domain/get domain/list domain/remove domain/verify domain/waiting
 		events/dlq/list events/dlq/retry events/dlq/skip events/republish events/tail
 		group/add group/bind group/create group/delete group/get group/list group/members group/remove group/unbind group/update

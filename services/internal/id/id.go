@@ -27,6 +27,8 @@ type (
 	Group        = ID[group]
 	Project      = ID[project]
 	Domain       = ID[domain]
+	Override     = ID[override]
+	Rotation     = ID[rotation]
 )
 
 // Any is an id whose kind is known from elsewhere, such as the aggregate of an event log.
@@ -46,6 +48,8 @@ type (
 	group        struct{}
 	project      struct{}
 	domain       struct{}
+	override     struct{}
+	rotation     struct{}
 )
 
 // prefixOf tells the prefix of a kind.
@@ -78,6 +82,10 @@ func prefixOf[K any]() string {
 		return "prj"
 	case domain:
 		return "dom"
+	case override:
+		return "ovr"
+	case rotation:
+		return "rot"
 	}
 	return "id"
 }
@@ -102,6 +110,8 @@ func NewSignUp() SignUp             { return New[signUp]() }
 func NewGroup() Group               { return New[group]() }
 func NewProject() Project           { return New[project]() }
 func NewDomain() Domain             { return New[domain]() }
+func NewOverride() Override         { return New[override]() }
+func NewRotation() Rotation         { return New[rotation]() }
 
 // IsZero tells whether the id names nothing.
 func (i ID[K]) IsZero() bool { return i == ID[K]{} }
@@ -156,6 +166,12 @@ func ParseOperator(text string) (Operator, error) { return Parse[operator]("oper
 
 // ParseGroup reads a group id from the field group_id.
 func ParseGroup(text string) (Group, error) { return Parse[group]("group_id", text) }
+
+// ParseOverride reads an override id from the field override_id.
+func ParseOverride(text string) (Override, error) { return Parse[override]("override_id", text) }
+
+// ParseRotation reads a rotation id from the field rotation_id.
+func ParseRotation(text string) (Rotation, error) { return Parse[rotation]("rotation_id", text) }
 
 // ParseProject reads a project id from the field project_id.
 func ParseProject(text string) (Project, error) { return Parse[project]("project_id", text) }

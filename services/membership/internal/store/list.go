@@ -12,6 +12,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/membership/internal/org"
 )
 
 // Order is what a list is sorted by. The zero Order is by name.
@@ -27,12 +28,13 @@ const (
 
 // Filter says which people are wanted, and in which order.
 type Filter struct {
-	Kind          string    // empty: both
-	States        []string  // empty: all
-	Roles         []string  // keys; empty: all
-	Query         string    // part of a name, username or address; a single letter or two: the beginning of one
-	Contacts      bool      // whoever asks may see addresses, so the query finds them too
-	InactiveSince time.Time // members only, whose last activity, or joining, was before this; zero: all people
+	Kind          string           // empty: both
+	States        []string         // empty: all
+	Roles         []string         // keys; empty: all
+	Query         string           // part of a name, username or address; a single letter or two: the beginning of one
+	Contacts      bool             // whoever asks may see addresses, so the query finds them too
+	Show          org.Availability // AVAILABLE, which whoever is on call is too, or UNAVAILABLE; empty: all
+	InactiveSince time.Time        // members only, whose last activity, or joining, was before this; zero: all people
 
 	Order      Order
 	Descending bool
@@ -231,7 +233,8 @@ func short(word string) bool { return word != "" && utf8.RuneCountInString(word)
 // beyond is the first text after all those that begin with the word.
 func beyond(word string) string { return word + string(utf8.MaxRune) }
 
-const entryColumns = `p.person_id, p.kind, p.sort_name, p.activity_time AS sort_activity, p.role, p.state, p.join_time, p.expire_time, ` + profileColumns
+const entryColumns = `p.person_id, p.kind, p.sort_name, p.activity_time AS sort_activity, p.role, p.state, p.join_time, p.expire_time,
+	p.availability, p.next_change_time, ` + profileColumns
 
 // words joins what the query is compared with, if there is one.
 func (f Filter) words() string {
@@ -380,6 +383,12 @@ func (f Filter) conditions(args *arguments) (sql string) {
 	}
 	if len(f.Roles) > 0 {
 		sql += " AND p.role = ANY (" + args.add(f.Roles) + ")"
+	}
+	switch f.Show { // in the words of the indexes
+	case org.Available:
+		sql += " AND p.kind = 'MEMBER' AND p.state = 'ACTIVE' AND p.availability <> 'UNAVAILABLE'"
+	case org.Unavailable:
+		sql += " AND p.kind = 'MEMBER' AND p.state = 'ACTIVE' AND p.availability = 'UNAVAILABLE'"
 	}
 	if !f.InactiveSince.IsZero() {
 		sql += " AND p.kind = 'MEMBER' AND p.activity_time < " + args.add(f.InactiveSince)

@@ -29,6 +29,9 @@ type Entry struct {
 	State        string // ACTIVE, DISABLED or PENDING
 	JoinTime     time.Time
 	ExpireTime   *time.Time
+
+	Availability   org.Availability // of a member
+	NextChangeTime *time.Time       // of the availability
 }
 
 // saveEntry writes a row and its words. guard is an SQL condition that may use $1, the organization, and $2, the person.

@@ -38,6 +38,11 @@ func TestTenancy(t *testing.T) {
 		q.InsertGroupMember(o.ID, group.ID, m.Account)
 		q.InsertBinding(o.ID, org.Binding{Group: group.ID, Role: o.Roles[0].ID})
 		q.SaveAuditEvent(o.ID, store.AuditEvent{ID: id.NewEvent(), Time: o.CreateTime, Service: "membership", Revision: 1, Targets: []string{"x"}, Data: []byte("{}")})
+		q.SaveHours(o.ID, m.Account, org.WeeklyHours{Version: 1})
+		q.InsertOverride(o.ID, org.Override{ID: id.NewOverride(), Account: m.Account, State: org.OnCall, Start: time.Now(), End: time.Now().Add(time.Hour)})
+		q.SaveReport(o.ID, m.Account, org.Report{State: org.Available, Time: time.Now(), Until: time.Now()})
+		q.SaveRotation(o.ID, org.Rotation{ID: id.NewRotation(), Version: 1, RotationWords: org.RotationWords{
+			Start: time.Now(), Days: 1, Participants: []id.Account{m.Account}}})
 		q.InsertOperation(o.ID, org.Begin(org.EnableOperation, m.Account, m.Account, "admin", "", time.Now()))
 		return nil
 	}))
@@ -53,7 +58,8 @@ func TestTenancy(t *testing.T) {
 	}
 	mine := map[string]int{"organizations": 1, "roles": 1, "members": 1, "people": 1}
 	for _, table := range []string{"organizations", "roles", "members", "member_operations", "people", "people_counts",
-		"groups", "group_members", "group_bindings", "audit_events", "audit_targets"} {
+		"groups", "group_members", "group_bindings", "audit_events", "audit_targets",
+		"weekly_hours", "overrides", "availability_reports", "rotations", "rotation_participants"} {
 		require.Equal(t, 1, count(table, postgres.In(o.ID)), table)
 		require.Zero(t, count(table, postgres.In(id.NewOrganization())), "R78 %s", table)
 		require.Zero(t, count(table, postgres.Scope{}), "R78 %s", table)

@@ -74,6 +74,8 @@ const (
 	Reason_REASON_PROJECT_NOT_FOUND Reason = 48
 	// No such domain in this organization. NOT_FOUND, 404.
 	Reason_REASON_DOMAIN_NOT_FOUND Reason = 49
+	// No such override or rotation in this organization. NOT_FOUND, 404.
+	Reason_REASON_SCHEDULE_NOT_FOUND Reason = 51
 	// The person is a member here already; metadata `accountId`. ALREADY_EXISTS, 409.
 	Reason_REASON_ALREADY_MEMBER Reason = 60
 	// An invitation for this person is pending; metadata `invitationId`. ALREADY_EXISTS, 409.
@@ -174,6 +176,7 @@ var (
 		47:  "REASON_GROUP_NOT_FOUND",
 		48:  "REASON_PROJECT_NOT_FOUND",
 		49:  "REASON_DOMAIN_NOT_FOUND",
+		51:  "REASON_SCHEDULE_NOT_FOUND",
 		60:  "REASON_ALREADY_MEMBER",
 		61:  "REASON_INVITATION_PENDING",
 		62:  "REASON_USERNAME_TAKEN",
@@ -235,6 +238,7 @@ var (
 		"REASON_GROUP_NOT_FOUND":         47,
 		"REASON_PROJECT_NOT_FOUND":       48,
 		"REASON_DOMAIN_NOT_FOUND":        49,
+		"REASON_SCHEDULE_NOT_FOUND":      51,
 		"REASON_ALREADY_MEMBER":          60,
 		"REASON_INVITATION_PENDING":      61,
 		"REASON_USERNAME_TAKEN":          62,
@@ -305,7 +309,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x84\r\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xa3\r\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -329,7 +333,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x15REASON_ROLE_NOT_FOUND\x10.\x12\x1a\n" +
 	"\x16REASON_GROUP_NOT_FOUND\x10/\x12\x1c\n" +
 	"\x18REASON_PROJECT_NOT_FOUND\x100\x12\x1b\n" +
-	"\x17REASON_DOMAIN_NOT_FOUND\x101\x12\x19\n" +
+	"\x17REASON_DOMAIN_NOT_FOUND\x101\x12\x1d\n" +
+	"\x19REASON_SCHEDULE_NOT_FOUND\x103\x12\x19\n" +
 	"\x15REASON_ALREADY_MEMBER\x10<\x12\x1d\n" +
 	"\x19REASON_INVITATION_PENDING\x10=\x12\x19\n" +
 	"\x15REASON_USERNAME_TAKEN\x10>\x12\x16\n" +

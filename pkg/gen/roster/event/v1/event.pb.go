@@ -404,6 +404,63 @@ func (Domain_State) EnumDescriptor() ([]byte, []int) {
 	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48, 0}
 }
 
+// State that it says.
+type Override_State int32
+
+const (
+	// Not given.
+	Override_STATE_UNSPECIFIED Override_State = 0
+	// At work.
+	Override_STATE_AVAILABLE Override_State = 1
+	// On duty.
+	Override_STATE_ON_CALL Override_State = 2
+	// Away.
+	Override_STATE_UNAVAILABLE Override_State = 3
+)
+
+// Enum value maps for Override_State.
+var (
+	Override_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_AVAILABLE",
+		2: "STATE_ON_CALL",
+		3: "STATE_UNAVAILABLE",
+	}
+	Override_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_AVAILABLE":   1,
+		"STATE_ON_CALL":     2,
+		"STATE_UNAVAILABLE": 3,
+	}
+)
+
+func (x Override_State) Enum() *Override_State {
+	p := new(Override_State)
+	*p = x
+	return p
+}
+
+func (x Override_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Override_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_event_v1_event_proto_enumTypes[6].Descriptor()
+}
+
+func (Override_State) Type() protoreflect.EnumType {
+	return &file_roster_event_v1_event_proto_enumTypes[6]
+}
+
+func (x Override_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Override_State.Descriptor instead.
+func (Override_State) EnumDescriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63, 0}
+}
+
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
 // carry it include what it names. On the wire it is the base64url of this message; it grants nothing.
 type Token struct {
@@ -4229,6 +4286,627 @@ func (x *MemberProfileChanged) GetPersonal() *MemberProfileChange {
 	return nil
 }
 
+// WeeklyHours are when a member works, as events show them.
+type WeeklyHours struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The time zone, empty without intervals.
+	TimeZone string `protobuf:"bytes,1,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// When the member works in every week; empty: there are no hours.
+	Intervals     []*WeeklyHours_Interval `protobuf:"bytes,2,rep,name=intervals,proto3" json:"intervals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WeeklyHours) Reset() {
+	*x = WeeklyHours{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WeeklyHours) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WeeklyHours) ProtoMessage() {}
+
+func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
+func (*WeeklyHours) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *WeeklyHours) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *WeeklyHours) GetIntervals() []*WeeklyHours_Interval {
+	if x != nil {
+		return x.Intervals
+	}
+	return nil
+}
+
+// MemberHoursChanged: `member.hours_changed`.
+type MemberHoursChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The member's account.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Before.
+	Before *WeeklyHours `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *WeeklyHours `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberHoursChanged) Reset() {
+	*x = MemberHoursChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberHoursChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberHoursChanged) ProtoMessage() {}
+
+func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
+func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *MemberHoursChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *MemberHoursChanged) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *MemberHoursChanged) GetBefore() *WeeklyHours {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *MemberHoursChanged) GetAfter() *WeeklyHours {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// Override is a time for which it is said how a member is available, as events show it. What is noted about it is not told.
+type Override struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The override.
+	OverrideId string `protobuf:"bytes,1,opt,name=override_id,json=overrideId,proto3" json:"override_id,omitempty"`
+	// The member's account.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// How the member is available.
+	State Override_State `protobuf:"varint,3,opt,name=state,proto3,enum=roster.event.v1.Override_State" json:"state,omitempty"`
+	// When it begins, the first time.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When it ends, the first time.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// After how many days it happens again; 0: it does not.
+	RepeatDays int32 `protobuf:"varint,6,opt,name=repeat_days,json=repeatDays,proto3" json:"repeat_days,omitempty"`
+	// The time zone by whose clock it happens again.
+	TimeZone string `protobuf:"bytes,7,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// When it stops to happen again, if ever.
+	UntilTime     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=until_time,json=untilTime,proto3" json:"until_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Override) Reset() {
+	*x = Override{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Override) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Override) ProtoMessage() {}
+
+func (x *Override) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Override.ProtoReflect.Descriptor instead.
+func (*Override) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *Override) GetOverrideId() string {
+	if x != nil {
+		return x.OverrideId
+	}
+	return ""
+}
+
+func (x *Override) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *Override) GetState() Override_State {
+	if x != nil {
+		return x.State
+	}
+	return Override_STATE_UNSPECIFIED
+}
+
+func (x *Override) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Override) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Override) GetRepeatDays() int32 {
+	if x != nil {
+		return x.RepeatDays
+	}
+	return 0
+}
+
+func (x *Override) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Override) GetUntilTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UntilTime
+	}
+	return nil
+}
+
+// MemberOverrideAdded: `member.override_added`.
+type MemberOverrideAdded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Override      *Override `protobuf:"bytes,2,opt,name=override,proto3" json:"override,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberOverrideAdded) Reset() {
+	*x = MemberOverrideAdded{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberOverrideAdded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberOverrideAdded) ProtoMessage() {}
+
+func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
+func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *MemberOverrideAdded) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *MemberOverrideAdded) GetOverride() *Override {
+	if x != nil {
+		return x.Override
+	}
+	return nil
+}
+
+// MemberOverrideRemoved: `member.override_removed`. Somebody took it back; of one that ended there is no event.
+type MemberOverrideRemoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before        *Override `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberOverrideRemoved) Reset() {
+	*x = MemberOverrideRemoved{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberOverrideRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberOverrideRemoved) ProtoMessage() {}
+
+func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
+func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *MemberOverrideRemoved) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *MemberOverrideRemoved) GetBefore() *Override {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+// Rotation is a duty that members take in turns, as events show it.
+type Rotation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rotation.
+	RotationId string `protobuf:"bytes,1,opt,name=rotation_id,json=rotationId,proto3" json:"rotation_id,omitempty"`
+	// What the duty is called.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// The time zone.
+	TimeZone string `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// When the first turn begins.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When the duty ends, if ever.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// How many days a turn lasts.
+	TurnDays int32 `protobuf:"varint,6,opt,name=turn_days,json=turnDays,proto3" json:"turn_days,omitempty"`
+	// The accounts of those who take turns, in order; empty where one has left.
+	Participants  []string `protobuf:"bytes,7,rep,name=participants,proto3" json:"participants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rotation) Reset() {
+	*x = Rotation{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rotation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rotation) ProtoMessage() {}
+
+func (x *Rotation) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
+func (*Rotation) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *Rotation) GetRotationId() string {
+	if x != nil {
+		return x.RotationId
+	}
+	return ""
+}
+
+func (x *Rotation) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Rotation) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Rotation) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Rotation) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Rotation) GetTurnDays() int32 {
+	if x != nil {
+		return x.TurnDays
+	}
+	return 0
+}
+
+func (x *Rotation) GetParticipants() []string {
+	if x != nil {
+		return x.Participants
+	}
+	return nil
+}
+
+// OrganizationRotationCreated: `organization.rotation_created`.
+type OrganizationRotationCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Rotation      *Rotation `protobuf:"bytes,2,opt,name=rotation,proto3" json:"rotation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationRotationCreated) Reset() {
+	*x = OrganizationRotationCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationRotationCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationRotationCreated) ProtoMessage() {}
+
+func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
+func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *OrganizationRotationCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationRotationCreated) GetRotation() *Rotation {
+	if x != nil {
+		return x.Rotation
+	}
+	return nil
+}
+
+// OrganizationRotationUpdated: `organization.rotation_updated`.
+type OrganizationRotationUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Rotation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Rotation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationRotationUpdated) Reset() {
+	*x = OrganizationRotationUpdated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationRotationUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationRotationUpdated) ProtoMessage() {}
+
+func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
+func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *OrganizationRotationUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationRotationUpdated) GetBefore() *Rotation {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *OrganizationRotationUpdated) GetAfter() *Rotation {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// OrganizationRotationDeleted: `organization.rotation_deleted`.
+type OrganizationRotationDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before        *Rotation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationRotationDeleted) Reset() {
+	*x = OrganizationRotationDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationRotationDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationRotationDeleted) ProtoMessage() {}
+
+func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
+func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *OrganizationRotationDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationRotationDeleted) GetBefore() *Rotation {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4244,7 +4922,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4256,7 +4934,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4306,7 +4984,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4318,7 +4996,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4344,6 +5022,70 @@ func (x *Group_Binding) GetRole() string {
 func (x *Group_Binding) GetProjectId() string {
 	if x != nil {
 		return x.ProjectId
+	}
+	return ""
+}
+
+// Interval is a part of a day, by the clock.
+type WeeklyHours_Interval struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The day on which it begins, 1 for Monday to 7 for Sunday.
+	Day int32 `protobuf:"varint,1,opt,name=day,proto3" json:"day,omitempty"`
+	// When it begins, as in 09:00.
+	Start string `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
+	// When it ends; on the next day if that is not after the start.
+	End           string `protobuf:"bytes,3,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WeeklyHours_Interval) Reset() {
+	*x = WeeklyHours_Interval{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WeeklyHours_Interval) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WeeklyHours_Interval) ProtoMessage() {}
+
+func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
+func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61, 0}
+}
+
+func (x *WeeklyHours_Interval) GetDay() int32 {
+	if x != nil {
+		return x.Day
+	}
+	return 0
+}
+
+func (x *WeeklyHours_Interval) GetStart() string {
+	if x != nil {
+		return x.Start
+	}
+	return ""
+}
+
+func (x *WeeklyHours_Interval) GetEnd() string {
+	if x != nil {
+		return x.End
 	}
 	return ""
 }
@@ -4658,7 +5400,65 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x12\x18\n" +
 	"\achanged\x18\x04 \x03(\tR\achanged\x12@\n" +
-	"\bpersonal\x18\x05 \x01(\v2$.roster.event.v1.MemberProfileChangeR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\bpersonal\x18\x05 \x01(\v2$.roster.event.v1.MemberProfileChangeR\bpersonal\"\xb5\x01\n" +
+	"\vWeeklyHours\x12\x1b\n" +
+	"\ttime_zone\x18\x01 \x01(\tR\btimeZone\x12C\n" +
+	"\tintervals\x18\x02 \x03(\v2%.roster.event.v1.WeeklyHours.IntervalR\tintervals\x1aD\n" +
+	"\bInterval\x12\x10\n" +
+	"\x03day\x18\x01 \x01(\x05R\x03day\x12\x14\n" +
+	"\x05start\x18\x02 \x01(\tR\x05start\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\tR\x03end\"\xd1\x01\n" +
+	"\x12MemberHoursChanged\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x124\n" +
+	"\x06before\x18\x03 \x01(\v2\x1c.roster.event.v1.WeeklyHoursR\x06before\x122\n" +
+	"\x05after\x18\x04 \x01(\v2\x1c.roster.event.v1.WeeklyHoursR\x05after\"\xcb\x03\n" +
+	"\bOverride\x12\x1f\n" +
+	"\voverride_id\x18\x01 \x01(\tR\n" +
+	"overrideId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x125\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1f.roster.event.v1.Override.StateR\x05state\x129\n" +
+	"\n" +
+	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1f\n" +
+	"\vrepeat_days\x18\x06 \x01(\x05R\n" +
+	"repeatDays\x12\x1b\n" +
+	"\ttime_zone\x18\a \x01(\tR\btimeZone\x129\n" +
+	"\n" +
+	"until_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tuntilTime\"]\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fSTATE_AVAILABLE\x10\x01\x12\x11\n" +
+	"\rSTATE_ON_CALL\x10\x02\x12\x15\n" +
+	"\x11STATE_UNAVAILABLE\x10\x03\"\x80\x01\n" +
+	"\x13MemberOverrideAdded\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
+	"\boverride\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\boverride\"~\n" +
+	"\x15MemberOverrideRemoved\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\x06before\"\x9e\x02\n" +
+	"\bRotation\x12\x1f\n" +
+	"\vrotation_id\x18\x01 \x01(\tR\n" +
+	"rotationId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x1b\n" +
+	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x129\n" +
+	"\n" +
+	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1b\n" +
+	"\tturn_days\x18\x06 \x01(\x05R\bturnDays\x12\"\n" +
+	"\fparticipants\x18\a \x03(\tR\fparticipants\"\x88\x01\n" +
+	"\x1bOrganizationRotationCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
+	"\brotation\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\brotation\"\xb5\x01\n" +
+	"\x1bOrganizationRotationUpdated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06before\x12/\n" +
+	"\x05after\x18\x03 \x01(\v2\x19.roster.event.v1.RotationR\x05after\"\x84\x01\n" +
+	"\x1bOrganizationRotationDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06beforeB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -4672,211 +5472,243 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 	return file_roster_event_v1_event_proto_rawDescData
 }
 
-var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_roster_event_v1_event_proto_goTypes = []any{
-	(Actor_Kind)(0),               // 0: roster.event.v1.Actor.Kind
-	(Cause_Kind)(0),               // 1: roster.event.v1.Cause.Kind
-	(Member_State)(0),             // 2: roster.event.v1.Member.State
-	(Invitation_State)(0),         // 3: roster.event.v1.Invitation.State
-	(Seat_State)(0),               // 4: roster.event.v1.Seat.State
-	(Domain_State)(0),             // 5: roster.event.v1.Domain.State
-	(*Token)(nil),                 // 6: roster.event.v1.Token
-	(*Actor)(nil),                 // 7: roster.event.v1.Actor
-	(*Cause)(nil),                 // 8: roster.event.v1.Cause
-	(*Context)(nil),               // 9: roster.event.v1.Context
-	(*Personal)(nil),              // 10: roster.event.v1.Personal
-	(*Organization)(nil),          // 11: roster.event.v1.Organization
-	(*OrganizationCreated)(nil),   // 12: roster.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil),   // 13: roster.event.v1.OrganizationUpdated
-	(*OrganizationDeleted)(nil),   // 14: roster.event.v1.OrganizationDeleted
-	(*Member)(nil),                // 15: roster.event.v1.Member
-	(*MemberAdded)(nil),           // 16: roster.event.v1.MemberAdded
-	(*MemberRoleChanged)(nil),     // 17: roster.event.v1.MemberRoleChanged
-	(*MemberDisabled)(nil),        // 18: roster.event.v1.MemberDisabled
-	(*MemberEnabled)(nil),         // 19: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),         // 20: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),            // 21: roster.event.v1.MemberLeft
-	(*Invitation)(nil),            // 22: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),     // 23: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),        // 24: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),      // 25: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),      // 26: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),    // 27: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),    // 28: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),     // 29: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),     // 30: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                  // 31: roster.event.v1.Seat
-	(*SeatReserved)(nil),          // 32: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),          // 33: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),          // 34: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),      // 35: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),           // 36: roster.event.v1.SeatAtLimit
-	(*Account)(nil),               // 37: roster.event.v1.Account
-	(*AccountCreated)(nil),        // 38: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),  // 39: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),        // 40: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),       // 41: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),        // 42: roster.event.v1.AccountEnabled
-	(*AccountSignedIn)(nil),       // 43: roster.event.v1.AccountSignedIn
-	(*SessionEnded)(nil),          // 44: roster.event.v1.SessionEnded
-	(*Group)(nil),                 // 45: roster.event.v1.Group
-	(*GroupCreated)(nil),          // 46: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),          // 47: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),          // 48: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),       // 49: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),      // 50: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),    // 51: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),        // 52: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),      // 53: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                // 54: roster.event.v1.Domain
-	(*DomainAdded)(nil),           // 55: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),        // 56: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),            // 57: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),         // 58: roster.event.v1.DomainRemoved
-	(*Role)(nil),                  // 59: roster.event.v1.Role
-	(*RoleCreated)(nil),           // 60: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),           // 61: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),           // 62: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil), // 63: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),         // 64: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),   // 65: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),  // 66: roster.event.v1.MemberProfileChanged
-	(*Token_Position)(nil),        // 67: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),         // 68: roster.event.v1.Group.Binding
-	(*timestamppb.Timestamp)(nil), // 69: google.protobuf.Timestamp
+	(Actor_Kind)(0),                     // 0: roster.event.v1.Actor.Kind
+	(Cause_Kind)(0),                     // 1: roster.event.v1.Cause.Kind
+	(Member_State)(0),                   // 2: roster.event.v1.Member.State
+	(Invitation_State)(0),               // 3: roster.event.v1.Invitation.State
+	(Seat_State)(0),                     // 4: roster.event.v1.Seat.State
+	(Domain_State)(0),                   // 5: roster.event.v1.Domain.State
+	(Override_State)(0),                 // 6: roster.event.v1.Override.State
+	(*Token)(nil),                       // 7: roster.event.v1.Token
+	(*Actor)(nil),                       // 8: roster.event.v1.Actor
+	(*Cause)(nil),                       // 9: roster.event.v1.Cause
+	(*Context)(nil),                     // 10: roster.event.v1.Context
+	(*Personal)(nil),                    // 11: roster.event.v1.Personal
+	(*Organization)(nil),                // 12: roster.event.v1.Organization
+	(*OrganizationCreated)(nil),         // 13: roster.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),         // 14: roster.event.v1.OrganizationUpdated
+	(*OrganizationDeleted)(nil),         // 15: roster.event.v1.OrganizationDeleted
+	(*Member)(nil),                      // 16: roster.event.v1.Member
+	(*MemberAdded)(nil),                 // 17: roster.event.v1.MemberAdded
+	(*MemberRoleChanged)(nil),           // 18: roster.event.v1.MemberRoleChanged
+	(*MemberDisabled)(nil),              // 19: roster.event.v1.MemberDisabled
+	(*MemberEnabled)(nil),               // 20: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),               // 21: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                  // 22: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                  // 23: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),           // 24: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),              // 25: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),            // 26: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),            // 27: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),          // 28: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),          // 29: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),           // 30: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),           // 31: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                        // 32: roster.event.v1.Seat
+	(*SeatReserved)(nil),                // 33: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                // 34: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                // 35: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),            // 36: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                 // 37: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                     // 38: roster.event.v1.Account
+	(*AccountCreated)(nil),              // 39: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),        // 40: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),              // 41: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),             // 42: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),              // 43: roster.event.v1.AccountEnabled
+	(*AccountSignedIn)(nil),             // 44: roster.event.v1.AccountSignedIn
+	(*SessionEnded)(nil),                // 45: roster.event.v1.SessionEnded
+	(*Group)(nil),                       // 46: roster.event.v1.Group
+	(*GroupCreated)(nil),                // 47: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                // 48: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                // 49: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),             // 50: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),            // 51: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),          // 52: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),              // 53: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),            // 54: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                      // 55: roster.event.v1.Domain
+	(*DomainAdded)(nil),                 // 56: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),              // 57: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                  // 58: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),               // 59: roster.event.v1.DomainRemoved
+	(*Role)(nil),                        // 60: roster.event.v1.Role
+	(*RoleCreated)(nil),                 // 61: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                 // 62: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                 // 63: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),       // 64: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),               // 65: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),         // 66: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),        // 67: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                 // 68: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),          // 69: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                    // 70: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),         // 71: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),       // 72: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                    // 73: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil), // 74: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil), // 75: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil), // 76: roster.event.v1.OrganizationRotationDeleted
+	(*Token_Position)(nil),              // 77: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),               // 78: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),        // 79: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),       // 80: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	67,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	77,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
-	7,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
-	8,   // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
-	9,   // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
-	11,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
-	9,   // 7: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
-	11,  // 8: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
-	11,  // 9: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
-	9,   // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
-	11,  // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
+	8,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
+	9,   // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
+	10,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
+	12,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
+	10,  // 7: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
+	12,  // 8: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
+	12,  // 9: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
+	10,  // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
+	12,  // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	2,   // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	69,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	9,   // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
-	15,  // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
-	10,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
-	9,   // 17: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
-	15,  // 18: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
-	15,  // 19: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
-	9,   // 20: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
-	15,  // 21: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
-	15,  // 22: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
-	9,   // 23: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	15,  // 24: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	15,  // 25: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	9,   // 26: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	15,  // 27: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	15,  // 28: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	9,   // 29: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	15,  // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	15,  // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	80,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	10,  // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
+	16,  // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
+	11,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
+	10,  // 17: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
+	16,  // 18: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
+	16,  // 19: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
+	10,  // 20: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
+	16,  // 21: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
+	16,  // 22: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
+	10,  // 23: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	16,  // 24: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	16,  // 25: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	10,  // 26: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	16,  // 27: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	16,  // 28: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	10,  // 29: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	16,  // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	16,  // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	3,   // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	69,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	9,   // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	22,  // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	10,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	9,   // 37: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	22,  // 38: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	9,   // 39: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	22,  // 40: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	22,  // 41: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	9,   // 42: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	22,  // 43: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	22,  // 44: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	10,  // 45: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	9,   // 46: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	22,  // 47: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	22,  // 48: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	9,   // 49: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	22,  // 50: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	22,  // 51: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	9,   // 52: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	22,  // 53: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	22,  // 54: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	9,   // 55: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	22,  // 56: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	22,  // 57: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	80,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	10,  // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	23,  // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	11,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	10,  // 37: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	23,  // 38: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	10,  // 39: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	23,  // 40: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	23,  // 41: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	10,  // 42: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	23,  // 43: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	23,  // 44: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	11,  // 45: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	10,  // 46: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	23,  // 47: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	23,  // 48: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	10,  // 49: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	23,  // 50: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	23,  // 51: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	10,  // 52: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	23,  // 53: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	23,  // 54: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	10,  // 55: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	23,  // 56: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	23,  // 57: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
 	4,   // 58: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	9,   // 59: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	31,  // 60: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	9,   // 61: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	31,  // 62: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	9,   // 63: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	31,  // 64: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	9,   // 65: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	9,   // 66: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	9,   // 67: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	37,  // 68: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	10,  // 69: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	9,   // 70: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	10,  // 71: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	9,   // 72: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	10,  // 73: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	9,   // 74: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	37,  // 75: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	9,   // 76: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	37,  // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	9,   // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	9,   // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	68,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	9,   // 81: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	45,  // 82: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	9,   // 83: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	45,  // 84: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	45,  // 85: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	9,   // 86: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	45,  // 87: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	9,   // 88: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	49,  // 89: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	9,   // 90: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	49,  // 91: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	9,   // 92: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	45,  // 93: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	45,  // 94: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	9,   // 95: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	45,  // 96: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	45,  // 97: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	10,  // 59: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	32,  // 60: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	10,  // 61: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	32,  // 62: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	10,  // 63: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	32,  // 64: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	10,  // 65: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	10,  // 66: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	10,  // 67: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	38,  // 68: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	11,  // 69: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	10,  // 70: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	11,  // 71: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	10,  // 72: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	11,  // 73: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	10,  // 74: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	38,  // 75: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	10,  // 76: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	38,  // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	10,  // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	10,  // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	78,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	10,  // 81: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	46,  // 82: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	10,  // 83: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	46,  // 84: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	46,  // 85: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	10,  // 86: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	46,  // 87: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	10,  // 88: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	50,  // 89: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	10,  // 90: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	50,  // 91: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	10,  // 92: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	46,  // 93: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	46,  // 94: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	10,  // 95: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	46,  // 96: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	46,  // 97: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
 	5,   // 98: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	9,   // 99: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	54,  // 100: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	9,   // 101: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	54,  // 102: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	54,  // 103: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	9,   // 104: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	54,  // 105: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	54,  // 106: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	9,   // 107: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	54,  // 108: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	9,   // 109: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	59,  // 110: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	9,   // 111: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	59,  // 112: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	59,  // 113: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	9,   // 114: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	59,  // 115: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	9,   // 116: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	22,  // 117: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	22,  // 118: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	64,  // 119: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	64,  // 120: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	9,   // 121: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	15,  // 122: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	15,  // 123: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	65,  // 124: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	125, // [125:125] is the sub-list for method output_type
-	125, // [125:125] is the sub-list for method input_type
-	125, // [125:125] is the sub-list for extension type_name
-	125, // [125:125] is the sub-list for extension extendee
-	0,   // [0:125] is the sub-list for field type_name
+	10,  // 99: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	55,  // 100: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	10,  // 101: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	55,  // 102: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	55,  // 103: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	10,  // 104: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	55,  // 105: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	55,  // 106: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	10,  // 107: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	55,  // 108: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	10,  // 109: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	60,  // 110: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	10,  // 111: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	60,  // 112: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	60,  // 113: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	10,  // 114: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	60,  // 115: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	10,  // 116: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	23,  // 117: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	23,  // 118: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	65,  // 119: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	65,  // 120: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	10,  // 121: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	16,  // 122: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	16,  // 123: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	66,  // 124: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	79,  // 125: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	10,  // 126: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	68,  // 127: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	68,  // 128: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	6,   // 129: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	80,  // 130: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	80,  // 131: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	80,  // 132: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	10,  // 133: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	70,  // 134: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	10,  // 135: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	70,  // 136: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	80,  // 137: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	80,  // 138: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	10,  // 139: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	73,  // 140: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	10,  // 141: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	73,  // 142: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	73,  // 143: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	10,  // 144: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	73,  // 145: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	146, // [146:146] is the sub-list for method output_type
+	146, // [146:146] is the sub-list for method input_type
+	146, // [146:146] is the sub-list for extension type_name
+	146, // [146:146] is the sub-list for extension extendee
+	0,   // [0:146] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -4890,8 +5722,8 @@ func file_roster_event_v1_event_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   63,
+			NumEnums:      7,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -217,6 +217,63 @@ func (ListPeopleRequest_Order) EnumDescriptor() ([]byte, []int) {
 	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{2, 0}
 }
 
+// Show says which members are listed, by their availability.
+type ListPeopleRequest_Show int32
+
+const (
+	// As SHOW_ALL.
+	ListPeopleRequest_SHOW_UNSPECIFIED ListPeopleRequest_Show = 0
+	// Everybody.
+	ListPeopleRequest_SHOW_ALL ListPeopleRequest_Show = 1
+	// Members who can be reached: available, or on call.
+	ListPeopleRequest_SHOW_AVAILABLE ListPeopleRequest_Show = 2
+	// Members who are away.
+	ListPeopleRequest_SHOW_UNAVAILABLE ListPeopleRequest_Show = 3
+)
+
+// Enum value maps for ListPeopleRequest_Show.
+var (
+	ListPeopleRequest_Show_name = map[int32]string{
+		0: "SHOW_UNSPECIFIED",
+		1: "SHOW_ALL",
+		2: "SHOW_AVAILABLE",
+		3: "SHOW_UNAVAILABLE",
+	}
+	ListPeopleRequest_Show_value = map[string]int32{
+		"SHOW_UNSPECIFIED": 0,
+		"SHOW_ALL":         1,
+		"SHOW_AVAILABLE":   2,
+		"SHOW_UNAVAILABLE": 3,
+	}
+)
+
+func (x ListPeopleRequest_Show) Enum() *ListPeopleRequest_Show {
+	p := new(ListPeopleRequest_Show)
+	*p = x
+	return p
+}
+
+func (x ListPeopleRequest_Show) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ListPeopleRequest_Show) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_membership_v1_member_service_proto_enumTypes[3].Descriptor()
+}
+
+func (ListPeopleRequest_Show) Type() protoreflect.EnumType {
+	return &file_roster_membership_v1_member_service_proto_enumTypes[3]
+}
+
+func (x ListPeopleRequest_Show) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ListPeopleRequest_Show.Descriptor instead.
+func (ListPeopleRequest_Show) EnumDescriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{2, 1}
+}
+
 // View says which rows are listed.
 type ListPeopleRequest_View int32
 
@@ -258,11 +315,11 @@ func (x ListPeopleRequest_View) String() string {
 }
 
 func (ListPeopleRequest_View) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_member_service_proto_enumTypes[3].Descriptor()
+	return file_roster_membership_v1_member_service_proto_enumTypes[4].Descriptor()
 }
 
 func (ListPeopleRequest_View) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_member_service_proto_enumTypes[3]
+	return &file_roster_membership_v1_member_service_proto_enumTypes[4]
 }
 
 func (x ListPeopleRequest_View) Number() protoreflect.EnumNumber {
@@ -271,7 +328,7 @@ func (x ListPeopleRequest_View) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ListPeopleRequest_View.Descriptor instead.
 func (ListPeopleRequest_View) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{2, 1}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{2, 2}
 }
 
 // Person is a row of the people list: a member, or somebody with a pending invitation.
@@ -303,8 +360,12 @@ type Person struct {
 	Phone string `protobuf:"bytes,12,opt,name=phone,proto3" json:"phone,omitempty"`
 	// When the member last used the organization, to the hour; absent when never, or the caller may not see it.
 	LastActivityTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=last_activity_time,json=lastActivityTime,proto3" json:"last_activity_time,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// How a member is available now; unspecified for who is disabled or invited, and where the policy's `availability` is off.
+	Availability Availability_State `protobuf:"varint,14,opt,name=availability,proto3,enum=roster.membership.v1.Availability_State" json:"availability,omitempty"`
+	// When that changes; absent: not within 31 days.
+	AvailabilityChangeTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=availability_change_time,json=availabilityChangeTime,proto3" json:"availability_change_time,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *Person) Reset() {
@@ -424,6 +485,20 @@ func (x *Person) GetPhone() string {
 func (x *Person) GetLastActivityTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.LastActivityTime
+	}
+	return nil
+}
+
+func (x *Person) GetAvailability() Availability_State {
+	if x != nil {
+		return x.Availability
+	}
+	return Availability_STATE_UNSPECIFIED
+}
+
+func (x *Person) GetAvailabilityChangeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AvailabilityChangeTime
 	}
 	return nil
 }
@@ -653,6 +728,8 @@ type ListPeopleRequest struct {
 	OrderBy ListPeopleRequest_Order `protobuf:"varint,9,opt,name=order_by,json=orderBy,proto3,enum=roster.membership.v1.ListPeopleRequest_Order" json:"order_by,omitempty"`
 	// Only members who joined before this time and have not used the organization since. Needs members.activity.read.
 	InactiveSince *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=inactive_since,json=inactiveSince,proto3" json:"inactive_since,omitempty"`
+	// Which members, by availability. Who is disabled or invited has none. FEATURE_OFF where the policy's `availability` is off.
+	Availability  ListPeopleRequest_Show `protobuf:"varint,11,opt,name=availability,proto3,enum=roster.membership.v1.ListPeopleRequest_Show" json:"availability,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -755,6 +832,13 @@ func (x *ListPeopleRequest) GetInactiveSince() *timestamppb.Timestamp {
 		return x.InactiveSince
 	}
 	return nil
+}
+
+func (x *ListPeopleRequest) GetAvailability() ListPeopleRequest_Show {
+	if x != nil {
+		return x.Availability
+	}
+	return ListPeopleRequest_SHOW_UNSPECIFIED
 }
 
 // ListPeopleResponse holds a page.
@@ -1722,7 +1806,7 @@ var File_roster_membership_v1_member_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\n" +
-	")roster/membership/v1/member_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xe9\x04\n" +
+	")roster/membership/v1/member_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a/roster/membership/v1/availability_service.proto\"\x8d\x06\n" +
 	"\x06Person\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12#\n" +
@@ -1740,7 +1824,9 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\n" +
 	"role_color\x18\v \x01(\tR\troleColor\x12\x14\n" +
 	"\x05phone\x18\f \x01(\tR\x05phone\x12H\n" +
-	"\x12last_activity_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x10lastActivityTime\"W\n" +
+	"\x12last_activity_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x10lastActivityTime\x12L\n" +
+	"\favailability\x18\x0e \x01(\x0e2(.roster.membership.v1.Availability.StateR\favailability\x12T\n" +
+	"\x18availability_change_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x16availabilityChangeTime\"W\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
@@ -1772,7 +1858,7 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DISABLED\x10\x02\x12\x11\n" +
-	"\rSTATE_REMOVED\x10\x03\"\x80\a\n" +
+	"\rSTATE_REMOVED\x10\x03\"\xb5\b\n" +
 	"\x11ListPeopleRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12*\n" +
@@ -1787,7 +1873,8 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x05token\x18\b \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\x80\x10R\x05token\x12U\n" +
 	"\border_by\x18\t \x01(\x0e2-.roster.membership.v1.ListPeopleRequest.OrderB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\aorderBy\x12F\n" +
 	"\x0einactive_since\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x01R\rinactiveSince\"\xd8\x01\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x01R\rinactiveSince\x12]\n" +
+	"\favailability\x18\v \x01(\x0e2,.roster.membership.v1.ListPeopleRequest.ShowB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\favailability\"\xd8\x01\n" +
 	"\x05Order\x12\x15\n" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -1799,7 +1886,12 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x1dORDER_LAST_ACTIVITY_TIME_DESC\x10\x06\x12\x0e\n" +
 	"\n" +
 	"ORDER_ROLE\x10\a\x12\x13\n" +
-	"\x0fORDER_ROLE_DESC\x10\b\"W\n" +
+	"\x0fORDER_ROLE_DESC\x10\b\"T\n" +
+	"\x04Show\x12\x14\n" +
+	"\x10SHOW_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bSHOW_ALL\x10\x01\x12\x12\n" +
+	"\x0eSHOW_AVAILABLE\x10\x02\x12\x14\n" +
+	"\x10SHOW_UNAVAILABLE\x10\x03\"W\n" +
 	"\x04View\x12\x14\n" +
 	"\x10VIEW_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVIEW_COMBINED\x10\x01\x12\x10\n" +
@@ -1925,77 +2017,82 @@ func file_roster_membership_v1_member_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_member_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(Person_State)(0),                 // 0: roster.membership.v1.Person.State
 	(Member_State)(0),                 // 1: roster.membership.v1.Member.State
 	(ListPeopleRequest_Order)(0),      // 2: roster.membership.v1.ListPeopleRequest.Order
-	(ListPeopleRequest_View)(0),       // 3: roster.membership.v1.ListPeopleRequest.View
-	(*Person)(nil),                    // 4: roster.membership.v1.Person
-	(*Member)(nil),                    // 5: roster.membership.v1.Member
-	(*ListPeopleRequest)(nil),         // 6: roster.membership.v1.ListPeopleRequest
-	(*ListPeopleResponse)(nil),        // 7: roster.membership.v1.ListPeopleResponse
-	(*GetMemberRequest)(nil),          // 8: roster.membership.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),         // 9: roster.membership.v1.GetMemberResponse
-	(*UpdateMemberRequest)(nil),       // 10: roster.membership.v1.UpdateMemberRequest
-	(*UpdateMemberResponse)(nil),      // 11: roster.membership.v1.UpdateMemberResponse
-	(*ChangeMemberRoleRequest)(nil),   // 12: roster.membership.v1.ChangeMemberRoleRequest
-	(*ChangeMemberRoleResponse)(nil),  // 13: roster.membership.v1.ChangeMemberRoleResponse
-	(*DisableMemberRequest)(nil),      // 14: roster.membership.v1.DisableMemberRequest
-	(*DisableMemberResponse)(nil),     // 15: roster.membership.v1.DisableMemberResponse
-	(*EnableMemberRequest)(nil),       // 16: roster.membership.v1.EnableMemberRequest
-	(*EnableMemberResponse)(nil),      // 17: roster.membership.v1.EnableMemberResponse
-	(*RemoveMemberRequest)(nil),       // 18: roster.membership.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),      // 19: roster.membership.v1.RemoveMemberResponse
-	(*LeaveOrganizationRequest)(nil),  // 20: roster.membership.v1.LeaveOrganizationRequest
-	(*LeaveOrganizationResponse)(nil), // 21: roster.membership.v1.LeaveOrganizationResponse
-	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),     // 23: google.protobuf.FieldMask
+	(ListPeopleRequest_Show)(0),       // 3: roster.membership.v1.ListPeopleRequest.Show
+	(ListPeopleRequest_View)(0),       // 4: roster.membership.v1.ListPeopleRequest.View
+	(*Person)(nil),                    // 5: roster.membership.v1.Person
+	(*Member)(nil),                    // 6: roster.membership.v1.Member
+	(*ListPeopleRequest)(nil),         // 7: roster.membership.v1.ListPeopleRequest
+	(*ListPeopleResponse)(nil),        // 8: roster.membership.v1.ListPeopleResponse
+	(*GetMemberRequest)(nil),          // 9: roster.membership.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),         // 10: roster.membership.v1.GetMemberResponse
+	(*UpdateMemberRequest)(nil),       // 11: roster.membership.v1.UpdateMemberRequest
+	(*UpdateMemberResponse)(nil),      // 12: roster.membership.v1.UpdateMemberResponse
+	(*ChangeMemberRoleRequest)(nil),   // 13: roster.membership.v1.ChangeMemberRoleRequest
+	(*ChangeMemberRoleResponse)(nil),  // 14: roster.membership.v1.ChangeMemberRoleResponse
+	(*DisableMemberRequest)(nil),      // 15: roster.membership.v1.DisableMemberRequest
+	(*DisableMemberResponse)(nil),     // 16: roster.membership.v1.DisableMemberResponse
+	(*EnableMemberRequest)(nil),       // 17: roster.membership.v1.EnableMemberRequest
+	(*EnableMemberResponse)(nil),      // 18: roster.membership.v1.EnableMemberResponse
+	(*RemoveMemberRequest)(nil),       // 19: roster.membership.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),      // 20: roster.membership.v1.RemoveMemberResponse
+	(*LeaveOrganizationRequest)(nil),  // 21: roster.membership.v1.LeaveOrganizationRequest
+	(*LeaveOrganizationResponse)(nil), // 22: roster.membership.v1.LeaveOrganizationResponse
+	(*timestamppb.Timestamp)(nil),     // 23: google.protobuf.Timestamp
+	(Availability_State)(0),           // 24: roster.membership.v1.Availability.State
+	(*fieldmaskpb.FieldMask)(nil),     // 25: google.protobuf.FieldMask
 }
 var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Person.state:type_name -> roster.membership.v1.Person.State
-	22, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
-	22, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
-	22, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
-	1,  // 4: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
-	22, // 5: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	22, // 6: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
-	22, // 7: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
-	22, // 8: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
-	3,  // 9: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
-	0,  // 10: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
-	2,  // 11: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
-	22, // 12: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
-	4,  // 13: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
-	5,  // 14: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
-	23, // 15: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 16: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
-	5,  // 17: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
-	5,  // 18: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
-	5,  // 19: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
-	5,  // 20: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 21: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
-	8,  // 22: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
-	10, // 23: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
-	12, // 24: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
-	14, // 25: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
-	16, // 26: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
-	18, // 27: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
-	20, // 28: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
-	7,  // 29: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
-	9,  // 30: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
-	11, // 31: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
-	13, // 32: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
-	15, // 33: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
-	17, // 34: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
-	19, // 35: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
-	21, // 36: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
-	29, // [29:37] is the sub-list for method output_type
-	21, // [21:29] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	23, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
+	23, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
+	24, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
+	23, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
+	1,  // 6: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
+	23, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	23, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
+	23, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
+	23, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
+	4,  // 11: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
+	0,  // 12: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
+	2,  // 13: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
+	23, // 14: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
+	3,  // 15: roster.membership.v1.ListPeopleRequest.availability:type_name -> roster.membership.v1.ListPeopleRequest.Show
+	5,  // 16: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
+	6,  // 17: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
+	25, // 18: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	6,  // 19: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 20: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 21: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 22: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 23: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
+	7,  // 24: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
+	9,  // 25: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
+	11, // 26: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
+	13, // 27: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
+	15, // 28: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
+	17, // 29: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
+	19, // 30: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
+	21, // 31: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
+	8,  // 32: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
+	10, // 33: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
+	12, // 34: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
+	14, // 35: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
+	16, // 36: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
+	18, // 37: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
+	20, // 38: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
+	22, // 39: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
+	32, // [32:40] is the sub-list for method output_type
+	24, // [24:32] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_member_service_proto_init() }
@@ -2003,12 +2100,13 @@ func file_roster_membership_v1_member_service_proto_init() {
 	if File_roster_membership_v1_member_service_proto != nil {
 		return
 	}
+	file_roster_membership_v1_availability_service_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_member_service_proto_rawDesc), len(file_roster_membership_v1_member_service_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
