@@ -24,13 +24,10 @@ func (c *Cluster) Crash() error {
 // Restart starts a cluster again that was stopped, crashed or ended by itself: same data, same addresses. One that runs is
 // stopped first.
 func (c *Cluster) Restart(ctx context.Context) error {
-	var ended bool
+	err := c.Stop()
 	select {
-	case <-c.server.done:
-		ended = true
+	case <-c.server.done: // how it ended matters no more: it recovers
 	default:
-	}
-	if err := c.Stop(); err != nil && !ended {
 		return err
 	}
 	if err := c.launch(ctx); err != nil {

@@ -3,7 +3,9 @@ package devpg
 import (
 	"context"
 	"errors"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -142,4 +144,17 @@ func TestRestartAfterItEndedByItself(t *testing.T) {
 	if err := connect(t, c).Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestRestartOfOneThatDoesNotEndWell(t *testing.T) {
+	t.Parallel()
+	c := mustStartWithPort(t)
+	// A process of its own dies on the way down, as where the disk is full.
+	if err := exec.Command("pkill", "-KILL", "-P", strconv.Itoa(c.server.pid()), "-f", "checkpointer").Run(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, c, "SELECT 1")
 }
