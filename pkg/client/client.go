@@ -58,6 +58,7 @@ type Client struct {
 	Groups        membershipv1.GroupServiceClient
 	Availability  membershipv1.AvailabilityServiceClient
 	Providers     membershipv1.AvailabilityProviderServiceClient // with an operator key
+	Projects      membershipv1.ProjectServiceClient
 	Access        membershipv1.AccessServiceClient
 	Domains       membershipv1.DomainServiceClient
 	Audit         membershipv1.AuditServiceClient
@@ -119,6 +120,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Groups:        membershipv1.NewGroupServiceClient(conn),
 		Availability:  membershipv1.NewAvailabilityServiceClient(conn),
 		Providers:     membershipv1.NewAvailabilityProviderServiceClient(conn),
+		Projects:      membershipv1.NewProjectServiceClient(conn),
 		Access:        membershipv1.NewAccessServiceClient(conn),
 		Domains:       membershipv1.NewDomainServiceClient(conn),
 		Audit:         membershipv1.NewAuditServiceClient(conn),

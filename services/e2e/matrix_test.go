@@ -112,6 +112,10 @@ func TestForeignIDs(t *testing.T) {
 		require.NoError(t, err)
 
 		group, foreign := org.group(t, "Group"), other.group(t, "Group")
+		for _, o := range []*organization{org, other} {
+			o.amend(t, `{"projects": true}`)
+		}
+		project, foreignProject := org.project(t, "Project"), other.project(t, "Project")
 
 		type values struct{ own, foreign, absent string }
 		ids := map[string]values{
@@ -120,7 +124,7 @@ func TestForeignIDs(t *testing.T) {
 			"invitation_id":   {own.GetInvitation().GetId(), pending.GetInvitation().GetId(), id.NewInvitation().String()},
 			"group_id":        {group.GetId(), foreign.GetId(), id.NewGroup().String()},
 			"parent_group_id": {"", foreign.GetId(), id.NewGroup().String()},
-			"project_id":      {"", id.NewProject().String(), id.NewProject().String()},
+			"project_id":      {project.GetId(), foreignProject.GetId(), id.NewProject().String()},
 			"role_id":         {org.role(t, "viewer").GetId(), other.role(t, "viewer").GetId(), id.NewRole().String()},
 			"override_id":     {id.NewOverride().String(), id.NewOverride().String(), id.NewOverride().String()},
 			"rotation_id":     {id.NewRotation().String(), id.NewRotation().String(), id.NewRotation().String()},

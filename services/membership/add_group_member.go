@@ -20,7 +20,7 @@ func (s *Service) AddGroupMember(ctx context.Context, req *membershipv1.AddGroup
 	if err != nil {
 		return nil, err
 	}
-	answer, token, err := restructure(ctx, s, key, org.ManageGroupMembers, "AddGroupMember", req, []id.Account{target},
+	answer, token, err := restructure(ctx, s, key, id.Project{}, org.ManageGroupMembers, "AddGroupMember", req, []id.Account{target},
 		func(in structure) (*membershipv1.AddGroupMemberResponse, proto.Message, error) {
 			if err := in.actor.Enroll(in.Members[target], in.groups, group); err != nil {
 				return nil, nil, err

@@ -115,6 +115,9 @@ func (s *Service) add(ctx context.Context, q store.Queries, at store.Standing, a
 
 	q.SaveMember(o.ID, member, !known)
 	q.DeleteJoin(o.ID, add.account)
+	if known && !o.Policy.ProjectGuests { // of a time when there were guests
+		q.DeleteProjectMemberships(o.ID, member.Account)
+	}
 	list(q, o.ID, member, role, add.person)
 	because := outbox.Origin{Account: add.inviter, Service: s.DB.Name, Cause: eventv1.Cause_KIND_ADMIN, CauseID: add.seat.String()}
 	if !add.invitation.IsZero() {

@@ -18,7 +18,7 @@ func (s *Service) BindGroupRole(ctx context.Context, req *membershipv1.BindGroup
 	if err != nil {
 		return nil, err
 	}
-	answer, token, err := restructure(ctx, s, key, org.ManageGroups, "BindGroupRole", req, nil,
+	answer, token, err := restructure(ctx, s, key, id.Project{}, org.ManageGroups, "BindGroupRole", req, nil,
 		func(in structure) (*membershipv1.BindGroupRoleResponse, proto.Message, error) {
 			if err := in.findProject(ctx, binding.Project); err != nil {
 				return nil, nil, err
@@ -45,7 +45,7 @@ func (s *Service) UnbindGroupRole(ctx context.Context, req *membershipv1.UnbindG
 	if err != nil {
 		return nil, err
 	}
-	answer, token, err := restructure(ctx, s, key, org.ManageGroups, "UnbindGroupRole", req, nil,
+	answer, token, err := restructure(ctx, s, key, id.Project{}, org.ManageGroups, "UnbindGroupRole", req, nil,
 		func(in structure) (*membershipv1.UnbindGroupRoleResponse, proto.Message, error) {
 			if err := in.findProject(ctx, binding.Project); err != nil {
 				return nil, nil, err
@@ -86,10 +86,9 @@ func (in structure) findProject(ctx context.Context, project id.Project) error {
 	if project.IsZero() {
 		return nil
 	}
-	var there bool
-	in.HasProject(in.Organization.ID, project, &there)
-	if err := in.Fetch(ctx); err != nil {
+	found, _, err := in.project(ctx, project, id.Account{})
+	if err != nil {
 		return err
 	}
-	return in.Organization.FindProject(there)
+	return in.actor.Find(found, org.ManageGroups)
 }

@@ -33,7 +33,13 @@ func (s *Service) CheckAccess(ctx context.Context, req *membershipv1.CheckAccess
 	if account.IsZero() {
 		return nil, fault.Invalid("account_id", "must be given by services")
 	}
-	a, err := store.GetAccess(ctx, s.DB, key, []id.Account{account, asker})
+	var project id.Project
+	if req.GetProjectId() != "" {
+		if project, err = id.ParseProject(req.GetProjectId()); err != nil {
+			return nil, err
+		}
+	}
+	a, err := store.GetAccess(ctx, s.DB, key, []id.Account{account, asker}, project)
 	if err != nil {
 		return nil, err
 	}
@@ -42,13 +48,16 @@ func (s *Service) CheckAccess(ctx context.Context, req *membershipv1.CheckAccess
 		if err := a.Organization.MayAsk(a.Members[asker]); err != nil {
 			return nil, err
 		}
-	} else if !asker.IsZero() && !member.Belongs() {
-		a.Revision = 0
+	} else if !asker.IsZero() && !a.Organization.Knows(member, project) {
+		a = store.Access{} // what an outsider asks about is nowhere
 	}
 	if member.State == org.MemberActive && (asker.IsZero() || asker == account) { // a product asks on behalf of whoever uses it
 		s.activity.note(key, account)
 	}
-	verdict := a.Organization.Decide(member, req.GetPermission(), id.Project{})
+	if !project.IsZero() && !a.Projects[project] && a.Organization.State == org.Active {
+		return nil, org.ErrNoProject
+	}
+	verdict := a.Organization.Decide(member, req.GetPermission(), project)
 	decision := membershipv1.CheckAccessResponse_Decision(
 		membershipv1.CheckAccessResponse_Decision_value["DECISION_"+string(verdict.Decision)])
 	return &membershipv1.CheckAccessResponse{

@@ -22,7 +22,7 @@ func (s *Service) CreateGroup(ctx context.Context, req *membershipv1.CreateGroup
 	if err := readGroup(&words, req, "display_name", "description", "parent_group_id", "opens"); err != nil {
 		return nil, err
 	}
-	answer, token, err := restructure(ctx, s, key, org.ManageGroups, "CreateGroup", req, nil,
+	answer, token, err := restructure(ctx, s, key, id.Project{}, org.ManageGroups, "CreateGroup", req, nil,
 		func(in structure) (*membershipv1.CreateGroupResponse, proto.Message, error) {
 			group := org.Group{ID: id.NewGroup(), GroupWords: words, CreateTime: in.Now()}
 			after, err := in.actor.AddGroup(in.groups, group)

@@ -8,6 +8,7 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
+	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/membership/internal/org"
 )
 
@@ -17,7 +18,7 @@ func (s *Service) DeleteGroup(ctx context.Context, req *membershipv1.DeleteGroup
 	if err != nil {
 		return nil, err
 	}
-	answer, token, err := restructure(ctx, s, key, org.ManageGroups, "DeleteGroup", req, nil,
+	answer, token, err := restructure(ctx, s, key, id.Project{}, org.ManageGroups, "DeleteGroup", req, nil,
 		func(in structure) (*membershipv1.DeleteGroupResponse, proto.Message, error) {
 			before, err := in.actor.DeleteGroup(in.groups, group, req.GetEtag())
 			if err != nil {

@@ -55,8 +55,16 @@ func (s *Service) nameOf(ctx context.Context, key id.Organization, account id.Ac
 	return ""
 }
 
-// admit reads the organization with the caller, who must hold the permission, and with others.
+// admit is enter for a caller who must hold a permission.
 func (s *Service) admit(ctx context.Context, key id.Organization, permission string, others ...id.Account) (at store.Standing, actor org.Actor, err error) {
+	if at, actor, err = s.enter(ctx, key, others...); err != nil {
+		return at, actor, err
+	}
+	return at, actor, actor.Need(permission)
+}
+
+// enter reads the organization with the caller, who must be a member with access, and with others.
+func (s *Service) enter(ctx context.Context, key id.Organization, others ...id.Account) (at store.Standing, actor org.Actor, err error) {
 	me := caller.From(ctx).Account
 	err = s.view(ctx, key, func(q store.Queries) (err error) {
 		at, err = q.Get(ctx, key, append(others, me)...)
@@ -69,5 +77,5 @@ func (s *Service) admit(ctx context.Context, key id.Organization, permission str
 		return at, actor, err
 	}
 	s.activity.note(key, me)
-	return at, actor, actor.Need(permission)
+	return at, actor, nil
 }

@@ -26,16 +26,23 @@ type structure struct {
 	because *eventv1.Context
 }
 
-// restructure runs a change of groups or projects that the caller needs a permission for. It reads some members too. What
-// change returns is answered and published; the token comes with it.
-func restructure[R proto.Message](ctx context.Context, s *Service, key id.Organization, permission, method string,
+// restructure runs a change of groups or projects that the caller needs a permission for, in a project if one is given. It
+// reads some members too. What change returns is answered and published; the token comes with it.
+func restructure[R proto.Message](ctx context.Context, s *Service, key id.Organization, project id.Project, permission, method string,
 	req interface {
 		proto.Message
 		GetRequestId() string
 	}, others []id.Account, change func(structure) (R, proto.Message, error),
 ) (answer R, token string, err error) {
 	me := caller.From(ctx).Account
-	once := s.managed(ctx, key, permission, req.GetRequestId(), method, req)
+	once := request(ctx, req.GetRequestId(), method, req)
+	once.Admit = func(ctx context.Context) error {
+		_, actor, err := s.enter(ctx, key)
+		if err != nil {
+			return err
+		}
+		return actor.In(project).Need(permission)
+	}
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (R, error) {
 		in := structure{Queries: queries(tx)}
 		at, groups, err := in.LockGroups(ctx, key, append(others, me)...)
@@ -43,9 +50,11 @@ func restructure[R proto.Message](ctx context.Context, s *Service, key id.Organi
 			return answer, err
 		}
 		in.Standing, in.groups = at, groups
-		if in.actor, err = at.Organization.Admit(at.Members[me]); err != nil {
+		actor, err := at.Organization.Admit(at.Members[me])
+		if err != nil {
 			return answer, err
 		}
+		in.actor = actor.In(project)
 		in.because = outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}.Context(ctx)
 		answer, event, err := change(in)
 		if err != nil {

@@ -54,6 +54,7 @@ type harness struct {
 	groups        membershipv1.GroupServiceClient
 	availability  membershipv1.AvailabilityServiceClient
 	scheduler     membershipv1.AvailabilityProviderServiceClient // see fakeScheduler
+	projects      membershipv1.ProjectServiceClient
 	access        membershipv1.AccessServiceClient
 	domains       membershipv1.DomainServiceClient
 	audit         membershipv1.AuditServiceClient
@@ -101,6 +102,7 @@ func (h *harness) serve() {
 	h.groups = membershipv1.NewGroupServiceClient(people)
 	h.availability = membershipv1.NewAvailabilityServiceClient(people)
 	h.scheduler = membershipv1.NewAvailabilityProviderServiceClient(people)
+	h.projects = membershipv1.NewProjectServiceClient(people)
 	h.access = membershipv1.NewAccessServiceClient(people)
 	h.domains = membershipv1.NewDomainServiceClient(people)
 	h.audit = membershipv1.NewAuditServiceClient(people)

@@ -38,10 +38,11 @@ func (s *Service) LeaveOrganization(ctx context.Context, req *membershipv1.Leave
 		if err != nil {
 			return nil, err
 		}
-		end(q, key, member, org.Release(seat, me, me, causeSelf, tx.Now()))
+		left := o.Left(before, false)
+		end(q, key, member, left, org.Release(seat, me, me, causeSelf, tx.Now()))
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_SELF, CauseID: seat.String(), RequestID: req.GetRequestId()}
 		return &membershipv1.LeaveOrganizationResponse{}, outbox.Publish(tx, key, tx.Now(), &eventv1.MemberLeft{
-			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member), LeftProjectIds: projectIDs(left)})
 	})
 	if err != nil {
 		return nil, err

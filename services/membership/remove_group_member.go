@@ -18,7 +18,7 @@ func (s *Service) RemoveGroupMember(ctx context.Context, req *membershipv1.Remov
 	if err != nil {
 		return nil, err
 	}
-	answer, token, err := restructure(ctx, s, key, org.ManageGroupMembers, "RemoveGroupMember", req, []id.Account{target},
+	answer, token, err := restructure(ctx, s, key, id.Project{}, org.ManageGroupMembers, "RemoveGroupMember", req, []id.Account{target},
 		func(in structure) (*membershipv1.RemoveGroupMemberResponse, proto.Message, error) {
 			if err := in.actor.Withdraw(in.Members[target], in.groups, group); err != nil {
 				return nil, nil, err

@@ -40,10 +40,11 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 		if err != nil {
 			return nil, err
 		}
-		end(q, key, member, org.Release(seat, target, me, causeAdmin, tx.Now()))
+		left := o.Left(before, req.GetRemoveProjectMemberships())
+		end(q, key, member, left, org.Release(seat, target, me, causeAdmin, tx.Now()))
 		follows = followSignIn(q, o, target)
 		if address := at.People[target].Email; o.Policy.RemovalMail && address != "" {
-			note := mail.Removed{Organization: o.DisplayName, By: at.People[me].Shown().DisplayName}
+			note := mail.Removed{Organization: o.DisplayName, By: at.People[me].Shown().DisplayName, Projects: names(left)}
 			if err := mail.Add(s.Mail, tx, key, target, address, note); err != nil {
 				return nil, err
 			}
@@ -51,7 +52,7 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, CauseID: seat.String(), RequestID: req.GetRequestId()}
 		return &membershipv1.RemoveMemberResponse{Member: memberToProto(o, actor, member, at.People[target])},
 			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRemoved{
-				Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+				Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member), LeftProjectIds: projectIDs(left)})
 	})
 	if err != nil {
 		return nil, err
@@ -64,11 +65,29 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 	return answer, nil
 }
 
-// end writes what is left of a member who was removed or has left, and gives back the seat, unless there was none.
-func end(q store.Queries, key id.Organization, m org.Member, release org.Operation) {
+// end writes what is left of a member who was removed or has left, also of what projects, and gives back the seat, unless there
+// was none.
+func end(q store.Queries, key id.Organization, m org.Member, left []org.Grant, release org.Operation) {
 	q.SaveMember(key, m, false)
+	if len(left) > 0 {
+		q.DeleteProjectMemberships(key, m.Account)
+	}
 	q.DeletePerson(key, id.Any(m.Account))
 	if !release.Seat.IsZero() {
 		begin(q, key, release)
 	}
+}
+
+func projectIDs(left []org.Grant) (ids []string) {
+	for _, g := range left {
+		ids = append(ids, g.Project.String())
+	}
+	return ids
+}
+
+func names(left []org.Grant) (names []string) {
+	for _, g := range left {
+		names = append(names, g.Name)
+	}
+	return names
 }

@@ -45,6 +45,7 @@ type Service struct {
 	membershipv1.UnimplementedGroupServiceServer
 	membershipv1.UnimplementedAvailabilityServiceServer
 	membershipv1.UnimplementedAvailabilityProviderServiceServer
+	membershipv1.UnimplementedProjectServiceServer
 	membershipv1.UnimplementedAccessServiceServer
 	membershipv1.UnimplementedDomainServiceServer
 	membershipv1.UnimplementedAuditServiceServer
@@ -69,6 +70,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterGroupServiceServer(r, s)
 	membershipv1.RegisterAvailabilityServiceServer(r, s)
 	membershipv1.RegisterAvailabilityProviderServiceServer(r, s)
+	membershipv1.RegisterProjectServiceServer(r, s)
 	membershipv1.RegisterAccessServiceServer(r, s)
 	membershipv1.RegisterDomainServiceServer(r, s)
 	membershipv1.RegisterAuditServiceServer(r, s)

@@ -27,7 +27,7 @@ func (s *Service) UpdateGroup(ctx context.Context, req *membershipv1.UpdateGroup
 	if err := readGroup(new(org.GroupWords), req, fields...); err != nil { // before anything is read
 		return nil, err
 	}
-	answer, token, err := restructure(ctx, s, key, org.ManageGroups, "UpdateGroup", req, nil,
+	answer, token, err := restructure(ctx, s, key, id.Project{}, org.ManageGroups, "UpdateGroup", req, nil,
 		func(in structure) (*membershipv1.UpdateGroupResponse, proto.Message, error) {
 			before, err := in.groups.ByID(group)
 			if err != nil {

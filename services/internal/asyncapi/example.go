@@ -155,6 +155,9 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		if field.Parent().Name() == "Rotation" {
 			return "Pager"
 		}
+		if field.Parent().Name() == "Project" {
+			return "Apollo"
+		}
 		return "Ada Lovelace"
 	case "override_id":
 		return id.Override(uuid(11)).String()
@@ -172,7 +175,7 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return id.Group(uuid(8)).String()
 	case "parent_group_id":
 		return id.Group(uuid(9)).String()
-	case "project_id":
+	case "project_id", "left_project_ids":
 		return id.Project(uuid(10)).String()
 	case "opens":
 		return "products.use"

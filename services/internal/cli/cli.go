@@ -100,7 +100,7 @@ Begin with:
 	root.AddCommand(
 		a.signupCommand(), a.verifyCommand(), a.loginCommand(), a.logoutCommand(), a.meCommand(), a.sessionsCommand(),
 		a.orgCommand(), a.rolesCommand(), a.permissionsCommand(),
-		a.inviteCommand(), a.peopleCommand(), a.availabilityCommand(), a.memberCommand(), a.groupCommand(), a.domainCommand(), a.seatsCommand(), a.accessCommand(), a.auditCommand(),
+		a.inviteCommand(), a.peopleCommand(), a.availabilityCommand(), a.memberCommand(), a.groupCommand(), a.projectCommand(), a.domainCommand(), a.seatsCommand(), a.accessCommand(), a.auditCommand(),
 		a.eventsCommand(), a.operatorCommand(), exitCodesTopic(),
 	)
 	a.watch(root)

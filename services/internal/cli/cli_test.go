@@ -43,7 +43,9 @@ func TestCommandTree(t *testing.T) {
 		member/change-role member/disable member/edit member/enable member/get member/leave member/remove
 		operator/claim operator/seat-limit
 		org/create org/delete org/get org/list org/policy org/update org/use
-		people permissions roles/create roles/delete roles/list roles/update seats sessions/list sessions/revoke signup verify`),
+		people permissions
+		project/add project/create project/delete project/get project/list project/members project/remove project/update
+		roles/create roles/delete roles/list roles/update seats sessions/list sessions/revoke signup verify`),
 		strings.Fields(strings.ReplaceAll(strings.Join(tree, "\n"), " ", "/")))
 }
 

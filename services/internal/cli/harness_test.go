@@ -71,6 +71,7 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterMemberServiceServer(server, membershipv1.UnimplementedMemberServiceServer{})
 	membershipv1.RegisterGroupServiceServer(server, membershipv1.UnimplementedGroupServiceServer{})
 	membershipv1.RegisterAvailabilityServiceServer(server, membershipv1.UnimplementedAvailabilityServiceServer{})
+	membershipv1.RegisterProjectServiceServer(server, membershipv1.UnimplementedProjectServiceServer{})
 	membershipv1.RegisterAccessServiceServer(server, membershipv1.UnimplementedAccessServiceServer{})
 	membershipv1.RegisterAuditServiceServer(server, membershipv1.UnimplementedAuditServiceServer{})
 	membershipv1.RegisterDomainServiceServer(server, membershipv1.UnimplementedDomainServiceServer{})

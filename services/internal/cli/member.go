@@ -183,7 +183,7 @@ func (a *app) memberEnableCommand() *cobra.Command {
 }
 
 func (a *app) memberRemoveCommand() *cobra.Command {
-	var yes bool
+	var yes, fromProjects bool
 	c := &cobra.Command{
 		Use:   "remove ACCOUNT",
 		Short: "End a membership; the account lives on",
@@ -201,7 +201,8 @@ func (a *app) memberRemoveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := call(ctx, a, c.Members.RemoveMember, &membershipv1.RemoveMemberRequest{OrganizationId: org, AccountId: args[0]})
+			answer, err := call(ctx, a, c.Members.RemoveMember,
+				&membershipv1.RemoveMemberRequest{OrganizationId: org, AccountId: args[0], RemoveProjectMemberships: fromProjects})
 			if err != nil {
 				return err
 			}
@@ -210,6 +211,7 @@ func (a *app) memberRemoveCommand() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&fromProjects, "from-projects", false, "also end direct memberships in projects, which may go on otherwise")
 	yesFlag(c, &yes)
 	return c
 }

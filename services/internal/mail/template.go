@@ -43,11 +43,19 @@ func (t Invitation) plain() (string, Template) {
 	return "invitation", t
 }
 
-// Removed tells somebody that they are no longer a member.
-type Removed struct{ Organization, By string }
+// Removed tells somebody that they are no longer a member, nor one of some projects.
+type Removed struct {
+	Organization, By string
+	Projects         []string
+}
 
 func (t Removed) plain() (string, Template) {
 	t.Organization, t.By = name(t.Organization), name(t.By)
+	projects := make([]string, len(t.Projects))
+	for i, project := range t.Projects {
+		projects[i] = name(project)
+	}
+	t.Projects = projects
 	return "removed", t
 }
 

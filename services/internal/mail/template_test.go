@@ -38,6 +38,7 @@ func TestRender(t *testing.T) {
 		"invitation_full_access": fullAccess,
 		"invitation_hostile":     hostile,
 		"removed":                Removed{Organization: "Müller & Søn", By: "Ada Lovelace"},
+		"removed_from_projects":  Removed{Organization: "Müller & Søn", By: "Ada Lovelace", Projects: []string{"Apollo", "evil.example"}},
 	} {
 		t.Run(golden, func(t *testing.T) {
 			t.Parallel()

@@ -58,6 +58,11 @@ func (o Organization) lines(m Member) []Grant {
 	return slices.Insert(given, 0, Grant{Source: ByRole, Name: role.DisplayName, Role: role.Key, Permissions: role.Permissions})
 }
 
+// Knows tells whether somebody belongs to the organization, or as a guest to the project, and so may know of it.
+func (o Organization) Knows(m Member, project id.Project) bool {
+	return m.Belongs() || o.guest(m, project)
+}
+
 // guest tells whether somebody who was removed still belongs to the project.
 func (o Organization) guest(m Member, project id.Project) bool {
 	return m.State == MemberRemoved && o.Policy.Projects && o.Policy.ProjectGuests &&

@@ -36,6 +36,9 @@ func TestTenancy(t *testing.T) {
 		group.Path = []id.Group{group.ID}
 		q.InsertGroup(o.ID, group)
 		q.InsertGroupMember(o.ID, group.ID, m.Account)
+		project := org.Project{ID: id.NewProject(), DisplayName: "Apollo", Version: 1, CreateTime: time.Now()}
+		q.InsertProject(o.ID, project)
+		q.InsertProjectMember(o.ID, org.ProjectMember{Account: m.Account, Project: project.ID, Role: o.Roles[0].ID, JoinTime: time.Now()})
 		q.InsertBinding(o.ID, org.Binding{Group: group.ID, Role: o.Roles[0].ID})
 		q.SaveAuditEvent(o.ID, store.AuditEvent{ID: id.NewEvent(), Time: o.CreateTime, Service: "membership", Revision: 1, Targets: []string{"x"}, Data: []byte("{}")})
 		q.SaveHours(o.ID, m.Account, org.WeeklyHours{Version: 1})
@@ -58,7 +61,7 @@ func TestTenancy(t *testing.T) {
 	}
 	mine := map[string]int{"organizations": 1, "roles": 1, "members": 1, "people": 1}
 	for _, table := range []string{"organizations", "roles", "members", "member_operations", "people", "people_counts",
-		"groups", "group_members", "group_bindings", "audit_events", "audit_targets",
+		"groups", "group_members", "group_bindings", "projects", "project_members", "audit_events", "audit_targets",
 		"weekly_hours", "overrides", "availability_reports", "rotations", "rotation_participants"} {
 		require.Equal(t, 1, count(table, postgres.In(o.ID)), table)
 		require.Zero(t, count(table, postgres.In(id.NewOrganization())), "R78 %s", table)

@@ -1339,9 +1339,11 @@ type MemberRemoved struct {
 	// Before.
 	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The projects in which the person was a direct member, and no longer is. In others they stay.
+	LeftProjectIds []string `protobuf:"bytes,4,rep,name=left_project_ids,json=leftProjectIds,proto3" json:"left_project_ids,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *MemberRemoved) Reset() {
@@ -1395,6 +1397,13 @@ func (x *MemberRemoved) GetAfter() *Member {
 	return nil
 }
 
+func (x *MemberRemoved) GetLeftProjectIds() []string {
+	if x != nil {
+		return x.LeftProjectIds
+	}
+	return nil
+}
+
 // MemberLeft: `member.left`. The person did it.
 type MemberLeft struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1403,9 +1412,11 @@ type MemberLeft struct {
 	// Before.
 	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The projects in which the person was a direct member, and no longer is. In others they stay.
+	LeftProjectIds []string `protobuf:"bytes,4,rep,name=left_project_ids,json=leftProjectIds,proto3" json:"left_project_ids,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *MemberLeft) Reset() {
@@ -1455,6 +1466,13 @@ func (x *MemberLeft) GetBefore() *Member {
 func (x *MemberLeft) GetAfter() *Member {
 	if x != nil {
 		return x.After
+	}
+	return nil
+}
+
+func (x *MemberLeft) GetLeftProjectIds() []string {
+	if x != nil {
+		return x.LeftProjectIds
 	}
 	return nil
 }
@@ -4907,6 +4925,419 @@ func (x *OrganizationRotationDeleted) GetBefore() *Rotation {
 	return nil
 }
 
+// Project is a project as events show it.
+type Project struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The project.
+	ProjectId string `protobuf:"bytes,1,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	// Name as shown.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// What it is for.
+	Description   string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Project) Reset() {
+	*x = Project{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Project) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Project) ProtoMessage() {}
+
+func (x *Project) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Project.ProtoReflect.Descriptor instead.
+func (*Project) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *Project) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
+}
+
+func (x *Project) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Project) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+// ProjectCreated: `project.created`.
+type ProjectCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Project       *Project `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProjectCreated) Reset() {
+	*x = ProjectCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProjectCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProjectCreated) ProtoMessage() {}
+
+func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
+func (*ProjectCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ProjectCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ProjectCreated) GetProject() *Project {
+	if x != nil {
+		return x.Project
+	}
+	return nil
+}
+
+// ProjectUpdated: `project.updated`.
+type ProjectUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Project `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Project `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProjectUpdated) Reset() {
+	*x = ProjectUpdated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProjectUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProjectUpdated) ProtoMessage() {}
+
+func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
+func (*ProjectUpdated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *ProjectUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ProjectUpdated) GetBefore() *Project {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *ProjectUpdated) GetAfter() *Project {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// ProjectDeleted: `project.deleted`. All that was given in it is gone.
+type ProjectDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before        *Project `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProjectDeleted) Reset() {
+	*x = ProjectDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProjectDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProjectDeleted) ProtoMessage() {}
+
+func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
+func (*ProjectDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *ProjectDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ProjectDeleted) GetBefore() *Project {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+// ProjectMembership is a direct membership in a project.
+type ProjectMembership struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The project.
+	ProjectId string `protobuf:"bytes,1,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	// Who.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The key of the role there.
+	Role          string `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProjectMembership) Reset() {
+	*x = ProjectMembership{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProjectMembership) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProjectMembership) ProtoMessage() {}
+
+func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
+func (*ProjectMembership) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *ProjectMembership) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
+}
+
+func (x *ProjectMembership) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ProjectMembership) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+// ProjectMemberAdded: `project.member_added`.
+type ProjectMemberAdded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Membership    *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProjectMemberAdded) Reset() {
+	*x = ProjectMemberAdded{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProjectMemberAdded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProjectMemberAdded) ProtoMessage() {}
+
+func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
+func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *ProjectMemberAdded) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ProjectMemberAdded) GetMembership() *ProjectMembership {
+	if x != nil {
+		return x.Membership
+	}
+	return nil
+}
+
+// ProjectMemberRemoved: `project.member_removed`. Whoever is removed from the organization may leave projects without one of
+// these, see `member.removed`.
+type ProjectMemberRemoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Membership    *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProjectMemberRemoved) Reset() {
+	*x = ProjectMemberRemoved{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProjectMemberRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProjectMemberRemoved) ProtoMessage() {}
+
+func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
+func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *ProjectMemberRemoved) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ProjectMemberRemoved) GetMembership() *ProjectMembership {
+	if x != nil {
+		return x.Membership
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4922,7 +5353,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4934,7 +5365,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4984,7 +5415,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4996,7 +5427,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5041,7 +5472,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5053,7 +5484,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5174,16 +5605,18 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\rMemberEnabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xa3\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xcd\x01\n" +
 	"\rMemberRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xa0\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x12(\n" +
+	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\"\xca\x01\n" +
 	"\n" +
 	"MemberLeft\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xce\x03\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x12(\n" +
+	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\"\xce\x03\n" +
 	"\n" +
 	"Invitation\x12#\n" +
 	"\rinvitation_id\x18\x01 \x01(\tR\finvitationId\x12\x12\n" +
@@ -5458,7 +5891,38 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x05after\x18\x03 \x01(\v2\x19.roster.event.v1.RotationR\x05after\"\x84\x01\n" +
 	"\x1bOrganizationRotationDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
-	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06beforeB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06before\"m\n" +
+	"\aProject\x12\x1d\n" +
+	"\n" +
+	"project_id\x18\x01 \x01(\tR\tprojectId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\"x\n" +
+	"\x0eProjectCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
+	"\aproject\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\aproject\"\xa6\x01\n" +
+	"\x0eProjectUpdated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x120\n" +
+	"\x06before\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\x06before\x12.\n" +
+	"\x05after\x18\x03 \x01(\v2\x18.roster.event.v1.ProjectR\x05after\"v\n" +
+	"\x0eProjectDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x120\n" +
+	"\x06before\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\x06before\"e\n" +
+	"\x11ProjectMembership\x12\x1d\n" +
+	"\n" +
+	"project_id\x18\x01 \x01(\tR\tprojectId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12\x12\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\"\x8c\x01\n" +
+	"\x12ProjectMemberAdded\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12B\n" +
+	"\n" +
+	"membership\x18\x02 \x01(\v2\".roster.event.v1.ProjectMembershipR\n" +
+	"membership\"\x8e\x01\n" +
+	"\x14ProjectMemberRemoved\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12B\n" +
+	"\n" +
+	"membership\x18\x02 \x01(\v2\".roster.event.v1.ProjectMembershipR\n" +
+	"membershipB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -5473,7 +5937,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                     // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                     // 1: roster.event.v1.Cause.Kind
@@ -5552,13 +6016,20 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*OrganizationRotationCreated)(nil), // 74: roster.event.v1.OrganizationRotationCreated
 	(*OrganizationRotationUpdated)(nil), // 75: roster.event.v1.OrganizationRotationUpdated
 	(*OrganizationRotationDeleted)(nil), // 76: roster.event.v1.OrganizationRotationDeleted
-	(*Token_Position)(nil),              // 77: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),               // 78: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),        // 79: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),       // 80: google.protobuf.Timestamp
+	(*Project)(nil),                     // 77: roster.event.v1.Project
+	(*ProjectCreated)(nil),              // 78: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),              // 79: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),              // 80: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),           // 81: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),          // 82: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),        // 83: roster.event.v1.ProjectMemberRemoved
+	(*Token_Position)(nil),              // 84: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),               // 85: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),        // 86: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),       // 87: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	77,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	84,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	8,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -5571,7 +6042,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	10,  // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
 	12,  // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	2,   // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	80,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	87,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	10,  // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	16,  // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	11,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -5591,7 +6062,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	16,  // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
 	16,  // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	3,   // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	80,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	87,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	10,  // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	23,  // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	11,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -5638,7 +6109,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	38,  // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
 	10,  // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
 	10,  // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	78,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	85,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
 	10,  // 81: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
 	46,  // 82: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
 	10,  // 83: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
@@ -5683,20 +6154,20 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	16,  // 122: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
 	16,  // 123: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
 	66,  // 124: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	79,  // 125: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	86,  // 125: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
 	10,  // 126: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
 	68,  // 127: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
 	68,  // 128: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
 	6,   // 129: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	80,  // 130: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	80,  // 131: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	80,  // 132: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	87,  // 130: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	87,  // 131: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	87,  // 132: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
 	10,  // 133: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
 	70,  // 134: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
 	10,  // 135: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
 	70,  // 136: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	80,  // 137: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	80,  // 138: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	87,  // 137: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	87,  // 138: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
 	10,  // 139: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
 	73,  // 140: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
 	10,  // 141: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
@@ -5704,11 +6175,22 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	73,  // 143: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
 	10,  // 144: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
 	73,  // 145: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	146, // [146:146] is the sub-list for method output_type
-	146, // [146:146] is the sub-list for method input_type
-	146, // [146:146] is the sub-list for extension type_name
-	146, // [146:146] is the sub-list for extension extendee
-	0,   // [0:146] is the sub-list for field type_name
+	10,  // 146: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	77,  // 147: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	10,  // 148: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	77,  // 149: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	77,  // 150: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	10,  // 151: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	77,  // 152: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	10,  // 153: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	81,  // 154: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	10,  // 155: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	81,  // 156: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	157, // [157:157] is the sub-list for method output_type
+	157, // [157:157] is the sub-list for method input_type
+	157, // [157:157] is the sub-list for extension type_name
+	157, // [157:157] is the sub-list for extension extendee
+	0,   // [0:157] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -5723,7 +6205,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   73,
+			NumMessages:   80,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

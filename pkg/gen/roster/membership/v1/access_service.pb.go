@@ -97,7 +97,9 @@ type CheckAccessRequest struct {
 	// The account; empty: the caller's.
 	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// The permission.
-	Permission    string `protobuf:"bytes,3,opt,name=permission,proto3" json:"permission,omitempty"`
+	Permission string `protobuf:"bytes,3,opt,name=permission,proto3" json:"permission,omitempty"`
+	// A project: what is given there counts too. Empty: the organization as a whole.
+	ProjectId     string `protobuf:"bytes,4,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -149,6 +151,13 @@ func (x *CheckAccessRequest) GetAccountId() string {
 func (x *CheckAccessRequest) GetPermission() string {
 	if x != nil {
 		return x.Permission
+	}
+	return ""
+}
+
+func (x *CheckAccessRequest) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
 	}
 	return ""
 }
@@ -230,7 +239,7 @@ var File_roster_membership_v1_access_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"\n" +
-	")roster/membership/v1/access_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1droster/access/v1/access.proto\"\xa2\x01\n" +
+	")roster/membership/v1/access_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1droster/access/v1/access.proto\"\xcd\x01\n" +
 	"\x12CheckAccessRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
@@ -239,7 +248,10 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\taccountId\x12,\n" +
 	"\n" +
 	"permission\x18\x03 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\n" +
-	"permission\"\xe2\x02\n" +
+	"permission\x12)\n" +
+	"\n" +
+	"project_id\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\"\xe2\x02\n" +
 	"\x13CheckAccessResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12N\n" +
 	"\bdecision\x18\x02 \x01(\x0e22.roster.membership.v1.CheckAccessResponse.DecisionR\bdecision\x12\x1a\n" +

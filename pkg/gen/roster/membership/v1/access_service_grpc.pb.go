@@ -29,7 +29,8 @@ const (
 // AccessService answers the question that every service asks: may this account do this here?
 type AccessServiceClient interface {
 	// CheckAccess reads the truth, never a cache. About oneself always; about others with members.read. Somebody who does not
-	// belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PROJECT_NOT_FOUND,
+	// PERMISSION_MISSING, MEMBER_DISABLED.
 	CheckAccess(ctx context.Context, in *CheckAccessRequest, opts ...grpc.CallOption) (*CheckAccessResponse, error)
 }
 
@@ -58,7 +59,8 @@ func (c *accessServiceClient) CheckAccess(ctx context.Context, in *CheckAccessRe
 // AccessService answers the question that every service asks: may this account do this here?
 type AccessServiceServer interface {
 	// CheckAccess reads the truth, never a cache. About oneself always; about others with members.read. Somebody who does not
-	// belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PROJECT_NOT_FOUND,
+	// PERMISSION_MISSING, MEMBER_DISABLED.
 	CheckAccess(context.Context, *CheckAccessRequest) (*CheckAccessResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }

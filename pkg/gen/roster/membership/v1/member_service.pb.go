@@ -1572,9 +1572,12 @@ type RemoveMemberRequest struct {
 	// The member's account.
 	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// Idempotency key.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Also ends direct memberships in projects. Otherwise they go on where the policy has `project_guests`, unless the member is
+	// disabled.
+	RemoveProjectMemberships bool `protobuf:"varint,4,opt,name=remove_project_memberships,json=removeProjectMemberships,proto3" json:"remove_project_memberships,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *RemoveMemberRequest) Reset() {
@@ -1626,6 +1629,13 @@ func (x *RemoveMemberRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *RemoveMemberRequest) GetRemoveProjectMemberships() bool {
+	if x != nil {
+		return x.RemoveProjectMemberships
+	}
+	return false
 }
 
 // RemoveMemberResponse holds the member.
@@ -1971,7 +1981,7 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"b\n" +
 	"\x14EnableMemberResponse\x124\n" +
 	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\tR\x05token\"\xa0\x01\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\"\xe3\x01\n" +
 	"\x13RemoveMemberRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
@@ -1980,7 +1990,8 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\taccountId\x12)\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\n" +
-	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"\x87\x01\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\x12A\n" +
+	"\x1aremove_project_memberships\x18\x04 \x01(\bB\x03\xe0A\x01R\x18removeProjectMemberships\"\x87\x01\n" +
 	"\x14RemoveMemberResponse\x124\n" +
 	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\x12#\n" +
 	"\rseat_released\x18\x02 \x01(\bR\fseatReleased\x12\x14\n" +
