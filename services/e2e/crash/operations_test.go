@@ -48,6 +48,10 @@ type scene struct {
 	email   string              // who is invited, or signs up
 	inv     string
 	account string // whom it is about
+	group   string // nobody is in it
+	full    string // a group that account is in
+	project string // nobody is in it
+	staffed string // a project that account is in
 	token   string // of a link or a session
 	role    string // of the organization's own
 }

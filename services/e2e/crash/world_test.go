@@ -158,6 +158,8 @@ type client struct {
 	membershipv1.MemberServiceClient
 	membershipv1.DomainServiceClient
 	membershipv1.RoleServiceClient
+	membershipv1.GroupServiceClient
+	membershipv1.ProjectServiceClient
 	invitationv1.InvitationServiceClient
 	billingv1.SeatLimitServiceClient
 }
@@ -174,6 +176,7 @@ func clientOver(conn steady) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
+		membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}
 }
