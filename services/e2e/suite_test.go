@@ -175,9 +175,9 @@ type client struct {
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
 	membershipv1.GroupServiceClient
+	membershipv1.ProjectServiceClient
 	membershipv1.AvailabilityServiceClient
 	membershipv1.AvailabilityProviderServiceClient
-	membershipv1.ProjectServiceClient
 	membershipv1.AccessServiceClient
 	membershipv1.DomainServiceClient
 	membershipv1.AuditServiceClient
