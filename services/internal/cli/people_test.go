@@ -56,7 +56,9 @@ Bo b   bob@example.com  developer  disabled  9d ago              acc_2
       "expireTime": "2026-03-17T09:00:00Z",
       "roleColor": "",
       "phone": "",
-      "lastActivityTime": null
+      "lastActivityTime": null,
+      "availability": "STATE_UNSPECIFIED",
+      "availabilityChangeTime": null
     }
   ],
   "nextPageToken": "",
