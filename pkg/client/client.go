@@ -59,6 +59,7 @@ type Client struct {
 	Availability  membershipv1.AvailabilityServiceClient
 	Providers     membershipv1.AvailabilityProviderServiceClient // with an operator key
 	Projects      membershipv1.ProjectServiceClient
+	Ownership     membershipv1.OwnershipServiceClient
 	Access        membershipv1.AccessServiceClient
 	Domains       membershipv1.DomainServiceClient
 	Audit         membershipv1.AuditServiceClient
@@ -121,6 +122,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Availability:  membershipv1.NewAvailabilityServiceClient(conn),
 		Providers:     membershipv1.NewAvailabilityProviderServiceClient(conn),
 		Projects:      membershipv1.NewProjectServiceClient(conn),
+		Ownership:     membershipv1.NewOwnershipServiceClient(conn),
 		Access:        membershipv1.NewAccessServiceClient(conn),
 		Domains:       membershipv1.NewDomainServiceClient(conn),
 		Audit:         membershipv1.NewAuditServiceClient(conn),

@@ -55,6 +55,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_GROUP_NOT_FOUND:        notFound,
 	errorv1.Reason_REASON_PROJECT_NOT_FOUND:      notFound,
 	errorv1.Reason_REASON_DOMAIN_NOT_FOUND:       notFound,
+	errorv1.Reason_REASON_TRANSFER_NOT_FOUND:     notFound,
 	errorv1.Reason_REASON_SCHEDULE_NOT_FOUND:     notFound,
 
 	errorv1.Reason_REASON_ALREADY_MEMBER:     exists,
@@ -76,6 +77,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_DOMAIN_REFUSED:      invalid,
 	errorv1.Reason_REASON_DOMAIN_UNPROVEN:     precondition,
 	errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED: precondition,
+	errorv1.Reason_REASON_EMAIL_UNVERIFIED:    precondition,
 
 	errorv1.Reason_REASON_INVITATION_EXPIRED:      precondition,
 	errorv1.Reason_REASON_INVITATION_REVOKED:      precondition,

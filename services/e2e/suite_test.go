@@ -176,6 +176,7 @@ type client struct {
 	membershipv1.MemberServiceClient
 	membershipv1.GroupServiceClient
 	membershipv1.ProjectServiceClient
+	membershipv1.OwnershipServiceClient
 	membershipv1.AvailabilityServiceClient
 	membershipv1.AvailabilityProviderServiceClient
 	membershipv1.AccessServiceClient
@@ -193,6 +194,7 @@ func connect(transport, token string) client {
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
+		membershipv1.NewOwnershipServiceClient(conn),
 		membershipv1.NewAvailabilityServiceClient(conn), membershipv1.NewAvailabilityProviderServiceClient(conn),
 		membershipv1.NewAccessServiceClient(conn), membershipv1.NewDomainServiceClient(conn),
 		membershipv1.NewAuditServiceClient(conn),

@@ -41,6 +41,7 @@ var services = []struct {
 			membershipv1.File_roster_membership_v1_organization_service_proto,
 			membershipv1.File_roster_membership_v1_member_service_proto,
 			membershipv1.File_roster_membership_v1_group_service_proto,
+			membershipv1.File_roster_membership_v1_ownership_service_proto,
 			membershipv1.File_roster_membership_v1_availability_service_proto,
 			membershipv1.File_roster_membership_v1_project_service_proto,
 			membershipv1.File_roster_membership_v1_access_service_proto,
@@ -50,6 +51,7 @@ var services = []struct {
 		[]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			membershipv1.RegisterOrganizationServiceHandler, membershipv1.RegisterRoleServiceHandler,
 			membershipv1.RegisterMemberServiceHandler, membershipv1.RegisterGroupServiceHandler,
+			membershipv1.RegisterOwnershipServiceHandler,
 			membershipv1.RegisterAvailabilityServiceHandler, membershipv1.RegisterAvailabilityProviderServiceHandler,
 			membershipv1.RegisterProjectServiceHandler,
 			membershipv1.RegisterAccessServiceHandler,

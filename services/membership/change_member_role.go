@@ -39,9 +39,11 @@ func (s *Service) ChangeMemberRole(ctx context.Context, req *membershipv1.Change
 		q.SaveMember(key, member, false)
 		q.SaveStanding(key, member, role.Key)
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}
-		return &membershipv1.ChangeMemberRoleResponse{Member: memberToProto(o, actor, member, at.People[target])},
-			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRoleChanged{
-				Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRoleChanged{
+			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
+			return nil, err
+		}
+		return &membershipv1.ChangeMemberRoleResponse{Member: memberToProto(o, actor, member, at.People[target])}, followMember(ctx, q, at, before, member, because)
 	})
 	if err != nil {
 		return nil, err

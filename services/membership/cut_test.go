@@ -50,6 +50,18 @@ func TestCommitOfUnknownOutcome(t *testing.T) {
 			_, err := o.enable(o.creator, target)
 			return err
 		}, []string{"member.disabled", "member.enabled"}},
+		"OfferTransfer": {func(o organization, target id.Account) error {
+			if err := o.offer(o.creator, target); err != nil {
+				return err
+			}
+			return o.cancel(o.creator)
+		}, []string{"organization.transfer_offered", "organization.transfer_cancelled"}},
+		"DeclineTransfer": {func(o organization, target id.Account) error {
+			if err := o.offer(o.creator, target); err != nil {
+				return err
+			}
+			return o.decline(target)
+		}, []string{"organization.transfer_offered", "organization.transfer_declined"}},
 		"LeaveOrganization": {func(o organization, target id.Account) error {
 			_, err := o.leave(target)
 			return err

@@ -39,6 +39,7 @@ func (s *Service) DeleteOrganization(ctx context.Context, req *membershipv1.Dele
 			q.ScheduleDisabled(key, signInTask)
 		}
 		q.DeleteOrganization(key)
+		endTransfer(q, key)
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: key.String(), RequestID: req.GetRequestId()}
 		return &membershipv1.DeleteOrganizationResponse{}, outbox.Publish(tx, key, tx.Now(), &eventv1.OrganizationDeleted{
 			Context: because.Context(ctx), Before: organizationToEvent(at.Organization)})

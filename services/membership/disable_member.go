@@ -44,9 +44,11 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 		begin(q, key, org.Release(seat, target, me, causeAdmin, tx.Now()))
 		follows = followSignIn(q, o, target)
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, CauseID: seat.String(), RequestID: req.GetRequestId()}
-		return &membershipv1.DisableMemberResponse{Member: memberToProto(o, actor, member, at.People[target])},
-			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberDisabled{
-				Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)})
+		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberDisabled{
+			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
+			return nil, err
+		}
+		return &membershipv1.DisableMemberResponse{Member: memberToProto(o, actor, member, at.People[target])}, followMember(ctx, q, at, before, member, because)
 	})
 	if err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ type harness struct {
 	availability  membershipv1.AvailabilityServiceClient
 	scheduler     membershipv1.AvailabilityProviderServiceClient // see fakeScheduler
 	projects      membershipv1.ProjectServiceClient
+	ownership     membershipv1.OwnershipServiceClient
 	access        membershipv1.AccessServiceClient
 	domains       membershipv1.DomainServiceClient
 	audit         membershipv1.AuditServiceClient
@@ -103,6 +104,7 @@ func (h *harness) serve() {
 	h.availability = membershipv1.NewAvailabilityServiceClient(people)
 	h.scheduler = membershipv1.NewAvailabilityProviderServiceClient(people)
 	h.projects = membershipv1.NewProjectServiceClient(people)
+	h.ownership = membershipv1.NewOwnershipServiceClient(people)
 	h.access = membershipv1.NewAccessServiceClient(people)
 	h.domains = membershipv1.NewDomainServiceClient(people)
 	h.audit = membershipv1.NewAuditServiceClient(people)

@@ -41,8 +41,11 @@ func (s *Service) LeaveOrganization(ctx context.Context, req *membershipv1.Leave
 		left := o.Left(before, false)
 		end(q, key, member, left, org.Release(seat, me, me, causeSelf, tx.Now()))
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_SELF, CauseID: seat.String(), RequestID: req.GetRequestId()}
-		return &membershipv1.LeaveOrganizationResponse{}, outbox.Publish(tx, key, tx.Now(), &eventv1.MemberLeft{
-			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member), LeftProjectIds: projectIDs(left)})
+		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberLeft{
+			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member), LeftProjectIds: projectIDs(left)}); err != nil {
+			return nil, err
+		}
+		return &membershipv1.LeaveOrganizationResponse{}, followMember(ctx, q, at, before, member, because)
 	})
 	if err != nil {
 		return nil, err

@@ -50,9 +50,11 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 			}
 		}
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, CauseID: seat.String(), RequestID: req.GetRequestId()}
-		return &membershipv1.RemoveMemberResponse{Member: memberToProto(o, actor, member, at.People[target])},
-			outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRemoved{
-				Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member), LeftProjectIds: projectIDs(left)})
+		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRemoved{
+			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member), LeftProjectIds: projectIDs(left)}); err != nil {
+			return nil, err
+		}
+		return &membershipv1.RemoveMemberResponse{Member: memberToProto(o, actor, member, at.People[target])}, followMember(ctx, q, at, before, member, because)
 	})
 	if err != nil {
 		return nil, err

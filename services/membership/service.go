@@ -46,6 +46,7 @@ type Service struct {
 	membershipv1.UnimplementedAvailabilityServiceServer
 	membershipv1.UnimplementedAvailabilityProviderServiceServer
 	membershipv1.UnimplementedProjectServiceServer
+	membershipv1.UnimplementedOwnershipServiceServer
 	membershipv1.UnimplementedAccessServiceServer
 	membershipv1.UnimplementedDomainServiceServer
 	membershipv1.UnimplementedAuditServiceServer
@@ -71,6 +72,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterAvailabilityServiceServer(r, s)
 	membershipv1.RegisterAvailabilityProviderServiceServer(r, s)
 	membershipv1.RegisterProjectServiceServer(r, s)
+	membershipv1.RegisterOwnershipServiceServer(r, s)
 	membershipv1.RegisterAccessServiceServer(r, s)
 	membershipv1.RegisterDomainServiceServer(r, s)
 	membershipv1.RegisterAuditServiceServer(r, s)
@@ -111,6 +113,9 @@ func (s *Service) Steps() map[string]saga.Step {
 		},
 		availabilityTask: func(ctx context.Context, t saga.Task) error {
 			return s.followSchedule(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
+		},
+		transferTask: func(ctx context.Context, t saga.Task) error {
+			return s.expireTransfer(ctx, id.Organization(t.Aggregate))
 		},
 		mail.TaskKind: s.Mail.Deliver,
 	}

@@ -419,6 +419,54 @@ var operations = []operation{
 		brief: []string{"identity postgres.before_commit", "identity postgres.after_commit"},
 	},
 	{
+		name:    "offer the ownership",
+		arrange: invitedGuestJoins,
+		act:     offerTransfer,
+		brief:   []string{"membership saga.after_step mail"},
+	},
+	{
+		name:    "accept the ownership",
+		arrange: offered,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.guest.AcceptTransfer(ctx, &membershipv1.AcceptTransferRequest{OrganizationId: s.org, RequestId: s.request()})
+		},
+	},
+	{
+		name:    "decline the ownership",
+		arrange: offered,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.guest.DeclineTransfer(ctx, &membershipv1.DeclineTransferRequest{OrganizationId: s.org, RequestId: s.request()})
+		},
+	},
+	{
+		name:    "take the offered ownership back",
+		arrange: offered,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.CancelTransfer(ctx, &membershipv1.CancelTransferRequest{OrganizationId: s.org, RequestId: s.request()})
+		},
+	},
+	{
+		name: "step down",
+		arrange: func(t *testing.T, s *scene) {
+			offered(t, s)
+			key, err := id.ParseOrganization(s.org)
+			require.NoError(t, err)
+			for _, statement := range []string{ // let there be several owners
+				`UPDATE members SET sole_owner = false WHERE organization_id = $1`,
+				`UPDATE organizations SET policy = policy || '{"ownership": "MULTIPLE"}' WHERE organization_id = $1`,
+				`UPDATE ownership_transfers SET ownership = 'MULTIPLE' WHERE organization_id = $1`,
+			} {
+				_, err := s.databases["membership"].Exec(t.Context(), statement, key)
+				require.NoError(t, err)
+			}
+			_, err = s.guest.AcceptTransfer(t.Context(), &membershipv1.AcceptTransferRequest{OrganizationId: s.org})
+			require.NoError(t, err)
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.StepDown(ctx, &membershipv1.StepDownRequest{OrganizationId: s.org, RequestId: s.request()})
+		},
+	},
+	{
 		name:    "set a seat limit",
 		arrange: organization(membershipv1.Preset_PRESET_RBAC),
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {
@@ -475,6 +523,19 @@ func invitedGuestJoins(t *testing.T, s *scene) {
 	accepted, err := s.guest.AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{LinkToken: s.token})
 	require.NoError(t, err)
 	s.account = accepted.GetAccountId()
+}
+
+func offerTransfer(ctx context.Context, s *scene) (proto.Message, error) {
+	return s.owner.OfferTransfer(ctx, &membershipv1.OfferTransferRequest{OrganizationId: s.org, AccountId: s.account, RequestId: s.request()})
+}
+
+// offered makes the guest a member to whom the ownership is offered.
+func offered(t *testing.T, s *scene) {
+	t.Helper()
+	invitedGuestJoins(t, s)
+	_, err := offerTransfer(t.Context(), s)
+	require.NoError(t, err)
+	s.tag += "o" // another request
 }
 
 func acceptAsNew(ctx context.Context, s *scene) (proto.Message, error) {

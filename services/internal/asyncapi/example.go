@@ -81,6 +81,8 @@ func fill(message protoreflect.Message, event string) {
 			fill(message.Mutable(field).Message(), event)
 		case field.Enum() != nil:
 			message.Set(field, protoreflect.ValueOfEnum(stateAfter(field.Enum(), verb)))
+		case field.Kind() == protoreflect.BoolKind:
+			message.Set(field, protoreflect.ValueOfBool(true))
 		case field.Kind() == protoreflect.Int32Kind:
 			message.Set(field, protoreflect.ValueOfInt32(int32(field.Number())))
 		case field.Kind() == protoreflect.Int64Kind:
@@ -98,8 +100,11 @@ func fill(message protoreflect.Message, event string) {
 
 // stateAfter is the value that an event is named after, STATE_REMOVED for removed, or else the first.
 func stateAfter(enum protoreflect.EnumDescriptor, verb string) protoreflect.EnumNumber {
-	if verb == "lost" {
+	switch verb {
+	case "lost":
 		verb = "suspended"
+	case "left":
+		verb = "removed"
 	}
 	if value := enum.Values().ByName(protoreflect.Name("STATE_" + strings.ToUpper(verb))); value != nil {
 		return value.Number()
@@ -110,8 +115,10 @@ func stateAfter(enum protoreflect.EnumDescriptor, verb string) protoreflect.Enum
 // word is a value of a string field.
 func word(field protoreflect.FieldDescriptor, verb string) string {
 	switch field.Name() {
-	case "account_id":
+	case "account_id", "after_account_id":
 		return exampleAccount.String()
+	case "owner_account_id", "before_account_id":
+		return id.Account(uuid(7)).String()
 	case "invitation_id", "owner_id":
 		return id.Invitation(uuid(4)).String()
 	case "session_id":

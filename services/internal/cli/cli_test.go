@@ -42,7 +42,8 @@ func TestCommandTree(t *testing.T) {
 		login logout me
 		member/change-role member/disable member/edit member/enable member/get member/leave member/remove
 		operator/claim operator/seat-limit
-		org/create org/delete org/get org/list org/policy org/update org/use
+		org/create org/delete org/get org/list org/policy org/step-down
+		org/transfer/accept org/transfer/cancel org/transfer/decline org/transfer/offer org/transfer/show org/update org/use
 		people permissions
 		project/add project/create project/delete project/get project/list project/members project/remove project/update
 		roles/create roles/delete roles/list roles/update seats sessions/list sessions/revoke signup verify`),

@@ -72,6 +72,7 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterGroupServiceServer(server, membershipv1.UnimplementedGroupServiceServer{})
 	membershipv1.RegisterAvailabilityServiceServer(server, membershipv1.UnimplementedAvailabilityServiceServer{})
 	membershipv1.RegisterProjectServiceServer(server, membershipv1.UnimplementedProjectServiceServer{})
+	membershipv1.RegisterOwnershipServiceServer(server, membershipv1.UnimplementedOwnershipServiceServer{})
 	membershipv1.RegisterAccessServiceServer(server, membershipv1.UnimplementedAccessServiceServer{})
 	membershipv1.RegisterAuditServiceServer(server, membershipv1.UnimplementedAuditServiceServer{})
 	membershipv1.RegisterDomainServiceServer(server, membershipv1.UnimplementedDomainServiceServer{})

@@ -11,7 +11,7 @@ import (
 func (a *app) orgCommand() *cobra.Command {
 	return groupOf("org", "Organizations",
 		a.orgCreateCommand(), a.orgListCommand(), a.orgGetCommand(), a.orgUseCommand(),
-		a.orgUpdateCommand(), a.orgDeleteCommand(), a.orgPolicyCommand())
+		a.orgUpdateCommand(), a.orgDeleteCommand(), a.orgPolicyCommand(), a.transferCommand(), a.orgStepDownCommand())
 }
 
 func (a *app) orgCreateCommand() *cobra.Command {

@@ -59,6 +59,19 @@ func (t Removed) plain() (string, Template) {
 	return "removed", t
 }
 
+// TransferOffered asks a member to own the organization.
+type TransferOffered struct {
+	Organization, By string
+	Replaces         bool // the owner; otherwise they become one of several
+	SignInLink       string
+	Expires          time.Time
+}
+
+func (t TransferOffered) plain() (string, Template) {
+	t.Organization, t.By = name(t.Organization), name(t.By)
+	return "transfer_offered", t
+}
+
 // Render writes the words of t: the Subject, Text and HTML of a message. The caller adds ID and To.
 func Render(t Template) (Message, error) {
 	file, data := t.plain()
@@ -129,7 +142,7 @@ var functions = map[string]any{
 	"button": func(link, label string) button { return button{link, label} },
 }
 
-var pages = parse("verify_email", "account_exists", "invitation", "removed")
+var pages = parse("verify_email", "account_exists", "invitation", "removed", "transfer_offered")
 
 func parse(kinds ...string) map[string]page {
 	pages := make(map[string]page)

@@ -39,6 +39,10 @@ func TestRender(t *testing.T) {
 		"invitation_hostile":     hostile,
 		"removed":                Removed{Organization: "Müller & Søn", By: "Ada Lovelace"},
 		"removed_from_projects":  Removed{Organization: "Müller & Søn", By: "Ada Lovelace", Projects: []string{"Apollo", "evil.example"}},
+		"transfer_offered": TransferOffered{Organization: "Müller & Søn", By: "Ada Lovelace", Replaces: true,
+			SignInLink: "https://roster.example/sign-in", Expires: expires},
+		"appointment_offered": TransferOffered{Organization: "Müller & Søn", By: "Ada Lovelace",
+			SignInLink: "https://roster.example/sign-in", Expires: expires},
 	} {
 		t.Run(golden, func(t *testing.T) {
 			t.Parallel()

@@ -124,7 +124,7 @@ type history struct {
 }
 
 // asked is what a person asked for under a request id.
-type asked struct{ actor, request, event string }
+type asked struct{ actor, request, event, member string }
 
 // answerKept is how long a stored answer is found again. After that a request id may be used for another request.
 const answerKept = 24 * time.Hour
@@ -143,7 +143,10 @@ func (h *history) add(e entry) {
 	if origin.GetRequestId() == "" {
 		return
 	}
-	ask := asked{origin.GetActor().GetId(), origin.GetRequestId(), e.Type}
+	ask := asked{actor: origin.GetActor().GetId(), request: origin.GetRequestId(), event: e.Type}
+	if m, ok := e.message.(interface{ GetAfter() *eventv1.Member }); ok { // two change places by one request
+		ask.member = m.GetAfter().GetAccountId()
+	}
 	if before, twice := h.asked[ask]; twice && e.Time.Sub(before) < answerKept {
 		h.find("A10", h.key, "revision %d is %s by request %s of %s once more", e.Revision, ask.event, ask.request, ask.actor)
 	}

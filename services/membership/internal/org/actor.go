@@ -86,7 +86,7 @@ func (a Actor) Manage(target Member, permission string) error {
 		return fault.New(errorv1.Reason_REASON_SELF_ACTION, "You cannot do this to your own membership. Ask another admin.")
 	}
 	role, _ := a.organization.Roles.ByID(target.Role)
-	if role.Owner {
+	if role.Owner && (a.organization.Policy.Ownership != Multiple || !a.Role.Owner) { // where there are several, they are equals
 		return fault.New(errorv1.Reason_REASON_OWNER_PROTECTED,
 			"Owner is reserved and immutable: the owner's membership cannot be changed, disabled or removed.")
 	}

@@ -18,8 +18,9 @@ type Standing struct {
 	Organization org.Organization
 	Members      map[id.Account]org.Member
 	People       map[id.Account]org.Profile
-	Revision     int64 // of the organization's history
-	OthersFull   bool  // another active member can do everything; known only after LockMembers
+	Revision     int64        // of the organization's history
+	OthersFull   bool         // another active member can do everything; known only after LockMembers
+	Transfer     org.Transfer // the offer of ownership; known only after LockMembers, GetTransfer and LockTransfer
 }
 
 // nothing collects the rows of a statement that is there for its locks.
@@ -60,11 +61,14 @@ func (q Queries) LockMembers(ctx context.Context, key id.Organization, actor, ta
 			WHERE organization_id = $1 AND state = 'ACTIVE' AND account_id <> $2
 			  AND role_id IN (SELECT role_id FROM roles WHERE organization_id = $1 AND permissions @> $3)
 		) AS present`, []any{key, target, org.Everything()}, postgres.All(&others))
+	var offer org.Transfer
+	q.transfer(key, &offer)
 	collect := q.standing(key, []id.Account{actor, target})
 	if err := q.Fetch(ctx); err != nil {
 		return Standing{}, err
 	}
 	s := collect()
+	s.Transfer = offer
 	s.OthersFull = len(others) == 1 && others[0].Present
 	return s, nil
 }

@@ -74,6 +74,8 @@ const (
 	Reason_REASON_PROJECT_NOT_FOUND Reason = 48
 	// No such domain in this organization. NOT_FOUND, 404.
 	Reason_REASON_DOMAIN_NOT_FOUND Reason = 49
+	// No offer of ownership waits, or not for the caller. NOT_FOUND, 404.
+	Reason_REASON_TRANSFER_NOT_FOUND Reason = 50
 	// No such override or rotation in this organization. NOT_FOUND, 404.
 	Reason_REASON_SCHEDULE_NOT_FOUND Reason = 51
 	// The person is a member here already; metadata `accountId`. ALREADY_EXISTS, 409.
@@ -112,6 +114,8 @@ const (
 	Reason_REASON_DOMAIN_UNPROVEN Reason = 90
 	// The account is its owner's: the organization cannot change this of it.
 	Reason_REASON_ACCOUNT_NOT_MANAGED Reason = 91
+	// The person has no address that is proven to be theirs. FAILED_PRECONDITION, 400.
+	Reason_REASON_EMAIL_UNVERIFIED Reason = 92
 	// The invitation has expired; it can be sent again. FAILED_PRECONDITION, 400.
 	Reason_REASON_INVITATION_EXPIRED Reason = 100
 	// The invitation was revoked. FAILED_PRECONDITION, 400.
@@ -176,6 +180,7 @@ var (
 		47:  "REASON_GROUP_NOT_FOUND",
 		48:  "REASON_PROJECT_NOT_FOUND",
 		49:  "REASON_DOMAIN_NOT_FOUND",
+		50:  "REASON_TRANSFER_NOT_FOUND",
 		51:  "REASON_SCHEDULE_NOT_FOUND",
 		60:  "REASON_ALREADY_MEMBER",
 		61:  "REASON_INVITATION_PENDING",
@@ -195,6 +200,7 @@ var (
 		89:  "REASON_DOMAIN_REFUSED",
 		90:  "REASON_DOMAIN_UNPROVEN",
 		91:  "REASON_ACCOUNT_NOT_MANAGED",
+		92:  "REASON_EMAIL_UNVERIFIED",
 		100: "REASON_INVITATION_EXPIRED",
 		101: "REASON_INVITATION_REVOKED",
 		102: "REASON_INVITATION_DECLINED",
@@ -238,6 +244,7 @@ var (
 		"REASON_GROUP_NOT_FOUND":         47,
 		"REASON_PROJECT_NOT_FOUND":       48,
 		"REASON_DOMAIN_NOT_FOUND":        49,
+		"REASON_TRANSFER_NOT_FOUND":      50,
 		"REASON_SCHEDULE_NOT_FOUND":      51,
 		"REASON_ALREADY_MEMBER":          60,
 		"REASON_INVITATION_PENDING":      61,
@@ -257,6 +264,7 @@ var (
 		"REASON_DOMAIN_REFUSED":          89,
 		"REASON_DOMAIN_UNPROVEN":         90,
 		"REASON_ACCOUNT_NOT_MANAGED":     91,
+		"REASON_EMAIL_UNVERIFIED":        92,
 		"REASON_INVITATION_EXPIRED":      100,
 		"REASON_INVITATION_REVOKED":      101,
 		"REASON_INVITATION_DECLINED":     102,
@@ -309,7 +317,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xa3\r\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xdf\r\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -334,6 +342,7 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x16REASON_GROUP_NOT_FOUND\x10/\x12\x1c\n" +
 	"\x18REASON_PROJECT_NOT_FOUND\x100\x12\x1b\n" +
 	"\x17REASON_DOMAIN_NOT_FOUND\x101\x12\x1d\n" +
+	"\x19REASON_TRANSFER_NOT_FOUND\x102\x12\x1d\n" +
 	"\x19REASON_SCHEDULE_NOT_FOUND\x103\x12\x19\n" +
 	"\x15REASON_ALREADY_MEMBER\x10<\x12\x1d\n" +
 	"\x19REASON_INVITATION_PENDING\x10=\x12\x19\n" +
@@ -352,7 +361,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x14REASON_LIMIT_REACHED\x10X\x12\x19\n" +
 	"\x15REASON_DOMAIN_REFUSED\x10Y\x12\x1a\n" +
 	"\x16REASON_DOMAIN_UNPROVEN\x10Z\x12\x1e\n" +
-	"\x1aREASON_ACCOUNT_NOT_MANAGED\x10[\x12\x1d\n" +
+	"\x1aREASON_ACCOUNT_NOT_MANAGED\x10[\x12\x1b\n" +
+	"\x17REASON_EMAIL_UNVERIFIED\x10\\\x12\x1d\n" +
 	"\x19REASON_INVITATION_EXPIRED\x10d\x12\x1d\n" +
 	"\x19REASON_INVITATION_REVOKED\x10e\x12\x1e\n" +
 	"\x1aREASON_INVITATION_DECLINED\x10f\x12\x1a\n" +

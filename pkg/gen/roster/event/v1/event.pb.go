@@ -109,6 +109,8 @@ const (
 	Cause_KIND_DELIVERY Cause_Kind = 7
 	// The address is of a domain that the organization has verified, or the domain's proof came or vanished.
 	Cause_KIND_DOMAIN Cause_Kind = 8
+	// The organization got another owner.
+	Cause_KIND_TRANSFER Cause_Kind = 9
 )
 
 // Enum value maps for Cause_Kind.
@@ -123,6 +125,7 @@ var (
 		6: "KIND_OPERATOR",
 		7: "KIND_DELIVERY",
 		8: "KIND_DOMAIN",
+		9: "KIND_TRANSFER",
 	}
 	Cause_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":  0,
@@ -134,6 +137,7 @@ var (
 		"KIND_OPERATOR":     6,
 		"KIND_DELIVERY":     7,
 		"KIND_DOMAIN":       8,
+		"KIND_TRANSFER":     9,
 	}
 )
 
@@ -5338,6 +5342,363 @@ func (x *ProjectMemberRemoved) GetMembership() *ProjectMembership {
 	return nil
 }
 
+// Transfer is an offer of ownership as events show it.
+type Transfer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who offers.
+	OwnerAccountId string `protobuf:"bytes,1,opt,name=owner_account_id,json=ownerAccountId,proto3" json:"owner_account_id,omitempty"`
+	// To whom.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Whether the other takes the owner's place; otherwise the organization gets one more.
+	ReplacesOwner bool `protobuf:"varint,3,opt,name=replaces_owner,json=replacesOwner,proto3" json:"replaces_owner,omitempty"`
+	// When it ends by itself.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transfer) Reset() {
+	*x = Transfer{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transfer) ProtoMessage() {}
+
+func (x *Transfer) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
+func (*Transfer) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *Transfer) GetOwnerAccountId() string {
+	if x != nil {
+		return x.OwnerAccountId
+	}
+	return ""
+}
+
+func (x *Transfer) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *Transfer) GetReplacesOwner() bool {
+	if x != nil {
+		return x.ReplacesOwner
+	}
+	return false
+}
+
+func (x *Transfer) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// OrganizationTransferOffered: `organization.transfer_offered`.
+type OrganizationTransferOffered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationTransferOffered) Reset() {
+	*x = OrganizationTransferOffered{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationTransferOffered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationTransferOffered) ProtoMessage() {}
+
+func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
+func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *OrganizationTransferOffered) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationTransferOffered) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+// OrganizationTransferDeclined: `organization.transfer_declined`. Whom it was offered to said no.
+type OrganizationTransferDeclined struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationTransferDeclined) Reset() {
+	*x = OrganizationTransferDeclined{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationTransferDeclined) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationTransferDeclined) ProtoMessage() {}
+
+func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
+func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *OrganizationTransferDeclined) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationTransferDeclined) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+// OrganizationTransferCancelled: `organization.transfer_cancelled`. An owner took it back, or what it needed has changed.
+type OrganizationTransferCancelled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationTransferCancelled) Reset() {
+	*x = OrganizationTransferCancelled{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationTransferCancelled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationTransferCancelled) ProtoMessage() {}
+
+func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
+func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *OrganizationTransferCancelled) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationTransferCancelled) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+// OrganizationTransferExpired: `organization.transfer_expired`.
+type OrganizationTransferExpired struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationTransferExpired) Reset() {
+	*x = OrganizationTransferExpired{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationTransferExpired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationTransferExpired) ProtoMessage() {}
+
+func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
+func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *OrganizationTransferExpired) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationTransferExpired) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+// OrganizationOwnerChanged: `organization.owner_changed`. It follows what was told of the members.
+type OrganizationOwnerChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Who was an owner and is none any more; empty: the organization got one more.
+	BeforeAccountId string `protobuf:"bytes,2,opt,name=before_account_id,json=beforeAccountId,proto3" json:"before_account_id,omitempty"`
+	// Who is an owner now and was none; empty: the organization has one less.
+	AfterAccountId string `protobuf:"bytes,3,opt,name=after_account_id,json=afterAccountId,proto3" json:"after_account_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *OrganizationOwnerChanged) Reset() {
+	*x = OrganizationOwnerChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationOwnerChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationOwnerChanged) ProtoMessage() {}
+
+func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
+func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *OrganizationOwnerChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationOwnerChanged) GetBeforeAccountId() string {
+	if x != nil {
+		return x.BeforeAccountId
+	}
+	return ""
+}
+
+func (x *OrganizationOwnerChanged) GetAfterAccountId() string {
+	if x != nil {
+		return x.AfterAccountId
+	}
+	return ""
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5353,7 +5714,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5365,7 +5726,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5415,7 +5776,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5427,7 +5788,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5472,7 +5833,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5484,7 +5845,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5540,10 +5901,10 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_ACCOUNT\x10\x01\x12\x11\n" +
 	"\rKIND_OPERATOR\x10\x02\x12\x0f\n" +
-	"\vKIND_SYSTEM\x10\x03\"\xf6\x01\n" +
+	"\vKIND_SYSTEM\x10\x03\"\x89\x02\n" +
 	"\x05Cause\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.roster.event.v1.Cause.KindR\x04kind\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\xab\x01\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xbe\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_INVITE\x10\x01\x12\x0e\n" +
@@ -5554,7 +5915,8 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x11KIND_ORGANIZATION\x10\x05\x12\x11\n" +
 	"\rKIND_OPERATOR\x10\x06\x12\x11\n" +
 	"\rKIND_DELIVERY\x10\a\x12\x0f\n" +
-	"\vKIND_DOMAIN\x10\b\"\x9f\x01\n" +
+	"\vKIND_DOMAIN\x10\b\x12\x11\n" +
+	"\rKIND_TRANSFER\x10\t\"\x9f\x01\n" +
 	"\aContext\x12,\n" +
 	"\x05actor\x18\x01 \x01(\v2\x16.roster.event.v1.ActorR\x05actor\x12,\n" +
 	"\x05cause\x18\x02 \x01(\v2\x16.roster.event.v1.CauseR\x05cause\x12\x1d\n" +
@@ -5922,7 +6284,30 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12B\n" +
 	"\n" +
 	"membership\x18\x02 \x01(\v2\".roster.event.v1.ProjectMembershipR\n" +
-	"membershipB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"membership\"\xb7\x01\n" +
+	"\bTransfer\x12(\n" +
+	"\x10owner_account_id\x18\x01 \x01(\tR\x0eownerAccountId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12%\n" +
+	"\x0ereplaces_owner\x18\x03 \x01(\bR\rreplacesOwner\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\x88\x01\n" +
+	"\x1bOrganizationTransferOffered\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\x89\x01\n" +
+	"\x1cOrganizationTransferDeclined\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\x8a\x01\n" +
+	"\x1dOrganizationTransferCancelled\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\x88\x01\n" +
+	"\x1bOrganizationTransferExpired\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\xa4\x01\n" +
+	"\x18OrganizationOwnerChanged\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12*\n" +
+	"\x11before_account_id\x18\x02 \x01(\tR\x0fbeforeAccountId\x12(\n" +
+	"\x10after_account_id\x18\x03 \x01(\tR\x0eafterAccountIdB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -5937,99 +6322,105 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 86)
 var file_roster_event_v1_event_proto_goTypes = []any{
-	(Actor_Kind)(0),                     // 0: roster.event.v1.Actor.Kind
-	(Cause_Kind)(0),                     // 1: roster.event.v1.Cause.Kind
-	(Member_State)(0),                   // 2: roster.event.v1.Member.State
-	(Invitation_State)(0),               // 3: roster.event.v1.Invitation.State
-	(Seat_State)(0),                     // 4: roster.event.v1.Seat.State
-	(Domain_State)(0),                   // 5: roster.event.v1.Domain.State
-	(Override_State)(0),                 // 6: roster.event.v1.Override.State
-	(*Token)(nil),                       // 7: roster.event.v1.Token
-	(*Actor)(nil),                       // 8: roster.event.v1.Actor
-	(*Cause)(nil),                       // 9: roster.event.v1.Cause
-	(*Context)(nil),                     // 10: roster.event.v1.Context
-	(*Personal)(nil),                    // 11: roster.event.v1.Personal
-	(*Organization)(nil),                // 12: roster.event.v1.Organization
-	(*OrganizationCreated)(nil),         // 13: roster.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil),         // 14: roster.event.v1.OrganizationUpdated
-	(*OrganizationDeleted)(nil),         // 15: roster.event.v1.OrganizationDeleted
-	(*Member)(nil),                      // 16: roster.event.v1.Member
-	(*MemberAdded)(nil),                 // 17: roster.event.v1.MemberAdded
-	(*MemberRoleChanged)(nil),           // 18: roster.event.v1.MemberRoleChanged
-	(*MemberDisabled)(nil),              // 19: roster.event.v1.MemberDisabled
-	(*MemberEnabled)(nil),               // 20: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),               // 21: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                  // 22: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                  // 23: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),           // 24: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),              // 25: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),            // 26: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),            // 27: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),          // 28: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),          // 29: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),           // 30: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),           // 31: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                        // 32: roster.event.v1.Seat
-	(*SeatReserved)(nil),                // 33: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                // 34: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                // 35: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),            // 36: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                 // 37: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                     // 38: roster.event.v1.Account
-	(*AccountCreated)(nil),              // 39: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),        // 40: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),              // 41: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),             // 42: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),              // 43: roster.event.v1.AccountEnabled
-	(*AccountSignedIn)(nil),             // 44: roster.event.v1.AccountSignedIn
-	(*SessionEnded)(nil),                // 45: roster.event.v1.SessionEnded
-	(*Group)(nil),                       // 46: roster.event.v1.Group
-	(*GroupCreated)(nil),                // 47: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                // 48: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                // 49: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),             // 50: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),            // 51: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),          // 52: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),              // 53: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),            // 54: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                      // 55: roster.event.v1.Domain
-	(*DomainAdded)(nil),                 // 56: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),              // 57: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                  // 58: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),               // 59: roster.event.v1.DomainRemoved
-	(*Role)(nil),                        // 60: roster.event.v1.Role
-	(*RoleCreated)(nil),                 // 61: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                 // 62: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                 // 63: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),       // 64: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),               // 65: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),         // 66: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),        // 67: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                 // 68: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),          // 69: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                    // 70: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),         // 71: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),       // 72: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                    // 73: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil), // 74: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil), // 75: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil), // 76: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                     // 77: roster.event.v1.Project
-	(*ProjectCreated)(nil),              // 78: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),              // 79: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),              // 80: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),           // 81: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),          // 82: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),        // 83: roster.event.v1.ProjectMemberRemoved
-	(*Token_Position)(nil),              // 84: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),               // 85: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),        // 86: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),       // 87: google.protobuf.Timestamp
+	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
+	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
+	(Member_State)(0),                     // 2: roster.event.v1.Member.State
+	(Invitation_State)(0),                 // 3: roster.event.v1.Invitation.State
+	(Seat_State)(0),                       // 4: roster.event.v1.Seat.State
+	(Domain_State)(0),                     // 5: roster.event.v1.Domain.State
+	(Override_State)(0),                   // 6: roster.event.v1.Override.State
+	(*Token)(nil),                         // 7: roster.event.v1.Token
+	(*Actor)(nil),                         // 8: roster.event.v1.Actor
+	(*Cause)(nil),                         // 9: roster.event.v1.Cause
+	(*Context)(nil),                       // 10: roster.event.v1.Context
+	(*Personal)(nil),                      // 11: roster.event.v1.Personal
+	(*Organization)(nil),                  // 12: roster.event.v1.Organization
+	(*OrganizationCreated)(nil),           // 13: roster.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),           // 14: roster.event.v1.OrganizationUpdated
+	(*OrganizationDeleted)(nil),           // 15: roster.event.v1.OrganizationDeleted
+	(*Member)(nil),                        // 16: roster.event.v1.Member
+	(*MemberAdded)(nil),                   // 17: roster.event.v1.MemberAdded
+	(*MemberRoleChanged)(nil),             // 18: roster.event.v1.MemberRoleChanged
+	(*MemberDisabled)(nil),                // 19: roster.event.v1.MemberDisabled
+	(*MemberEnabled)(nil),                 // 20: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                 // 21: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                    // 22: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                    // 23: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),             // 24: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                // 25: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),              // 26: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),              // 27: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),            // 28: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),            // 29: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),             // 30: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),             // 31: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                          // 32: roster.event.v1.Seat
+	(*SeatReserved)(nil),                  // 33: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                  // 34: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                  // 35: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),              // 36: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                   // 37: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                       // 38: roster.event.v1.Account
+	(*AccountCreated)(nil),                // 39: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),          // 40: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),                // 41: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),               // 42: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                // 43: roster.event.v1.AccountEnabled
+	(*AccountSignedIn)(nil),               // 44: roster.event.v1.AccountSignedIn
+	(*SessionEnded)(nil),                  // 45: roster.event.v1.SessionEnded
+	(*Group)(nil),                         // 46: roster.event.v1.Group
+	(*GroupCreated)(nil),                  // 47: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                  // 48: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                  // 49: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),               // 50: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),              // 51: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),            // 52: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                // 53: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),              // 54: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                        // 55: roster.event.v1.Domain
+	(*DomainAdded)(nil),                   // 56: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                // 57: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                    // 58: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                 // 59: roster.event.v1.DomainRemoved
+	(*Role)(nil),                          // 60: roster.event.v1.Role
+	(*RoleCreated)(nil),                   // 61: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                   // 62: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                   // 63: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),         // 64: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                 // 65: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),           // 66: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),          // 67: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                   // 68: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),            // 69: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                      // 70: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),           // 71: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),         // 72: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                      // 73: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),   // 74: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),   // 75: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),   // 76: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                       // 77: roster.event.v1.Project
+	(*ProjectCreated)(nil),                // 78: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                // 79: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                // 80: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),             // 81: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),            // 82: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),          // 83: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                      // 84: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),   // 85: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),  // 86: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil), // 87: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),   // 88: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),      // 89: roster.event.v1.OrganizationOwnerChanged
+	(*Token_Position)(nil),                // 90: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                 // 91: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),          // 92: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),         // 93: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	84,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	90,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	8,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -6042,7 +6433,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	10,  // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
 	12,  // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	2,   // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	87,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	93,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	10,  // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	16,  // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	11,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -6062,7 +6453,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	16,  // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
 	16,  // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	3,   // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	87,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	93,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	10,  // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	23,  // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	11,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -6109,7 +6500,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	38,  // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
 	10,  // 78: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
 	10,  // 79: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	85,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	91,  // 80: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
 	10,  // 81: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
 	46,  // 82: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
 	10,  // 83: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
@@ -6154,20 +6545,20 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	16,  // 122: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
 	16,  // 123: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
 	66,  // 124: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	86,  // 125: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	92,  // 125: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
 	10,  // 126: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
 	68,  // 127: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
 	68,  // 128: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
 	6,   // 129: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	87,  // 130: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	87,  // 131: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	87,  // 132: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	93,  // 130: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	93,  // 131: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	93,  // 132: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
 	10,  // 133: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
 	70,  // 134: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
 	10,  // 135: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
 	70,  // 136: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	87,  // 137: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	87,  // 138: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	93,  // 137: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	93,  // 138: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
 	10,  // 139: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
 	73,  // 140: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
 	10,  // 141: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
@@ -6186,11 +6577,21 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	81,  // 154: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
 	10,  // 155: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
 	81,  // 156: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	157, // [157:157] is the sub-list for method output_type
-	157, // [157:157] is the sub-list for method input_type
-	157, // [157:157] is the sub-list for extension type_name
-	157, // [157:157] is the sub-list for extension extendee
-	0,   // [0:157] is the sub-list for field type_name
+	93,  // 157: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	10,  // 158: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	84,  // 159: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	10,  // 160: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	84,  // 161: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	10,  // 162: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	84,  // 163: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	10,  // 164: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	84,  // 165: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	10,  // 166: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	167, // [167:167] is the sub-list for method output_type
+	167, // [167:167] is the sub-list for method input_type
+	167, // [167:167] is the sub-list for extension type_name
+	167, // [167:167] is the sub-list for extension extendee
+	0,   // [0:167] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -6205,7 +6606,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   80,
+			NumMessages:   86,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
