@@ -52,6 +52,8 @@ type scene struct {
 	full    string // a group that account is in
 	project string // nobody is in it
 	staffed string // a project that account is in
+	absence string // an override of account's
+	duty    string // a rotation that account takes part in
 	token   string // of a link or a session
 	role    string // of the organization's own
 }

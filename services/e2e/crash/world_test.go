@@ -161,6 +161,7 @@ type client struct {
 	membershipv1.GroupServiceClient
 	membershipv1.ProjectServiceClient
 	membershipv1.OwnershipServiceClient
+	membershipv1.AvailabilityServiceClient
 	invitationv1.InvitationServiceClient
 	billingv1.SeatLimitServiceClient
 }
@@ -178,7 +179,7 @@ func clientOver(conn steady) client {
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
-		membershipv1.NewOwnershipServiceClient(conn),
+		membershipv1.NewOwnershipServiceClient(conn), membershipv1.NewAvailabilityServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}
 }
