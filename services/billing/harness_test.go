@@ -106,6 +106,8 @@ func as(ctx context.Context, bearer string) context.Context {
 
 // access plays membership's AccessService.
 type access struct {
+	membershipv1.AccessServiceClient // of which billing uses one method
+
 	mu       sync.Mutex
 	decision membershipv1.CheckAccessResponse_Decision
 	err      error

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,11 +11,11 @@ import (
 )
 
 func (a *app) accessCommand() *cobra.Command {
-	return groupOf("access", "Who may do what", a.accessCheckCommand())
+	return groupOf("access", "Who may do what", a.accessCheckCommand(), a.accessExplainCommand())
 }
 
 func (a *app) accessCheckCommand() *cobra.Command {
-	var account string
+	var account, project string
 	c := &cobra.Command{
 		Use:   "check PERMISSION",
 		Short: "Tell whether an account may do something; exit code 4 when not",
@@ -25,7 +26,7 @@ func (a *app) accessCheckCommand() *cobra.Command {
 				return err
 			}
 			answer, err := call(cmd.Context(), a, c.Access.CheckAccess,
-				&membershipv1.CheckAccessRequest{OrganizationId: org, AccountId: account, Permission: args[0]})
+				&membershipv1.CheckAccessRequest{OrganizationId: org, AccountId: account, Permission: args[0], ProjectId: project})
 			if err != nil {
 				return err
 			}
@@ -44,6 +45,54 @@ func (a *app) accessCheckCommand() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&account, "account", "", "whose access (default your own)")
+	accessFlags(c, &account, &project)
+	return c
+}
+
+func accessFlags(c *cobra.Command, account, project *string) {
+	c.Flags().StringVar(account, "account", "", "whose access (default your own)")
+	c.Flags().StringVar(project, "project", "", "in a project (default the organization as a whole)")
+}
+
+func (a *app) accessExplainCommand() *cobra.Command {
+	var account, project string
+	c := &cobra.Command{
+		Use:   "explain PERMISSION",
+		Short: "Tell why an account may do something or not, and what would allow it; exit code 4 when not",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Access.ExplainAccess,
+				&membershipv1.ExplainAccessRequest{OrganizationId: org, AccountId: account, Permission: args[0], ProjectId: project})
+			if err != nil {
+				return err
+			}
+			var by string
+			if line := answer.GetLine(); line != nil {
+				by = word(line.GetSource()) + " " + line.GetDisplayName()
+			}
+			var groups []string
+			for _, g := range answer.GetGroups() {
+				groups = append(groups, g.GetDisplayName())
+			}
+			err = a.show(answer, func(p *page) {
+				p.fields(
+					"Allowed", yesNo(answer.GetAllowed()),
+					"Why", word(answer.GetDecision()),
+					"By", by,
+					"Roles that would allow it", strings.Join(answer.GetRoles(), ", "),
+					"Groups that would allow it", strings.Join(groups, ", "),
+				)
+			})
+			if err == nil && !answer.GetAllowed() {
+				return errDenied
+			}
+			return err
+		},
+	}
+	accessFlags(c, &account, &project)
 	return c
 }

@@ -127,6 +127,22 @@ Revision:    7
 	require.Equal(t, "acc_9", w.last().request.(*membershipv1.CheckAccessRequest).GetAccountId())
 }
 
+func TestAccessExplain(t *testing.T) {
+	t.Parallel()
+	w := signedIn(t)
+	gives(w, &membershipv1.ExplainAccessRequest{}, &membershipv1.ExplainAccessResponse{
+		Decision: membershipv1.CheckAccessResponse_DECISION_GATE_CLOSED,
+		Line:     &membershipv1.ExplainAccessResponse_Line{Source: membershipv1.ExplainAccessResponse_Line_SOURCE_ROLE, Role: "developer", DisplayName: "Developer"},
+		Groups:   []*membershipv1.ExplainAccessResponse_Group{{GroupId: "grp_1", DisplayName: "Users"}}})
+	r := w.run("access", "explain", "products.use", "--account", "acc_9", "--project", "prj_1")
+	require.Equal(t, result{code: exitDenied, out: `Allowed:                     no
+Why:                         gate closed
+By:                          role Developer
+Groups that would allow it:  Users
+`}, r)
+	require.Equal(t, "prj_1", w.last().request.(*membershipv1.ExplainAccessRequest).GetProjectId())
+}
+
 func TestSeats(t *testing.T) {
 	t.Parallel()
 	w := signedIn(t)

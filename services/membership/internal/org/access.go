@@ -77,3 +77,27 @@ func (o Organization) MayAsk(asker Member) error {
 	}
 	return actor.Need(ReadMembers)
 }
+
+// Remedies are what would allow it to a member: the roles and the groups of which one would do. The owner's role is given to
+// nobody.
+func (o Organization) Remedies(m Member, groups Groups, permission string, project id.Project) (roles Roles, joined Groups) {
+	allows := func(m Member) bool { return o.Decide(m, permission, project).Decision == Allowed }
+	for _, role := range o.Roles {
+		with := m
+		with.Role = role.ID
+		if !role.Owner && allows(with) {
+			roles = append(roles, role)
+		}
+	}
+	if !o.Policy.Groups {
+		return roles, nil
+	}
+	for _, g := range groups {
+		inside := m
+		inside.Grants = slices.Concat(m.Grants, groups.grants(g, o.Roles))
+		if allows(inside) {
+			joined = append(joined, g)
+		}
+	}
+	return roles, joined
+}

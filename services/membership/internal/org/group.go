@@ -67,6 +67,19 @@ func (gs Groups) ByID(key id.Group) (Group, error) {
 	return Group{}, ErrNoGroup
 }
 
+// grants are what whoever is in a group has of it, and of the groups that it is inside of.
+func (gs Groups) grants(g Group, roles Roles) (grants []Grant) {
+	for _, key := range g.Path {
+		of := gs[gs.index(key)]
+		grants = append(grants, Grant{Source: ByOpening, Group: of.ID, Name: of.DisplayName, Permissions: of.Opens})
+		for _, b := range of.Bindings {
+			role, _ := roles.ByID(b.Role)
+			grants = append(grants, Grant{Source: ByGroup, Group: of.ID, Project: b.Project, Name: of.DisplayName, Role: role.Key, Permissions: role.Permissions})
+		}
+	}
+	return grants
+}
+
 func (gs Groups) index(key id.Group) int {
 	return slices.IndexFunc(gs, func(g Group) bool { return g.ID == key })
 }

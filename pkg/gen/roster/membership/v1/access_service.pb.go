@@ -89,6 +89,63 @@ func (CheckAccessResponse_Decision) EnumDescriptor() ([]byte, []int) {
 	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{1, 0}
 }
 
+// Source of a permission.
+type ExplainAccessResponse_Line_Source int32
+
+const (
+	// Not given.
+	ExplainAccessResponse_Line_SOURCE_UNSPECIFIED ExplainAccessResponse_Line_Source = 0
+	// The member's role.
+	ExplainAccessResponse_Line_SOURCE_ROLE ExplainAccessResponse_Line_Source = 1
+	// A role that is bound to a group of the member's.
+	ExplainAccessResponse_Line_SOURCE_GROUP ExplainAccessResponse_Line_Source = 2
+	// A direct membership in the project.
+	ExplainAccessResponse_Line_SOURCE_PROJECT ExplainAccessResponse_Line_Source = 3
+)
+
+// Enum value maps for ExplainAccessResponse_Line_Source.
+var (
+	ExplainAccessResponse_Line_Source_name = map[int32]string{
+		0: "SOURCE_UNSPECIFIED",
+		1: "SOURCE_ROLE",
+		2: "SOURCE_GROUP",
+		3: "SOURCE_PROJECT",
+	}
+	ExplainAccessResponse_Line_Source_value = map[string]int32{
+		"SOURCE_UNSPECIFIED": 0,
+		"SOURCE_ROLE":        1,
+		"SOURCE_GROUP":       2,
+		"SOURCE_PROJECT":     3,
+	}
+)
+
+func (x ExplainAccessResponse_Line_Source) Enum() *ExplainAccessResponse_Line_Source {
+	p := new(ExplainAccessResponse_Line_Source)
+	*p = x
+	return p
+}
+
+func (x ExplainAccessResponse_Line_Source) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExplainAccessResponse_Line_Source) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_membership_v1_access_service_proto_enumTypes[1].Descriptor()
+}
+
+func (ExplainAccessResponse_Line_Source) Type() protoreflect.EnumType {
+	return &file_roster_membership_v1_access_service_proto_enumTypes[1]
+}
+
+func (x ExplainAccessResponse_Line_Source) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExplainAccessResponse_Line_Source.Descriptor instead.
+func (ExplainAccessResponse_Line_Source) EnumDescriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{5, 0, 0}
+}
+
 // CheckAccessRequest asks about one permission.
 type CheckAccessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -235,6 +292,545 @@ func (x *CheckAccessResponse) GetToken() string {
 	return ""
 }
 
+// BatchCheckAccessRequest asks about several permissions, accounts and projects of one organization.
+type BatchCheckAccessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The questions.
+	Questions     []*BatchCheckAccessRequest_Question `protobuf:"bytes,2,rep,name=questions,proto3" json:"questions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCheckAccessRequest) Reset() {
+	*x = BatchCheckAccessRequest{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCheckAccessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCheckAccessRequest) ProtoMessage() {}
+
+func (x *BatchCheckAccessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCheckAccessRequest.ProtoReflect.Descriptor instead.
+func (*BatchCheckAccessRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *BatchCheckAccessRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *BatchCheckAccessRequest) GetQuestions() []*BatchCheckAccessRequest_Question {
+	if x != nil {
+		return x.Questions
+	}
+	return nil
+}
+
+// BatchCheckAccessResponse answers.
+type BatchCheckAccessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the questions.
+	Answers []*BatchCheckAccessResponse_Answer `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	// The revision of the membership service's history at which all of them are true.
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The same as a token.
+	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCheckAccessResponse) Reset() {
+	*x = BatchCheckAccessResponse{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCheckAccessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCheckAccessResponse) ProtoMessage() {}
+
+func (x *BatchCheckAccessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCheckAccessResponse.ProtoReflect.Descriptor instead.
+func (*BatchCheckAccessResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BatchCheckAccessResponse) GetAnswers() []*BatchCheckAccessResponse_Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *BatchCheckAccessResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *BatchCheckAccessResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+// ExplainAccessRequest asks about one permission.
+type ExplainAccessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The account; empty: the caller's.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The permission.
+	Permission string `protobuf:"bytes,3,opt,name=permission,proto3" json:"permission,omitempty"`
+	// A project; empty: the organization as a whole.
+	ProjectId     string `protobuf:"bytes,4,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainAccessRequest) Reset() {
+	*x = ExplainAccessRequest{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainAccessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainAccessRequest) ProtoMessage() {}
+
+func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainAccessRequest.ProtoReflect.Descriptor instead.
+func (*ExplainAccessRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ExplainAccessRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ExplainAccessRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ExplainAccessRequest) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *ExplainAccessRequest) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
+}
+
+// ExplainAccessResponse answers, and says why.
+type ExplainAccessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer.
+	Allowed bool `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// Why.
+	Decision CheckAccessResponse_Decision `protobuf:"varint,2,opt,name=decision,proto3,enum=roster.membership.v1.CheckAccessResponse_Decision" json:"decision,omitempty"`
+	// What allows it, or would if the gate were open; absent where nothing does.
+	Line *ExplainAccessResponse_Line `protobuf:"bytes,3,opt,name=line,proto3" json:"line,omitempty"`
+	// The keys of the roles that would allow it, of an active member who lacks the permission. The owner's is never among them.
+	Roles []string `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`
+	// The groups that would allow it: that open the gate, or give a role that holds the permission.
+	Groups []*ExplainAccessResponse_Group `protobuf:"bytes,5,rep,name=groups,proto3" json:"groups,omitempty"`
+	// The revision of the membership service's history at which the answer is true.
+	Revision int64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The same as a token.
+	Token         string `protobuf:"bytes,7,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainAccessResponse) Reset() {
+	*x = ExplainAccessResponse{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainAccessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainAccessResponse) ProtoMessage() {}
+
+func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainAccessResponse.ProtoReflect.Descriptor instead.
+func (*ExplainAccessResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ExplainAccessResponse) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *ExplainAccessResponse) GetDecision() CheckAccessResponse_Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return CheckAccessResponse_DECISION_UNSPECIFIED
+}
+
+func (x *ExplainAccessResponse) GetLine() *ExplainAccessResponse_Line {
+	if x != nil {
+		return x.Line
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetGroups() []*ExplainAccessResponse_Group {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ExplainAccessResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+// Question is one of them.
+type BatchCheckAccessRequest_Question struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account; empty: the caller's.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The permission.
+	Permission string `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
+	// A project; empty: the organization as a whole.
+	ProjectId     string `protobuf:"bytes,3,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCheckAccessRequest_Question) Reset() {
+	*x = BatchCheckAccessRequest_Question{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCheckAccessRequest_Question) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCheckAccessRequest_Question) ProtoMessage() {}
+
+func (x *BatchCheckAccessRequest_Question) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCheckAccessRequest_Question.ProtoReflect.Descriptor instead.
+func (*BatchCheckAccessRequest_Question) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{2, 0}
+}
+
+func (x *BatchCheckAccessRequest_Question) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *BatchCheckAccessRequest_Question) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *BatchCheckAccessRequest_Question) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
+}
+
+// Answer to one question.
+type BatchCheckAccessResponse_Answer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer.
+	Allowed bool `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// Why.
+	Decision      CheckAccessResponse_Decision `protobuf:"varint,2,opt,name=decision,proto3,enum=roster.membership.v1.CheckAccessResponse_Decision" json:"decision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchCheckAccessResponse_Answer) Reset() {
+	*x = BatchCheckAccessResponse_Answer{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchCheckAccessResponse_Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchCheckAccessResponse_Answer) ProtoMessage() {}
+
+func (x *BatchCheckAccessResponse_Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchCheckAccessResponse_Answer.ProtoReflect.Descriptor instead.
+func (*BatchCheckAccessResponse_Answer) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{3, 0}
+}
+
+func (x *BatchCheckAccessResponse_Answer) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *BatchCheckAccessResponse_Answer) GetDecision() CheckAccessResponse_Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return CheckAccessResponse_DECISION_UNSPECIFIED
+}
+
+// Line is what gives a member a permission.
+type ExplainAccessResponse_Line struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it comes from.
+	Source ExplainAccessResponse_Line_Source `protobuf:"varint,1,opt,name=source,proto3,enum=roster.membership.v1.ExplainAccessResponse_Line_Source" json:"source,omitempty"`
+	// The key of the role that holds it.
+	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// The group, if a group gives it.
+	GroupId string `protobuf:"bytes,3,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// The name of the role, the group or the project.
+	DisplayName   string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainAccessResponse_Line) Reset() {
+	*x = ExplainAccessResponse_Line{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainAccessResponse_Line) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainAccessResponse_Line) ProtoMessage() {}
+
+func (x *ExplainAccessResponse_Line) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainAccessResponse_Line.ProtoReflect.Descriptor instead.
+func (*ExplainAccessResponse_Line) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{5, 0}
+}
+
+func (x *ExplainAccessResponse_Line) GetSource() ExplainAccessResponse_Line_Source {
+	if x != nil {
+		return x.Source
+	}
+	return ExplainAccessResponse_Line_SOURCE_UNSPECIFIED
+}
+
+func (x *ExplainAccessResponse_Line) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse_Line) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse_Line) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+// Group is one that the member would have to be in.
+type ExplainAccessResponse_Group struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group.
+	GroupId string `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// Its name.
+	DisplayName   string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainAccessResponse_Group) Reset() {
+	*x = ExplainAccessResponse_Group{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainAccessResponse_Group) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainAccessResponse_Group) ProtoMessage() {}
+
+func (x *ExplainAccessResponse_Group) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainAccessResponse_Group.ProtoReflect.Descriptor instead.
+func (*ExplainAccessResponse_Group) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{5, 1}
+}
+
+func (x *ExplainAccessResponse_Group) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse_Group) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
 var File_roster_membership_v1_access_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_access_service_proto_rawDesc = "" +
@@ -263,10 +859,67 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"\x15DECISION_NOT_A_MEMBER\x10\x02\x12\x1c\n" +
 	"\x18DECISION_MEMBER_DISABLED\x10\x03\x12\x1f\n" +
 	"\x1bDECISION_PERMISSION_MISSING\x10\x04\x12\x18\n" +
-	"\x14DECISION_GATE_CLOSED\x10\x052\xcc\x01\n" +
+	"\x14DECISION_GATE_CLOSED\x10\x05\"\xc5\x02\n" +
+	"\x17BatchCheckAccessRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12d\n" +
+	"\tquestions\x18\x02 \x03(\v26.roster.membership.v1.BatchCheckAccessRequest.QuestionB\x0e\xe0A\x02\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\tquestions\x1a\x8e\x01\n" +
+	"\bQuestion\x12)\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\taccountId\x12,\n" +
+	"\n" +
+	"permission\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\n" +
+	"permission\x12)\n" +
+	"\n" +
+	"project_id\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\"\x91\x02\n" +
+	"\x18BatchCheckAccessResponse\x12O\n" +
+	"\aanswers\x18\x01 \x03(\v25.roster.membership.v1.BatchCheckAccessResponse.AnswerR\aanswers\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\x1ar\n" +
+	"\x06Answer\x12\x18\n" +
+	"\aallowed\x18\x01 \x01(\bR\aallowed\x12N\n" +
+	"\bdecision\x18\x02 \x01(\x0e22.roster.membership.v1.CheckAccessResponse.DecisionR\bdecision\"\xcf\x01\n" +
+	"\x14ExplainAccessRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\taccountId\x12,\n" +
+	"\n" +
+	"permission\x18\x03 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\n" +
+	"permission\x12)\n" +
+	"\n" +
+	"project_id\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\"\xa6\x05\n" +
+	"\x15ExplainAccessResponse\x12\x18\n" +
+	"\aallowed\x18\x01 \x01(\bR\aallowed\x12N\n" +
+	"\bdecision\x18\x02 \x01(\x0e22.roster.membership.v1.CheckAccessResponse.DecisionR\bdecision\x12D\n" +
+	"\x04line\x18\x03 \x01(\v20.roster.membership.v1.ExplainAccessResponse.LineR\x04line\x12\x14\n" +
+	"\x05roles\x18\x04 \x03(\tR\x05roles\x12I\n" +
+	"\x06groups\x18\x05 \x03(\v21.roster.membership.v1.ExplainAccessResponse.GroupR\x06groups\x12\x1a\n" +
+	"\brevision\x18\x06 \x01(\x03R\brevision\x12\x14\n" +
+	"\x05token\x18\a \x01(\tR\x05token\x1a\x82\x02\n" +
+	"\x04Line\x12O\n" +
+	"\x06source\x18\x01 \x01(\x0e27.roster.membership.v1.ExplainAccessResponse.Line.SourceR\x06source\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x19\n" +
+	"\bgroup_id\x18\x03 \x01(\tR\agroupId\x12!\n" +
+	"\fdisplay_name\x18\x04 \x01(\tR\vdisplayName\"W\n" +
+	"\x06Source\x12\x16\n" +
+	"\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vSOURCE_ROLE\x10\x01\x12\x10\n" +
+	"\fSOURCE_GROUP\x10\x02\x12\x12\n" +
+	"\x0eSOURCE_PROJECT\x10\x03\x1aE\n" +
+	"\x05Group\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName2\xc4\x04\n" +
 	"\rAccessService\x12\xba\x01\n" +
 	"\vCheckAccess\x12(.roster.membership.v1.CheckAccessRequest\x1a).roster.membership.v1.CheckAccessResponse\"V\xaa\xbb\x187\b\x02\x12\abilling\x12\n" +
-	"invitation\x12\agateway\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/access:checkBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"invitation\x12\agateway\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/access:check\x12\xce\x01\n" +
+	"\x10BatchCheckAccess\x12-.roster.membership.v1.BatchCheckAccessRequest\x1a..roster.membership.v1.BatchCheckAccessResponse\"[\xaa\xbb\x187\b\x02\x12\abilling\x12\n" +
+	"invitation\x12\agateway\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/access:batchCheck\x12\xa4\x01\n" +
+	"\rExplainAccess\x12*.roster.membership.v1.ExplainAccessRequest\x1a+.roster.membership.v1.ExplainAccessResponse\":\xaa\xbb\x18\x19\b\x02\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/access:explainBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_access_service_proto_rawDescOnce sync.Once
@@ -280,22 +933,42 @@ func file_roster_membership_v1_access_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_access_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_roster_membership_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_roster_membership_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_roster_membership_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_roster_membership_v1_access_service_proto_goTypes = []any{
-	(CheckAccessResponse_Decision)(0), // 0: roster.membership.v1.CheckAccessResponse.Decision
-	(*CheckAccessRequest)(nil),        // 1: roster.membership.v1.CheckAccessRequest
-	(*CheckAccessResponse)(nil),       // 2: roster.membership.v1.CheckAccessResponse
+	(CheckAccessResponse_Decision)(0),        // 0: roster.membership.v1.CheckAccessResponse.Decision
+	(ExplainAccessResponse_Line_Source)(0),   // 1: roster.membership.v1.ExplainAccessResponse.Line.Source
+	(*CheckAccessRequest)(nil),               // 2: roster.membership.v1.CheckAccessRequest
+	(*CheckAccessResponse)(nil),              // 3: roster.membership.v1.CheckAccessResponse
+	(*BatchCheckAccessRequest)(nil),          // 4: roster.membership.v1.BatchCheckAccessRequest
+	(*BatchCheckAccessResponse)(nil),         // 5: roster.membership.v1.BatchCheckAccessResponse
+	(*ExplainAccessRequest)(nil),             // 6: roster.membership.v1.ExplainAccessRequest
+	(*ExplainAccessResponse)(nil),            // 7: roster.membership.v1.ExplainAccessResponse
+	(*BatchCheckAccessRequest_Question)(nil), // 8: roster.membership.v1.BatchCheckAccessRequest.Question
+	(*BatchCheckAccessResponse_Answer)(nil),  // 9: roster.membership.v1.BatchCheckAccessResponse.Answer
+	(*ExplainAccessResponse_Line)(nil),       // 10: roster.membership.v1.ExplainAccessResponse.Line
+	(*ExplainAccessResponse_Group)(nil),      // 11: roster.membership.v1.ExplainAccessResponse.Group
 }
 var file_roster_membership_v1_access_service_proto_depIdxs = []int32{
-	0, // 0: roster.membership.v1.CheckAccessResponse.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
-	1, // 1: roster.membership.v1.AccessService.CheckAccess:input_type -> roster.membership.v1.CheckAccessRequest
-	2, // 2: roster.membership.v1.AccessService.CheckAccess:output_type -> roster.membership.v1.CheckAccessResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	0,  // 0: roster.membership.v1.CheckAccessResponse.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
+	8,  // 1: roster.membership.v1.BatchCheckAccessRequest.questions:type_name -> roster.membership.v1.BatchCheckAccessRequest.Question
+	9,  // 2: roster.membership.v1.BatchCheckAccessResponse.answers:type_name -> roster.membership.v1.BatchCheckAccessResponse.Answer
+	0,  // 3: roster.membership.v1.ExplainAccessResponse.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
+	10, // 4: roster.membership.v1.ExplainAccessResponse.line:type_name -> roster.membership.v1.ExplainAccessResponse.Line
+	11, // 5: roster.membership.v1.ExplainAccessResponse.groups:type_name -> roster.membership.v1.ExplainAccessResponse.Group
+	0,  // 6: roster.membership.v1.BatchCheckAccessResponse.Answer.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
+	1,  // 7: roster.membership.v1.ExplainAccessResponse.Line.source:type_name -> roster.membership.v1.ExplainAccessResponse.Line.Source
+	2,  // 8: roster.membership.v1.AccessService.CheckAccess:input_type -> roster.membership.v1.CheckAccessRequest
+	4,  // 9: roster.membership.v1.AccessService.BatchCheckAccess:input_type -> roster.membership.v1.BatchCheckAccessRequest
+	6,  // 10: roster.membership.v1.AccessService.ExplainAccess:input_type -> roster.membership.v1.ExplainAccessRequest
+	3,  // 11: roster.membership.v1.AccessService.CheckAccess:output_type -> roster.membership.v1.CheckAccessResponse
+	5,  // 12: roster.membership.v1.AccessService.BatchCheckAccess:output_type -> roster.membership.v1.BatchCheckAccessResponse
+	7,  // 13: roster.membership.v1.AccessService.ExplainAccess:output_type -> roster.membership.v1.ExplainAccessResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_access_service_proto_init() }
@@ -308,8 +981,8 @@ func file_roster_membership_v1_access_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_access_service_proto_rawDesc), len(file_roster_membership_v1_access_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   2,
+			NumEnums:      2,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,7 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccessService_CheckAccess_FullMethodName = "/roster.membership.v1.AccessService/CheckAccess"
+	AccessService_CheckAccess_FullMethodName      = "/roster.membership.v1.AccessService/CheckAccess"
+	AccessService_BatchCheckAccess_FullMethodName = "/roster.membership.v1.AccessService/BatchCheckAccess"
+	AccessService_ExplainAccess_FullMethodName    = "/roster.membership.v1.AccessService/ExplainAccess"
 )
 
 // AccessServiceClient is the client API for AccessService service.
@@ -32,6 +34,12 @@ type AccessServiceClient interface {
 	// belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PROJECT_NOT_FOUND,
 	// PERMISSION_MISSING, MEMBER_DISABLED.
 	CheckAccess(ctx context.Context, in *CheckAccessRequest, opts ...grpc.CallOption) (*CheckAccessResponse, error)
+	// BatchCheckAccess answers many such questions about one organization from one reading of the truth, in their order, under
+	// the rules of CheckAccess: who may not ask one of them gets no answer to any. Reasons: those of CheckAccess.
+	BatchCheckAccess(ctx context.Context, in *BatchCheckAccessRequest, opts ...grpc.CallOption) (*BatchCheckAccessResponse, error)
+	// ExplainAccess answers as CheckAccess does, names what decides, and what would allow it: roles and groups, as far as the caller
+	// may see those. Reasons: those of CheckAccess.
+	ExplainAccess(ctx context.Context, in *ExplainAccessRequest, opts ...grpc.CallOption) (*ExplainAccessResponse, error)
 }
 
 type accessServiceClient struct {
@@ -52,6 +60,26 @@ func (c *accessServiceClient) CheckAccess(ctx context.Context, in *CheckAccessRe
 	return out, nil
 }
 
+func (c *accessServiceClient) BatchCheckAccess(ctx context.Context, in *BatchCheckAccessRequest, opts ...grpc.CallOption) (*BatchCheckAccessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchCheckAccessResponse)
+	err := c.cc.Invoke(ctx, AccessService_BatchCheckAccess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) ExplainAccess(ctx context.Context, in *ExplainAccessRequest, opts ...grpc.CallOption) (*ExplainAccessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainAccessResponse)
+	err := c.cc.Invoke(ctx, AccessService_ExplainAccess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AccessServiceServer is the server API for AccessService service.
 // All implementations must embed UnimplementedAccessServiceServer
 // for forward compatibility.
@@ -62,6 +90,12 @@ type AccessServiceServer interface {
 	// belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PROJECT_NOT_FOUND,
 	// PERMISSION_MISSING, MEMBER_DISABLED.
 	CheckAccess(context.Context, *CheckAccessRequest) (*CheckAccessResponse, error)
+	// BatchCheckAccess answers many such questions about one organization from one reading of the truth, in their order, under
+	// the rules of CheckAccess: who may not ask one of them gets no answer to any. Reasons: those of CheckAccess.
+	BatchCheckAccess(context.Context, *BatchCheckAccessRequest) (*BatchCheckAccessResponse, error)
+	// ExplainAccess answers as CheckAccess does, names what decides, and what would allow it: roles and groups, as far as the caller
+	// may see those. Reasons: those of CheckAccess.
+	ExplainAccess(context.Context, *ExplainAccessRequest) (*ExplainAccessResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }
 
@@ -74,6 +108,12 @@ type UnimplementedAccessServiceServer struct{}
 
 func (UnimplementedAccessServiceServer) CheckAccess(context.Context, *CheckAccessRequest) (*CheckAccessResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckAccess not implemented")
+}
+func (UnimplementedAccessServiceServer) BatchCheckAccess(context.Context, *BatchCheckAccessRequest) (*BatchCheckAccessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchCheckAccess not implemented")
+}
+func (UnimplementedAccessServiceServer) ExplainAccess(context.Context, *ExplainAccessRequest) (*ExplainAccessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainAccess not implemented")
 }
 func (UnimplementedAccessServiceServer) mustEmbedUnimplementedAccessServiceServer() {}
 func (UnimplementedAccessServiceServer) testEmbeddedByValue()                       {}
@@ -114,6 +154,42 @@ func _AccessService_CheckAccess_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_BatchCheckAccess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchCheckAccessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).BatchCheckAccess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_BatchCheckAccess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).BatchCheckAccess(ctx, req.(*BatchCheckAccessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_ExplainAccess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainAccessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ExplainAccess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ExplainAccess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ExplainAccess(ctx, req.(*ExplainAccessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AccessService_ServiceDesc is the grpc.ServiceDesc for AccessService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -124,6 +200,14 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CheckAccess",
 			Handler:    _AccessService_CheckAccess_Handler,
+		},
+		{
+			MethodName: "BatchCheckAccess",
+			Handler:    _AccessService_BatchCheckAccess_Handler,
+		},
+		{
+			MethodName: "ExplainAccess",
+			Handler:    _AccessService_ExplainAccess_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
