@@ -206,7 +206,7 @@ func TestDeleteRole(t *testing.T) {
 		_, err = o.remove(o.creator, gone)
 		require.NoError(t, err)
 		_, err = o.deleteRole(o.creator, role.GetId(), "")
-		require.Equal(t, "2", refused(t, err, errorv1.Reason_REASON_ROLE_IN_USE).Metadata["members"])
+		require.Equal(t, map[string]string{"members": "2"}, refused(t, err, errorv1.Reason_REASON_ROLE_IN_USE).Metadata)
 		_, err = o.deleteRole(o.creator, role.GetId(), "owner")
 		refused(t, err, errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE)
 		_, err = o.deleteRole(o.creator, role.GetId(), "support")

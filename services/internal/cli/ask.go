@@ -50,14 +50,14 @@ func await(ctx context.Context, read func() (string, error)) (string, error) {
 	}
 }
 
-// confirm asks before something that cannot be taken back. yes is the flag that answers in advance; about, called only when a
+// confirm asks before something of consequence. yes is the flag that answers in advance; about, called only when a
 // question is asked, says what will happen.
 func (a *app) confirm(ctx context.Context, yes bool, about func() (string, error)) error {
 	if yes {
 		return nil
 	}
 	if !a.Interactive {
-		return usageError{"this cannot be taken back, and there is no terminal to ask on: say --yes"}
+		return usageError{"this asks first, and there is no terminal to ask on: say --yes"}
 	}
 	question, err := about()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
@@ -38,13 +39,20 @@ func availabilityFields(p *page, v *membershipv1.Availability) {
 
 func (a *app) availabilityShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show ACCOUNT",
-		Short: "Show how a member is available, until when, and the weekly hours",
-		Args:  cobra.ExactArgs(1),
+		Use:   "show [ACCOUNT]",
+		Short: "Show how a member is available, you if none is named, until when, and the weekly hours",
+		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			org, c, err := a.within()
 			if err != nil {
 				return err
+			}
+			if len(args) == 0 {
+				me, err := call(cmd.Context(), a, c.Accounts.GetMe, &identityv1.GetMeRequest{})
+				if err != nil {
+					return err
+				}
+				args = []string{me.GetAccount().GetId()}
 			}
 			answer, err := call(cmd.Context(), a, c.Availability.GetAvailability,
 				&membershipv1.GetAvailabilityRequest{OrganizationId: org, AccountId: args[0]})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
@@ -31,6 +32,9 @@ func TestAvailability(t *testing.T) {
 	shown := w.ok("availability", "show", "acc_2")
 	require.Contains(t, shown, "on call")
 	require.Contains(t, shown, "monday 09:00-12:30")
+	gives(w, &identityv1.GetMeRequest{}, me)
+	require.Equal(t, shown, w.ok("availability", "show"), "without a name: oneself")
+	require.Equal(t, me.GetAccount().GetId(), w.last().request.(*membershipv1.GetAvailabilityRequest).GetAccountId())
 	require.Equal(t, shown, w.ok("availability", "hours", "acc_2", "monday=09:00-12:30", "sunday=22:00-06:00", "--zone", "Europe/Berlin", "--etag", "2"))
 	hours := w.last().request.(*membershipv1.SetWeeklyHoursRequest)
 	require.Equal(t, "Europe/Berlin", hours.GetWeeklyHours().GetTimeZone())

@@ -99,7 +99,7 @@ Begin with:
 	flags.BoolVar(&a.json, "json", false, "answer with one JSON document")
 	root.AddCommand(
 		a.signupCommand(), a.verifyCommand(), a.loginCommand(), a.logoutCommand(), a.meCommand(), a.sessionsCommand(),
-		a.orgCommand(), a.rolesCommand(), a.permissionsCommand(),
+		a.orgCommand(), a.roleCommand(), a.permissionsCommand(),
 		a.inviteCommand(), a.peopleCommand(), a.availabilityCommand(), a.memberCommand(), a.groupCommand(), a.projectCommand(), a.domainCommand(), a.seatsCommand(), a.accessCommand(), a.auditCommand(),
 		a.eventsCommand(), a.operatorCommand(), exitCodesTopic(),
 	)

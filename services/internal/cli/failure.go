@@ -153,7 +153,9 @@ func (a *app) remedy(f *fault.Fault) string {
 	case errorv1.Reason_REASON_SESSION_NOT_FOUND:
 		return "Your sessions: roster sessions list"
 	case errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE:
-		return "Roles that you may give: roster roles list"
+		return "Roles that you may give: roster role list"
+	case errorv1.Reason_REASON_ROLE_IN_USE:
+		return "To give those who have it another one: --replacement ROLE"
 	case errorv1.Reason_REASON_SEAT_LIMIT_REACHED:
 		return "Who holds the seats: roster seats, roster people"
 	}

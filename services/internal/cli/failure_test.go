@@ -11,6 +11,7 @@ import (
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -78,6 +79,12 @@ func TestFailures(t *testing.T) {
   invitationId: inv_1
   To send it again: roster invite resend inv_1
 `, w.run("invite", "create", "ada@example.com").err)
+
+		refuses(w, &membershipv1.DeleteRoleRequest{}, fault.New(errorv1.Reason_REASON_ROLE_IN_USE, "Two have it.").With("members", "2"))
+		require.Equal(t, `Error: Two have it. (ROLE_IN_USE)
+  members: 2
+  To give those who have it another one: --replacement ROLE
+`, w.run("role", "delete", "rol_1").err)
 
 		refuses(w, &invitationv1.CreateInvitationRequest{}, fault.Invalid("email", "must be an address"))
 		require.Equal(t, "Error: The request is not valid: email must be an address. (VALIDATION_FAILED)\n",

@@ -75,7 +75,7 @@ func TestRoles(t *testing.T) {
 	require.Equal(t, `ROLE    NAME    YOU MAY GIVE IT  PERMISSIONS  DESCRIPTION
 owner   Owner   no               2            Everything.
 viewer  Viewer  yes              1            Looks on.
-`, w.ok("roles", "list"))
+`, w.ok("role", "list"))
 
 	support := &membershipv1.Role{Id: "rol_3", Key: "support", DisplayName: "Support", Color: "#00ff00", Permissions: []string{"a", "b"}}
 	gives(w, &membershipv1.CreateRoleRequest{}, &membershipv1.CreateRoleResponse{Role: support})
@@ -83,14 +83,14 @@ viewer  Viewer  yes              1            Looks on.
 Name:    Support
 Color:   #00ff00
 Allows:  a, b
-`, w.ok("roles", "create", "Support", "--allow", "a,b", "--color", "#00ff00"))
+`, w.ok("role", "create", "Support", "--allow", "a,b", "--color", "#00ff00"))
 	gives(w, &membershipv1.UpdateRoleRequest{}, &membershipv1.UpdateRoleResponse{Role: support, Members: 2})
-	require.Contains(t, w.ok("roles", "update", "viewer", "--allow", "", "--name", "Looker"), "Changed for 2 members.")
+	require.Contains(t, w.ok("role", "update", "viewer", "--allow", "", "--name", "Looker"), "Changed for 2 members.")
 	updated := w.calls[len(w.calls)-1].request.(*membershipv1.UpdateRoleRequest)
 	require.Equal(t, "rol_2", updated.GetRoleId())
 	require.Equal(t, []string{"display_name", "permissions"}, updated.GetUpdateMask().GetPaths())
 	gives(w, &membershipv1.DeleteRoleRequest{}, &membershipv1.DeleteRoleResponse{Members: 2, Invitations: 1})
-	require.Equal(t, "Members:      2\nInvitations:  1\n", w.ok("roles", "delete", "rol_3", "--replacement", "viewer"))
+	require.Equal(t, "Members:      2\nInvitations:  1\n", w.ok("role", "delete", "rol_3", "--replacement", "viewer"))
 
 	gives(w, &membershipv1.ListPermissionsRequest{}, &membershipv1.ListPermissionsResponse{Permissions: []*membershipv1.Permission{
 		{Name: "members.read", Description: "See the people."}, {Name: "members.assign_role", Description: "Change roles.", Dangerous: true},

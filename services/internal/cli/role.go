@@ -13,12 +13,14 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
-func (a *app) rolesCommand() *cobra.Command {
-	return groupOf("roles", "Roles of an organization",
-		a.rolesListCommand(), a.rolesCreateCommand(), a.rolesUpdateCommand(), a.rolesDeleteCommand())
+func (a *app) roleCommand() *cobra.Command {
+	c := groupOf("role", "Roles of an organization",
+		a.roleListCommand(), a.roleCreateCommand(), a.roleUpdateCommand(), a.roleDeleteCommand())
+	c.Aliases = []string{"roles"}
+	return c
 }
 
-func (a *app) rolesListCommand() *cobra.Command {
+func (a *app) roleListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the roles, and which of them you may give",
@@ -55,7 +57,7 @@ func (s *shape) flags(c *cobra.Command) {
 	c.Flags().StringSliceVar(&s.permissions, "allow", nil, "what it allows, by name, see 'roster permissions'; several with commas")
 }
 
-func (a *app) rolesCreateCommand() *cobra.Command {
+func (a *app) roleCreateCommand() *cobra.Command {
 	var s shape
 	var key string
 	c := &cobra.Command{
@@ -80,7 +82,7 @@ func (a *app) rolesCreateCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) rolesUpdateCommand() *cobra.Command {
+func (a *app) roleUpdateCommand() *cobra.Command {
 	var s shape
 	var name string
 	c := &cobra.Command{
@@ -122,7 +124,7 @@ func (a *app) rolesUpdateCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) rolesDeleteCommand() *cobra.Command {
+func (a *app) roleDeleteCommand() *cobra.Command {
 	request := &membershipv1.DeleteRoleRequest{}
 	c := &cobra.Command{
 		Use:   "delete ROLE [--replacement ROLE]",

@@ -1,11 +1,9 @@
 package org
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
-	_ "time/tzdata" // the zones are there wherever this runs
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -161,126 +159,6 @@ func (s Schedule) decide(says func(layer, Availability) bool) Availability {
 	return Unavailable
 }
 
-// Zone is a time zone of the IANA database. The zero Zone is UTC.
-type Zone struct {
-	Name string
-	at   *time.Location
-}
-
-// ParseZone reads the name of a time zone, such as Europe/Berlin.
-func ParseZone(name string) (Zone, error) {
-	at, err := time.LoadLocation(name)
-	if err != nil || name == "" || name == "Local" { // which is wherever this happens to run
-		return Zone{}, fault.Invalid("time_zone", "must be the name of a time zone, such as Europe/Berlin")
-	}
-	return Zone{name, at}, nil
-}
-
-func (z Zone) location() *time.Location { return cmp.Or(z.at, time.UTC) }
-
-// clock is what a wall clock in the zone shows at an instant, written as if in UTC.
-func (z Zone) clock(at time.Time) time.Time {
-	at = at.In(z.location())
-	return time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), time.UTC)
-}
-
-// reach returns the first instant at which a wall clock in the zone shows this or, where it is put forward over it, later.
-// So two intervals that meet on the clock meet in time, whenever the clock is changed.
-func (z Zone) reach(clock time.Time) time.Time {
-	at := time.Date(clock.Year(), clock.Month(), clock.Day(), clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(), z.location())
-	begin, end := at.ZoneBounds()
-	switch shown := z.clock(at); {
-	case shown.After(clock): // reckoned by the offset from before the change
-		return begin
-	case shown.Before(clock): // by the one from after it
-		return end
-	case begin.IsZero():
-		return at
-	}
-	_, offset := begin.Add(-1).Zone()
-	if first := clock.Add(-time.Duration(offset) * time.Second); first.Before(begin) { // the clock shows it twice
-		return first.In(z.location())
-	}
-	return at
-}
-
-// every visits what happens every so many days, from the first time on: when the clock shows start, until it shows end.
-// Only what touches the range is visited.
-func (z Zone) every(days int, start, end, from, to time.Time, visit func(i int, start, end time.Time)) {
-	for i := max(0, int((from.Unix()-end.Unix())/(24*60*60))/days-1); ; i++ {
-		begin := z.reach(start.AddDate(0, 0, i*days))
-		if !begin.Before(to) {
-			return
-		}
-		if over := z.reach(end.AddDate(0, 0, i*days)); over.After(from) {
-			visit(i, begin, over)
-		}
-	}
-}
-
-// WeeklyHours are when a member works. Without intervals there are none.
-type WeeklyHours struct {
-	Zone      Zone
-	Intervals []Interval
-	Version   int64
-}
-
-// Interval is a time of every week, in minutes of the wall clock. It ends on the next day if the end is not after the start.
-type Interval struct {
-	Day   time.Weekday `json:"day"`
-	Start int          `json:"start"`
-	End   int          `json:"end"`
-}
-
-// NewWeeklyHours returns the hours; none without intervals.
-func NewWeeklyHours(zone string, intervals []Interval) (h WeeklyHours, err error) {
-	if len(intervals) == 0 {
-		return h, nil
-	}
-	if len(intervals) > maxIntervals {
-		return h, fault.Invalid("intervals", fmt.Sprintf("must be at most %d", maxIntervals))
-	}
-	for _, i := range intervals {
-		if i.Start == i.End {
-			return h, fault.Invalid("intervals", "must not begin when they end; a whole day is from 00:00 to 24:00")
-		}
-	}
-	if h.Zone, err = ParseZone(zone); err != nil {
-		return h, err
-	}
-	h.Intervals = slices.Clone(intervals)
-	slices.SortFunc(h.Intervals, func(a, b Interval) int {
-		monday := func(day time.Weekday) int { return int(day+6) % 7 }
-		return cmp.Or(monday(a.Day)-monday(b.Day), a.Start-b.Start, a.End-b.End)
-	})
-	h.Intervals = slices.Compact(h.Intervals)
-	return h, nil
-}
-
-// Same tells whether the hours are the same, whatever the version.
-func (h WeeklyHours) Same(other WeeklyHours) bool {
-	return h.Zone.Name == other.Zone.Name && slices.Equal(h.Intervals, other.Intervals)
-}
-
-func (h WeeklyHours) each(from, to time.Time, visit func(start, end time.Time)) {
-	if len(h.Intervals) == 0 {
-		return
-	}
-	day := h.Zone.clock(from).Truncate(24*time.Hour).AddDate(0, 0, -1) // one that began the day before may last
-	for ; h.Zone.reach(day).Before(to); day = day.AddDate(0, 0, 1) {
-		for _, i := range h.Intervals {
-			if i.Day != day.Weekday() {
-				continue
-			}
-			end := day.Add(time.Duration(i.End) * time.Minute)
-			if i.End <= i.Start {
-				end = end.AddDate(0, 0, 1)
-			}
-			visit(h.Zone.reach(day.Add(time.Duration(i.Start)*time.Minute)), h.Zone.reach(end))
-		}
-	}
-}
-
 // Override is a time for which somebody has said how a member is available. One that says ON_CALL is a shift.
 type Override struct {
 	ID         id.Override
@@ -361,83 +239,6 @@ func between(field string, start, end time.Time) error {
 	return nil
 }
 
-// Rotation is a duty that its participants take in turns, in order, again and again.
-type Rotation struct {
-	ID id.Rotation
-	RotationWords
-	Version int64
-}
-
-// RotationWords are what a rotation is made of by those who plan it.
-type RotationWords struct {
-	DisplayName  string
-	Zone         Zone
-	Start        time.Time    // the first turn; what the clock of the zone shows then is when it is handed over
-	End          *time.Time   // nil: it goes on
-	Days         int          // that a turn lasts
-	Participants []id.Account // in order; the zero Account is a turn of nobody's, whose participant has left
-}
-
-// Turn is the time that somebody is on call by a rotation.
-type Turn struct {
-	Account    id.Account
-	Start, End time.Time
-}
-
-// Turns returns those that are under way or begin within the horizon, at most so many.
-func (r Rotation) Turns(at time.Time, most int) (turns []Turn) {
-	r.each(at, at.Add(Horizon), func(account id.Account, start, end time.Time) {
-		if len(turns) < most {
-			turns = append(turns, Turn{account, start, end})
-		}
-	})
-	return turns
-}
-
-func (r Rotation) each(from, to time.Time, visit func(account id.Account, start, end time.Time)) {
-	if r.End != nil {
-		to = earlier(to, *r.End)
-	}
-	first := r.Zone.clock(r.Start)
-	r.Zone.every(r.Days, first, first.AddDate(0, 0, r.Days), from, to, func(i int, start, end time.Time) {
-		if r.End != nil {
-			end = earlier(end, *r.End)
-		}
-		visit(r.Participants[i%len(r.Participants)], start, end)
-	})
-}
-
-// Affects returns whose availability a rotation is about, before or after a change of it.
-func (r Rotation) Affects(other Rotation) (accounts []id.Account) {
-	for _, account := range slices.Concat(r.Participants, other.Participants) {
-		if !account.IsZero() && !slices.Contains(accounts, account) {
-			accounts = append(accounts, account)
-		}
-	}
-	return accounts
-}
-
-func (w RotationWords) check() error {
-	switch {
-	case w.Zone.Name == "":
-		return fault.Invalid("time_zone", "must be given: the clock of which place counts?")
-	case w.Start.IsZero():
-		return fault.Invalid("start_time", "must be given")
-	case w.End != nil && !w.Start.Before(*w.End):
-		return fault.Invalid("end_time", "must be after the start")
-	case w.Days < 1 || w.Days > longest:
-		return fault.Invalid("turn", fmt.Sprintf("must last 1 to %d days", longest))
-	case len(w.Participants) == 0 || len(w.Participants) > maxParticipants:
-		return fault.Invalid("participants", fmt.Sprintf("must be 1 to %d", maxParticipants))
-	}
-	for i, account := range w.Participants {
-		if slices.Contains(w.Participants[:i], account) {
-			return fault.Invalid("participants", "must each be named once")
-		}
-	}
-	return nil
-}
-
 // Report is what another scheduler says of a member. The zero Report says nothing.
 type Report struct {
 	State Availability
@@ -510,23 +311,6 @@ func (a Actor) SeesAvailability() bool { return a.organization.Policy.Availabili
 // SeesNotes tells whether the actor may read what is noted about the target's absences.
 func (a Actor) SeesNotes(target Member) bool { return a.Plan(target) == nil }
 
-// SetHours replaces the target's weekly hours.
-func (a Actor) SetHours(target Member, hours *WeeklyHours, zone string, intervals []Interval, etag string) error {
-	if err := a.Plan(target); err != nil {
-		return err
-	}
-	if err := match(etag, hours.Version); err != nil {
-		return err
-	}
-	after, err := NewWeeklyHours(zone, intervals)
-	if err != nil || after.Same(*hours) {
-		return err
-	}
-	after.Version = hours.Version + 1
-	*hours = after
-	return nil
-}
-
 // AddOverride adds an override to the target's.
 func (a Actor) AddOverride(target Member, schedule *Schedule, o Override, now time.Time) error {
 	if err := a.Plan(target); err != nil {
@@ -563,81 +347,6 @@ func (a Actor) RemoveOverride(target Member, schedule *Schedule, key id.Override
 	removed := schedule.Overrides[i]
 	schedule.Overrides = slices.Delete(slices.Clone(schedule.Overrides), i, i+1)
 	return removed, nil
-}
-
-// Rotations of one organization.
-type Rotations []Rotation
-
-// PlanRotations refuses those who may not change rotations. They give nobody a right: who may change what is written of
-// members may plan their turns, the owner's and admins' included.
-func (a Actor) PlanRotations() error {
-	if err := a.Need(UpdateProfiles); err != nil {
-		return err
-	}
-	return a.organization.UsesAvailability()
-}
-
-// AddRotation returns the rotations with a new one. belongs tells who is a member.
-func (a Actor) AddRotation(rotations Rotations, r Rotation, belongs func(id.Account) bool) (Rotations, error) {
-	if err := a.PlanRotations(); err != nil {
-		return nil, err
-	}
-	if len(rotations) >= maxRotations {
-		return nil, limitReached("rotations", maxRotations)
-	}
-	if err := r.check(); err != nil {
-		return nil, err
-	}
-	if !belong(r, belongs) {
-		return nil, ErrNoMember
-	}
-	return append(slices.Clone(rotations), r), nil
-}
-
-// ChangeRotation returns the rotations with one changed, as it was and as it is.
-func (a Actor) ChangeRotation(rotations Rotations, key id.Rotation, words RotationWords, etag string, belongs func(id.Account) bool) (_ Rotations, before, after Rotation, err error) {
-	i, err := a.findRotation(rotations, key, etag)
-	if err != nil {
-		return nil, before, after, err
-	}
-	before = rotations[i]
-	after = Rotation{ID: key, RotationWords: words, Version: before.Version + 1}
-	if err := after.check(); err != nil {
-		return nil, before, after, err
-	}
-	if !belong(after, belongs) {
-		return nil, before, after, ErrNoMember
-	}
-	rotations = slices.Clone(rotations)
-	rotations[i] = after
-	return rotations, before, after, nil
-}
-
-// DeleteRotation returns the rotations without one, and that one.
-func (a Actor) DeleteRotation(rotations Rotations, key id.Rotation, etag string) (Rotations, Rotation, error) {
-	i, err := a.findRotation(rotations, key, etag)
-	if err != nil {
-		return nil, Rotation{}, err
-	}
-	return slices.Delete(slices.Clone(rotations), i, i+1), rotations[i], nil
-}
-
-func (a Actor) findRotation(rotations Rotations, key id.Rotation, etag string) (int, error) {
-	if err := a.Need(UpdateProfiles); err != nil {
-		return 0, err
-	}
-	i := slices.IndexFunc(rotations, func(r Rotation) bool { return r.ID == key })
-	if i < 0 {
-		return 0, ErrNoRotation
-	}
-	if err := a.PlanRotations(); err != nil {
-		return 0, err
-	}
-	return i, match(etag, rotations[i].Version)
-}
-
-func belong(r Rotation, belongs func(id.Account) bool) bool {
-	return !slices.ContainsFunc(r.Participants, func(account id.Account) bool { return !belongs(account) })
 }
 
 func later(a, b time.Time) time.Time {

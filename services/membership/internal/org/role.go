@@ -283,9 +283,13 @@ func (a Actor) DeleteRole(role Role, use Use, replacement, etag string) (Role, e
 }
 
 func inUse(message string, use Use) *fault.Fault {
-	return fault.New(errorv1.Reason_REASON_ROLE_IN_USE, message).
-		With("members", strconv.FormatInt(use.Members, 10)).With("invitations", strconv.FormatInt(use.Invitations, 10)).
-		With("grants", strconv.FormatInt(use.Grants, 10))
+	f := fault.New(errorv1.Reason_REASON_ROLE_IN_USE, message)
+	for of, count := range map[string]int64{"members": use.Members, "invitations": use.Invitations, "grants": use.Grants} {
+		if count > 0 {
+			f = f.With(of, strconv.FormatInt(count, 10))
+		}
+	}
+	return f
 }
 
 // mayShapeRoles refuses whoever may not, and everybody where there are only built-in roles.
