@@ -101,4 +101,54 @@ func TestAccess(t *testing.T) {
 		_, err = ask(viewer, append(many, about(viewer, "members.read"))...)
 		refused(t, err, errorv1.Reason_REASON_VALIDATION_FAILED)
 	})
+
+	scenario(t, "RB24 S0-34 everybody lists what they may do with what gives it, and who may do a thing is listed the same way", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		admin, viewer := org.join(t, "admin"), org.join(t, "viewer")
+		group := org.group(t, "Engineering")
+		org.bind(t, group, "developer")
+		held := func(by *person) map[string][]*membershipv1.ExplainAccessResponse_Line {
+			answer, err := by.ListMyPermissions(t.Context(), &membershipv1.ListMyPermissionsRequest{OrganizationId: org.ID})
+			require.NoError(t, err)
+			lines := make(map[string][]*membershipv1.ExplainAccessResponse_Line)
+			for _, held := range answer.GetPermissions() {
+				lines[held.GetPermission()] = held.GetLines()
+			}
+			return lines
+		}
+		who := func(by *person, permission string) (accounts []string) {
+			for token := ""; ; {
+				answer, err := by.ListAccessible(t.Context(), &membershipv1.ListAccessibleRequest{
+					OrganizationId: org.ID, Permission: permission, PageSize: 1, PageToken: token})
+				require.NoError(t, err)
+				for _, holder := range answer.GetHolders() {
+					require.NotEmpty(t, holder.GetDisplayName())
+					require.NotEmpty(t, holder.GetLines())
+					accounts = append(accounts, holder.GetAccountId())
+				}
+				if token = answer.GetNextPageToken(); token == "" {
+					return accounts
+				}
+			}
+		}
+		require.NotContains(t, held(viewer), "resources.write")
+		require.ElementsMatch(t, []string{org.owner.ID, admin.ID}, who(viewer, "resources.write"))
+		org.enroll(t, group, viewer)
+		require.ElementsMatch(t, []string{org.owner.ID, admin.ID, viewer.ID}, who(viewer, "resources.write"))
+		lines := held(viewer)
+		require.Len(t, lines["resources.write"], 1)
+		require.Equal(t, "Engineering", lines["resources.write"][0].GetDisplayName())
+		require.Len(t, lines["resources.read"], 2, "the role gives it, and the group too")
+
+		listed, err := viewer.ListOrganizations(t.Context(), &membershipv1.ListOrganizationsRequest{})
+		require.NoError(t, err)
+		require.Contains(t, listed.GetOrganizations()[0].GetMyPermissions(), "resources.write")
+
+		org.disable(t, admin)
+		require.ElementsMatch(t, []string{org.owner.ID, viewer.ID}, who(viewer, "resources.write"))
+		_, err = admin.ListMyPermissions(t.Context(), &membershipv1.ListMyPermissionsRequest{OrganizationId: org.ID})
+		refused(t, err, errorv1.Reason_REASON_MEMBER_DISABLED)
+		_, err = signUp(t, over).ListAccessible(t.Context(), &membershipv1.ListAccessibleRequest{OrganizationId: org.ID, Permission: "org.read"})
+		refused(t, err, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
+	})
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/page"
 	"github.com/rosterhq/roster/services/internal/postgres"
-	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
@@ -39,11 +38,7 @@ func (s *Service) ListOrganizations(ctx context.Context, req *membershipv1.ListO
 		}
 	}
 	for _, m := range found {
-		var may org.Set
-		if m.MemberState == org.MemberActive {
-			may = m.Permissions
-		}
-		answer.Organizations = append(answer.Organizations, organizationToProto(m.Organization, m.Role, may))
+		answer.Organizations = append(answer.Organizations, organizationToProto(m.Organization, m.RoleKey, m.Allowed()))
 	}
 	return answer, nil
 }

@@ -11,7 +11,8 @@ import (
 )
 
 func (a *app) accessCommand() *cobra.Command {
-	return groupOf("access", "Who may do what", a.accessCheckCommand(), a.accessExplainCommand())
+	return groupOf("access", "Who may do what", a.accessCheckCommand(), a.accessExplainCommand(),
+		a.accessListMineCommand(), a.accessWhoCommand())
 }
 
 func (a *app) accessCheckCommand() *cobra.Command {
@@ -95,4 +96,80 @@ func (a *app) accessExplainCommand() *cobra.Command {
 	}
 	accessFlags(c, &account, &project)
 	return c
+}
+
+func (a *app) accessListMineCommand() *cobra.Command {
+	var project string
+	c := &cobra.Command{
+		Use:   "list-mine",
+		Short: "List what you may do, and what gives it to you",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Access.ListMyPermissions,
+				&membershipv1.ListMyPermissionsRequest{OrganizationId: org, ProjectId: project})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				var rows [][]string
+				for _, held := range answer.GetPermissions() {
+					rows = append(rows, []string{held.GetPermission(), sources(held.GetLines())})
+				}
+				p.table([]string{"PERMISSION", "BY"}, rows)
+			})
+		},
+	}
+	c.Flags().StringVar(&project, "project", "", "in a project (default the organization as a whole)")
+	return c
+}
+
+func (a *app) accessWhoCommand() *cobra.Command {
+	var project string
+	var limit paging
+	c := &cobra.Command{
+		Use:   "who PERMISSION",
+		Short: "List who may do something, and what gives it to them",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			answer := &membershipv1.ListAccessibleResponse{}
+			err = limit.each(func(size int32, token string) (int, string, error) {
+				page, err := call(cmd.Context(), a, c.Access.ListAccessible, &membershipv1.ListAccessibleRequest{
+					OrganizationId: org, Permission: args[0], ProjectId: project, PageSize: size, PageToken: token})
+				answer.Holders = append(answer.Holders, page.GetHolders()...)
+				answer.NextPageToken, answer.Revision = page.GetNextPageToken(), page.GetRevision()
+				return len(page.GetHolders()), page.GetNextPageToken(), err
+			})
+			if err != nil {
+				return err
+			}
+			defer a.noteMore(answer.GetNextPageToken())
+			return a.show(answer, func(p *page) {
+				var rows [][]string
+				for _, holder := range answer.GetHolders() {
+					rows = append(rows, []string{cmp.Or(holder.GetDisplayName(), "(guest)"), sources(holder.GetLines()), holder.GetAccountId()})
+				}
+				p.table([]string{"NAME", "BY", "ACCOUNT"}, rows)
+			})
+		},
+	}
+	c.Flags().StringVar(&project, "project", "", "in a project (default the organization as a whole)")
+	limit.flags(c)
+	return c
+}
+
+// sources names what gives a permission.
+func sources(lines []*membershipv1.ExplainAccessResponse_Line) string {
+	var by []string
+	for _, line := range lines {
+		by = append(by, word(line.GetSource())+" "+line.GetDisplayName())
+	}
+	return strings.Join(by, ", ")
 }

@@ -143,6 +143,28 @@ Groups that would allow it:  Users
 	require.Equal(t, "prj_1", w.last().request.(*membershipv1.ExplainAccessRequest).GetProjectId())
 }
 
+func TestAccessLists(t *testing.T) {
+	t.Parallel()
+	w := signedIn(t)
+	lines := []*membershipv1.ExplainAccessResponse_Line{
+		{Source: membershipv1.ExplainAccessResponse_Line_SOURCE_ROLE, Role: "viewer", DisplayName: "Viewer"},
+		{Source: membershipv1.ExplainAccessResponse_Line_SOURCE_GROUP, Role: "developer", GroupId: "grp_1", DisplayName: "Compilers"},
+	}
+	gives(w, &membershipv1.ListMyPermissionsRequest{}, &membershipv1.ListMyPermissionsResponse{
+		Permissions: []*membershipv1.ListMyPermissionsResponse_Held{{Permission: "resources.read", Lines: lines}}})
+	require.Equal(t, `PERMISSION      BY
+resources.read  role Viewer, group Compilers
+`, w.ok("access", "list-mine", "--project", "prj_1"))
+	require.Equal(t, "prj_1", w.last().request.(*membershipv1.ListMyPermissionsRequest).GetProjectId())
+
+	gives(w, &membershipv1.ListAccessibleRequest{}, &membershipv1.ListAccessibleResponse{Holders: []*membershipv1.ListAccessibleResponse_Holder{
+		{AccountId: "acc_2", DisplayName: "Bob", Lines: lines[:1]}, {AccountId: "acc_3", Guest: true}}})
+	require.Equal(t, `NAME     BY           ACCOUNT
+Bob      role Viewer  acc_2
+(guest)  -            acc_3
+`, w.ok("access", "who", "resources.read"))
+}
+
 func TestSeats(t *testing.T) {
 	t.Parallel()
 	w := signedIn(t)

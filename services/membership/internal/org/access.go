@@ -37,7 +37,7 @@ func (o Organization) Decide(m Member, permission string, project id.Project) Ve
 	for _, g := range o.lines(m) {
 		switch {
 		case !g.Permissions.Has(permission) || !o.counts(g, project):
-		case g.Source != ByProject && o.gates().Has(permission) && !o.opened(m.Grants, permission):
+		case !o.passes(m, g, permission):
 			if closed.Decision == NotPermitted {
 				closed = Verdict{GateClosed, g}
 			}
@@ -46,6 +46,76 @@ func (o Organization) Decide(m Member, permission string, project id.Project) Ve
 		}
 	}
 	return closed
+}
+
+// passes tells whether no gate stands before what a line gives a member. There is none before what a project itself gives.
+func (o Organization) passes(m Member, g Grant, permission string) bool {
+	return g.Source == ByProject || !o.gates().Has(permission) || o.opened(m.Grants, permission)
+}
+
+// Sources is everything that allows something to a member, in a project if one is given: the role first.
+func (o Organization) Sources(m Member, permission string, project id.Project) (by []Grant) {
+	if o.Decide(m, permission, project).Decision != Allowed {
+		return nil
+	}
+	for _, g := range o.lines(m) {
+		same := func(other Grant) bool {
+			return other.Source == g.Source && other.Group == g.Group && other.Role == g.Role
+		}
+		if g.Permissions.Has(permission) && o.counts(g, project) && o.passes(m, g, permission) && !slices.ContainsFunc(by, same) {
+			by = append(by, g)
+		}
+	}
+	return by
+}
+
+// Allowed is everything that a member may do, in a project if one is given.
+func (o Organization) Allowed(m Member, project id.Project) (all Set) {
+	for _, g := range o.lines(m) {
+		all = all.Union(g.Permissions)
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(permission string) bool {
+		return o.Decide(m, permission, project).Decision != Allowed
+	})
+}
+
+// Visit refuses whoever may not know of the organization, nor as a guest of the project, and whose membership is disabled.
+func (o Organization) Visit(m Member, project id.Project) error {
+	if o.State == Active && o.guest(m, project) {
+		return nil
+	}
+	_, err := o.Admit(m)
+	return err
+}
+
+// Holders are where to look for those who may do something: whoever may has one of the roles, is in one of the groups or a
+// direct member of the project. Not everybody there may.
+type Holders struct {
+	Roles   []id.Role
+	Groups  []id.Group
+	Project id.Project // zero: no project gives it
+}
+
+// Holders says where to look for those who may do something, in a project if one is given. Of what is gated those have passed
+// the gate whom a group lets in, whatever their role is.
+func (o Organization) Holders(groups Groups, permission string, project id.Project) (h Holders) {
+	if o.Policy.Projects {
+		h.Project = project
+	}
+	gated := o.gates().Has(permission)
+	for _, role := range o.Roles {
+		if !gated && role.Permissions.Has(permission) {
+			h.Roles = append(h.Roles, role.ID)
+		}
+	}
+	for _, g := range groups {
+		if slices.ContainsFunc(groups.grants(g, o.Roles), func(gives Grant) bool {
+			return (gives.Source == ByOpening) == gated && gives.Permissions.Has(permission) && o.counts(gives, project)
+		}) {
+			h.Groups = append(h.Groups, g.ID)
+		}
+	}
+	return h
 }
 
 // lines are what gives a member something: the role first.

@@ -133,3 +133,36 @@ func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accoun
 	}
 	return a, nil
 }
+
+// Candidate is somebody who may be allowed something.
+type Candidate struct {
+	Account     id.Account `db:"account_id"`
+	DisplayName string     // empty for a guest
+}
+
+// ListCandidates returns the next of those who are where it says, by account. It reads that many of each place at most.
+func (q Queries) ListCandidates(ctx context.Context, key id.Organization, in org.Holders, after id.Account, limit int) (page []Candidate, err error) {
+	q.Read(`
+		SELECT c.account_id, coalesce(nullif(p.overlay_display_name, ''), p.display_name, '') AS display_name
+		FROM (
+			SELECT m.account_id
+			FROM unnest($2::uuid[]) r (role_id), LATERAL (
+				SELECT account_id FROM members
+				WHERE organization_id = $1 AND role_id = r.role_id AND account_id > coalesce($5, '00000000-0000-0000-0000-000000000000'::uuid)
+				ORDER BY account_id LIMIT $6) m
+			UNION
+			SELECT gm.account_id
+			FROM unnest($3::uuid[]) g (group_id), LATERAL (
+				SELECT account_id FROM group_members
+				WHERE organization_id = $1 AND group_id = g.group_id AND account_id > coalesce($5, '00000000-0000-0000-0000-000000000000'::uuid)
+				ORDER BY account_id LIMIT $6) gm
+			UNION
+			(SELECT account_id FROM project_members
+			WHERE organization_id = $1 AND project_id = $4 AND account_id > coalesce($5, '00000000-0000-0000-0000-000000000000'::uuid)
+			ORDER BY account_id LIMIT $6)
+			ORDER BY account_id LIMIT $6
+		) c
+		LEFT JOIN people p ON p.organization_id = $1 AND p.person_id = c.account_id
+		ORDER BY c.account_id`, []any{key, in.Roles, in.Groups, in.Project, after, limit}, postgres.All(&page))
+	return page, q.Fetch(ctx)
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -74,13 +75,23 @@ func (q Queries) ScheduleDisabled(key id.Organization, kind string) {
 		ON CONFLICT (aggregate_id, kind, id) DO UPDATE SET next_time = excluded.next_time, attempts = 0`, key, kind)
 }
 
-// Membership is an organization of somebody, with what they are in it.
+// Membership is an organization of somebody, with what they are in it. Of its roles it has theirs.
 type Membership struct {
 	org.Organization
 	SortName    string
+	RoleID      id.Role
 	MemberState org.MemberState
-	Role        string
+	RoleKey     string
 	Permissions org.Set
+
+	Grants []org.Grant `db:"-"` // of groups, in the organization as a whole
+}
+
+// Allowed is what the member may do in the organization as a whole.
+func (m Membership) Allowed() org.Set {
+	o := m.Organization
+	o.Roles = org.Roles{{ID: m.RoleID, Key: m.RoleKey, Permissions: m.Permissions}}
+	return o.Allowed(org.Member{State: m.MemberState, Role: m.RoleID, Grants: m.Grants}, id.Project{})
 }
 
 // ListMemberships returns a page of the organizations that the account belongs to, by name. The transaction must be
@@ -88,7 +99,7 @@ type Membership struct {
 func (q Queries) ListMemberships(ctx context.Context, account id.Account, after Cursor, limit int) (page []Membership, err error) {
 	q.Read(`
 		SELECT o.organization_id, o.display_name, o.preset, o.policy, o.state, o.version, o.create_time, o.update_time,
-		       o.sort_name, m.state AS member_state, r.key AS role, r.permissions
+		       o.sort_name, m.role_id, m.state AS member_state, r.key AS role_key, r.permissions
 		FROM members m
 		JOIN organizations o ON o.organization_id = m.organization_id
 		JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id
@@ -96,5 +107,30 @@ func (q Queries) ListMemberships(ctx context.Context, account id.Account, after 
 		  AND (o.sort_name, o.organization_id) > ($2, coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid))
 		ORDER BY o.sort_name, o.organization_id
 		LIMIT $4`, []any{account, after.Name, after.ID, limit}, postgres.All(&page))
-	return page, q.Fetch(ctx)
+	if err := q.Fetch(ctx); err != nil || len(page) == 0 {
+		return nil, err
+	}
+	in := make(map[id.Organization]*Membership)
+	var keys []id.Organization
+	for i := range page {
+		in[page[i].ID], keys = &page[i], append(keys, page[i].ID)
+	}
+	var granted []struct {
+		grantRow
+		Organization id.Organization
+	}
+	q.Read(everywhere, []any{keys, []id.Account{account}}, postgres.All(&granted))
+	if err := q.Fetch(ctx); err != nil {
+		return nil, err
+	}
+	for _, row := range granted {
+		m := in[row.Organization]
+		m.Grants = row.addTo(m.Grants)
+	}
+	return page, nil
 }
+
+// everywhere reads what groups give somebody in each of some organizations as a whole.
+var everywhere = `
+	SELECT g.*, s.organization
+	FROM unnest($1::uuid[]) s (organization), LATERAL (` + fmt.Sprintf(grants, "s.organization", "$2", "project_id IS NULL") + `) g`

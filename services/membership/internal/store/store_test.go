@@ -64,7 +64,7 @@ func TestTenancy(t *testing.T) {
 		return n
 	}
 	all := map[string]int{"members": 2}
-	mine := map[string]int{"organizations": 1, "roles": 1, "members": 1, "people": 1}
+	mine := map[string]int{"organizations": 1, "roles": 1, "members": 1, "people": 1, "groups": 1, "group_members": 1, "group_bindings": 1}
 	for _, table := range []string{"organizations", "roles", "members", "member_operations", "people", "people_counts",
 		"groups", "group_members", "group_bindings", "projects", "project_members", "audit_events", "audit_targets", "ownership_transfers",
 		"weekly_hours", "overrides", "availability_reports", "rotations", "rotation_participants"} {

@@ -584,6 +584,271 @@ func (x *ExplainAccessResponse) GetToken() string {
 	return ""
 }
 
+// ListMyPermissionsRequest asks about the caller.
+type ListMyPermissionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// A project: what is given there counts too. Empty: the organization as a whole.
+	ProjectId     string `protobuf:"bytes,2,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMyPermissionsRequest) Reset() {
+	*x = ListMyPermissionsRequest{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMyPermissionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMyPermissionsRequest) ProtoMessage() {}
+
+func (x *ListMyPermissionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMyPermissionsRequest.ProtoReflect.Descriptor instead.
+func (*ListMyPermissionsRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListMyPermissionsRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ListMyPermissionsRequest) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
+}
+
+// ListMyPermissionsResponse holds what the caller may do.
+type ListMyPermissionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By name.
+	Permissions []*ListMyPermissionsResponse_Held `protobuf:"bytes,1,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// The revision of the membership service's history at which the answer is true.
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The same as a token.
+	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMyPermissionsResponse) Reset() {
+	*x = ListMyPermissionsResponse{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMyPermissionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMyPermissionsResponse) ProtoMessage() {}
+
+func (x *ListMyPermissionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMyPermissionsResponse.ProtoReflect.Descriptor instead.
+func (*ListMyPermissionsResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListMyPermissionsResponse) GetPermissions() []*ListMyPermissionsResponse_Held {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *ListMyPermissionsResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ListMyPermissionsResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+// ListAccessibleRequest asks who may do something.
+type ListAccessibleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The permission.
+	Permission string `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
+	// A project: who may do it there. Empty: the organization as a whole.
+	ProjectId string `protobuf:"bytes,3,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	// At most 500; 50 by default.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The token of the page before.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessibleRequest) Reset() {
+	*x = ListAccessibleRequest{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessibleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessibleRequest) ProtoMessage() {}
+
+func (x *ListAccessibleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessibleRequest.ProtoReflect.Descriptor instead.
+func (*ListAccessibleRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListAccessibleRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ListAccessibleRequest) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *ListAccessibleRequest) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
+}
+
+func (x *ListAccessibleRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAccessibleRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListAccessibleResponse is a page.
+type ListAccessibleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By account id.
+	Holders []*ListAccessibleResponse_Holder `protobuf:"bytes,1,rep,name=holders,proto3" json:"holders,omitempty"`
+	// The token of the next page; empty: this is the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The revision of the membership service's history at which this page is true.
+	Revision      int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessibleResponse) Reset() {
+	*x = ListAccessibleResponse{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessibleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessibleResponse) ProtoMessage() {}
+
+func (x *ListAccessibleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessibleResponse.ProtoReflect.Descriptor instead.
+func (*ListAccessibleResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListAccessibleResponse) GetHolders() []*ListAccessibleResponse_Holder {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+func (x *ListAccessibleResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListAccessibleResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // Question is one of them.
 type BatchCheckAccessRequest_Question struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -599,7 +864,7 @@ type BatchCheckAccessRequest_Question struct {
 
 func (x *BatchCheckAccessRequest_Question) Reset() {
 	*x = BatchCheckAccessRequest_Question{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +876,7 @@ func (x *BatchCheckAccessRequest_Question) String() string {
 func (*BatchCheckAccessRequest_Question) ProtoMessage() {}
 
 func (x *BatchCheckAccessRequest_Question) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +926,7 @@ type BatchCheckAccessResponse_Answer struct {
 
 func (x *BatchCheckAccessResponse_Answer) Reset() {
 	*x = BatchCheckAccessResponse_Answer{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +938,7 @@ func (x *BatchCheckAccessResponse_Answer) String() string {
 func (*BatchCheckAccessResponse_Answer) ProtoMessage() {}
 
 func (x *BatchCheckAccessResponse_Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -720,7 +985,7 @@ type ExplainAccessResponse_Line struct {
 
 func (x *ExplainAccessResponse_Line) Reset() {
 	*x = ExplainAccessResponse_Line{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +997,7 @@ func (x *ExplainAccessResponse_Line) String() string {
 func (*ExplainAccessResponse_Line) ProtoMessage() {}
 
 func (x *ExplainAccessResponse_Line) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +1054,7 @@ type ExplainAccessResponse_Group struct {
 
 func (x *ExplainAccessResponse_Group) Reset() {
 	*x = ExplainAccessResponse_Group{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -801,7 +1066,7 @@ func (x *ExplainAccessResponse_Group) String() string {
 func (*ExplainAccessResponse_Group) ProtoMessage() {}
 
 func (x *ExplainAccessResponse_Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,6 +1094,134 @@ func (x *ExplainAccessResponse_Group) GetDisplayName() string {
 		return x.DisplayName
 	}
 	return ""
+}
+
+// Held is a permission that the caller has.
+type ListMyPermissionsResponse_Held struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The permission.
+	Permission string `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"`
+	// All that gives it, the role first.
+	Lines         []*ExplainAccessResponse_Line `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMyPermissionsResponse_Held) Reset() {
+	*x = ListMyPermissionsResponse_Held{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMyPermissionsResponse_Held) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMyPermissionsResponse_Held) ProtoMessage() {}
+
+func (x *ListMyPermissionsResponse_Held) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMyPermissionsResponse_Held.ProtoReflect.Descriptor instead.
+func (*ListMyPermissionsResponse_Held) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{7, 0}
+}
+
+func (x *ListMyPermissionsResponse_Held) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *ListMyPermissionsResponse_Held) GetLines() []*ExplainAccessResponse_Line {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+// Holder is somebody who may do it.
+type ListAccessibleResponse_Holder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The name; empty for a guest of the project.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Whether they belong to the project only, and no longer to the organization.
+	Guest bool `protobuf:"varint,3,opt,name=guest,proto3" json:"guest,omitempty"`
+	// All that allows it to them, the role first.
+	Lines         []*ExplainAccessResponse_Line `protobuf:"bytes,4,rep,name=lines,proto3" json:"lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccessibleResponse_Holder) Reset() {
+	*x = ListAccessibleResponse_Holder{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccessibleResponse_Holder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccessibleResponse_Holder) ProtoMessage() {}
+
+func (x *ListAccessibleResponse_Holder) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccessibleResponse_Holder.ProtoReflect.Descriptor instead.
+func (*ListAccessibleResponse_Holder) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{9, 0}
+}
+
+func (x *ListAccessibleResponse_Holder) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ListAccessibleResponse_Holder) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *ListAccessibleResponse_Holder) GetGuest() bool {
+	if x != nil {
+		return x.Guest
+	}
+	return false
+}
+
+func (x *ListAccessibleResponse_Holder) GetLines() []*ExplainAccessResponse_Line {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
 }
 
 var File_roster_membership_v1_access_service_proto protoreflect.FileDescriptor
@@ -913,13 +1306,53 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"\x0eSOURCE_PROJECT\x10\x03\x1aE\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12!\n" +
-	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName2\xc4\x04\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\"z\n" +
+	"\x18ListMyPermissionsRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
+	"\n" +
+	"project_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\"\x95\x02\n" +
+	"\x19ListMyPermissionsResponse\x12V\n" +
+	"\vpermissions\x18\x01 \x03(\v24.roster.membership.v1.ListMyPermissionsResponse.HeldR\vpermissions\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\x1an\n" +
+	"\x04Held\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\tR\n" +
+	"permission\x12F\n" +
+	"\x05lines\x18\x02 \x03(\v20.roster.membership.v1.ExplainAccessResponse.LineR\x05lines\"\xfa\x01\n" +
+	"\x15ListAccessibleRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12,\n" +
+	"\n" +
+	"permission\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\n" +
+	"permission\x12)\n" +
+	"\n" +
+	"project_id\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\x12'\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\xd6\x02\n" +
+	"\x16ListAccessibleResponse\x12M\n" +
+	"\aholders\x18\x01 \x03(\v23.roster.membership.v1.ListAccessibleResponse.HolderR\aholders\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\x1a\xa8\x01\n" +
+	"\x06Holder\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
+	"\x05guest\x18\x03 \x01(\bR\x05guest\x12F\n" +
+	"\x05lines\x18\x04 \x03(\v20.roster.membership.v1.ExplainAccessResponse.LineR\x05lines2\xe4\a\n" +
 	"\rAccessService\x12\xba\x01\n" +
 	"\vCheckAccess\x12(.roster.membership.v1.CheckAccessRequest\x1a).roster.membership.v1.CheckAccessResponse\"V\xaa\xbb\x187\b\x02\x12\abilling\x12\n" +
 	"invitation\x12\agateway\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/access:check\x12\xce\x01\n" +
 	"\x10BatchCheckAccess\x12-.roster.membership.v1.BatchCheckAccessRequest\x1a..roster.membership.v1.BatchCheckAccessResponse\"[\xaa\xbb\x187\b\x02\x12\abilling\x12\n" +
 	"invitation\x12\agateway\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/access:batchCheck\x12\xa4\x01\n" +
-	"\rExplainAccess\x12*.roster.membership.v1.ExplainAccessRequest\x1a+.roster.membership.v1.ExplainAccessResponse\":\xaa\xbb\x18\x19\b\x02\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/access:explainBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"\rExplainAccess\x12*.roster.membership.v1.ExplainAccessRequest\x1a+.roster.membership.v1.ExplainAccessResponse\":\xaa\xbb\x18\x19\b\x02\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/access:explain\x12\xcc\x01\n" +
+	"\x11ListMyPermissions\x12..roster.membership.v1.ListMyPermissionsRequest\x1a/.roster.membership.v1.ListMyPermissionsResponse\"V\xaa\xbb\x18\x19\b\x02\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x023\x121/v1/organizations/{organization_id}/myPermissions\x12\xce\x01\n" +
+	"\x0eListAccessible\x12+.roster.membership.v1.ListAccessibleRequest\x1a,.roster.membership.v1.ListAccessibleResponse\"a\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x020\x12./v1/organizations/{organization_id}/accessibleBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_access_service_proto_rawDescOnce sync.Once
@@ -934,7 +1367,7 @@ func file_roster_membership_v1_access_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_roster_membership_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_roster_membership_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_roster_membership_v1_access_service_proto_goTypes = []any{
 	(CheckAccessResponse_Decision)(0),        // 0: roster.membership.v1.CheckAccessResponse.Decision
 	(ExplainAccessResponse_Line_Source)(0),   // 1: roster.membership.v1.ExplainAccessResponse.Line.Source
@@ -944,31 +1377,45 @@ var file_roster_membership_v1_access_service_proto_goTypes = []any{
 	(*BatchCheckAccessResponse)(nil),         // 5: roster.membership.v1.BatchCheckAccessResponse
 	(*ExplainAccessRequest)(nil),             // 6: roster.membership.v1.ExplainAccessRequest
 	(*ExplainAccessResponse)(nil),            // 7: roster.membership.v1.ExplainAccessResponse
-	(*BatchCheckAccessRequest_Question)(nil), // 8: roster.membership.v1.BatchCheckAccessRequest.Question
-	(*BatchCheckAccessResponse_Answer)(nil),  // 9: roster.membership.v1.BatchCheckAccessResponse.Answer
-	(*ExplainAccessResponse_Line)(nil),       // 10: roster.membership.v1.ExplainAccessResponse.Line
-	(*ExplainAccessResponse_Group)(nil),      // 11: roster.membership.v1.ExplainAccessResponse.Group
+	(*ListMyPermissionsRequest)(nil),         // 8: roster.membership.v1.ListMyPermissionsRequest
+	(*ListMyPermissionsResponse)(nil),        // 9: roster.membership.v1.ListMyPermissionsResponse
+	(*ListAccessibleRequest)(nil),            // 10: roster.membership.v1.ListAccessibleRequest
+	(*ListAccessibleResponse)(nil),           // 11: roster.membership.v1.ListAccessibleResponse
+	(*BatchCheckAccessRequest_Question)(nil), // 12: roster.membership.v1.BatchCheckAccessRequest.Question
+	(*BatchCheckAccessResponse_Answer)(nil),  // 13: roster.membership.v1.BatchCheckAccessResponse.Answer
+	(*ExplainAccessResponse_Line)(nil),       // 14: roster.membership.v1.ExplainAccessResponse.Line
+	(*ExplainAccessResponse_Group)(nil),      // 15: roster.membership.v1.ExplainAccessResponse.Group
+	(*ListMyPermissionsResponse_Held)(nil),   // 16: roster.membership.v1.ListMyPermissionsResponse.Held
+	(*ListAccessibleResponse_Holder)(nil),    // 17: roster.membership.v1.ListAccessibleResponse.Holder
 }
 var file_roster_membership_v1_access_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.CheckAccessResponse.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
-	8,  // 1: roster.membership.v1.BatchCheckAccessRequest.questions:type_name -> roster.membership.v1.BatchCheckAccessRequest.Question
-	9,  // 2: roster.membership.v1.BatchCheckAccessResponse.answers:type_name -> roster.membership.v1.BatchCheckAccessResponse.Answer
+	12, // 1: roster.membership.v1.BatchCheckAccessRequest.questions:type_name -> roster.membership.v1.BatchCheckAccessRequest.Question
+	13, // 2: roster.membership.v1.BatchCheckAccessResponse.answers:type_name -> roster.membership.v1.BatchCheckAccessResponse.Answer
 	0,  // 3: roster.membership.v1.ExplainAccessResponse.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
-	10, // 4: roster.membership.v1.ExplainAccessResponse.line:type_name -> roster.membership.v1.ExplainAccessResponse.Line
-	11, // 5: roster.membership.v1.ExplainAccessResponse.groups:type_name -> roster.membership.v1.ExplainAccessResponse.Group
-	0,  // 6: roster.membership.v1.BatchCheckAccessResponse.Answer.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
-	1,  // 7: roster.membership.v1.ExplainAccessResponse.Line.source:type_name -> roster.membership.v1.ExplainAccessResponse.Line.Source
-	2,  // 8: roster.membership.v1.AccessService.CheckAccess:input_type -> roster.membership.v1.CheckAccessRequest
-	4,  // 9: roster.membership.v1.AccessService.BatchCheckAccess:input_type -> roster.membership.v1.BatchCheckAccessRequest
-	6,  // 10: roster.membership.v1.AccessService.ExplainAccess:input_type -> roster.membership.v1.ExplainAccessRequest
-	3,  // 11: roster.membership.v1.AccessService.CheckAccess:output_type -> roster.membership.v1.CheckAccessResponse
-	5,  // 12: roster.membership.v1.AccessService.BatchCheckAccess:output_type -> roster.membership.v1.BatchCheckAccessResponse
-	7,  // 13: roster.membership.v1.AccessService.ExplainAccess:output_type -> roster.membership.v1.ExplainAccessResponse
-	11, // [11:14] is the sub-list for method output_type
-	8,  // [8:11] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	14, // 4: roster.membership.v1.ExplainAccessResponse.line:type_name -> roster.membership.v1.ExplainAccessResponse.Line
+	15, // 5: roster.membership.v1.ExplainAccessResponse.groups:type_name -> roster.membership.v1.ExplainAccessResponse.Group
+	16, // 6: roster.membership.v1.ListMyPermissionsResponse.permissions:type_name -> roster.membership.v1.ListMyPermissionsResponse.Held
+	17, // 7: roster.membership.v1.ListAccessibleResponse.holders:type_name -> roster.membership.v1.ListAccessibleResponse.Holder
+	0,  // 8: roster.membership.v1.BatchCheckAccessResponse.Answer.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
+	1,  // 9: roster.membership.v1.ExplainAccessResponse.Line.source:type_name -> roster.membership.v1.ExplainAccessResponse.Line.Source
+	14, // 10: roster.membership.v1.ListMyPermissionsResponse.Held.lines:type_name -> roster.membership.v1.ExplainAccessResponse.Line
+	14, // 11: roster.membership.v1.ListAccessibleResponse.Holder.lines:type_name -> roster.membership.v1.ExplainAccessResponse.Line
+	2,  // 12: roster.membership.v1.AccessService.CheckAccess:input_type -> roster.membership.v1.CheckAccessRequest
+	4,  // 13: roster.membership.v1.AccessService.BatchCheckAccess:input_type -> roster.membership.v1.BatchCheckAccessRequest
+	6,  // 14: roster.membership.v1.AccessService.ExplainAccess:input_type -> roster.membership.v1.ExplainAccessRequest
+	8,  // 15: roster.membership.v1.AccessService.ListMyPermissions:input_type -> roster.membership.v1.ListMyPermissionsRequest
+	10, // 16: roster.membership.v1.AccessService.ListAccessible:input_type -> roster.membership.v1.ListAccessibleRequest
+	3,  // 17: roster.membership.v1.AccessService.CheckAccess:output_type -> roster.membership.v1.CheckAccessResponse
+	5,  // 18: roster.membership.v1.AccessService.BatchCheckAccess:output_type -> roster.membership.v1.BatchCheckAccessResponse
+	7,  // 19: roster.membership.v1.AccessService.ExplainAccess:output_type -> roster.membership.v1.ExplainAccessResponse
+	9,  // 20: roster.membership.v1.AccessService.ListMyPermissions:output_type -> roster.membership.v1.ListMyPermissionsResponse
+	11, // 21: roster.membership.v1.AccessService.ListAccessible:output_type -> roster.membership.v1.ListAccessibleResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_access_service_proto_init() }
@@ -982,7 +1429,7 @@ func file_roster_membership_v1_access_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_access_service_proto_rawDesc), len(file_roster_membership_v1_access_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   10,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

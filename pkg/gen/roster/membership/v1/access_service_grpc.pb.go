@@ -19,9 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccessService_CheckAccess_FullMethodName      = "/roster.membership.v1.AccessService/CheckAccess"
-	AccessService_BatchCheckAccess_FullMethodName = "/roster.membership.v1.AccessService/BatchCheckAccess"
-	AccessService_ExplainAccess_FullMethodName    = "/roster.membership.v1.AccessService/ExplainAccess"
+	AccessService_CheckAccess_FullMethodName       = "/roster.membership.v1.AccessService/CheckAccess"
+	AccessService_BatchCheckAccess_FullMethodName  = "/roster.membership.v1.AccessService/BatchCheckAccess"
+	AccessService_ExplainAccess_FullMethodName     = "/roster.membership.v1.AccessService/ExplainAccess"
+	AccessService_ListMyPermissions_FullMethodName = "/roster.membership.v1.AccessService/ListMyPermissions"
+	AccessService_ListAccessible_FullMethodName    = "/roster.membership.v1.AccessService/ListAccessible"
 )
 
 // AccessServiceClient is the client API for AccessService service.
@@ -40,6 +42,15 @@ type AccessServiceClient interface {
 	// ExplainAccess answers as CheckAccess does, names what decides, and what would allow it: roles and groups, as far as the caller
 	// may see those. Reasons: those of CheckAccess.
 	ExplainAccess(ctx context.Context, in *ExplainAccessRequest, opts ...grpc.CallOption) (*ExplainAccessResponse, error)
+	// ListMyPermissions returns what the caller may do, in the organization as a whole or in a project, and what gives each of
+	// it. A guest of a project asks with the project. What it leaves out is refused; what it names may be refused for another
+	// reason. Reasons: ORGANIZATION_NOT_FOUND, MEMBER_DISABLED, PROJECT_NOT_FOUND.
+	ListMyPermissions(ctx context.Context, in *ListMyPermissionsRequest, opts ...grpc.CallOption) (*ListMyPermissionsResponse, error)
+	// ListAccessible returns who may do something, in the organization as a whole or in a project, by account, and what gives it
+	// to them. A page may be short, or empty, although a next page token says that more follows. With members.read; in a project,
+	// also if the project gives that. Reasons: VALIDATION_FAILED for an unknown permission, PERMISSION_MISSING,
+	// PROJECT_NOT_FOUND, PAGE_TOKEN_INVALID.
+	ListAccessible(ctx context.Context, in *ListAccessibleRequest, opts ...grpc.CallOption) (*ListAccessibleResponse, error)
 }
 
 type accessServiceClient struct {
@@ -80,6 +91,26 @@ func (c *accessServiceClient) ExplainAccess(ctx context.Context, in *ExplainAcce
 	return out, nil
 }
 
+func (c *accessServiceClient) ListMyPermissions(ctx context.Context, in *ListMyPermissionsRequest, opts ...grpc.CallOption) (*ListMyPermissionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMyPermissionsResponse)
+	err := c.cc.Invoke(ctx, AccessService_ListMyPermissions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) ListAccessible(ctx context.Context, in *ListAccessibleRequest, opts ...grpc.CallOption) (*ListAccessibleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccessibleResponse)
+	err := c.cc.Invoke(ctx, AccessService_ListAccessible_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AccessServiceServer is the server API for AccessService service.
 // All implementations must embed UnimplementedAccessServiceServer
 // for forward compatibility.
@@ -96,6 +127,15 @@ type AccessServiceServer interface {
 	// ExplainAccess answers as CheckAccess does, names what decides, and what would allow it: roles and groups, as far as the caller
 	// may see those. Reasons: those of CheckAccess.
 	ExplainAccess(context.Context, *ExplainAccessRequest) (*ExplainAccessResponse, error)
+	// ListMyPermissions returns what the caller may do, in the organization as a whole or in a project, and what gives each of
+	// it. A guest of a project asks with the project. What it leaves out is refused; what it names may be refused for another
+	// reason. Reasons: ORGANIZATION_NOT_FOUND, MEMBER_DISABLED, PROJECT_NOT_FOUND.
+	ListMyPermissions(context.Context, *ListMyPermissionsRequest) (*ListMyPermissionsResponse, error)
+	// ListAccessible returns who may do something, in the organization as a whole or in a project, by account, and what gives it
+	// to them. A page may be short, or empty, although a next page token says that more follows. With members.read; in a project,
+	// also if the project gives that. Reasons: VALIDATION_FAILED for an unknown permission, PERMISSION_MISSING,
+	// PROJECT_NOT_FOUND, PAGE_TOKEN_INVALID.
+	ListAccessible(context.Context, *ListAccessibleRequest) (*ListAccessibleResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }
 
@@ -114,6 +154,12 @@ func (UnimplementedAccessServiceServer) BatchCheckAccess(context.Context, *Batch
 }
 func (UnimplementedAccessServiceServer) ExplainAccess(context.Context, *ExplainAccessRequest) (*ExplainAccessResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExplainAccess not implemented")
+}
+func (UnimplementedAccessServiceServer) ListMyPermissions(context.Context, *ListMyPermissionsRequest) (*ListMyPermissionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMyPermissions not implemented")
+}
+func (UnimplementedAccessServiceServer) ListAccessible(context.Context, *ListAccessibleRequest) (*ListAccessibleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccessible not implemented")
 }
 func (UnimplementedAccessServiceServer) mustEmbedUnimplementedAccessServiceServer() {}
 func (UnimplementedAccessServiceServer) testEmbeddedByValue()                       {}
@@ -190,6 +236,42 @@ func _AccessService_ExplainAccess_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_ListMyPermissions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMyPermissionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ListMyPermissions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ListMyPermissions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ListMyPermissions(ctx, req.(*ListMyPermissionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_ListAccessible_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccessibleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ListAccessible(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ListAccessible_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ListAccessible(ctx, req.(*ListAccessibleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AccessService_ServiceDesc is the grpc.ServiceDesc for AccessService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -208,6 +290,14 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExplainAccess",
 			Handler:    _AccessService_ExplainAccess_Handler,
+		},
+		{
+			MethodName: "ListMyPermissions",
+			Handler:    _AccessService_ListMyPermissions_Handler,
+		},
+		{
+			MethodName: "ListAccessible",
+			Handler:    _AccessService_ListAccessible_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

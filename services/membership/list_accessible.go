@@ -1,0 +1,99 @@
+package membership
+
+import (
+	"context"
+
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/page"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
+)
+
+// ListAccessible looks for people where the permission is given, and decides about each as CheckAccess does. Whoever may not
+// after all makes the page shorter.
+func (s *Service) ListAccessible(ctx context.Context, req *membershipv1.ListAccessibleRequest) (*membershipv1.ListAccessibleResponse, error) {
+	key, project, err := parsePlace(req)
+	if err != nil {
+		return nil, err
+	}
+	permission := req.GetPermission()
+	if err := org.Known(permission); err != nil {
+		return nil, err
+	}
+	me := caller.From(ctx).Account
+	bound := []string{"accessible", me.String(), key.String(), permission, project.String()}
+	var after id.Account
+	if err := page.Open(s.PageKey, req.GetPageToken(), &after, bound...); err != nil {
+		return nil, err
+	}
+	holders, err := s.holders(ctx, key, permission, project)
+	if err != nil {
+		return nil, err
+	}
+	size := page.Size(req.GetPageSize())
+	var found []store.Candidate
+	err = s.view(ctx, key, func(q store.Queries) (err error) {
+		found, err = q.ListCandidates(ctx, key, holders, after, size+1)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := &membershipv1.ListAccessibleResponse{}
+	if len(found) > size {
+		found = found[:size]
+		if answer.NextPageToken, err = page.Next(s.PageKey, found[size-1].Account, bound...); err != nil {
+			return nil, err
+		}
+	}
+	accounts := make([]id.Account, len(found))
+	for i, c := range found {
+		accounts[i] = c.Account
+	}
+	a, err := store.GetAccess(ctx, s.DB, key, accounts, project)
+	if err != nil {
+		return nil, err
+	}
+	answer.Revision = a.Revision
+	for _, c := range found {
+		member := a.Members[c.Account]
+		if by := a.Organization.Sources(member, permission, project); len(by) > 0 {
+			answer.Holders = append(answer.Holders, &membershipv1.ListAccessibleResponse_Holder{
+				AccountId: c.Account.String(), DisplayName: c.DisplayName, Guest: !member.Belongs(), Lines: linesToProto(by)})
+		}
+	}
+	return answer, nil
+}
+
+// holders says where to look for those who may do something, to who sees people, there.
+func (s *Service) holders(ctx context.Context, key id.Organization, permission string, project id.Project) (org.Holders, error) {
+	me := caller.From(ctx).Account
+	var at store.Standing
+	var groups org.Groups
+	var in org.Project
+	err := s.view(ctx, key, func(q store.Queries) (err error) {
+		if !project.IsZero() {
+			q.Project(key, project, &in)
+		}
+		at, groups, err = q.Groups(ctx, key, me)
+		return err
+	})
+	if err != nil {
+		return org.Holders{}, err
+	}
+	actor, err := at.Organization.Admit(at.Members[me])
+	if err != nil {
+		return org.Holders{}, err
+	}
+	s.activity.note(key, me)
+	if err := actor.In(project).Need(org.ReadMembers); err != nil {
+		return org.Holders{}, err
+	}
+	if !project.IsZero() && in.ID.IsZero() {
+		return org.Holders{}, org.ErrNoProject
+	}
+	return at.Organization.Holders(groups, permission, project), nil
+}
