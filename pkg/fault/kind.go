@@ -44,6 +44,8 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_CALLER_REFUSED:      forbidden,
 	errorv1.Reason_REASON_PERMISSION_MISSING:  forbidden,
 	errorv1.Reason_REASON_MEMBER_DISABLED:     precondition,
+	errorv1.Reason_REASON_STEP_UP_REQUIRED:    unauthenticated,
+	errorv1.Reason_REASON_SIGN_IN_INCOMPLETE:  precondition,
 
 	errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND: notFound,
 	errorv1.Reason_REASON_MEMBER_NOT_FOUND:       notFound,

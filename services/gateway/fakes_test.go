@@ -118,7 +118,7 @@ func (f *fakes) ResolveCredential(ctx context.Context, req *identityv1.ResolveCr
 	}
 	now := time.Now()
 	token, err := credential.Sign(f.key, credential.Claims{
-		Account: account, Session: who.session, Audience: req.GetAudience(), IssuedAt: now, Expires: now.Add(credential.Lifetime)})
+		Account: account, Session: who.session, AuthTime: now, Level: 1, Reach: 1, Audience: req.GetAudience(), IssuedAt: now, Expires: now.Add(credential.Lifetime)})
 	return &identityv1.ResolveCredentialResponse{Token: token, ExpireTime: timestamppb.New(now.Add(credential.Lifetime))}, err
 }
 

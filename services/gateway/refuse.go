@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"mime"
 	"net/http"
@@ -80,7 +81,7 @@ func (e *edge) refuseJSON(w http.ResponseWriter, r *http.Request, f *fault.Fault
 	h.Del("Content-Length") // of an answer that did not come
 	setRetry(h, f)
 	if code == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", "Bearer")
+		h.Set("WWW-Authenticate", challenge(f))
 	}
 	var text []byte
 	var err error
@@ -97,6 +98,15 @@ func (e *edge) refuseJSON(w http.ResponseWriter, r *http.Request, f *fault.Fault
 	}
 	w.WriteHeader(code)
 	_, _ = w.Write(text) // it fails only if the client has left
+}
+
+// challenge is how to be let in, as RFC 6750 says it and, of whoever is signed in, RFC 9470.
+func challenge(f *fault.Fault) string {
+	if f.Reason != errorv1.Reason_REASON_STEP_UP_REQUIRED {
+		return "Bearer"
+	}
+	minutes, _ := strconv.Atoi(f.Metadata["minutes"])
+	return fmt.Sprintf(`Bearer error="insufficient_user_authentication", max_age=%d`, minutes*60)
 }
 
 // setRetry says when to try again, in whole seconds.

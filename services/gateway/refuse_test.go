@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,13 +49,19 @@ func TestOneRefusalTwoProtocols(t *testing.T) {
 		require.Equal(t, want.Name(), a.reason(t))
 		require.Equal(t, "Words for people.", a.json(t, "message"))
 		require.Equal(t, "2", a.Header.Get("Retry-After"), "whole seconds")
-		require.Equal(t, a.StatusCode == 401, a.Header.Get("WWW-Authenticate") == "Bearer", name)
+		require.Equal(t, a.StatusCode == 401, strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Bearer"), name)
 		if want.Fields != nil {
 			require.Equal(t, map[string]string{"email": "is no address"}, a.violations(t))
 		}
 		require.Equal(t, want.Name(), h.log.last(t)["reason"])
 		require.NotContains(t, h.log.last(t), "stack")
 	}
+}
+
+func TestStepUpChallenge(t *testing.T) {
+	t.Parallel()
+	f := fault.New(errorv1.Reason_REASON_STEP_UP_REQUIRED, "Again.").With("minutes", "10")
+	require.Equal(t, `Bearer error="insufficient_user_authentication", max_age=600`, challenge(f))
 }
 
 func TestProblem(t *testing.T) {

@@ -34,6 +34,8 @@ func sessionToProto(s session.Session, current id.Session) *identityv1.Session {
 		CreateTime:  timestamppb.New(s.CreateTime),
 		LastUseTime: timestamppb.New(s.LastUseTime),
 		ExpireTime:  timestamppb.New(s.ExpireTime),
+		AuthTime:    timestamppb.New(s.AuthTime),
+		Level:       int32(s.Level),
 		UserAgent:   s.UserAgent,
 		Current:     s.ID == current,
 	}

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -40,19 +41,23 @@ func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessi
 	}
 	opened, key, err := s.openSession(ctx, session.Session{
 		AccountID: proven.AccountID, Delivery: delivery, UserAgent: who.UserAgent, Address: who.Address,
-	}, &proven)
+	}, &proven, id.Session{})
 	if errors.Is(err, account.ErrNotFound) { // kept from signing in since the password was checked
 		err = account.ErrCredentialsInvalid
 	}
 	if err != nil {
 		return nil, err
 	}
-	answer := &identityv1.CreateSessionResponse{Session: sessionToProto(opened, opened.ID)}
-	if delivery == session.Token {
-		answer.Token = key.Text()
-		return answer, nil
+	token, err := deliver(ctx, opened, key)
+	return &identityv1.CreateSessionResponse{Session: sessionToProto(opened, opened.ID), Token: token}, err
+}
+
+// deliver returns the secret of a session, or hands it to the gateway for a cookie.
+func deliver(ctx context.Context, opened session.Session, key secret.Secret) (token string, err error) {
+	if opened.Delivery == session.Token {
+		return key.Text(), nil
 	}
-	return answer, grpc.SetHeader(ctx, metadata.Pairs(credential.SecretHeader, key.Text()))
+	return "", grpc.SetHeader(ctx, metadata.Pairs(credential.SecretHeader, key.Text()))
 }
 
 // identifierOf returns what the request signs in with. What can be no address or username is nobody's, and is
@@ -112,9 +117,9 @@ func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text 
 	return p, nil
 }
 
-// openSession begins a session, because the password was right or, without proof, because the caller says so. When
-// there would be too many, the oldest end.
-func (s *Service) openSession(ctx context.Context, begun session.Session, proven *proof) (session.Session, secret.Secret, error) {
+// openSession begins a session, because the password was right or, without proof, because the caller says so. It may take the
+// place of another, which must be live and ends, and is delivered like that. When there would be too many, the oldest end.
+func (s *Service) openSession(ctx context.Context, begun session.Session, proven *proof, replaced id.Session) (session.Session, secret.Secret, error) {
 	key := secret.New(secret.Session, begun.AccountID)
 	begun.ID, begun.UserAgent = id.NewSession(), session.Label(begun.UserAgent)
 	err := s.inTxOnce(ctx, postgres.In(begun.AccountID), func(q store.Queries) error {
@@ -131,10 +136,22 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 				q.SaveHash(begun.AccountID, proven.stronger)
 			}
 		}
+		from := origin(ctx, begun.AccountID, "")
+		if !replaced.IsZero() {
+			i := slices.IndexFunc(live, func(s session.Session) bool { return s.ID == replaced })
+			if i < 0 {
+				return session.ErrUnauthenticated
+			}
+			begun.Delivery = live[i].Delivery
+			if err := endSession(q, live[i], from); err != nil {
+				return err
+			}
+			live = slices.Delete(live, i, i+1)
+		}
+		begun.Level, begun.AuthTime = 1, q.Now()
 		begun.CreateTime, begun.LastUseTime, begun.ExpireTime = q.Now(), q.Now(), q.Now().Add(session.Absolute)
 		q.InsertSession(begun, key.Hash)
 		saga.For(begun.AccountID, sessionTask, begun.ID).At(q.Tx, begun.EndTime())
-		from := origin(ctx, begun.AccountID, "")
 		for _, oldest := range live[min(len(live), session.Most-1):] {
 			if err := endSession(q, oldest, from); err != nil {
 				return err

@@ -221,7 +221,7 @@ func TestCreateSession(t *testing.T) {
 		first, _ := h.open(key)
 		h.exec(`UPDATE sessions SET create_time = create_time - interval '1 hour'`)
 		h.exec(`
-			INSERT INTO sessions SELECT account_id, gen_random_uuid(), sha256(n::text::bytea), delivery, now(), now(), expire_time, '', ''
+			INSERT INTO sessions SELECT account_id, gen_random_uuid(), sha256(n::text::bytea), delivery, now(), now(), expire_time, '', '', stage, level, auth_time
 			FROM sessions, generate_series(1, 49) n`)
 		_, err := h.sessions.CreateSession(h.as(""), request("ada@example.com", goodPassword))
 		require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestCreateSession(t *testing.T) {
 		h := start(t)
 		key := h.withPassword("ada@example.com", "")
 		stale := proof{Credential: store.Credential{AccountID: key, SetTime: time.Unix(1, 0)}}
-		_, _, err := h.service.openSession(t.Context(), session.Session{AccountID: key, Delivery: session.Token}, &stale)
+		_, _, err := h.service.openSession(t.Context(), session.Session{AccountID: key, Delivery: session.Token}, &stale, id.Session{})
 		require.ErrorIs(t, err, account.ErrCredentialsInvalid)
 		require.Zero(t, count(h, `sessions`))
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/id"
 )
@@ -68,5 +69,7 @@ func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims c
 	if err != nil {
 		return claims, end, err
 	}
-	return credential.Claims{Account: found.AccountID, Session: found.ID, AuthTime: found.CreateTime}, found.ExpireTime, nil
+	return credential.Claims{
+		Account: found.AccountID, Session: found.ID, Stage: caller.Stage(found.Stage), AuthTime: found.AuthTime, Level: found.Level, Reach: found.Factors,
+	}, found.ExpireTime, nil
 }

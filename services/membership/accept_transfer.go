@@ -22,7 +22,7 @@ func (s *Service) AcceptTransfer(ctx context.Context, req *membershipv1.AcceptTr
 	}
 	me := caller.From(ctx).Account
 	_, unproven := s.reachable(ctx, me) // it may have changed since the offer
-	once := s.owning(ctx, req.GetRequestId(), "AcceptTransfer", req)
+	once := request(ctx, req.GetRequestId(), "AcceptTransfer", req)
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.AcceptTransferResponse, error) {
 		q := queries(tx)
 		at, err := q.LockTransfer(ctx, key, me)

@@ -3,6 +3,7 @@ package membership
 import (
 	"cmp"
 	"context"
+	"time"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -37,6 +38,9 @@ func (s *Service) CreateRole(ctx context.Context, req *membershipv1.CreateRoleRe
 		if err != nil {
 			return nil, err
 		}
+		if err := stepUp(ctx, tx, role, org.Role{}); err != nil {
+			return nil, err
+		}
 		q.InsertRoles(key, role)
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}
 		return &membershipv1.CreateRoleResponse{Role: roleToProto(actor.Seeing(role), role)},
@@ -47,4 +51,12 @@ func (s *Service) CreateRole(ctx context.Context, req *membershipv1.CreateRoleRe
 	}
 	answer.Token = outbox.Token(key, s.DB.Name, revision)
 	return answer, nil
+}
+
+// stepUp asks who gives a role more power than it had before to have proven just now who they are.
+func stepUp(ctx context.Context, tx *postgres.Tx, role, before org.Role) error {
+	if !role.Widens(before.Permissions) {
+		return nil
+	}
+	return caller.From(ctx).StepUp(tx.Now(), 10*time.Minute)
 }

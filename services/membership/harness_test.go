@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,8 +92,13 @@ func (h *harness) serve() {
 			if operator, err := id.ParseOperator(bearer); err == nil {
 				return caller.Caller{Operator: operator}, nil
 			}
+			bearer, long := strings.CutPrefix(bearer, signedInLongAgo)
 			account, err := id.ParseAccount(bearer)
-			return caller.Caller{Account: account, AuthTime: time.Now()}, err
+			who := caller.Caller{Account: account, AuthTime: time.Now()}
+			if long {
+				who.AuthTime = who.AuthTime.Add(-time.Hour)
+			}
+			return who, err
 		},
 	}, h.service)
 	dial := func(from string) *grpc.ClientConn { return testkit.Dial(h, lan, from, "membership") }
@@ -111,6 +117,14 @@ func (h *harness) serve() {
 	h.admission = membershipv1.NewAdmissionServiceClient(invitation)
 	h.asked = membershipv1.NewAccessServiceClient(invitation)
 	h.owners = billingv1.NewSeatOwnerServiceClient(dial("billing"))
+}
+
+// signedInLongAgo begins the credential of somebody who has not just proven who they are.
+const signedInLongAgo = "long-ago-"
+
+// stale calls on behalf of a person who signed in long ago.
+func (h *harness) stale(account id.Account) context.Context {
+	return metadata.AppendToOutgoingContext(h.Context(), "authorization", "Bearer "+signedInLongAgo+account.String())
 }
 
 // as calls on behalf of a person.

@@ -22,7 +22,7 @@ func (s *Service) OfferTransfer(ctx context.Context, req *membershipv1.OfferTran
 	}
 	me := caller.From(ctx).Account
 	address, unproven := s.reachable(ctx, target) // what it says counts only if nothing else is in the way
-	once := s.owning(ctx, req.GetRequestId(), "OfferTransfer", req)
+	once := request(ctx, req.GetRequestId(), "OfferTransfer", req)
 	once.Admit = func(ctx context.Context) error {
 		_, _, err := s.admit(ctx, key, org.TransferOwnership)
 		return err

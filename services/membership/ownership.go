@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rosterhq/roster/pkg/fault"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
-	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
@@ -23,12 +21,6 @@ import (
 
 // transferTask is the kind of the task that ends an offer of ownership when its time has come. Its id is the organization's.
 const transferTask = "transfer"
-
-// owning is request for what decides who owns the organization. Every verb that does passes here: what else somebody must
-// prove to do that is asked for here.
-func (s *Service) owning(ctx context.Context, requestID, method string, body proto.Message) postgres.Request {
-	return request(ctx, requestID, method, body)
-}
 
 // expireTransfer is the sweeper's step that ends an offer of ownership.
 func (s *Service) expireTransfer(ctx context.Context, key id.Organization) error {

@@ -1,6 +1,7 @@
 package membership_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -26,6 +27,49 @@ func (o organization) role(actor id.Account, name string, permissions ...string)
 	role, err := o.makeRole(actor, name, permissions...)
 	require.NoError(o, err)
 	return role
+}
+
+// TestStepUp is about what asks for a proof of who is there.
+func TestStepUp(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	const again = errorv1.Reason_REASON_STEP_UP_REQUIRED
+
+	t.Run("RB16 deleting an organization", func(t *testing.T) {
+		t.Parallel()
+		o := h.create(membershipv1.Preset_PRESET_PORTAL)
+		_, err := o.organizations.DeleteOrganization(o.stale(o.creator), &membershipv1.DeleteOrganizationRequest{OrganizationId: o.id.String()})
+		refused(t, err, again)
+		require.NotContains(t, o.types(), "organization.deleted")
+	})
+	t.Run("RB16 offering the ownership", func(t *testing.T) {
+		t.Parallel()
+		o := h.create(membershipv1.Preset_PRESET_PORTAL)
+		_, err := o.ownership.OfferTransfer(o.stale(o.creator), &membershipv1.OfferTransferRequest{
+			OrganizationId: o.id.String(), AccountId: o.add("admin").String()})
+		refused(t, err, again)
+	})
+	t.Run("RB9 RB16 giving a role power over people, and nothing else of a role", func(t *testing.T) {
+		t.Parallel()
+		o := h.create(membershipv1.Preset_PRESET_RBAC)
+		create := func(permissions ...string) (*membershipv1.CreateRoleResponse, error) {
+			return o.roles.CreateRole(o.stale(o.creator), &membershipv1.CreateRoleRequest{
+				OrganizationId: o.id.String(), DisplayName: "Support", Permissions: permissions})
+		}
+		_, err := create("members.read", "members.create")
+		refused(t, err, again)
+		plain, err := create("members.read")
+		require.NoError(t, err)
+		update := func(ctx context.Context, name string, permissions ...string) error {
+			_, err := o.roles.UpdateRole(ctx, &membershipv1.UpdateRoleRequest{
+				OrganizationId: o.id.String(), RoleId: plain.GetRole().GetId(), DisplayName: name, Permissions: permissions})
+			return err
+		}
+		refused(t, update(o.stale(o.creator), "", "members.read", "members.create"), again)
+		require.NoError(t, update(o.as(o.creator), "", "members.read", "members.create"))
+		require.NoError(t, update(o.stale(o.creator), "Helpers", "members.read", "members.create"), "it has the power already")
+		require.NoError(t, update(o.stale(o.creator), "", "members.read"), "less power")
+	})
 }
 
 func (o organization) listRoles(actor id.Account) map[string]*membershipv1.Role {

@@ -19,7 +19,7 @@ func (s *Service) StepDown(ctx context.Context, req *membershipv1.StepDownReques
 		return nil, err
 	}
 	me := caller.From(ctx).Account
-	once := s.owning(ctx, req.GetRequestId(), "StepDown", req)
+	once := request(ctx, req.GetRequestId(), "StepDown", req)
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.StepDownResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, me)

@@ -43,6 +43,9 @@ func (s *Service) UpdateRole(ctx context.Context, req *membershipv1.UpdateRoleRe
 		if err != nil {
 			return nil, err
 		}
+		if err := stepUp(ctx, tx, role, before); err != nil {
+			return nil, err
+		}
 		q.SaveRole(key, role)
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}
 		return &membershipv1.UpdateRoleResponse{Role: roleToProto(actor.Seeing(role), role), Members: use.Members},

@@ -4,9 +4,13 @@ package caller
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
 )
@@ -17,9 +21,32 @@ type Caller struct {
 	Account   id.Account  // the person who is signed in; zero: none
 	Session   id.Session  // the session that they are signed in with
 	Operator  id.Operator // the operator who is signed in; zero: none
+	Stage     Stage       // how far the sign-in has come
 	AuthTime  time.Time   // when they last proved who they are
+	Level     int         // with how many factors
+	Reach     int         // how many factors they have
 	Address   string      // the client's address, as the edge saw it
 	UserAgent string      // the client, as it calls itself
+}
+
+// Stage is how far a sign-in has come, as roster.access.v1.Rule.Stage names it.
+type Stage string
+
+// The stages.
+const (
+	Complete       Stage = ""
+	Challenge      Stage = "CHALLENGE"       // a second factor is due
+	PasswordChange Stage = "PASSWORD_CHANGE" // another password is
+)
+
+// StepUp refuses whoever did not prove within that time, with every factor that they have, who they are. Keys prove nothing
+// about who is there.
+func (c Caller) StepUp(now time.Time, within time.Duration) error {
+	if c.Level >= c.Reach && !c.AuthTime.IsZero() && now.Sub(c.AuthTime) <= within {
+		return nil
+	}
+	return fault.New(errorv1.Reason_REASON_STEP_UP_REQUIRED, "Prove again who you are, then repeat this.").
+		With("minutes", strconv.Itoa(int(within.Minutes())))
 }
 
 // SignedIn tells whether a person or an operator is calling, not a service for itself, and not anybody.

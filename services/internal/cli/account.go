@@ -123,6 +123,36 @@ func (a *app) loginCommand() *cobra.Command {
 	return c
 }
 
+func (a *app) reauthCommand() *cobra.Command {
+	var stdin bool
+	c := &cobra.Command{
+		Use:   "reauth",
+		Short: "Prove again that it is you, for what asks for that",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			c, err := a.connect(person)
+			if err != nil {
+				return err
+			}
+			password, err := a.password(ctx, stdin, false)
+			if err != nil {
+				return err
+			}
+			answer, err := call(ctx, a, c.Sessions.Reauthenticate, &identityv1.ReauthenticateRequest{Password: password})
+			if err != nil {
+				return err
+			}
+			if err := a.keepSession(answer.GetSession(), answer.GetToken()); err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) { p.line("It is you. Repeat what asked for that.") })
+		},
+	}
+	passwordFlag(c, &stdin)
+	return c
+}
+
 func (a *app) keepSession(session *identityv1.Session, token string) error {
 	return a.keep(func(s *keptServer) {
 		s.Session = &keptSession{ID: session.GetId(), AccountID: session.GetAccountId(), Token: token}

@@ -11,6 +11,7 @@ import (
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
 var (
@@ -105,6 +106,25 @@ Created:   2026-01-29 12:00 UTC
 		r := w.run("me")
 		require.Equal(t, exitUnauthenticated, r.code)
 		require.Equal(t, "Error: You are not signed in to localhost:1. (UNAUTHENTICATED)\n  Sign in: roster login\n", r.err)
+	})
+
+	t.Run("ProvingItAgainChangesTheSession", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.in = "a long password\n"
+		gives(w, &identityv1.CreateSessionRequest{}, signIn)
+		w.ok("login", "ada@example.com", "--password-stdin")
+		refuses(w, &membershipv1.DeleteOrganizationRequest{}, fault.New(errorv1.Reason_REASON_STEP_UP_REQUIRED, "Again.").With("minutes", "10"))
+		r := w.run("org", "delete", "org_1", "--yes")
+		require.Equal(t, exitUnauthenticated, r.code)
+		require.Contains(t, r.err, "Prove it: roster reauth")
+		w.in = "a long password\n"
+		gives(w, &identityv1.ReauthenticateRequest{}, &identityv1.ReauthenticateResponse{Session: signIn.GetSession(), Token: "another-token"})
+		w.ok("reauth", "--password-stdin")
+		require.Equal(t, "a long password", w.last().request.(*identityv1.ReauthenticateRequest).GetPassword())
+		gives(w, &identityv1.GetMeRequest{}, me)
+		w.ok("me")
+		require.Equal(t, "Bearer another-token", w.last().authorization)
 	})
 
 	t.Run("ANameWithoutAnAtSignIsAUsername", func(t *testing.T) {

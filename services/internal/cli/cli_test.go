@@ -46,7 +46,7 @@ func TestCommandTree(t *testing.T) {
 		org/transfer/accept org/transfer/cancel org/transfer/decline org/transfer/offer org/transfer/show org/update org/use
 		people permissions
 		project/add project/create project/delete project/get project/list project/members project/remove project/update
-		role/create role/delete role/list role/update seats sessions/list sessions/revoke signup verify`),
+		reauth role/create role/delete role/list role/update seats sessions/list sessions/revoke signup verify`),
 		strings.Fields(strings.ReplaceAll(strings.Join(tree, "\n"), " ", "/")))
 }
 

@@ -138,6 +138,8 @@ func (a *app) remedy(f *fault.Fault) string {
 			return "With the token that an empty deployment prints: roster operator claim TOKEN"
 		}
 		return "Sign in: roster login"
+	case errorv1.Reason_REASON_STEP_UP_REQUIRED:
+		return "Prove it: roster reauth"
 	case errorv1.Reason_REASON_SIGN_IN_REQUIRED:
 		return "Sign in, then accept again: roster login"
 	case errorv1.Reason_REASON_INVITATION_MISMATCH:

@@ -144,7 +144,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller
 		Account:  claims.Account,
 		Operator: claims.Operator,
 		Session:  claims.Session,
+		Stage:    claims.Stage,
 		AuthTime: claims.AuthTime,
+		Level:    claims.Level,
+		Reach:    claims.Reach,
 	}, nil
 }
 

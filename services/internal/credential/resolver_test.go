@@ -235,7 +235,7 @@ func TestAuthenticator(t *testing.T) {
 	claims := goodClaims(clock.now())
 	fake := signing(t, clock, claims)
 	a := &Authenticator{Resolver: NewResolver(fake, clock.now), Verifier: NewVerifier("membership", KeysOf(fake), clock.now)}
-	want := caller.Caller{Account: claims.Account, Session: claims.Session, AuthTime: claims.AuthTime}
+	want := caller.Caller{Account: claims.Account, Session: claims.Session, Stage: claims.Stage, AuthTime: claims.AuthTime, Level: 1, Reach: 2}
 
 	who, err := a.Authenticate(t.Context(), "a_secret")
 	require.NoError(t, err)

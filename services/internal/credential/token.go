@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json" // tells "Exp" from "exp" and refuses a name that comes twice
 
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 )
 
@@ -38,7 +39,10 @@ type Claims struct {
 	Session  id.Session  // optional
 	Audience string      // the one service that the token is for
 
+	Stage    caller.Stage
 	AuthTime time.Time // when they last proved who they are; zero: not known
+	Level    int       // with how many factors
+	Reach    int       // how many factors they have
 	IssuedAt time.Time
 	Expires  time.Time
 }
@@ -49,7 +53,10 @@ type payload struct {
 	Audience string `json:"aud"` // never a list: a token for two services is a token for neither
 	Subject  string `json:"sub"`
 	Session  string `json:"sid,omitempty"`
+	Stage    string `json:"stage,omitempty"`
 	AuthTime int64  `json:"auth_time,omitempty"`
+	Level    int    `json:"level,omitempty"`
+	Reach    int    `json:"reach,omitempty"`
 	IssuedAt int64  `json:"iat"`
 	Expires  int64  `json:"exp"`
 }
@@ -72,6 +79,9 @@ func Sign(key jose.JSONWebKey, c Claims) (string, error) {
 		Audience: c.Audience,
 		Subject:  c.Account.String() + c.Operator.String(), // one is empty
 		Session:  c.Session.String(),
+		Stage:    string(c.Stage),
+		Level:    c.Level,
+		Reach:    c.Reach,
 		IssuedAt: c.IssuedAt.Unix(),
 		Expires:  c.Expires.Unix(),
 	}
@@ -132,7 +142,7 @@ func read(signed *jose.JSONWebSignature, key ed25519.PublicKey, audience string,
 	if err := json.Unmarshal(body, &p); err != nil {
 		return c, err
 	}
-	c = Claims{Audience: p.Audience, IssuedAt: time.Unix(p.IssuedAt, 0), Expires: time.Unix(p.Expires, 0)}
+	c = Claims{Audience: p.Audience, Stage: caller.Stage(p.Stage), Level: p.Level, Reach: p.Reach, IssuedAt: time.Unix(p.IssuedAt, 0), Expires: time.Unix(p.Expires, 0)}
 	switch {
 	case p.Issuer != issuer:
 		return c, errors.New("of another issuer")

@@ -19,6 +19,7 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 )
 
@@ -74,7 +75,7 @@ func (r *ring) count() int {
 func goodClaims(now time.Time) Claims {
 	return Claims{
 		Account: id.NewAccount(), Session: id.NewSession(), Audience: "membership",
-		AuthTime: now.Add(-time.Hour), IssuedAt: now, Expires: now.Add(Lifetime),
+		Stage: caller.Challenge, AuthTime: now.Add(-time.Hour), Level: 1, Reach: 2, IssuedAt: now, Expires: now.Add(Lifetime),
 	}
 }
 

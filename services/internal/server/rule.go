@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -64,11 +65,26 @@ func (s *Server) permit(method string, who caller.Caller, forwarded bool) error 
 	case accessv1.Rule_CALLER_ANYONE:
 		return nil
 	case accessv1.Rule_CALLER_ACCOUNT:
-		return signedIn(!who.Account.IsZero(), who, errSignIn)
+		if err := signedIn(!who.Account.IsZero(), who, errSignIn); err != nil {
+			return err
+		}
+		return s.proven(rule, who)
 	case accessv1.Rule_CALLER_OPERATOR:
 		return signedIn(!who.Operator.IsZero(), who, errOperator)
 	}
 	return errRefused // services were asked above; no rule, or one that we do not know
+}
+
+// proven refuses who has not come as far in signing in as the method asks, or too long ago.
+func (s *Server) proven(rule *accessv1.Rule, who caller.Caller) error {
+	reached := func(stage accessv1.Rule_Stage) bool { return stage.String() == "STAGE_"+string(who.Stage) }
+	if who.Stage != caller.Complete && !slices.ContainsFunc(rule.GetStages(), reached) {
+		return fault.New(errorv1.Reason_REASON_SIGN_IN_INCOMPLETE, "Complete the sign-in first.").With("stage", string(who.Stage))
+	}
+	if minutes := rule.GetStepUpMinutes(); minutes > 0 {
+		return who.StepUp(s.config.Now(), time.Duration(minutes)*time.Minute)
+	}
+	return nil
 }
 
 // signedIn tells those who are signed in as something else from those who have yet to sign in.

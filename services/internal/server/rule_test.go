@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -96,6 +97,41 @@ func TestRules(t *testing.T) {
 
 func validCreateSession() *identityv1.CreateSessionRequest {
 	return &identityv1.CreateSessionRequest{Email: "ada@example.com", Password: "correct horse battery staple"}
+}
+
+func TestProven(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	s := &Server{config: Config{Now: func() time.Time { return now }}}
+	const (
+		incomplete = errorv1.Reason_REASON_SIGN_IN_INCOMPLETE
+		again      = errorv1.Reason_REASON_STEP_UP_REQUIRED
+	)
+	for name, c := range map[string]struct {
+		rule *accessv1.Rule
+		who  caller.Caller
+		want errorv1.Reason
+	}{
+		"R10_ASignInThatIsNotCompleteIsRefused": {&accessv1.Rule{}, caller.Caller{Stage: caller.PasswordChange}, incomplete},
+		"R36_AHalfSessionIsRefused":             {&accessv1.Rule{}, caller.Caller{Stage: caller.Challenge}, incomplete},
+		"R36_ButForWhatItIsFor": {&accessv1.Rule{Stages: []accessv1.Rule_Stage{accessv1.Rule_STAGE_CHALLENGE}},
+			caller.Caller{Stage: caller.Challenge}, allowed},
+		"R36_AndThatIsNotAnotherStage": {&accessv1.Rule{Stages: []accessv1.Rule_Stage{accessv1.Rule_STAGE_CHALLENGE}},
+			caller.Caller{Stage: caller.PasswordChange}, incomplete},
+		"R36_AStageThatNobodyKnowsIsRefused": {&accessv1.Rule{Stages: []accessv1.Rule_Stage{accessv1.Rule_STAGE_UNSPECIFIED}},
+			caller.Caller{Stage: "UNKNOWN"}, incomplete},
+		"ACompleteSignInMayDoWhatAHalfOneMay": {&accessv1.Rule{Stages: []accessv1.Rule_Stage{accessv1.Rule_STAGE_CHALLENGE}}, caller.Caller{}, allowed},
+		"RB16_ItWasTooLongAgo":                {&accessv1.Rule{StepUpMinutes: 5}, caller.Caller{AuthTime: now.Add(-6 * time.Minute), Level: 1, Reach: 1}, again},
+		"RB16_ItWasJustNow":                   {&accessv1.Rule{StepUpMinutes: 5}, caller.Caller{AuthTime: now.Add(-4 * time.Minute), Level: 1, Reach: 1}, allowed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.rule.Caller = accessv1.Rule_CALLER_ACCOUNT
+			c.who.Account = account
+			s := &Server{config: s.config, rules: map[string]*accessv1.Rule{"/m": c.rule}}
+			require.Equal(t, c.want, fault.ReasonOf(s.permit("/m", c.who, true)))
+		})
+	}
 }
 
 func TestRulesOfDescriptors(t *testing.T) {

@@ -37,11 +37,17 @@ const (
 	Token  Delivery = "TOKEN"
 )
 
+// Stage is how far a sign-in has come, in the words of caller.Stage.
+type Stage string
+
 // Session is one sign-in of one person on one device.
 type Session struct {
 	AccountID   id.Account
 	ID          id.Session
 	Delivery    Delivery
+	Stage       Stage
+	Level       int       // how many factors were proven
+	AuthTime    time.Time // when
 	CreateTime  time.Time
 	LastUseTime time.Time
 	ExpireTime  time.Time // at the latest

@@ -83,9 +83,12 @@ func (q Queries) ClaimEmail(email string, owner id.Account, verified bool) {
 	q.Write(`INSERT INTO user_emails (email, account_id, verified) VALUES ($1, $2, $3)`, email, owner, verified)
 }
 
-// Identifier is what somebody signs in with, in the form that is compared. One of the two is set; neither, when what
-// they typed can be no identifier.
-type Identifier struct{ Email, Username string }
+// Identifier is what somebody signs in with, in the form that is compared, or the account of who is signed in. One of them is set;
+// none, when what they typed can be no identifier.
+type Identifier struct {
+	Email, Username string
+	Account         id.Account
+}
 
 // decoy is the id under which failures are counted when the identifier belongs to nobody.
 func (i Identifier) decoy() (decoy id.Account) {
@@ -110,6 +113,7 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credenti
 		SELECT found.account_id, coalesce(c.password_hash, '') AS password_hash,
 		       coalesce(c.set_time, 'epoch') AS set_time, coalesce(f.next_time > now(), false) OR NOT coalesce(a.sign_in_allowed, true) AS locked
 		FROM (SELECT coalesce(
+			$4,
 			(SELECT account_id FROM user_emails e
 			 WHERE email = $1 AND (verified OR 1 = (SELECT count(*) FROM user_emails WHERE email = $1))),
 			(SELECT account_id FROM usernames WHERE username = $2),
@@ -118,7 +122,7 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credenti
 		LEFT JOIN LATERAL (SELECT password_hash, set_time FROM credentials WHERE account_id = opened.id OFFSET 0) c ON true
 		LEFT JOIN LATERAL (SELECT sign_in_allowed FROM accounts WHERE id = opened.id OFFSET 0) a ON true
 		LEFT JOIN LATERAL (SELECT next_time FROM sign_in_failures WHERE account_id = opened.id OFFSET 0) f ON true`,
-		[]any{who.Email, who.Username, who.decoy()}, postgres.One(&c, &always))
+		[]any{who.Email, who.Username, who.decoy(), who.Account}, postgres.One(&c, &always))
 	return c, q.Fetch(ctx)
 }
 

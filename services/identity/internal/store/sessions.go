@@ -12,7 +12,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-const sessionColumns = `account_id, id, delivery, create_time, last_use_time, expire_time, user_agent, address`
+const sessionColumns = `account_id, id, delivery, stage, level, auth_time, create_time, last_use_time, expire_time, user_agent, address`
 
 // liveSession is session.Session.Live, in SQL; its parameter is session.Idle.
 const liveSession = `expire_time > now() AND last_use_time > now() - $2::interval`
@@ -54,9 +54,9 @@ func (q Queries) ListSessions(ctx context.Context, owner id.Account) (live []ses
 // InsertSession adds a session with the hash of its secret.
 func (q Queries) InsertSession(s session.Session, secretHash []byte) {
 	q.Write(`
-		INSERT INTO sessions (account_id, id, secret_hash, delivery, create_time, last_use_time, expire_time, user_agent, address)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		s.AccountID, s.ID, secretHash, s.Delivery, s.CreateTime, s.LastUseTime, s.ExpireTime, s.UserAgent, s.Address)
+		INSERT INTO sessions (account_id, id, secret_hash, delivery, stage, level, auth_time, create_time, last_use_time, expire_time, user_agent, address)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		s.AccountID, s.ID, secretHash, s.Delivery, s.Stage, s.Level, s.AuthTime, s.CreateTime, s.LastUseTime, s.ExpireTime, s.UserAgent, s.Address)
 }
 
 // DeleteSession ends a session.
@@ -64,14 +64,20 @@ func (q Queries) DeleteSession(s session.Session) {
 	q.Write(`DELETE FROM sessions WHERE account_id = $1 AND id = $2`, s.AccountID, s.ID)
 }
 
+// Used is a session, and how many factors its account has.
+type Used struct {
+	session.Session
+	Factors int
+}
+
 // UseSession returns the live session of a secret that came the way it was delivered, and notes that it was used. It
 // waits for nobody: a row that another holds is noted the next time.
-func (s Store) UseSession(ctx context.Context, owner id.Account, secretHash []byte, as session.Delivery) (used session.Session, err error) {
+func (s Store) UseSession(ctx context.Context, owner id.Account, secretHash []byte, as session.Delivery) (used Used, err error) {
 	var found bool
 	const wanted = `account_id = $1 AND secret_hash = $3 AND delivery = $4 AND ` + liveSession
 	args := []any{owner, session.Idle, secretHash, as}
 	err = s.DB.Flight(ctx, postgres.In(owner), func(batch *pgx.Batch) {
-		batch.Queue(`SELECT `+sessionColumns+` FROM sessions WHERE `+wanted, args...).Query(one(&used, &found))
+		batch.Queue(`SELECT `+sessionColumns+`, (SELECT factors FROM accounts WHERE id = $1) AS factors FROM sessions WHERE `+wanted, args...).Query(one(&used, &found))
 		batch.Queue(`
 			UPDATE sessions SET last_use_time = now()
 			WHERE (account_id, id) IN (

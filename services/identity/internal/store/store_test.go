@@ -50,7 +50,9 @@ func TestSQLIsItsTwin(t *testing.T) {
 				LastUseTime: now.Add(c.used), ExpireTime: now.Add(c.expires),
 			}
 			err := db.InTx(t.Context(), postgres.In(s.AccountID), func(tx *postgres.Tx) error {
-				Queries{tx}.InsertSession(s, []byte("hash"))
+				q := Queries{tx}
+				q.InsertAccount(account.Account{ID: s.AccountID, DisplayName: "Ada", Email: "ada@example.com", CreateTime: now}, id.Organization{}, "hash")
+				q.InsertSession(s, []byte("hash"))
 				return nil
 			})
 			require.NoError(t, err)

@@ -186,6 +186,8 @@ var (
 	everything = setOf(func(p Permission) bool { return p.Name != TransferOwnership })
 	// givable is every permission that is not reserved.
 	givable = setOf(func(p Permission) bool { return !p.Reserved })
+	// dangerous can widen somebody's power.
+	dangerous = setOf(func(p Permission) bool { return p.Dangerous })
 	// powers make whoever holds one of them an admin, whatever their role is called.
 	powers = setOf(func(p Permission) bool { return p.Dangerous && overPeople(p.Name) })
 )

@@ -252,6 +252,12 @@ func (a Actor) EditRole(role Role, w Words, etag string) (Role, error) {
 	return after, nil
 }
 
+// Widens tells whether a role allows something that can widen somebody's power, and did not before.
+func (r Role) Widens(before Set) bool {
+	added := r.Permissions.Without(before)
+	return len(added) > len(added.Without(dangerous))
+}
+
 // Use is who has a role.
 type Use struct {
 	Members     int64 // active or disabled

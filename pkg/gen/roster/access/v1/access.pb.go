@@ -86,6 +86,59 @@ func (Rule_Caller) EnumDescriptor() ([]byte, []int) {
 	return file_roster_access_v1_access_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// Stage is how far a sign-in has come.
+type Rule_Stage int32
+
+const (
+	// The sign-in is complete.
+	Rule_STAGE_UNSPECIFIED Rule_Stage = 0
+	// The password was right, and a second factor is due.
+	Rule_STAGE_CHALLENGE Rule_Stage = 1
+	// The password was made by somebody else, and another has to be chosen.
+	Rule_STAGE_PASSWORD_CHANGE Rule_Stage = 2
+)
+
+// Enum value maps for Rule_Stage.
+var (
+	Rule_Stage_name = map[int32]string{
+		0: "STAGE_UNSPECIFIED",
+		1: "STAGE_CHALLENGE",
+		2: "STAGE_PASSWORD_CHANGE",
+	}
+	Rule_Stage_value = map[string]int32{
+		"STAGE_UNSPECIFIED":     0,
+		"STAGE_CHALLENGE":       1,
+		"STAGE_PASSWORD_CHANGE": 2,
+	}
+)
+
+func (x Rule_Stage) Enum() *Rule_Stage {
+	p := new(Rule_Stage)
+	*p = x
+	return p
+}
+
+func (x Rule_Stage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Rule_Stage) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_access_v1_access_proto_enumTypes[1].Descriptor()
+}
+
+func (Rule_Stage) Type() protoreflect.EnumType {
+	return &file_roster_access_v1_access_proto_enumTypes[1]
+}
+
+func (x Rule_Stage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Rule_Stage.Descriptor instead.
+func (Rule_Stage) EnumDescriptor() ([]byte, []int) {
+	return file_roster_access_v1_access_proto_rawDescGZIP(), []int{0, 1}
+}
+
 // Rule is the access rule of one method.
 type Rule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -100,7 +153,12 @@ type Rule struct {
 	// The request field that holds the organization id. Empty: the method concerns no single organization.
 	Tenant string `protobuf:"bytes,4,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	// What the method records: the types of the events it may publish, or `read` for none.
-	Audit         []string `protobuf:"bytes,5,rep,name=audit,proto3" json:"audit,omitempty"`
+	Audit []string `protobuf:"bytes,5,rep,name=audit,proto3" json:"audit,omitempty"`
+	// The stages in which a person may call already. A method that names none is for complete sign-ins.
+	Stages []Rule_Stage `protobuf:"varint,6,rep,packed,name=stages,proto3,enum=roster.access.v1.Rule_Stage" json:"stages,omitempty"`
+	// Within how many minutes the caller must have proven who they are, with every factor that they have; 0: however long
+	// ago that was. Nobody else who has got hold of a session does what this guards.
+	StepUpMinutes int32 `protobuf:"varint,7,opt,name=step_up_minutes,json=stepUpMinutes,proto3" json:"step_up_minutes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -170,6 +228,20 @@ func (x *Rule) GetAudit() []string {
 	return nil
 }
 
+func (x *Rule) GetStages() []Rule_Stage {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+func (x *Rule) GetStepUpMinutes() int32 {
+	if x != nil {
+		return x.StepUpMinutes
+	}
+	return 0
+}
+
 var file_roster_access_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -193,7 +265,7 @@ var File_roster_access_v1_access_proto protoreflect.FileDescriptor
 
 const file_roster_access_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x1droster/access/v1/access.proto\x12\x10roster.access.v1\x1a google/protobuf/descriptor.proto\"\x99\x02\n" +
+	"\x1droster/access/v1/access.proto\x12\x10roster.access.v1\x1a google/protobuf/descriptor.proto\"\xc7\x03\n" +
 	"\x04Rule\x125\n" +
 	"\x06caller\x18\x01 \x01(\x0e2\x1d.roster.access.v1.Rule.CallerR\x06caller\x12\x1a\n" +
 	"\bservices\x18\x02 \x03(\tR\bservices\x12\x1e\n" +
@@ -201,13 +273,19 @@ const file_roster_access_v1_access_proto_rawDesc = "" +
 	"permission\x18\x03 \x01(\tR\n" +
 	"permission\x12\x16\n" +
 	"\x06tenant\x18\x04 \x01(\tR\x06tenant\x12\x14\n" +
-	"\x05audit\x18\x05 \x03(\tR\x05audit\"p\n" +
+	"\x05audit\x18\x05 \x03(\tR\x05audit\x124\n" +
+	"\x06stages\x18\x06 \x03(\x0e2\x1c.roster.access.v1.Rule.StageR\x06stages\x12&\n" +
+	"\x0fstep_up_minutes\x18\a \x01(\x05R\rstepUpMinutes\"p\n" +
 	"\x06Caller\x12\x16\n" +
 	"\x12CALLER_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCALLER_ANYONE\x10\x01\x12\x12\n" +
 	"\x0eCALLER_ACCOUNT\x10\x02\x12\x13\n" +
 	"\x0fCALLER_OPERATOR\x10\x03\x12\x12\n" +
-	"\x0eCALLER_SERVICE\x10\x04:L\n" +
+	"\x0eCALLER_SERVICE\x10\x04\"N\n" +
+	"\x05Stage\x12\x15\n" +
+	"\x11STAGE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fSTAGE_CHALLENGE\x10\x01\x12\x19\n" +
+	"\x15STAGE_PASSWORD_CHANGE\x10\x02:L\n" +
 	"\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\v2\x16.roster.access.v1.RuleR\x04ruleB>Z<github.com/rosterhq/roster/pkg/gen/roster/access/v1;accessv1b\x06proto3"
 
 var (
@@ -222,22 +300,24 @@ func file_roster_access_v1_access_proto_rawDescGZIP() []byte {
 	return file_roster_access_v1_access_proto_rawDescData
 }
 
-var file_roster_access_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_roster_access_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_roster_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_roster_access_v1_access_proto_goTypes = []any{
 	(Rule_Caller)(0),                   // 0: roster.access.v1.Rule.Caller
-	(*Rule)(nil),                       // 1: roster.access.v1.Rule
-	(*descriptorpb.MethodOptions)(nil), // 2: google.protobuf.MethodOptions
+	(Rule_Stage)(0),                    // 1: roster.access.v1.Rule.Stage
+	(*Rule)(nil),                       // 2: roster.access.v1.Rule
+	(*descriptorpb.MethodOptions)(nil), // 3: google.protobuf.MethodOptions
 }
 var file_roster_access_v1_access_proto_depIdxs = []int32{
 	0, // 0: roster.access.v1.Rule.caller:type_name -> roster.access.v1.Rule.Caller
-	2, // 1: roster.access.v1.rule:extendee -> google.protobuf.MethodOptions
-	1, // 2: roster.access.v1.rule:type_name -> roster.access.v1.Rule
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	2, // [2:3] is the sub-list for extension type_name
-	1, // [1:2] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1, // 1: roster.access.v1.Rule.stages:type_name -> roster.access.v1.Rule.Stage
+	3, // 2: roster.access.v1.rule:extendee -> google.protobuf.MethodOptions
+	2, // 3: roster.access.v1.rule:type_name -> roster.access.v1.Rule
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	3, // [3:4] is the sub-list for extension type_name
+	2, // [2:3] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_roster_access_v1_access_proto_init() }
@@ -250,7 +330,7 @@ func file_roster_access_v1_access_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_access_v1_access_proto_rawDesc), len(file_roster_access_v1_access_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   1,
 			NumExtensions: 1,
 			NumServices:   0,

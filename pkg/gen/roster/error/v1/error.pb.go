@@ -54,6 +54,11 @@ const (
 	Reason_REASON_PERMISSION_MISSING Reason = 23
 	// The caller's membership in this organization is disabled. FAILED_PRECONDITION, 400.
 	Reason_REASON_MEMBER_DISABLED Reason = 24
+	// The caller must prove again who they are, by CreateSession or Reauthenticate; metadata `minutes` says how recently.
+	// UNAUTHENTICATED, 401.
+	Reason_REASON_STEP_UP_REQUIRED Reason = 25
+	// The sign-in is not complete; metadata `stage` says what is due. FAILED_PRECONDITION, 400.
+	Reason_REASON_SIGN_IN_INCOMPLETE Reason = 26
 	// No such organization, or the caller does not belong to it. NOT_FOUND, 404.
 	Reason_REASON_ORGANIZATION_NOT_FOUND Reason = 40
 	// No such member in this organization. NOT_FOUND, 404.
@@ -170,6 +175,8 @@ var (
 		22:  "REASON_CALLER_REFUSED",
 		23:  "REASON_PERMISSION_MISSING",
 		24:  "REASON_MEMBER_DISABLED",
+		25:  "REASON_STEP_UP_REQUIRED",
+		26:  "REASON_SIGN_IN_INCOMPLETE",
 		40:  "REASON_ORGANIZATION_NOT_FOUND",
 		41:  "REASON_MEMBER_NOT_FOUND",
 		42:  "REASON_INVITATION_NOT_FOUND",
@@ -234,6 +241,8 @@ var (
 		"REASON_CALLER_REFUSED":          22,
 		"REASON_PERMISSION_MISSING":      23,
 		"REASON_MEMBER_DISABLED":         24,
+		"REASON_STEP_UP_REQUIRED":        25,
+		"REASON_SIGN_IN_INCOMPLETE":      26,
 		"REASON_ORGANIZATION_NOT_FOUND":  40,
 		"REASON_MEMBER_NOT_FOUND":        41,
 		"REASON_INVITATION_NOT_FOUND":    42,
@@ -317,7 +326,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xdf\r\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x9b\x0e\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -331,7 +340,9 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x1aREASON_CREDENTIALS_INVALID\x10\x15\x12\x19\n" +
 	"\x15REASON_CALLER_REFUSED\x10\x16\x12\x1d\n" +
 	"\x19REASON_PERMISSION_MISSING\x10\x17\x12\x1a\n" +
-	"\x16REASON_MEMBER_DISABLED\x10\x18\x12!\n" +
+	"\x16REASON_MEMBER_DISABLED\x10\x18\x12\x1b\n" +
+	"\x17REASON_STEP_UP_REQUIRED\x10\x19\x12\x1d\n" +
+	"\x19REASON_SIGN_IN_INCOMPLETE\x10\x1a\x12!\n" +
 	"\x1dREASON_ORGANIZATION_NOT_FOUND\x10(\x12\x1b\n" +
 	"\x17REASON_MEMBER_NOT_FOUND\x10)\x12\x1f\n" +
 	"\x1bREASON_INVITATION_NOT_FOUND\x10*\x12\x1c\n" +

@@ -187,7 +187,11 @@ type Session struct {
 	// The client as it called itself.
 	UserAgent string `protobuf:"bytes,6,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	// Whether this is the session of the call.
-	Current       bool `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
+	Current bool `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
+	// When the person proved who they are.
+	AuthTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
+	// How many factors they proved it with: 1 or 2.
+	Level         int32 `protobuf:"varint,9,opt,name=level,proto3" json:"level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -269,6 +273,20 @@ func (x *Session) GetCurrent() bool {
 		return x.Current
 	}
 	return false
+}
+
+func (x *Session) GetAuthTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AuthTime
+	}
+	return nil
+}
+
+func (x *Session) GetLevel() int32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
 }
 
 // SignUpRequest asks for an account.
@@ -785,6 +803,107 @@ func (x *CreateSessionResponse) GetToken() string {
 	return ""
 }
 
+// ReauthenticateRequest proves who is calling.
+type ReauthenticateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The password.
+	Password      string `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReauthenticateRequest) Reset() {
+	*x = ReauthenticateRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReauthenticateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReauthenticateRequest) ProtoMessage() {}
+
+func (x *ReauthenticateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReauthenticateRequest.ProtoReflect.Descriptor instead.
+func (*ReauthenticateRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReauthenticateRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// ReauthenticateResponse holds the session that goes on.
+type ReauthenticateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session.
+	Session *Session `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// The bearer token, where the old one was; shown once.
+	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReauthenticateResponse) Reset() {
+	*x = ReauthenticateResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReauthenticateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReauthenticateResponse) ProtoMessage() {}
+
+func (x *ReauthenticateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReauthenticateResponse.ProtoReflect.Descriptor instead.
+func (*ReauthenticateResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ReauthenticateResponse) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *ReauthenticateResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 // ListSessionsRequest is empty: there are never more than fifty.
 type ListSessionsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -794,7 +913,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +925,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +938,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
 }
 
 // ListSessionsResponse holds the sessions.
@@ -833,7 +952,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +964,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +977,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -879,7 +998,7 @@ type DeleteSessionRequest struct {
 
 func (x *DeleteSessionRequest) Reset() {
 	*x = DeleteSessionRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +1010,7 @@ func (x *DeleteSessionRequest) String() string {
 func (*DeleteSessionRequest) ProtoMessage() {}
 
 func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +1023,7 @@ func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteSessionRequest) GetSessionId() string {
@@ -923,7 +1042,7 @@ type DeleteSessionResponse struct {
 
 func (x *DeleteSessionResponse) Reset() {
 	*x = DeleteSessionResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1054,7 @@ func (x *DeleteSessionResponse) String() string {
 func (*DeleteSessionResponse) ProtoMessage() {}
 
 func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1067,7 @@ func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
 }
 
 // SignOutRequest is empty.
@@ -960,7 +1079,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1091,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1104,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
 }
 
 // SignOutResponse is empty.
@@ -997,7 +1116,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1128,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1141,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
 }
 
 // ClaimOperatorRequest carries the one-time token.
@@ -1040,7 +1159,7 @@ type ClaimOperatorRequest struct {
 
 func (x *ClaimOperatorRequest) Reset() {
 	*x = ClaimOperatorRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +1171,7 @@ func (x *ClaimOperatorRequest) String() string {
 func (*ClaimOperatorRequest) ProtoMessage() {}
 
 func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +1184,7 @@ func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorRequest.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ClaimOperatorRequest) GetToken() string {
@@ -1102,7 +1221,7 @@ type ClaimOperatorResponse struct {
 
 func (x *ClaimOperatorResponse) Reset() {
 	*x = ClaimOperatorResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1233,7 @@ func (x *ClaimOperatorResponse) String() string {
 func (*ClaimOperatorResponse) ProtoMessage() {}
 
 func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1246,7 @@ func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorResponse.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ClaimOperatorResponse) GetOperatorId() string {
@@ -1156,7 +1275,7 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x0eemail_verified\x18\x04 \x01(\bB\x03\xe0A\x03R\remailVerified\x12\x1f\n" +
 	"\busername\x18\x05 \x01(\tB\x03\xe0A\x03R\busername\x12@\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\xce\x02\n" +
+	"createTime\"\xa7\x03\n" +
 	"\aSession\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\"\n" +
 	"\n" +
@@ -1168,7 +1287,9 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"expireTime\x12\"\n" +
 	"\n" +
 	"user_agent\x18\x06 \x01(\tB\x03\xe0A\x03R\tuserAgent\x12\x1d\n" +
-	"\acurrent\x18\a \x01(\bB\x03\xe0A\x03R\acurrent\"\x90\x01\n" +
+	"\acurrent\x18\a \x01(\bB\x03\xe0A\x03R\acurrent\x12<\n" +
+	"\tauth_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bauthTime\x12\x19\n" +
+	"\x05level\x18\t \x01(\x05B\x03\xe0A\x03R\x05level\"\x90\x01\n" +
 	"\rSignUpRequest\x12#\n" +
 	"\x05email\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x03\x18\xfe\x01R\x05email\x12)\n" +
 	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\x12/\n" +
@@ -1200,6 +1321,11 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x0eone_identifier\x12\x1dgive either email or username\x1a+(this.email != '') != (this.username != '')\"d\n" +
 	"\x15CreateSessionResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"B\n" +
+	"\x15ReauthenticateRequest\x12)\n" +
+	"\bpassword\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\"e\n" +
+	"\x16ReauthenticateResponse\x125\n" +
+	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\"\x15\n" +
 	"\x13ListSessionsRequest\"O\n" +
 	"\x14ListSessionsResponse\x127\n" +
@@ -1230,9 +1356,10 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xb2\x01\n" +
 	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"R\xaa\xbb\x18+\b\x01*\x0faccount.created*\x16account.email_verified\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
 	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1a\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
-	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\xd9\x04\n" +
+	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\x93\x06\n" +
 	"\x0eSessionService\x12\x96\x01\n" +
-	"\rCreateSession\x12(.roster.identity.v1.CreateSessionRequest\x1a).roster.identity.v1.CreateSessionResponse\"0\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12\x83\x01\n" +
+	"\rCreateSession\x12(.roster.identity.v1.CreateSessionRequest\x1a).roster.identity.v1.CreateSessionResponse\"0\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12\xb7\x01\n" +
+	"\x0eReauthenticate\x12).roster.identity.v1.ReauthenticateRequest\x1a*.roster.identity.v1.ReauthenticateResponse\"N\xaa\xbb\x18$\b\x02*\x11account.signed_in*\rsession.ended\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/sessions:reauthenticate\x12\x83\x01\n" +
 	"\fListSessions\x12'.roster.identity.v1.ListSessionsRequest\x1a(.roster.identity.v1.ListSessionsResponse\" \xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/sessions\x12\x9c\x01\n" +
 	"\rDeleteSession\x12(.roster.identity.v1.DeleteSessionRequest\x1a).roster.identity.v1.DeleteSessionResponse\"6\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x1b*\x19/v1/sessions/{session_id}\x12\x88\x01\n" +
 	"\aSignOut\x12\".roster.identity.v1.SignOutRequest\x1a#.roster.identity.v1.SignOutResponse\"4\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut2\xa4\x01\n" +
@@ -1252,65 +1379,71 @@ func file_roster_identity_v1_account_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_identity_v1_account_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_roster_identity_v1_account_service_proto_goTypes = []any{
-	(Delivery)(0),                 // 0: roster.identity.v1.Delivery
-	(*Account)(nil),               // 1: roster.identity.v1.Account
-	(*Session)(nil),               // 2: roster.identity.v1.Session
-	(*SignUpRequest)(nil),         // 3: roster.identity.v1.SignUpRequest
-	(*SignUpResponse)(nil),        // 4: roster.identity.v1.SignUpResponse
-	(*VerifyEmailRequest)(nil),    // 5: roster.identity.v1.VerifyEmailRequest
-	(*VerifyEmailResponse)(nil),   // 6: roster.identity.v1.VerifyEmailResponse
-	(*GetMeRequest)(nil),          // 7: roster.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),         // 8: roster.identity.v1.GetMeResponse
-	(*UpdateMeRequest)(nil),       // 9: roster.identity.v1.UpdateMeRequest
-	(*UpdateMeResponse)(nil),      // 10: roster.identity.v1.UpdateMeResponse
-	(*CreateSessionRequest)(nil),  // 11: roster.identity.v1.CreateSessionRequest
-	(*CreateSessionResponse)(nil), // 12: roster.identity.v1.CreateSessionResponse
-	(*ListSessionsRequest)(nil),   // 13: roster.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),  // 14: roster.identity.v1.ListSessionsResponse
-	(*DeleteSessionRequest)(nil),  // 15: roster.identity.v1.DeleteSessionRequest
-	(*DeleteSessionResponse)(nil), // 16: roster.identity.v1.DeleteSessionResponse
-	(*SignOutRequest)(nil),        // 17: roster.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),       // 18: roster.identity.v1.SignOutResponse
-	(*ClaimOperatorRequest)(nil),  // 19: roster.identity.v1.ClaimOperatorRequest
-	(*ClaimOperatorResponse)(nil), // 20: roster.identity.v1.ClaimOperatorResponse
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(Delivery)(0),                  // 0: roster.identity.v1.Delivery
+	(*Account)(nil),                // 1: roster.identity.v1.Account
+	(*Session)(nil),                // 2: roster.identity.v1.Session
+	(*SignUpRequest)(nil),          // 3: roster.identity.v1.SignUpRequest
+	(*SignUpResponse)(nil),         // 4: roster.identity.v1.SignUpResponse
+	(*VerifyEmailRequest)(nil),     // 5: roster.identity.v1.VerifyEmailRequest
+	(*VerifyEmailResponse)(nil),    // 6: roster.identity.v1.VerifyEmailResponse
+	(*GetMeRequest)(nil),           // 7: roster.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),          // 8: roster.identity.v1.GetMeResponse
+	(*UpdateMeRequest)(nil),        // 9: roster.identity.v1.UpdateMeRequest
+	(*UpdateMeResponse)(nil),       // 10: roster.identity.v1.UpdateMeResponse
+	(*CreateSessionRequest)(nil),   // 11: roster.identity.v1.CreateSessionRequest
+	(*CreateSessionResponse)(nil),  // 12: roster.identity.v1.CreateSessionResponse
+	(*ReauthenticateRequest)(nil),  // 13: roster.identity.v1.ReauthenticateRequest
+	(*ReauthenticateResponse)(nil), // 14: roster.identity.v1.ReauthenticateResponse
+	(*ListSessionsRequest)(nil),    // 15: roster.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),   // 16: roster.identity.v1.ListSessionsResponse
+	(*DeleteSessionRequest)(nil),   // 17: roster.identity.v1.DeleteSessionRequest
+	(*DeleteSessionResponse)(nil),  // 18: roster.identity.v1.DeleteSessionResponse
+	(*SignOutRequest)(nil),         // 19: roster.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),        // 20: roster.identity.v1.SignOutResponse
+	(*ClaimOperatorRequest)(nil),   // 21: roster.identity.v1.ClaimOperatorRequest
+	(*ClaimOperatorResponse)(nil),  // 22: roster.identity.v1.ClaimOperatorResponse
+	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
 }
 var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
-	21, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	21, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	21, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	21, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 4: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
-	1,  // 5: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
-	1,  // 6: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
-	0,  // 7: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	2,  // 8: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
-	2,  // 9: roster.identity.v1.ListSessionsResponse.sessions:type_name -> roster.identity.v1.Session
-	3,  // 10: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
-	5,  // 11: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
-	7,  // 12: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
-	9,  // 13: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
-	11, // 14: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
-	13, // 15: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
-	15, // 16: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
-	17, // 17: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
-	19, // 18: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	4,  // 19: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	6,  // 20: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	8,  // 21: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	10, // 22: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	12, // 23: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	14, // 24: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	16, // 25: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	18, // 26: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	20, // 27: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	19, // [19:28] is the sub-list for method output_type
-	10, // [10:19] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	23, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	23, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	23, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	23, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	1,  // 5: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
+	1,  // 6: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
+	1,  // 7: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
+	0,  // 8: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	2,  // 9: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
+	2,  // 10: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
+	2,  // 11: roster.identity.v1.ListSessionsResponse.sessions:type_name -> roster.identity.v1.Session
+	3,  // 12: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
+	5,  // 13: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
+	7,  // 14: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
+	9,  // 15: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
+	11, // 16: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
+	13, // 17: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
+	15, // 18: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
+	17, // 19: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
+	19, // 20: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
+	21, // 21: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
+	4,  // 22: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	6,  // 23: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	8,  // 24: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	10, // 25: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	12, // 26: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	14, // 27: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	16, // 28: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	18, // 29: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	20, // 30: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	22, // 31: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	22, // [22:32] is the sub-list for method output_type
+	12, // [12:22] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_account_service_proto_init() }
@@ -1324,7 +1457,7 @@ func file_roster_identity_v1_account_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_account_service_proto_rawDesc), len(file_roster_identity_v1_account_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

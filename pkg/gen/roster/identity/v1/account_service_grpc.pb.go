@@ -253,10 +253,11 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	SessionService_CreateSession_FullMethodName = "/roster.identity.v1.SessionService/CreateSession"
-	SessionService_ListSessions_FullMethodName  = "/roster.identity.v1.SessionService/ListSessions"
-	SessionService_DeleteSession_FullMethodName = "/roster.identity.v1.SessionService/DeleteSession"
-	SessionService_SignOut_FullMethodName       = "/roster.identity.v1.SessionService/SignOut"
+	SessionService_CreateSession_FullMethodName  = "/roster.identity.v1.SessionService/CreateSession"
+	SessionService_Reauthenticate_FullMethodName = "/roster.identity.v1.SessionService/Reauthenticate"
+	SessionService_ListSessions_FullMethodName   = "/roster.identity.v1.SessionService/ListSessions"
+	SessionService_DeleteSession_FullMethodName  = "/roster.identity.v1.SessionService/DeleteSession"
+	SessionService_SignOut_FullMethodName        = "/roster.identity.v1.SessionService/SignOut"
 )
 
 // SessionServiceClient is the client API for SessionService service.
@@ -268,6 +269,9 @@ type SessionServiceClient interface {
 	// CreateSession signs in with an address or a username, and a password. Unknown and wrong are
 	// one answer. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
 	CreateSession(ctx context.Context, in *CreateSessionRequest, opts ...grpc.CallOption) (*CreateSessionResponse, error)
+	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED). The session that the call is made with
+	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY.
+	Reauthenticate(ctx context.Context, in *ReauthenticateRequest, opts ...grpc.CallOption) (*ReauthenticateResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	// DeleteSession ends one of the caller's sessions. Reasons: SESSION_NOT_FOUND.
@@ -288,6 +292,16 @@ func (c *sessionServiceClient) CreateSession(ctx context.Context, in *CreateSess
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateSessionResponse)
 	err := c.cc.Invoke(ctx, SessionService_CreateSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) Reauthenticate(ctx context.Context, in *ReauthenticateRequest, opts ...grpc.CallOption) (*ReauthenticateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReauthenticateResponse)
+	err := c.cc.Invoke(ctx, SessionService_Reauthenticate_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -333,6 +347,9 @@ type SessionServiceServer interface {
 	// CreateSession signs in with an address or a username, and a password. Unknown and wrong are
 	// one answer. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
 	CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error)
+	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED). The session that the call is made with
+	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY.
+	Reauthenticate(context.Context, *ReauthenticateRequest) (*ReauthenticateResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	// DeleteSession ends one of the caller's sessions. Reasons: SESSION_NOT_FOUND.
@@ -351,6 +368,9 @@ type UnimplementedSessionServiceServer struct{}
 
 func (UnimplementedSessionServiceServer) CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateSession not implemented")
+}
+func (UnimplementedSessionServiceServer) Reauthenticate(context.Context, *ReauthenticateRequest) (*ReauthenticateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reauthenticate not implemented")
 }
 func (UnimplementedSessionServiceServer) ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSessions not implemented")
@@ -396,6 +416,24 @@ func _SessionService_CreateSession_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(SessionServiceServer).CreateSession(ctx, req.(*CreateSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_Reauthenticate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReauthenticateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).Reauthenticate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_Reauthenticate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).Reauthenticate(ctx, req.(*ReauthenticateRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -464,6 +502,10 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateSession",
 			Handler:    _SessionService_CreateSession_Handler,
+		},
+		{
+			MethodName: "Reauthenticate",
+			Handler:    _SessionService_Reauthenticate_Handler,
 		},
 		{
 			MethodName: "ListSessions",

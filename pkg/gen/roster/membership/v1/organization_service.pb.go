@@ -2525,15 +2525,16 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\x17REQUIREMENT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REQUIREMENT_REQUIRED\x10\x01\x12\x18\n" +
 	"\x14REQUIREMENT_OPTIONAL\x10\x02\x12\x13\n" +
-	"\x0fREQUIREMENT_OFF\x10\x032\xba\t\n" +
+	"\x0fREQUIREMENT_OFF\x10\x032\xbc\t\n" +
 	"\x13OrganizationService\x12\xbf\x01\n" +
 	"\x12CreateOrganization\x12/.roster.membership.v1.CreateOrganizationRequest\x1a0.roster.membership.v1.CreateOrganizationResponse\"F\xaa\xbb\x18&\b\x02*\x14organization.created*\fmember.added\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/organizations\x12\xc2\x01\n" +
 	"\x0fGetOrganization\x12,.roster.membership.v1.GetOrganizationRequest\x1a-.roster.membership.v1.GetOrganizationResponse\"R\xaa\xbb\x18#\b\x02\x1a\borg.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02%\x12#/v1/organizations/{organization_id}\x12\x9b\x01\n" +
 	"\x11ListOrganizations\x12..roster.membership.v1.ListOrganizationsRequest\x1a/.roster.membership.v1.ListOrganizationsResponse\"%\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/organizations\x12\xe0\x01\n" +
 	"\x12UpdateOrganization\x12/.roster.membership.v1.UpdateOrganizationRequest\x1a0.roster.membership.v1.UpdateOrganizationResponse\"g\xaa\xbb\x185\b\x02\x1a\n" +
-	"org.update\"\x0forganization_id*\x14organization.updated\x82\xd3\xe4\x93\x02(:\x01*2#/v1/organizations/{organization_id}\x12\xdd\x01\n" +
-	"\x12DeleteOrganization\x12/.roster.membership.v1.DeleteOrganizationRequest\x1a0.roster.membership.v1.DeleteOrganizationResponse\"d\xaa\xbb\x185\b\x02\x1a\n" +
-	"org.delete\"\x0forganization_id*\x14organization.deleted\x82\xd3\xe4\x93\x02%*#/v1/organizations/{organization_id}\x12\xba\x01\n" +
+	"org.update\"\x0forganization_id*\x14organization.updated\x82\xd3\xe4\x93\x02(:\x01*2#/v1/organizations/{organization_id}\x12\xdf\x01\n" +
+	"\x12DeleteOrganization\x12/.roster.membership.v1.DeleteOrganizationRequest\x1a0.roster.membership.v1.DeleteOrganizationResponse\"f\xaa\xbb\x187\b\x02\x1a\n" +
+	"org.delete\"\x0forganization_id*\x14organization.deleted8\n" +
+	"\x82\xd3\xe4\x93\x02%*#/v1/organizations/{organization_id}\x12\xba\x01\n" +
 	"\tGetPolicy\x12&.roster.membership.v1.GetPolicyRequest\x1a'.roster.membership.v1.GetPolicyResponse\"\\\xaa\xbb\x18&\b\x02\x1a\vpolicy.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/policy2\xd0\a\n" +
 	"\vRoleService\x12\xb8\x01\n" +
 	"\tListRoles\x12&.roster.membership.v1.ListRolesRequest\x1a'.roster.membership.v1.ListRolesResponse\"Z\xaa\xbb\x18%\b\x02\x1a\n" +

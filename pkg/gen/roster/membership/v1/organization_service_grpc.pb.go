@@ -45,7 +45,8 @@ type OrganizationServiceClient interface {
 	// UpdateOrganization changes the name. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, ETAG_MISMATCH.
 	UpdateOrganization(ctx context.Context, in *UpdateOrganizationRequest, opts ...grpc.CallOption) (*UpdateOrganizationResponse, error)
 	// DeleteOrganization ends the organization for everyone: access ends before the call returns, its seats are freed,
-	// its invitations are revoked. Accounts live on. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// its invitations are revoked. Accounts live on. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// STEP_UP_REQUIRED.
 	DeleteOrganization(ctx context.Context, in *DeleteOrganizationRequest, opts ...grpc.CallOption) (*DeleteOrganizationResponse, error)
 	// GetPolicy returns the organization's policy. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error)
@@ -135,7 +136,8 @@ type OrganizationServiceServer interface {
 	// UpdateOrganization changes the name. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, ETAG_MISMATCH.
 	UpdateOrganization(context.Context, *UpdateOrganizationRequest) (*UpdateOrganizationResponse, error)
 	// DeleteOrganization ends the organization for everyone: access ends before the call returns, its seats are freed,
-	// its invitations are revoked. Accounts live on. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// its invitations are revoked. Accounts live on. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// STEP_UP_REQUIRED.
 	DeleteOrganization(context.Context, *DeleteOrganizationRequest) (*DeleteOrganizationResponse, error)
 	// GetPolicy returns the organization's policy. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
@@ -349,11 +351,13 @@ type RoleServiceClient interface {
 	// ListRoles returns the organization's roles in display order. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ListRoles(ctx context.Context, in *ListRolesRequest, opts ...grpc.CallOption) (*ListRolesResponse, error)
 	// CreateRole makes a role of the organization's own, within what the caller holds. Reasons: ORGANIZATION_NOT_FOUND,
-	// PERMISSION_MISSING, MEMBER_DISABLED, FEATURE_OFF, NAME_TAKEN, LIMIT_REACHED.
+	// PERMISSION_MISSING, MEMBER_DISABLED, FEATURE_OFF, NAME_TAKEN, LIMIT_REACHED; STEP_UP_REQUIRED for a role that can widen
+	// somebody's power.
 	CreateRole(ctx context.Context, in *CreateRoleRequest, opts ...grpc.CallOption) (*CreateRoleResponse, error)
 	// UpdateRole changes a role for all who hold it, at once. The caller must hold all that the role allowed and will allow,
 	// and not the role itself. Reasons: ORGANIZATION_NOT_FOUND, ROLE_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
-	// FEATURE_OFF, STATE_CONFLICT for a built-in role, SELF_ACTION, NAME_TAKEN, ETAG_MISMATCH.
+	// FEATURE_OFF, STATE_CONFLICT for a built-in role, SELF_ACTION, NAME_TAKEN, ETAG_MISMATCH; STEP_UP_REQUIRED to add what can widen
+	// somebody's power.
 	UpdateRole(ctx context.Context, in *UpdateRoleRequest, opts ...grpc.CallOption) (*UpdateRoleResponse, error)
 	// DeleteRole deletes a role. Its holders, and the invitations that give it, get the replacement, which the caller must be
 	// allowed to give. Reasons: ORGANIZATION_NOT_FOUND, ROLE_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STATE_CONFLICT for a
@@ -431,11 +435,13 @@ type RoleServiceServer interface {
 	// ListRoles returns the organization's roles in display order. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ListRoles(context.Context, *ListRolesRequest) (*ListRolesResponse, error)
 	// CreateRole makes a role of the organization's own, within what the caller holds. Reasons: ORGANIZATION_NOT_FOUND,
-	// PERMISSION_MISSING, MEMBER_DISABLED, FEATURE_OFF, NAME_TAKEN, LIMIT_REACHED.
+	// PERMISSION_MISSING, MEMBER_DISABLED, FEATURE_OFF, NAME_TAKEN, LIMIT_REACHED; STEP_UP_REQUIRED for a role that can widen
+	// somebody's power.
 	CreateRole(context.Context, *CreateRoleRequest) (*CreateRoleResponse, error)
 	// UpdateRole changes a role for all who hold it, at once. The caller must hold all that the role allowed and will allow,
 	// and not the role itself. Reasons: ORGANIZATION_NOT_FOUND, ROLE_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
-	// FEATURE_OFF, STATE_CONFLICT for a built-in role, SELF_ACTION, NAME_TAKEN, ETAG_MISMATCH.
+	// FEATURE_OFF, STATE_CONFLICT for a built-in role, SELF_ACTION, NAME_TAKEN, ETAG_MISMATCH; STEP_UP_REQUIRED to add what can widen
+	// somebody's power.
 	UpdateRole(context.Context, *UpdateRoleRequest) (*UpdateRoleResponse, error)
 	// DeleteRole deletes a role. Its holders, and the invitations that give it, get the replacement, which the caller must be
 	// allowed to give. Reasons: ORGANIZATION_NOT_FOUND, ROLE_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STATE_CONFLICT for a

@@ -804,9 +804,10 @@ const file_roster_membership_v1_ownership_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"^\n" +
 	"\x10StepDownResponse\x124\n" +
 	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token2\xf8\v\n" +
-	"\x10OwnershipService\x12\x9a\x02\n" +
-	"\rOfferTransfer\x12*.roster.membership.v1.OfferTransferRequest\x1a+.roster.membership.v1.OfferTransferResponse\"\xaf\x01\xaa\xbb\x18i\b\x02\x1a\x16org.transfer_ownership\"\x0forganization_id*\x1dorganization.transfer_offered*\x1dorganization.transfer_expired\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/organizations/{organization_id}/owner:offerTransfer\x12\xbb\x01\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token2\xfa\v\n" +
+	"\x10OwnershipService\x12\x9c\x02\n" +
+	"\rOfferTransfer\x12*.roster.membership.v1.OfferTransferRequest\x1a+.roster.membership.v1.OfferTransferResponse\"\xb1\x01\xaa\xbb\x18k\b\x02\x1a\x16org.transfer_ownership\"\x0forganization_id*\x1dorganization.transfer_offered*\x1dorganization.transfer_expired8\n" +
+	"\x82\xd3\xe4\x93\x02<:\x01*\"7/v1/organizations/{organization_id}/owner:offerTransfer\x12\xbb\x01\n" +
 	"\vGetTransfer\x12(.roster.membership.v1.GetTransferRequest\x1a).roster.membership.v1.GetTransferResponse\"W\xaa\xbb\x18\x19\b\x02\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x024\x122/v1/organizations/{organization_id}/owner/transfer\x12\xf9\x01\n" +
 	"\x0eAcceptTransfer\x12+.roster.membership.v1.AcceptTransferRequest\x1a,.roster.membership.v1.AcceptTransferResponse\"\x8b\x01\xaa\xbb\x18D\b\x02\"\x0forganization_id*\x13member.role_changed*\x1aorganization.owner_changed\x82\xd3\xe4\x93\x02=:\x01*\"8/v1/organizations/{organization_id}/owner:acceptTransfer\x12\xeb\x01\n" +
 	"\x0fDeclineTransfer\x12,.roster.membership.v1.DeclineTransferRequest\x1a-.roster.membership.v1.DeclineTransferResponse\"{\xaa\xbb\x183\b\x02\"\x0forganization_id*\x1eorganization.transfer_declined\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/organizations/{organization_id}/owner:declineTransfer\x12\x81\x02\n" +

@@ -38,7 +38,7 @@ const (
 type OwnershipServiceClient interface {
 	// OfferTransfer offers the ownership to an active member with a verified address, who is told by mail. Reasons: FEATURE_OFF,
 	// SELF_ACTION, STATE_CONFLICT, EMAIL_UNVERIFIED, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
-	// MEMBER_DISABLED, UNAVAILABLE.
+	// MEMBER_DISABLED, STEP_UP_REQUIRED, UNAVAILABLE.
 	OfferTransfer(ctx context.Context, in *OfferTransferRequest, opts ...grpc.CallOption) (*OfferTransferResponse, error)
 	// GetTransfer returns the offer that waits for an answer, to owners and to whom it is made. Reasons: TRANSFER_NOT_FOUND,
 	// ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
@@ -137,7 +137,7 @@ func (c *ownershipServiceClient) StepDown(ctx context.Context, in *StepDownReque
 type OwnershipServiceServer interface {
 	// OfferTransfer offers the ownership to an active member with a verified address, who is told by mail. Reasons: FEATURE_OFF,
 	// SELF_ACTION, STATE_CONFLICT, EMAIL_UNVERIFIED, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
-	// MEMBER_DISABLED, UNAVAILABLE.
+	// MEMBER_DISABLED, STEP_UP_REQUIRED, UNAVAILABLE.
 	OfferTransfer(context.Context, *OfferTransferRequest) (*OfferTransferResponse, error)
 	// GetTransfer returns the offer that waits for an answer, to owners and to whom it is made. Reasons: TRANSFER_NOT_FOUND,
 	// ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
