@@ -8,6 +8,8 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/id"
 )
 
 // group makes a group.
@@ -141,4 +143,85 @@ func TestGroups(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, listed.GetMembers())
 	})
+
+	scenario(t, "C24 a group narrows the list, with who is in groups inside of it, together with everything else", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		outer := org.group(t, "Engineering")
+		made, err := org.owner.CreateGroup(t.Context(), &membershipv1.CreateGroupRequest{
+			OrganizationId: org.ID, DisplayName: "Compilers", ParentGroupId: outer.GetId()})
+		require.NoError(t, err)
+		inner := made.GetGroup()
+		lead, deep, both, outside := org.join(t, "developer"), org.join(t, "viewer"), org.join(t, "viewer"), org.join(t, "viewer")
+		org.enroll(t, outer, lead)
+		org.enroll(t, inner, deep)
+		for _, group := range []*membershipv1.Group{outer, inner} {
+			org.enroll(t, group, both)
+		}
+		org.invite(t, unique("later")+"@example.com", "viewer")
+		in := func(group *membershipv1.Group, narrow ...func(*membershipv1.ListPeopleRequest)) []string {
+			return accounts(org.people(t, outside, append(narrow, func(r *membershipv1.ListPeopleRequest) { r.GroupId, r.PageSize = group.GetId(), 1 })...))
+		}
+		require.ElementsMatch(t, []string{lead.ID, deep.ID, both.ID}, in(outer))
+		require.ElementsMatch(t, []string{deep.ID, both.ID}, in(inner))
+		require.ElementsMatch(t, []string{deep.ID, both.ID}, in(outer, func(r *membershipv1.ListPeopleRequest) {
+			r.Roles, r.OrderBy = []string{"viewer"}, membershipv1.ListPeopleRequest_ORDER_JOIN_TIME_DESC
+		}))
+		require.Len(t, in(outer, func(r *membershipv1.ListPeopleRequest) { r.Query = "grace" }), 3)
+		require.Empty(t, in(outer, func(r *membershipv1.ListPeopleRequest) { r.View = membershipv1.ListPeopleRequest_VIEW_INVITATIONS }))
+		org.disable(t, deep)
+		require.Equal(t, []string{deep.ID}, in(inner, func(r *membershipv1.ListPeopleRequest) {
+			r.States = []membershipv1.Person_State{membershipv1.Person_STATE_DISABLED}
+		}))
+		org.remove(t, both)
+		require.ElementsMatch(t, []string{lead.ID, deep.ID}, in(outer))
+		org.amend(t, `{"groups": false}`)
+		_, err = org.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID, GroupId: outer.GetId()})
+		refused(t, err, errorv1.Reason_REASON_FEATURE_OFF)
+	})
+
+	scenario(t, "R77 the list knows no group and no project of others", func(t *testing.T, over string) {
+		org, other := create(t, over, pipeline), create(t, over, pipeline)
+		for _, o := range []*organization{org, other} {
+			o.amend(t, `{"projects": true}`)
+		}
+		for _, group := range []string{other.group(t, "Theirs").GetId(), id.NewGroup().String()} {
+			_, err := org.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID, GroupId: group})
+			refused(t, err, errorv1.Reason_REASON_GROUP_NOT_FOUND)
+		}
+		for _, project := range []string{other.project(t, "Theirs").GetId(), id.NewProject().String()} {
+			_, err := org.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID, ProjectId: project})
+			refused(t, err, errorv1.Reason_REASON_PROJECT_NOT_FOUND)
+		}
+		_, err := org.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID, GroupId: org.ID})
+		refused(t, err, errorv1.Reason_REASON_VALIDATION_FAILED)
+	})
+
+	scenario(t, "RB19 who may not see groups and projects narrows the list by none, whether there is one or not", func(t *testing.T, over string) {
+		org := create(t, over, rbac)
+		org.amend(t, `{"groups": true, "projects": true}`)
+		clerk := org.join(t, org.shape(t, "Clerk", "members.read").GetKey())
+		group, project := org.group(t, "Engineering"), org.project(t, "Apollo")
+		org.enroll(t, group, clerk)
+		list := func(req *membershipv1.ListPeopleRequest) error {
+			req.OrganizationId = org.ID
+			_, err := clerk.ListPeople(t.Context(), req)
+			return err
+		}
+		require.NoError(t, list(&membershipv1.ListPeopleRequest{}))
+		for _, key := range []string{group.GetId(), id.NewGroup().String()} {
+			refused(t, list(&membershipv1.ListPeopleRequest{GroupId: key}), errorv1.Reason_REASON_PERMISSION_MISSING)
+		}
+		for _, key := range []string{project.GetId(), id.NewProject().String()} {
+			refused(t, list(&membershipv1.ListPeopleRequest{ProjectId: key}), errorv1.Reason_REASON_PERMISSION_MISSING)
+		}
+		refused(t, list(&membershipv1.ListPeopleRequest{OrderBy: membershipv1.ListPeopleRequest_ORDER_LAST_ACTIVITY_TIME}), errorv1.Reason_REASON_PERMISSION_MISSING)
+	})
+}
+
+// accounts are the members among people, in their order.
+func accounts(people []*membershipv1.Person) (ids []string) {
+	for _, p := range people {
+		ids = append(ids, p.GetAccountId())
+	}
+	return ids
 }

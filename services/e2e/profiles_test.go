@@ -10,6 +10,7 @@ import (
 
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
@@ -150,6 +151,27 @@ func TestProfiles(t *testing.T) {
 			refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
 			require.Nil(t, org.member(t, by, org.owner.ID).GetLastActivityTime())
 		}
+	})
+
+	scenario(t, "RB23 who is added again is shown and available as their account says, and as nobody knows them", func(t *testing.T, over string) {
+		org := create(t, over, rbac)
+		member := org.join(t, "admin")
+		_, err := org.edit(t, org.owner, member.ID, &membershipv1.UpdateMemberRequest{DisplayName: "Amazing Grace", Phone: "12345", ContactEmail: "desk@example.org"})
+		require.NoError(t, err)
+		org.override(t, member, unavailable, -time.Hour, time.Hour)
+		_, err = member.GetOrganization(t.Context(), &membershipv1.GetOrganizationRequest{OrganizationId: org.ID})
+		require.NoError(t, err)
+		org.remove(t, member)
+		first := mailLink(t, member.Email, "/invite/")
+		org.invite(t, member.Email, "member")
+		_, err = member.AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{LinkToken: newLink(t, member.Email, first)})
+		require.NoError(t, err)
+		got := org.member(t, org.owner, member.ID)
+		require.Equal(t, []string{member.Name, member.Email, "", "member"}, []string{got.GetDisplayName(), got.GetEmail(), got.GetPhone(), got.GetRole()})
+		require.Empty(t, got.GetOverlaidFields())
+		require.Nil(t, got.GetLastActivityTime())
+		require.Equal(t, available, org.listed(t, member).GetAvailability())
+		require.Empty(t, org.people(t, org.owner, func(r *membershipv1.ListPeopleRequest) { r.Query = "amazing" }))
 	})
 
 	scenario(t, "S0-04 S1-52 last activity is shown, is absent for who was never active, and finds who is inactive", func(t *testing.T, over string) {

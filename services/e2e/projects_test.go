@@ -119,4 +119,22 @@ func TestProjects(t *testing.T) {
 		org.disable(t, direct)
 		require.False(t, org.canIn(t, here, direct, "resources.read"), "disabled is empty everywhere")
 	})
+
+	scenario(t, "C24 a project narrows the list to its direct members who belong here", func(t *testing.T, over string) {
+		org := create(t, over, flat)
+		direct, gone, outside := org.join(t, ""), org.join(t, ""), org.join(t, "")
+		project, empty := org.project(t, "Apollo"), org.project(t, "Gemini")
+		org.engage(t, project, direct, "member")
+		org.engage(t, project, gone, "member")
+		in := func(project *membershipv1.Project) []string {
+			return accounts(org.people(t, outside, func(r *membershipv1.ListPeopleRequest) { r.ProjectId, r.PageSize = project.GetId(), 1 }))
+		}
+		require.ElementsMatch(t, []string{direct.ID, gone.ID}, in(project))
+		org.remove(t, gone)
+		require.Equal(t, []string{direct.ID}, in(project), "a guest is no member")
+		require.Empty(t, in(empty))
+		org.amend(t, `{"projects": false}`)
+		_, err := org.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID, ProjectId: project.GetId()})
+		refused(t, err, errorv1.Reason_REASON_FEATURE_OFF)
+	})
 }

@@ -29,13 +29,13 @@ func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRe
 	if err != nil {
 		return nil, err
 	}
-	filter, err := filterOf(req)
+	filter, group, err := filterOf(req)
 	if err != nil {
 		return nil, err
 	}
 	me := caller.From(ctx).Account
 	bound := slices.Concat([]string{"people", me.String(), key.String(), filter.Kind, filter.Query, req.GetOrderBy().String(), string(filter.Show),
-		filter.InactiveSince.Format(time.RFC3339Nano), strconv.Itoa(len(filter.States))}, filter.States, filter.Roles)
+		filter.InactiveSince.Format(time.RFC3339Nano), group.String(), filter.Project.String(), strconv.Itoa(len(filter.States))}, filter.States, filter.Roles)
 	var after store.Cursor
 	if err := page.Open(s.PageKey, req.GetPageToken(), &after, bound...); err != nil {
 		return nil, err
@@ -51,6 +51,20 @@ func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRe
 	}
 	if filter.Order == store.ByActivityTime || !filter.InactiveSince.IsZero() {
 		if err := actor.Need(org.ReadActivity); err != nil {
+			return nil, err
+		}
+	}
+	if !group.IsZero() {
+		_, groups, err := s.readGroups(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if filter.Groups, err = groups.Inside(group); err != nil {
+			return nil, err
+		}
+	}
+	if !filter.Project.IsZero() { // whoever may not see it learns nothing of who is in it
+		if _, _, err := s.getProject(ctx, key, filter.Project); err != nil {
 			return nil, err
 		}
 	}
@@ -102,12 +116,13 @@ var shows = map[membershipv1.ListPeopleRequest_Show]org.Availability{
 	membershipv1.ListPeopleRequest_SHOW_UNAVAILABLE: org.Unavailable,
 }
 
-func filterOf(req *membershipv1.ListPeopleRequest) (store.Filter, error) {
-	f := store.Filter{Kind: kinds[req.GetView()], Show: shows[req.GetAvailability()], Query: req.GetQuery(), Roles: slices.Compact(slices.Sorted(slices.Values(req.GetRoles())))}
+// filterOf reads what is wanted, and the group, of which only the organization tells what is inside of it.
+func filterOf(req *membershipv1.ListPeopleRequest) (f store.Filter, group id.Group, err error) {
+	f = store.Filter{Kind: kinds[req.GetView()], Show: shows[req.GetAvailability()], Query: req.GetQuery(), Roles: slices.Compact(slices.Sorted(slices.Values(req.GetRoles())))}
 	f.Order, f.Descending = orders[req.GetOrderBy()].order, orders[req.GetOrderBy()].descending
 	if since := req.GetInactiveSince(); since != nil {
 		if err := since.CheckValid(); err != nil {
-			return f, fault.Invalid("inactive_since", "must be a time")
+			return f, group, fault.Invalid("inactive_since", "must be a time")
 		}
 		f.InactiveSince = since.AsTime()
 	}
@@ -119,7 +134,15 @@ func filterOf(req *membershipv1.ListPeopleRequest) (store.Filter, error) {
 	}
 	slices.Sort(f.States)
 	f.States = slices.Compact(f.States)
-	return f, nil
+	if req.GetProjectId() != "" {
+		if f.Project, err = id.ParseProject(req.GetProjectId()); err != nil {
+			return f, group, err
+		}
+	}
+	if req.GetGroupId() != "" {
+		group, err = id.ParseGroup(req.GetGroupId())
+	}
+	return f, group, err
 }
 
 func personToProto(roles org.Roles, actor org.Actor, e store.Entry) *membershipv1.Person {

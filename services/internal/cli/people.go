@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -13,16 +14,18 @@ import (
 func (a *app) peopleCommand() *cobra.Command {
 	var (
 		limit          paging
-		query, view    string
+		view, show     string
 		sort, inactive string
-		states, roles  []string
+		states         []string
 		stateNames     = words(membershipv1.Person_State_name)
 		viewNames      = words(membershipv1.ListPeopleRequest_View_name)
+		showNames      = words(membershipv1.ListPeopleRequest_Show_name)
 		orderNames     = words(membershipv1.ListPeopleRequest_Order_name)
 		noFile         = cobra.ShellCompDirectiveNoFileComp
 		request        = &membershipv1.ListPeopleRequest{}
 		completeStates = cobra.FixedCompletions(stateNames, noFile)
 		completeViews  = cobra.FixedCompletions(viewNames, noFile)
+		completeShows  = cobra.FixedCompletions(showNames, noFile)
 		completeOrders = cobra.FixedCompletions(orderNames, noFile)
 	)
 	c := &cobra.Command{
@@ -33,12 +36,16 @@ func (a *app) peopleCommand() *cobra.Command {
 			if request.OrganizationId, err = a.organization(); err != nil {
 				return err
 			}
-			request.Query, request.Roles = query, roles
 			if request.States, err = values[membershipv1.Person_State]("status", states, membershipv1.Person_State_name); err != nil {
 				return err
 			}
 			if view != "" {
 				if request.View, err = value[membershipv1.ListPeopleRequest_View]("view", view, membershipv1.ListPeopleRequest_View_name); err != nil {
+					return err
+				}
+			}
+			if show != "" {
+				if request.Availability, err = value[membershipv1.ListPeopleRequest_Show]("availability", show, membershipv1.ListPeopleRequest_Show_name); err != nil {
 					return err
 				}
 			}
@@ -76,12 +83,16 @@ func (a *app) peopleCommand() *cobra.Command {
 			return a.show(answer, func(p *page) { peopleTable(p, request, answer) })
 		},
 	}
-	c.Flags().StringVar(&query, "query", "", "part of a name, address or username")
+	c.Flags().StringVar(&request.Query, "query", "", "part of a name, address or username")
 	c.Flags().StringSliceVar(&states, "status", nil, "only these: "+strings.Join(stateNames, ", "))
-	c.Flags().StringSliceVar(&roles, "role", nil, "only these roles")
+	c.Flags().StringSliceVar(&request.Roles, "role", nil, "only these roles")
+	c.Flags().StringVar(&request.GroupId, "group", "", "only members of this group and of groups inside of it, by id")
+	c.Flags().StringVar(&request.ProjectId, "project", "", "only direct members of this project, by id")
+	c.Flags().StringVar(&show, "availability", "", "which members, by availability: "+strings.Join(showNames, ", "))
 	c.Flags().StringVar(&view, "view", "", "which rows: "+strings.Join(viewNames, ", "))
 	c.RegisterFlagCompletionFunc("status", completeStates)
 	c.RegisterFlagCompletionFunc("view", completeViews)
+	c.RegisterFlagCompletionFunc("availability", completeShows)
 	c.Flags().StringVar(&sort, "sort", "", "in which order: "+strings.Join(orderNames, ", ")+" (default name)")
 	c.Flags().StringVar(&inactive, "inactive-since", "", "only members who have not been active since: 720h, or a time such as 2026-03-01T12:00:00Z")
 	c.RegisterFlagCompletionFunc("sort", completeOrders)
@@ -91,9 +102,11 @@ func (a *app) peopleCommand() *cobra.Command {
 
 func peopleTable(p *page, asked *membershipv1.ListPeopleRequest, answer *membershipv1.ListPeopleResponse) {
 	if len(answer.GetPeople()) == 0 {
+		everybody := &membershipv1.ListPeopleRequest{OrganizationId: asked.GetOrganizationId(), View: asked.GetView(), OrderBy: asked.GetOrderBy(),
+			PageSize: asked.GetPageSize(), PageToken: asked.GetPageToken()}
 		switch {
-		case asked.GetQuery() != "" || len(asked.GetStates()) > 0 || len(asked.GetRoles()) > 0 || asked.GetInactiveSince() != nil:
-			p.line("Nobody matches. Without --query, --status, --role and --inactive-since everybody is listed.")
+		case !proto.Equal(asked, everybody):
+			p.line("Nobody matches. With --view and --sort alone everybody is listed.")
 		case asked.GetView() == membershipv1.ListPeopleRequest_VIEW_INVITATIONS:
 			p.line("No pending invitations. Invite somebody: roster invite create EMAIL --role ROLE")
 		default:

@@ -67,6 +67,19 @@ func (gs Groups) ByID(key id.Group) (Group, error) {
 	return Group{}, ErrNoGroup
 }
 
+// Inside returns a group and all those inside of it.
+func (gs Groups) Inside(key id.Group) (inside []id.Group, err error) {
+	for _, g := range gs {
+		if slices.Contains(g.Path, key) {
+			inside = append(inside, g.ID)
+		}
+	}
+	if len(inside) == 0 {
+		return nil, ErrNoGroup
+	}
+	return inside, nil
+}
+
 // grants are what whoever is in a group has of it, and of the groups that it is inside of.
 func (gs Groups) grants(g Group, roles Roles) (grants []Grant) {
 	for _, key := range g.Path {

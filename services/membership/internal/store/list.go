@@ -33,8 +33,10 @@ type Filter struct {
 	Roles         []string         // keys; empty: all
 	Query         string           // part of a name, username or address; a single letter or two: the beginning of one
 	Contacts      bool             // whoever asks may see addresses, so the query finds them too
-	Show          org.Availability // AVAILABLE, which whoever is on call is too, or UNAVAILABLE; empty: all
+	Show          org.Availability // members only: AVAILABLE, which whoever is on call is too, or UNAVAILABLE; empty: all people
 	InactiveSince time.Time        // members only, whose last activity, or joining, was before this; zero: all people
+	Groups        []id.Group       // members only, who are in any of these; empty: all people
+	Project       id.Project       // members only, who belong to it directly; zero: all people
 
 	Order      Order
 	Descending bool
@@ -53,9 +55,9 @@ type Cursor struct {
 	ID   id.Any
 }
 
-// What a list costs at most. Conditions that no index has in the order of the list are looked up first: those that fewer
-// people than candidates meet are found by their ids. When all are more common than that, the list itself is read in
-// order, window rows at a time, and a page may be short although more follow. Of a common beginning of one or two
+// What a list costs at most. Unless an index has what is wanted in the order of the list, every condition is looked up first:
+// one that fewer people than candidates meet gives their ids. When all are more common than that, the list itself is read
+// in order, window rows at a time, and a page may be short although more follow. Of a common beginning of one or two
 // letters the names are listed, and not the addresses and usernames too.
 const (
 	candidates = 1000
@@ -67,7 +69,7 @@ var stateKinds = map[string]string{"ACTIVE": KindMember, "DISABLED": KindMember,
 // ListPeople returns a page and where the next one begins; nil at the end.
 func (q Queries) ListPeople(ctx context.Context, key id.Organization, f Filter, after Cursor, size int) ([]Entry, *Cursor, error) {
 	f.word = fold(f.Query)
-	if !f.InactiveSince.IsZero() {
+	if f.Show != "" || !f.InactiveSince.IsZero() || len(f.Groups) > 0 || !f.Project.IsZero() {
 		if f.Kind == KindInvitation {
 			return nil, nil, nil
 		}
@@ -85,6 +87,12 @@ func (q Queries) ListPeople(ctx context.Context, key id.Organization, f Filter, 
 		if len(f.States) == 0 {
 			return nil, nil, nil
 		}
+	}
+	if f.Show != "" { // the state follows from the availability
+		if !slices.Contains(f.States, string(org.MemberActive)) {
+			return nil, nil, nil
+		}
+		f.States = nil
 	}
 	parts, err := q.parts(ctx, key, f)
 	if err != nil {
@@ -113,6 +121,9 @@ func (q Queries) parts(ctx context.Context, key id.Organization, f Filter) (part
 	switch f.Order {
 	case ByActivityTime:
 		for _, kind := range []string{KindMember, KindInvitation} {
+			if f.Kind != "" && kind != f.Kind {
+				continue
+			}
 			part := f
 			part.Kind = kind
 			part.States = slices.DeleteFunc(slices.Clone(f.States), func(state string) bool { return stateKinds[state] != kind })
@@ -165,11 +176,10 @@ const heldRoles = `
 
 // list returns a page of what one index has in order.
 func (q Queries) list(ctx context.Context, key id.Organization, f Filter, after Cursor, size int) ([]Entry, *Cursor, error) {
-	sieves := f.sieves()
-	if len(sieves) == 0 {
-		return q.page(ctx, key, f, nil, after, size)
+	if f.ordered() {
+		return q.read(ctx, key, f, after, size)
 	}
-	for _, sieve := range sieves {
+	for _, sieve := range f.sieves() {
 		found, err := q.candidates(ctx, key, sieve)
 		if err != nil {
 			return nil, nil, err
@@ -178,27 +188,64 @@ func (q Queries) list(ctx context.Context, key id.Organization, f Filter, after 
 			return q.page(ctx, key, f, found, after, size)
 		}
 	}
-	if f.Order == ByName && short(f.word) && len(sieves) == 1 { // those whose names begin so stand together
+	if f.Order == ByName && short(f.word) { // those whose names begin so stand together
 		named := f
 		named.word, named.beginning = "", f.word
-		if page, next, err := q.page(ctx, key, named, nil, after, size); err != nil || len(page) > 0 {
+		if page, next, err := q.read(ctx, key, named, after, size); err != nil || len(page) > 0 || next != nil {
 			return page, next, err
 		}
 	}
+	return q.read(ctx, key, f, after, size)
+}
+
+// read reads the list in its order.
+func (q Queries) read(ctx context.Context, key id.Organization, f Filter, after Cursor, size int) ([]Entry, *Cursor, error) {
+	if f.ordered() {
+		return q.page(ctx, key, f, nil, after, size)
+	}
 	return q.scan(ctx, key, f, after, size)
+}
+
+// ordered tells whether an index has those who are wanted in the order of the list.
+func (f Filter) ordered() bool {
+	if f.word != "" || len(f.Groups) > 0 || !f.Project.IsZero() {
+		return false
+	}
+	switch f.Order {
+	case ByName:
+		return f.InactiveSince.IsZero() && (f.Show == "" || !f.restricted())
+	case ByActivityTime:
+		return f.Show == "" && (!f.restricted() || f.wholeKind())
+	}
+	return f.InactiveSince.IsZero() && f.Show == "" && !f.restricted()
 }
 
 // sieve makes the statement, without its limit, that returns the ids of those who meet a condition.
 type sieve func(args *arguments) string
 
-// sieves are the conditions that no index has in the order of the list.
+// sieves are one for each condition. What the one for the word reads may be more than what it finds, so it comes last.
 func (f Filter) sieves() (sieves []sieve) {
-	if f.restricted() && f.Order != ByName && !f.wholeKind() {
+	if len(f.Groups) > 0 {
+		sieves = append(sieves, func(args *arguments) string {
+			return `SELECT gm.account_id FROM group_members gm WHERE gm.organization_id = $1 AND gm.group_id = ANY (` + args.add(f.Groups) + `)`
+		})
+	}
+	if !f.Project.IsZero() {
+		sieves = append(sieves, func(args *arguments) string {
+			return `SELECT pm.account_id FROM project_members pm WHERE pm.organization_id = $1 AND pm.project_id = ` + args.add(f.Project)
+		})
+	}
+	if f.restricted() {
 		sieves = append(sieves, func(args *arguments) string {
 			return f.branches(args, "p.person_id", "", candidates+1)
 		})
 	}
-	if !f.InactiveSince.IsZero() && f.Order != ByActivityTime {
+	if f.Show != "" {
+		sieves = append(sieves, func(*arguments) string {
+			return `SELECT p.person_id FROM people p WHERE p.organization_id = $1` + f.shown()
+		})
+	}
+	if !f.InactiveSince.IsZero() {
 		sieves = append(sieves, func(args *arguments) string {
 			return `SELECT p.person_id FROM people p WHERE p.organization_id = $1 AND p.kind = 'MEMBER' AND p.activity_time < ` + args.add(f.InactiveSince)
 		})
@@ -302,15 +349,22 @@ func (q Queries) scan(ctx context.Context, key id.Organization, f Filter, after 
 	if f.Order == ByActivityTime {
 		rows += ` AND p.kind = ` + args.add(f.Kind)
 	}
-	rows += f.after(after, &args) + ` ` + f.order()
-	q.Read(fmt.Sprintf(`SELECT %s %s OFFSET %d LIMIT 1`, entryColumns, rows, window-1), slices.Clone(args), postgres.All(&last))
+	rows += f.names(&args) + f.after(after, &args) + ` ` + f.order()
+	shared := slices.Clone(args)
 	q.planAnew()
 	q.Read(fmt.Sprintf(`SELECT %s FROM (SELECT p.* %s LIMIT %d) p%s WHERE true%s %s LIMIT %s`,
 		entryColumns, rows, window, f.words(), f.conditions(&args), f.order(), args.add(size+1)), args, postgres.All(&page))
 	if err := q.Fetch(ctx); err != nil {
 		return nil, nil, err
 	}
-	if page, next = f.cut(page, size); next == nil && len(last) == 1 {
+	if page, next = f.cut(page, size); next != nil {
+		return page, next, nil
+	}
+	q.Read(fmt.Sprintf(`SELECT %s %s OFFSET %d LIMIT 1`, entryColumns, rows, window-1), shared, postgres.All(&last))
+	if err := q.Fetch(ctx); err != nil {
+		return nil, nil, err
+	}
+	if len(last) == 1 {
 		next = f.cursor(last[0])
 	}
 	return page, next, nil
@@ -384,11 +438,15 @@ func (f Filter) conditions(args *arguments) (sql string) {
 	if len(f.Roles) > 0 {
 		sql += " AND p.role = ANY (" + args.add(f.Roles) + ")"
 	}
-	switch f.Show { // in the words of the indexes
-	case org.Available:
-		sql += " AND p.kind = 'MEMBER' AND p.state = 'ACTIVE' AND p.availability <> 'UNAVAILABLE'"
-	case org.Unavailable:
-		sql += " AND p.kind = 'MEMBER' AND p.state = 'ACTIVE' AND p.availability = 'UNAVAILABLE'"
+	sql += f.shown()
+	// OFFSET 0 keeps the planner from reading a whole group first: each of the few rows that are read is looked up.
+	if len(f.Groups) > 0 {
+		sql += ` AND EXISTS (SELECT FROM group_members gm
+			WHERE gm.organization_id = $1 AND gm.account_id = p.person_id AND gm.group_id = ANY (` + args.add(f.Groups) + `) OFFSET 0)`
+	}
+	if !f.Project.IsZero() {
+		sql += ` AND EXISTS (SELECT FROM project_members pm
+			WHERE pm.organization_id = $1 AND pm.account_id = p.person_id AND pm.project_id = ` + args.add(f.Project) + ` OFFSET 0)`
 	}
 	if !f.InactiveSince.IsZero() {
 		sql += " AND p.kind = 'MEMBER' AND p.activity_time < " + args.add(f.InactiveSince)
@@ -397,6 +455,17 @@ func (f Filter) conditions(args *arguments) (sql string) {
 		sql += " AND " + f.match(args)
 	}
 	return sql + f.names(args)
+}
+
+// shown is the condition on availability, in the words of the indexes.
+func (f Filter) shown() string {
+	switch f.Show {
+	case org.Available:
+		return " AND p.kind = 'MEMBER' AND p.state = 'ACTIVE' AND p.availability <> 'UNAVAILABLE'"
+	case org.Unavailable:
+		return " AND p.kind = 'MEMBER' AND p.state = 'ACTIVE' AND p.availability = 'UNAVAILABLE'"
+	}
+	return ""
 }
 
 // names keeps to those that begin as is wanted.

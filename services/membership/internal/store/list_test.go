@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,13 +15,28 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/testkit"
+	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
 var (
 	began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	roles = []string{"viewer", "admin", "unheard of"} // in their order, but the last, which the organization has not
+
+	crowd, few, nobodies = id.NewGroup(), id.NewGroup(), id.NewGroup()
+	campaign, errand     = id.NewProject(), id.NewProject()
 )
+
+// in tells whether the person with this number is in a group or project. SQL must say the same.
+var in = map[id.Any]struct {
+	sql string
+	is  func(i int) bool
+}{
+	id.Any(crowd):    {"i % 2 = 1", func(i int) bool { return i%2 == 1 }},
+	id.Any(few):      {"i % 50 = 3 OR i % 60 = 4", func(i int) bool { return i%50 == 3 || i%60 == 4 }},
+	id.Any(campaign): {"i % 5 < 3", func(i int) bool { return i%5 < 3 }},
+	id.Any(errand):   {"i % 700 = 1", func(i int) bool { return i%700 == 1 }},
+}
 
 // TestListPeople lists an organization of more people than a list reads at once, in which every condition is met by
 // many, by few and by nobody, and compares with what a loop over all of them finds.
@@ -41,17 +57,54 @@ func TestListPeople(t *testing.T) {
 				       $2::timestamptz + (i * 7919 % 12500 / 3) * interval '1 minute' AS join_time
 				FROM generate_series(1, 12500) i
 			), person AS (
-				INSERT INTO people (organization_id, person_id, kind, sort_name, display_name, email, username, role, state, join_time, activity_time)
+				INSERT INTO people (organization_id, person_id, kind, sort_name, display_name, email, username, role, state, join_time, activity_time, availability)
 				SELECT $1, gen_random_uuid(), CASE state WHEN 'PENDING' THEN 'INVITATION' ELSE 'MEMBER' END, name, name, '', 'user ' || i, role, state, join_time,
-				       CASE WHEN i % 3 = 0 OR state = 'PENDING' THEN join_time ELSE join_time + (i % 5) * interval '1 day' END
+				       CASE WHEN i % 3 = 0 OR state = 'PENDING' THEN join_time ELSE join_time + (i % 5) * interval '1 day' END,
+				       CASE WHEN state <> 'ACTIVE' THEN 'AVAILABLE' WHEN i % 1000 = 7 THEN 'ON_CALL' WHEN i % 3 = 1 THEN 'UNAVAILABLE' ELSE 'AVAILABLE' END
 				FROM n
 				RETURNING organization_id, person_id, sort_name, username
 			)
 			INSERT INTO people_search (organization_id, person_id, name, username, email)
 			SELECT organization_id, person_id, sort_name, username, '' FROM person`, organization, began)
 		require.NoError(t, err)
+		_, err = owner.Exec(t.Context(), `
+			WITH organization AS (
+				INSERT INTO organizations (organization_id, display_name, sort_name, preset, policy, state, creator_account_id, version, create_time, update_time)
+				VALUES ($1, '', '', 'pipeline', '{}', 'ACTIVE', $1, 1, now(), now())
+			), role AS (
+				INSERT INTO roles (organization_id, role_id, key, display_name, description, color, rank, owner, permissions) VALUES ($1, $1, 'viewer', '', '', '', 1, false, '{}')
+			)
+			INSERT INTO members (organization_id, account_id, role_id, state, seat_id, join_time, sole_owner, version)
+			SELECT $1, person_id, $1, 'ACTIVE', person_id, join_time, false, 1 FROM people WHERE organization_id = $1 AND kind = 'MEMBER'`, organization)
+		require.NoError(t, err)
+		for _, group := range []id.Group{crowd, few, nobodies} {
+			_, err = owner.Exec(t.Context(), `
+				INSERT INTO groups (organization_id, group_id, display_name, name_key, description, path, opens, version, create_time)
+				VALUES ($1, $2, '', $3, '', ARRAY[$2::uuid], '{}', 1, now())`, organization, group, group.String())
+			require.NoError(t, err)
+		}
+		for _, project := range []id.Project{campaign, errand} {
+			_, err = owner.Exec(t.Context(), `
+				INSERT INTO projects (organization_id, project_id, display_name, name_key, description, version, create_time)
+				VALUES ($1, $2, '', $3, '', 1, now())`, organization, project, project.String())
+			require.NoError(t, err)
+		}
+		for _, group := range []id.Group{crowd, few} {
+			_, err = owner.Exec(t.Context(), `
+				INSERT INTO group_members (organization_id, account_id, group_id)
+				SELECT $1, person_id, $2 FROM (SELECT *, substr(username, 6)::int AS i FROM people WHERE organization_id = $1 AND kind = 'MEMBER') p
+				WHERE `+in[id.Any(group)].sql, organization, group)
+			require.NoError(t, err)
+		}
+		for _, project := range []id.Project{campaign, errand} {
+			_, err = owner.Exec(t.Context(), `
+				INSERT INTO project_members (organization_id, account_id, project_id, role_id, join_time)
+				SELECT $1, person_id, $2, $1, now() FROM (SELECT *, substr(username, 6)::int AS i FROM people WHERE organization_id = $1 AND kind = 'MEMBER') p
+				WHERE `+in[id.Any(project)].sql, organization, project)
+			require.NoError(t, err)
+		}
 	}
-	_, err = owner.Exec(t.Context(), `ANALYZE people, people_search`)
+	_, err = owner.Exec(t.Context(), `ANALYZE people, people_search, group_members, project_members`)
 	require.NoError(t, err)
 
 	// all follows the pages to the end.
@@ -93,6 +146,26 @@ func TestListPeople(t *testing.T) {
 		"nobody who was inactive":        {InactiveSince: began},
 		"inactive among invitations":     {Kind: store.KindInvitation, InactiveSince: began.AddDate(1, 0, 0)},
 		"many who were inactive, of a role, by a common word": {InactiveSince: began.AddDate(0, 0, 5), Roles: []string{"viewer"}, Query: "early"},
+		"who is away":                         {Show: org.Unavailable},
+		"members who are away":                {Kind: store.KindMember, Show: org.Unavailable},
+		"invitations that are away":           {Kind: store.KindInvitation, Show: org.Unavailable},
+		"who is away and has no access":       {States: []string{"DISABLED"}, Show: org.Unavailable},
+		"who can be reached, of a role":       {Roles: []string{"viewer"}, Show: org.Available},
+		"who is away, of a rare role":         {Roles: []string{"unheard of"}, Show: org.Unavailable},
+		"a large group":                       {Groups: []id.Group{crowd}},
+		"a small group":                       {Groups: []id.Group{few}},
+		"groups that share people":            {Groups: []id.Group{few, crowd}},
+		"a group without anybody":             {Groups: []id.Group{nobodies}},
+		"a group of another organization":     {Groups: []id.Group{id.NewGroup()}},
+		"invitations to a group":              {Kind: store.KindInvitation, Groups: []id.Group{crowd}},
+		"a large group, of a role":            {Groups: []id.Group{crowd}, Roles: []string{"admin"}},
+		"a large group, by a common word":     {Groups: []id.Group{crowd}, Query: "common"},
+		"a large group, by a rare word":       {Groups: []id.Group{crowd}, Query: "common 05777"},
+		"a large project":                     {Project: campaign},
+		"a small project":                     {Project: errand},
+		"a small group in a large project":    {Project: campaign, Groups: []id.Group{few}},
+		"a large group in a large project":    {Project: campaign, Groups: []id.Group{crowd}},
+		"everything that is common, together": {Project: campaign, Groups: []id.Group{crowd}, Roles: []string{"admin"}, Show: org.Available, InactiveSince: began.AddDate(0, 0, 5), Query: "early"},
 	} {
 		for _, order := range []store.Order{store.ByName, store.ByJoinTime, store.ByActivityTime, store.ByRole} {
 			for _, descending := range []bool{false, true} {
@@ -135,12 +208,21 @@ func TestListPeople(t *testing.T) {
 func expected(everybody []store.Entry, f store.Filter) (list []store.Entry) {
 	word := strings.Join(strings.Fields(strings.ToLower(f.Query)), " ")
 	for _, e := range everybody {
+		number, err := strconv.Atoi(strings.TrimPrefix(e.Username, "user "))
+		if err != nil {
+			panic(err)
+		}
+		membersOnly := f.Show != "" || !f.InactiveSince.IsZero() || len(f.Groups) > 0 || !f.Project.IsZero()
 		switch {
+		case membersOnly && e.Kind != store.KindMember:
+		case f.Show != "" && (e.State != "ACTIVE" || (f.Show == org.Unavailable) != (e.Availability == org.Unavailable)):
+		case len(f.Groups) > 0 && !slices.ContainsFunc(f.Groups, func(g id.Group) bool { return in[id.Any(g)].is != nil && in[id.Any(g)].is(number) }):
+		case !f.Project.IsZero() && !in[id.Any(f.Project)].is(number):
 		case f.Kind != "" && e.Kind != f.Kind:
 		case len(f.States) > 0 && !slices.Contains(f.States, e.State):
 		case len(f.Roles) > 0 && !slices.Contains(f.Roles, e.Role):
 		case !strings.Contains(e.DisplayName, word) && !strings.Contains(e.Username, word):
-		case !f.InactiveSince.IsZero() && (e.Kind != store.KindMember || !e.SortActivity.Before(f.InactiveSince)):
+		case !f.InactiveSince.IsZero() && !e.SortActivity.Before(f.InactiveSince):
 		default:
 			list = append(list, e)
 		}

@@ -729,7 +729,12 @@ type ListPeopleRequest struct {
 	// Only members who joined before this time and have not used the organization since. Needs members.activity.read.
 	InactiveSince *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=inactive_since,json=inactiveSince,proto3" json:"inactive_since,omitempty"`
 	// Which members, by availability. Who is disabled or invited has none. FEATURE_OFF where the policy's `availability` is off.
-	Availability  ListPeopleRequest_Show `protobuf:"varint,11,opt,name=availability,proto3,enum=roster.membership.v1.ListPeopleRequest_Show" json:"availability,omitempty"`
+	Availability ListPeopleRequest_Show `protobuf:"varint,11,opt,name=availability,proto3,enum=roster.membership.v1.ListPeopleRequest_Show" json:"availability,omitempty"`
+	// Only members of this group and of the groups inside of it. Needs groups.read; FEATURE_OFF where the policy's `groups` is off.
+	GroupId string `protobuf:"bytes,12,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// Only direct members of this project who belong to the organization. Needs projects.read, there or everywhere; FEATURE_OFF where
+	// the policy's `projects` is off.
+	ProjectId     string `protobuf:"bytes,13,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -839,6 +844,20 @@ func (x *ListPeopleRequest) GetAvailability() ListPeopleRequest_Show {
 		return x.Availability
 	}
 	return ListPeopleRequest_SHOW_UNSPECIFIED
+}
+
+func (x *ListPeopleRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *ListPeopleRequest) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
 }
 
 // ListPeopleResponse holds a page.
@@ -1868,7 +1887,7 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DISABLED\x10\x02\x12\x11\n" +
-	"\rSTATE_REMOVED\x10\x03\"\xb5\b\n" +
+	"\rSTATE_REMOVED\x10\x03\"\x87\t\n" +
 	"\x11ListPeopleRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12*\n" +
@@ -1884,7 +1903,12 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\border_by\x18\t \x01(\x0e2-.roster.membership.v1.ListPeopleRequest.OrderB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\aorderBy\x12F\n" +
 	"\x0einactive_since\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x01R\rinactiveSince\x12]\n" +
-	"\favailability\x18\v \x01(\x0e2,.roster.membership.v1.ListPeopleRequest.ShowB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\favailability\"\xd8\x01\n" +
+	"\favailability\x18\v \x01(\x0e2,.roster.membership.v1.ListPeopleRequest.ShowB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\favailability\x12%\n" +
+	"\bgroup_id\x18\f \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\agroupId\x12)\n" +
+	"\n" +
+	"project_id\x18\r \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\"\xd8\x01\n" +
 	"\x05Order\x12\x15\n" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +

@@ -37,7 +37,7 @@ const (
 type MemberServiceClient interface {
 	// ListPeople returns members and pending invitations in one list. A page may be short, or empty, although a next page
 	// token says that more follows. Reasons: PAGE_TOKEN_INVALID, ORGANIZATION_NOT_FOUND, MEMBER_DISABLED, PERMISSION_MISSING:
-	// for the list, and for an order or filter by what the caller may not see.
+	// for the list, and for an order or filter by what the caller may not see, GROUP_NOT_FOUND, PROJECT_NOT_FOUND, FEATURE_OFF.
 	ListPeople(ctx context.Context, in *ListPeopleRequest, opts ...grpc.CallOption) (*ListPeopleResponse, error)
 	// GetMember returns one member. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, MEMBER_NOT_FOUND.
 	GetMember(ctx context.Context, in *GetMemberRequest, opts ...grpc.CallOption) (*GetMemberResponse, error)
@@ -162,7 +162,7 @@ func (c *memberServiceClient) LeaveOrganization(ctx context.Context, in *LeaveOr
 type MemberServiceServer interface {
 	// ListPeople returns members and pending invitations in one list. A page may be short, or empty, although a next page
 	// token says that more follows. Reasons: PAGE_TOKEN_INVALID, ORGANIZATION_NOT_FOUND, MEMBER_DISABLED, PERMISSION_MISSING:
-	// for the list, and for an order or filter by what the caller may not see.
+	// for the list, and for an order or filter by what the caller may not see, GROUP_NOT_FOUND, PROJECT_NOT_FOUND, FEATURE_OFF.
 	ListPeople(context.Context, *ListPeopleRequest) (*ListPeopleResponse, error)
 	// GetMember returns one member. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, MEMBER_NOT_FOUND.
 	GetMember(context.Context, *GetMemberRequest) (*GetMemberResponse, error)
