@@ -80,7 +80,7 @@ func (m method) ask(t *testing.T, conn grpc.ClientConnInterface, text string, va
 	require.NoError(t, protojson.Unmarshal([]byte(text), request), "%s: %s", m.Name(), text)
 	for name, value := range values {
 		field := m.Input().Fields().ByName(protoreflect.Name(name))
-		if field != nil && !field.IsList() && !request.ProtoReflect().Has(field) {
+		if field != nil && !field.IsList() && !strings.Contains(text, `"`+field.JSONName()+`"`) {
 			request.ProtoReflect().Set(field, protoreflect.ValueOfString(value))
 		}
 	}
