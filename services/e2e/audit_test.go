@@ -93,6 +93,12 @@ func TestAudit(t *testing.T) {
 		created := all[slices.IndexFunc(all, func(e *membershipv1.AuditEvent) bool { return e.GetType() == "invitation.created" })]
 		require.Equal(t, grace.Email, created.GetEmail())
 		require.Equal(t, org.owner.ID, created.GetActor().GetId())
+		for _, e := range []*membershipv1.AuditEvent{created, accepted, changed, find("member.disabled", grace.ID), find("member.removed", grace.ID)} {
+			require.Equal(t, "127.0.0.1", e.GetClientAddress(), e.GetType())
+			require.Len(t, e.GetTraceId(), 32, e.GetType())
+		}
+		require.Empty(t, find("seat.occupied", grace.ID).GetClientAddress(), "billing was called by a service; the trace leads to who called that")
+		require.Equal(t, accepted.GetTraceId(), find("seat.occupied", grace.ID).GetTraceId())
 
 		removed := org.audit(t, org.owner, func(r *membershipv1.ListAuditEventsRequest) {
 			r.Target, r.Types, r.StartTime = grace.ID, []string{"member.removed", "member.left"}, timestamppb.New(changed.GetTime().AsTime())

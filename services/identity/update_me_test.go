@@ -38,7 +38,7 @@ func TestUpdateMe(t *testing.T) {
 		require.Equal(t, "Countess", me.GetAccount().GetDisplayName())
 		events := h.events(ada.String())
 		require.Equal(t, "account.updated", events[1].Type)
-		require.Equal(t, map[string]any{"displayName": "Countess", "email": "ada@example.com", "username": "ada"}, events[1].Personal)
+		require.Equal(t, map[string]any{"displayName": "Countess", "email": "ada@example.com", "username": "ada", "clientAddress": "203.0.113.7"}, events[1].Personal)
 		require.Equal(t, "once", events[1].Data["context"].(map[string]any)["requestId"])
 		require.Equal(t, 1, count(h, `accounts WHERE id = $1 AND display_name = 'Inserted'`, bob))
 	})

@@ -36,7 +36,7 @@ func TestVerifyEmail(t *testing.T) {
 		require.True(t, a.GetEmailVerified())
 		require.Equal(t, []string{"account.created", "account.email_verified"}, h.types(a.GetId()))
 		created := h.events(a.GetId())[0]
-		require.Equal(t, map[string]any{"displayName": "Ada Lovelace", "email": "Ada@example.com"}, created.Personal)
+		require.Equal(t, map[string]any{"displayName": "Ada Lovelace", "email": "Ada@example.com", "clientAddress": "203.0.113.7"}, created.Personal)
 		require.NotContains(t, created.Data, "personal")
 		origin := created.Data["context"].(map[string]any)
 		require.Equal(t, map[string]any{"kind": "KIND_ACCOUNT", "id": a.GetId()}, origin["actor"])

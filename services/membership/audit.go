@@ -16,7 +16,6 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
-	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
@@ -60,8 +59,10 @@ func auditEventOf(e events.Event) (store.AuditEvent, error) {
 		Cause: strings.TrimPrefix(context.GetCause().GetKind().String(), "KIND_"), CauseID: context.GetCause().GetId(),
 		Reason: clean(reason), RequestID: context.GetRequestId(), TraceID: e.TraceID, Data: data,
 	}
-	if p := personFromEvent(&personal); p != (org.Person{}) {
-		a.Personal = &store.AuditPersonal{DisplayName: p.DisplayName, Email: p.Email, Username: p.Username}
+	p := personFromEvent(&personal)
+	about := store.AuditPersonal{DisplayName: p.DisplayName, Email: p.Email, Username: p.Username, ClientAddress: personal.GetClientAddress()}
+	if about != (store.AuditPersonal{}) {
+		a.Personal = &about
 	}
 	return a, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rosterhq/roster/pkg/events"
@@ -14,6 +15,7 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
 )
@@ -108,6 +110,23 @@ func TestListAuditEvents(t *testing.T) {
 		require.Equal(t, "bob@example.com", added.GetEmail())
 		require.Nil(t, added.GetBefore())
 		require.Contains(t, added.GetAfter().GetStructValue().AsMap(), "member")
+	})
+
+	t.Run("R82 Where the client called from is told, and of a call that a service makes for itself nothing", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(portal)
+		bob := o.add("member")
+		from := metadata.AppendToOutgoingContext(o.as(o.creator), caller.AddressHeader, "2001:db8::7")
+		_, err := o.members.DisableMember(from, &membershipv1.DisableMemberRequest{OrganizationId: o.id.String(), AccountId: bob.String()})
+		require.NoError(t, err)
+		o.hearOwn()
+		page, err := o.auditEvents(o.creator, func(r *membershipv1.ListAuditEventsRequest) { r.Target = bob.String() })
+		require.NoError(t, err)
+		require.Equal(t, "member.disabled", page.GetAuditEvents()[0].GetType())
+		require.Equal(t, "2001:db8::7", page.GetAuditEvents()[0].GetClientAddress())
+		require.Empty(t, page.GetAuditEvents()[0].GetDisplayName())
+		require.Equal(t, "member.added", page.GetAuditEvents()[1].GetType())
+		require.Empty(t, page.GetAuditEvents()[1].GetClientAddress())
 	})
 
 	t.Run("S1-19 S1-26 Admins read it, members and strangers do not", func(t *testing.T) {

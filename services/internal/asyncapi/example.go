@@ -188,6 +188,8 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return "products.use"
 	case "description":
 		return "What it is for."
+	case "client_address":
+		return "192.0.2.7"
 	case "email", "contact_email":
 		return "ada@example.com"
 	case "phone":

@@ -25,7 +25,7 @@ type Caller struct {
 	AuthTime  time.Time   // when they last proved who they are
 	Level     int         // with how many factors
 	Reach     int         // how many factors they have
-	Address   string      // the client's address, as the edge saw it
+	Address   string      // the client's address, as the edge saw it; "" when a service calls for itself
 	UserAgent string      // the client, as it calls itself
 }
 

@@ -48,6 +48,19 @@ func jetStream(t testing.TB, server *devnats.Server, options ...nats.Option) jet
 	return js
 }
 
+// log reads the history of an organization.
+func (b *bench) log(t *testing.T, organization id.Organization) (entries []Entry) {
+	t.Helper()
+	b.asOwner(t, func(conn *pgx.Conn) (err error) {
+		rows, _ := conn.Query(context.Background(), `
+			SELECT aggregate_id, revision, epoch, id, type, time, data, personal, personal_salt, personal_hash, trace_id, prev_hash, hash
+			FROM events WHERE aggregate_id = $1 ORDER BY revision`, organization)
+		entries, err = pgx.CollectRows(rows, pgx.RowToStructByName[Entry])
+		return err
+	})
+	return entries
+}
+
 func (b *bench) relay(t *testing.T) *Relay {
 	return NewRelay(b.dsns.Open(t, postgres.Options{Role: postgres.RelayRole, Conns: 2}), b.js, 1, quiet)
 }

@@ -16,9 +16,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/rosterhq/roster/pkg/events"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
@@ -56,6 +59,11 @@ const maxSize = maxMsgSize - 4<<10
 // member.role_changed. What stands in its field `personal` is stored apart, so that it can be erased. The error is
 // ErrTooLarge for more than an event can hold.
 func NewEvent[K any](aggregate id.ID[K], at time.Time, message proto.Message) (Event, error) {
+	return newEvent(aggregate, at, message, caller.Caller{})
+}
+
+// newEvent is NewEvent, with the address of the client whose call causes the event in what is personal.
+func newEvent[K any](aggregate id.ID[K], at time.Time, message proto.Message, who caller.Caller) (Event, error) {
 	e := Event{
 		ID:        id.NewEvent(),
 		Aggregate: id.Any(aggregate),
@@ -64,9 +72,12 @@ func NewEvent[K any](aggregate id.ID[K], at time.Time, message proto.Message) (E
 	}
 	message = proto.Clone(message)
 	fields := message.ProtoReflect()
-	if context := fields.Descriptor().Fields().ByName("context"); context != nil {
-		origin := fields.Get(context).Message()
-		e.traceID = origin.Get(origin.Descriptor().Fields().ByName("trace_id")).String()
+	if told, ok := message.(interface{ GetContext() *eventv1.Context }); ok {
+		e.traceID = told.GetContext().GetTraceId()
+		if address := clientAddress(told.GetContext(), who); address != "" {
+			part := fields.Mutable(fields.Descriptor().Fields().ByName("personal")).Message()
+			part.Set(part.Descriptor().Fields().ByName("client_address"), protoreflect.ValueOfString(address))
+		}
 	}
 	if personal := fields.Descriptor().Fields().ByName("personal"); personal != nil && fields.Has(personal) {
 		var err error
@@ -86,6 +97,20 @@ func NewEvent[K any](aggregate id.ID[K], at time.Time, message proto.Message) (E
 		return e, fmt.Errorf("%w: %s has %d bytes, %d at most", ErrTooLarge, e.Type, size, maxSize)
 	}
 	return e, nil
+}
+
+// clientAddress is the address of the client that has caused what the origin tells. A call may also finish what somebody else
+// has begun, or what the suite does by itself: these are not the client's. Whoever declines with a link has no name, and
+// still a hand in it.
+func clientAddress(origin *eventv1.Context, who caller.Caller) string {
+	actor := origin.GetActor()
+	switch {
+	case actor.GetKind() == eventv1.Actor_KIND_SYSTEM && origin.GetCause().GetKind() != eventv1.Cause_KIND_SELF:
+		return ""
+	case who.SignedIn() && actor.GetId() != who.Account.String() && actor.GetId() != who.Operator.String():
+		return ""
+	}
+	return who.Address
 }
 
 // encode writes proto3 JSON without the white space that protojson varies from build to build.
@@ -164,9 +189,10 @@ func (e Event) args() []any {
 		e.personalHash[:], e.traceID}
 }
 
-// Publish adds an event to the transaction: it is in the log exactly when the transaction commits.
+// Publish adds an event to the transaction: it is in the log exactly when the transaction commits. Where the client called
+// that the event comes from goes with it, in what is personal.
 func Publish[K any](tx *postgres.Tx, aggregate id.ID[K], at time.Time, message proto.Message) error {
-	e, err := NewEvent(aggregate, at, message)
+	e, err := newEvent(aggregate, at, message, tx.Caller())
 	if err != nil {
 		return err
 	}

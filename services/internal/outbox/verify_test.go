@@ -2,12 +2,9 @@ package outbox
 
 import (
 	"bytes"
-	"context"
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 
@@ -37,17 +34,7 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	load := func(organization id.Organization) (entries []Entry) {
-		b.asOwner(t, func(conn *pgx.Conn) error {
-			rows, _ := conn.Query(context.Background(), `
-				SELECT aggregate_id, revision, epoch, id, type, time, data, personal, personal_salt, personal_hash, trace_id, prev_hash, hash
-				FROM events WHERE aggregate_id = $1 ORDER BY revision`, organization)
-			entries, err = pgx.CollectRows(rows, pgx.RowToStructByName[Entry])
-			return err
-		})
-		return entries
-	}
-	log, foreign := load(organization), load(other)
+	log, foreign := b.log(t, organization), b.log(t, other)
 	if len(log) != 5 || len(foreign) != 3 {
 		t.Fatalf("%d and %d entries, want 5 and 3", len(log), len(foreign))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 )
 
@@ -50,6 +51,7 @@ type Tx struct {
 	after  func() error // looks at what the first flight brought, before anybody decides on it
 	begun  bool
 	now    time.Time
+	who    caller.Caller
 
 	waiting Waiting
 }
@@ -60,6 +62,9 @@ func (tx *Tx) Wake(who Waiting) { tx.waiting |= who }
 // Now is the database's time, one for the whole transaction, known after the first Fetch. What expires is judged
 // by it, never by the clock of the machine that happens to ask.
 func (tx *Tx) Now() time.Time { return tx.now }
+
+// Caller is whose call the transaction is part of; nobody's when the service does it by itself.
+func (tx *Tx) Caller() caller.Caller { return tx.who }
 
 // Read queues a statement whose rows collect gets at the next Fetch.
 func (tx *Tx) Read(sql string, args []any, collect func(pgx.Rows) error) {
@@ -129,7 +134,7 @@ func (db *DB) inTx(ctx context.Context, scope Scope, prepare, fn func(*Tx) error
 			return err
 		}
 		defer conn.Release()
-		tx := &Tx{reads: &pgx.Batch{}, send: func(ctx context.Context, batch *pgx.Batch) error {
+		tx := &Tx{reads: &pgx.Batch{}, who: caller.From(ctx), send: func(ctx context.Context, batch *pgx.Batch) error {
 			return conn.SendBatch(ctx, batch).Close()
 		}}
 		tx.reads.Queue("BEGIN")

@@ -27,8 +27,10 @@ func (s *Server) identify(ctx context.Context) (who caller.Caller, forwarded boo
 			return caller.Caller{}, false, err
 		}
 	}
-	who.Service = network.PeerRole(ctx)
-	who.Address, who.UserAgent = peerAddress(ctx), first(md.Get("user-agent"))
+	who.Service, who.UserAgent = network.PeerRole(ctx), first(md.Get("user-agent"))
+	if who.Service == "" { // where a service of the suite stands says nothing about a client
+		who.Address = peerAddress(ctx)
+	}
 	if told := md.Get(caller.AddressHeader); who.Service == edge && len(told) > 0 {
 		who.Address, who.UserAgent, forwarded = told[0], first(md.Get(caller.UserAgentHeader)), true
 	}

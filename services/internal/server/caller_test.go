@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/metadata"
@@ -11,6 +13,7 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/certs"
 	"github.com/rosterhq/roster/services/internal/network"
 )
 
@@ -62,6 +65,36 @@ func TestCaller(t *testing.T) {
 		require.NoError(t, usage(metadata.AppendToOutgoingContext(t.Context(), caller.AddressHeader, "192.0.2.7"), conn, asAccount))
 		require.Equal(t, "127.0.0.1", who.Address)
 		require.Empty(t, who.Service)
+	})
+
+	t.Run("R56_TheAddressOfAServiceIsNoClients", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		_, err := certs.Renew(dir, []string{"tested", "membership"}, map[string][]string{"tested": {"127.0.0.1"}}, time.Now())
+		require.NoError(t, err)
+		files := func(role string) network.TLSFiles {
+			return network.TLSFiles{Cert: filepath.Join(dir, role+".pem"), Key: filepath.Join(dir, role+".key"), CA: filepath.Join(dir, "ca.pem")}
+		}
+		there, err := network.TLS(files("tested"))
+		require.NoError(t, err)
+		here, err := network.TLS(files("membership"))
+		require.NoError(t, err)
+		lis, creds, err := there.Listen("tested", "127.0.0.1:0")
+		require.NoError(t, err)
+		var who caller.Caller
+		s := New(creds, Config{Role: "tested", Authenticate: authenticate, Log: slog.New(slog.DiscardHandler)})
+		register(s, func(ctx context.Context) error {
+			who = caller.From(ctx)
+			return nil
+		})
+		stop := serve(t, s, lis)
+		defer stop()
+		conn, err := here.Dial("membership", "tested", lis.Addr().String())
+		require.NoError(t, err)
+		defer conn.Close()
+		require.NoError(t, usage(t.Context(), conn, asAccount))
+		require.Equal(t, "membership", who.Service)
+		require.Empty(t, who.Address)
 	})
 
 	t.Run("R56_BadCredentialsAreRefused", func(t *testing.T) {
