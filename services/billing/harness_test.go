@@ -25,6 +25,7 @@ import (
 	"github.com/rosterhq/roster/services/billing"
 	"github.com/rosterhq/roster/services/billing/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/network"
 	"github.com/rosterhq/roster/services/internal/outbox"
@@ -75,6 +76,7 @@ func start(t testing.TB) *harness {
 	log := slog.New(slog.DiscardHandler)
 	h.service = billing.New(billing.Dependencies{
 		DB:     h.db,
+		Chain:  &chain.Server{DB: h.db},
 		Access: h.access,
 		Owners: map[billingv1.OwnerKind]billingv1.SeatOwnerServiceClient{
 			billingv1.OwnerKind_OWNER_KIND_INVITATION: h.invitation,

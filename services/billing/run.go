@@ -26,6 +26,7 @@ func Run(ctx context.Context, c role.Config) error {
 	}
 	service := New(Dependencies{
 		DB:     base.DB,
+		Chain:  base.Chain(),
 		Access: membershipv1.NewAccessServiceClient(membership),
 		Owners: map[billingv1.OwnerKind]billingv1.SeatOwnerServiceClient{
 			billingv1.OwnerKind_OWNER_KIND_INVITATION: billingv1.NewSeatOwnerServiceClient(invitation),

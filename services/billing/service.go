@@ -13,6 +13,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/billing/internal/store"
+	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
 )
@@ -20,6 +21,7 @@ import (
 // Dependencies are what the service stands on.
 type Dependencies struct {
 	DB     *postgres.DB
+	Chain  *chain.Server // verifies this service's history
 	Access membershipv1.AccessServiceClient
 	Owners map[billingv1.OwnerKind]billingv1.SeatOwnerServiceClient // who says whether a seat's owner lives
 	Log    *slog.Logger                                             // nil: slog.Default()
@@ -58,6 +60,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // RegisterInternal adds what other services call.
 func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
 	billingv1.RegisterSeatServiceServer(r, s)
+	membershipv1.RegisterChainServiceServer(r, s.Chain)
 }
 
 // Steps are the sweeper's, by kind of task.

@@ -19,6 +19,7 @@ import (
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/network"
@@ -59,7 +60,7 @@ func newHarness(t *testing.T, limits invitation.Limits) *harness {
 	h := &harness{T: t, db: dsns.Open(t, postgres.Options{}), rows: rows, peers: newPeers(), post: &postbox{}}
 	key := seal.NewKey(sha256.Sum256([]byte("invitation")))
 	h.service = invitation.New(invitation.Dependencies{
-		DB: h.db, Admission: h.peers, Accounts: h.peers, Seats: h.peers, Key: key, PublicURL: "https://roster.example", Limits: limits,
+		DB: h.db, Chain: &chain.Server{DB: h.db}, Admission: h.peers, Accounts: h.peers, Seats: h.peers, Key: key, PublicURL: "https://roster.example", Limits: limits,
 		Mail: &mail.Queue{DB: h.db, Sender: h.post, Key: key.Derive("mail")},
 		Log:  slog.New(slog.DiscardHandler),
 	})

@@ -40,6 +40,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	service := New(Dependencies{
 		DB:        base.DB,
+		Chain:     base.Chain(),
 		Admission: membershipv1.NewAdmissionServiceClient(membership),
 		Accounts:  identityv1.NewAccountDirectoryServiceClient(identity),
 		Seats:     billingv1.NewSeatServiceClient(billing),

@@ -19,6 +19,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -31,6 +32,7 @@ import (
 // Dependencies are what the service stands on.
 type Dependencies struct {
 	DB        *postgres.DB
+	Chain     *chain.Server // verifies this service's history
 	Admission membershipv1.AdmissionServiceClient
 	Accounts  identityv1.AccountDirectoryServiceClient
 	Seats     billingv1.SeatServiceClient
@@ -72,6 +74,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // RegisterInternal adds what other services call.
 func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
 	billingv1.RegisterSeatOwnerServiceServer(r, s)
+	membershipv1.RegisterChainServiceServer(r, s.Chain)
 }
 
 // Steps are what the sweeper runs.

@@ -20,6 +20,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/devdns"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
@@ -75,7 +76,7 @@ func newHarness(t *testing.T) *harness {
 	t.Cleanup(h.dns.Stop)
 	key := seal.NewKey(sha256.Sum256([]byte("membership")))
 	h.service = membership.New(membership.Dependencies{
-		DB: h.db, Seats: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), PublicURL: "https://roster.example",
+		DB: h.db, Chain: &chain.Server{DB: h.db}, Chains: h.histories(), Seats: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), PublicURL: "https://roster.example",
 		Proofs: proof.New(h.dns.Addr()), Providers: org.NewProviders([]string{"mail.example"}),
 		Mail: &mail.Queue{DB: h.db, Sender: h.mails, Key: key.Derive("mail")},
 		Log:  slog.New(slog.DiscardHandler),

@@ -5,6 +5,7 @@ import (
 
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/role"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -34,8 +35,16 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	invitation, err := base.Dial("invitation")
+	if err != nil {
+		return err
+	}
 	service := New(Dependencies{
-		DB:        base.DB,
+		DB:    base.DB,
+		Chain: base.Chain(),
+		Chains: map[string]membershipv1.ChainServiceClient{
+			"invitation": membershipv1.NewChainServiceClient(invitation), "billing": membershipv1.NewChainServiceClient(billing),
+		},
 		Seats:     billingv1.NewSeatServiceClient(billing),
 		Accounts:  identityv1.NewAccountDirectoryServiceClient(identity),
 		Mail:      base.Mail,

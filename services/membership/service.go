@@ -14,6 +14,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
+	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -27,6 +28,8 @@ import (
 // Dependencies are what the service stands on.
 type Dependencies struct {
 	DB        *postgres.DB
+	Chain     *chain.Server                              // verifies this service's history
+	Chains    map[string]membershipv1.ChainServiceClient // of those whose history the audit view shows too
 	Seats     billingv1.SeatServiceClient
 	Accounts  identityv1.AccountDirectoryServiceClient
 	Mail      *mail.Queue

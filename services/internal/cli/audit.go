@@ -2,6 +2,8 @@ package cli
 
 import (
 	"cmp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,7 +12,7 @@ import (
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	return groupOf("audit", "What happened in an organization", a.auditListCommand())
+	return groupOf("audit", "What happened in an organization", a.auditListCommand(), a.auditVerifyCommand())
 }
 
 func (a *app) auditListCommand() *cobra.Command {
@@ -50,6 +52,68 @@ func (a *app) auditListCommand() *cobra.Command {
 	c.Flags().StringVar(&request.Query, "query", "", "part of a type, an id, a name or a username")
 	limit.flags(c)
 	return c
+}
+
+func (a *app) auditVerifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify",
+		Short: "Prove that the history is what was written; exit code 8 when it is not",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			request := &membershipv1.VerifyAuditEventsRequest{OrganizationId: org}
+			answer := &membershipv1.VerifyAuditEventsResponse{Intact: true}
+			for first := true; first || request.GetPageToken() != ""; first = false {
+				part, err := call(cmd.Context(), a, c.Audit.VerifyAuditEvents, request)
+				if err != nil {
+					return err
+				}
+				addVerdicts(answer, part)
+				request.PageToken = part.GetNextPageToken()
+			}
+			if err := a.show(answer, func(p *page) { verdictTable(p, answer) }); err != nil {
+				return err
+			}
+			if !answer.GetIntact() {
+				return errTampered
+			}
+			return nil
+		},
+	}
+}
+
+// addVerdicts adds what a further part of the history brought.
+func addVerdicts(all, part *membershipv1.VerifyAuditEventsResponse) {
+	all.Intact = all.GetIntact() && part.GetIntact()
+	for _, verdict := range part.GetVerdicts() {
+		i := slices.IndexFunc(all.GetVerdicts(), func(v *membershipv1.AuditVerdict) bool { return v.GetService() == verdict.GetService() })
+		if i < 0 {
+			all.Verdicts = append(all.Verdicts, verdict)
+			continue
+		}
+		verdict.Events += all.GetVerdicts()[i].GetEvents()
+		verdict.Findings = append(all.GetVerdicts()[i].GetFindings(), verdict.GetFindings()...)
+		all.Verdicts[i] = verdict
+	}
+}
+
+func verdictTable(p *page, answer *membershipv1.VerifyAuditEventsResponse) {
+	var rows [][]string
+	for _, verdict := range answer.GetVerdicts() {
+		row := []string{verdict.GetService(), strconv.FormatInt(verdict.GetEvents(), 10), "intact", "", ""}
+		for _, f := range verdict.GetFindings() {
+			row[2], row[3] = strings.TrimPrefix(f.GetKind().String(), "KIND_"), strconv.FormatInt(f.GetRevision(), 10)
+			row[4] = strings.TrimSpace(f.GetDetail() + " " + f.GetEventId())
+			rows = append(rows, slices.Clone(row))
+		}
+		if len(verdict.GetFindings()) == 0 {
+			rows = append(rows, row)
+		}
+	}
+	p.table([]string{"SERVICE", "EVENTS", "VERDICT", "REVISION", "WHAT"}, rows)
 }
 
 func auditTable(p *page, answer *membershipv1.ListAuditEventsResponse) {

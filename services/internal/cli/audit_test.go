@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,5 +39,41 @@ func TestAudit(t *testing.T) {
 		w := signedIn(t)
 		gives(w, &membershipv1.ListAuditEventsRequest{}, &membershipv1.ListAuditEventsResponse{})
 		require.Contains(t, w.ok("audit", "list"), "Nothing like that has happened here.")
+	})
+}
+
+func TestAuditVerify(t *testing.T) {
+	t.Parallel()
+
+	t.Run("AddsUpTheParts", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		on(w, func(_ context.Context, req *membershipv1.VerifyAuditEventsRequest) (*membershipv1.VerifyAuditEventsResponse, error) {
+			if req.GetPageToken() == "" {
+				return &membershipv1.VerifyAuditEventsResponse{Intact: true, NextPageToken: "more", Verdicts: []*membershipv1.AuditVerdict{
+					{Service: "membership", Events: 20, Revision: 20}, {Service: "billing"}}}, nil
+			}
+			return &membershipv1.VerifyAuditEventsResponse{Intact: true, Verdicts: []*membershipv1.AuditVerdict{
+				{Service: "membership", Events: 3, Revision: 23}, {Service: "billing", Events: 7, Revision: 7}}}, nil
+		})
+		require.Equal(t, `SERVICE     EVENTS  VERDICT
+membership  23      intact
+billing     7       intact
+`, w.ok("audit", "verify"))
+		require.Equal(t, "more", w.last().request.(*membershipv1.VerifyAuditEventsRequest).GetPageToken())
+	})
+
+	t.Run("SaysWhatWasDoneAndFails", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		gives(w, &membershipv1.VerifyAuditEventsRequest{}, &membershipv1.VerifyAuditEventsResponse{Verdicts: []*membershipv1.AuditVerdict{
+			{Service: "membership", Events: 3, Findings: []*membershipv1.AuditFinding{
+				{Kind: membershipv1.AuditFinding_KIND_EDITED, Revision: 4, EventId: "evt_4", Detail: "It was changed."}}}, {Service: "billing", Events: 7}}})
+		r := w.run("audit", "verify")
+		require.Equal(t, exitTampered, r.code)
+		require.Empty(t, r.err)
+		require.Equal(t, "SERVICE     EVENTS  VERDICT  REVISION  WHAT\n"+
+			"membership  3       EDITED   4         It was changed. evt_4\n"+
+			"billing     7       intact   -         \n", r.out)
 	})
 }

@@ -26,6 +26,7 @@ const (
 	exitNotFound
 	exitConflict
 	exitSeatLimit
+	exitTampered
 )
 
 func exitCodesTopic() *cobra.Command {
@@ -44,7 +45,8 @@ func exitCodesTopic() *cobra.Command {
   5  There is no such thing, or it is not yours to see.
   6  It conflicts with how things are: it exists already, it was changed
      meanwhile, or its state does not allow this.
-  7  No seat is free.`,
+  7  No seat is free.
+  8  'roster audit verify': the history is not what was written.`,
 	}
 }
 
@@ -56,12 +58,17 @@ func (e usageError) Error() string { return e.message }
 // errDenied is the no of `roster access check`. The answer itself was shown already.
 var errDenied = errors.New("denied")
 
+// errTampered is the no of `roster audit verify`. What is wrong was shown already.
+var errTampered = errors.New("tampered")
+
 // report tells what went wrong, in one line and then what helps, and returns the exit code.
 func (a *app) report(ran *cobra.Command, err error) int {
 	var usage usageError
 	switch f := fault.From(err); {
 	case errors.Is(err, errDenied):
 		return exitDenied
+	case errors.Is(err, errTampered):
+		return exitTampered
 	case errors.As(err, &usage):
 		a.note("Error: %s", usage.message)
 		a.note("  Usage: %s", ran.UseLine())

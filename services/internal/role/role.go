@@ -26,6 +26,7 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
+	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -213,6 +214,9 @@ func (s *Stateful) openMail(context.Context) error {
 	s.Mail = &mail.Queue{DB: s.DB, Sender: sender, Key: s.Key.Derive("mail")}
 	return nil
 }
+
+// Chain verifies the service's history.
+func (s *Stateful) Chain() *chain.Server { return &chain.Server{DB: s.DB} }
 
 // Dial returns a connection to another service, on which this one speaks for itself.
 func (b *Base) Dial(service string, options ...grpc.DialOption) (*grpc.ClientConn, error) {

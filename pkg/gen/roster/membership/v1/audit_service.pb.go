@@ -83,6 +83,75 @@ func (AuditEvent_Actor_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{0, 0, 0}
 }
 
+// Kind of a finding.
+type AuditFinding_Kind int32
+
+const (
+	// Not given.
+	AuditFinding_KIND_UNSPECIFIED AuditFinding_Kind = 0
+	// An event is not what was written.
+	AuditFinding_KIND_EDITED AuditFinding_Kind = 1
+	// An event was put between others, or behind the last.
+	AuditFinding_KIND_INSERTED AuditFinding_Kind = 2
+	// Events changed places.
+	AuditFinding_KIND_REORDERED AuditFinding_Kind = 3
+	// Events are missing between others.
+	AuditFinding_KIND_MISSING AuditFinding_Kind = 4
+	// The end of the history is missing.
+	AuditFinding_KIND_CUT AuditFinding_Kind = 5
+	// What ListAuditEvents shows is not what the history says.
+	AuditFinding_KIND_COPY_DIFFERS AuditFinding_Kind = 8
+)
+
+// Enum value maps for AuditFinding_Kind.
+var (
+	AuditFinding_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_EDITED",
+		2: "KIND_INSERTED",
+		3: "KIND_REORDERED",
+		4: "KIND_MISSING",
+		5: "KIND_CUT",
+		8: "KIND_COPY_DIFFERS",
+	}
+	AuditFinding_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":  0,
+		"KIND_EDITED":       1,
+		"KIND_INSERTED":     2,
+		"KIND_REORDERED":    3,
+		"KIND_MISSING":      4,
+		"KIND_CUT":          5,
+		"KIND_COPY_DIFFERS": 8,
+	}
+)
+
+func (x AuditFinding_Kind) Enum() *AuditFinding_Kind {
+	p := new(AuditFinding_Kind)
+	*p = x
+	return p
+}
+
+func (x AuditFinding_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AuditFinding_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_membership_v1_audit_service_proto_enumTypes[1].Descriptor()
+}
+
+func (AuditFinding_Kind) Type() protoreflect.EnumType {
+	return &file_roster_membership_v1_audit_service_proto_enumTypes[1]
+}
+
+func (x AuditFinding_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AuditFinding_Kind.Descriptor instead.
+func (AuditFinding_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{6, 0}
+}
+
 // AuditEvent is one thing that happened.
 type AuditEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -464,6 +533,289 @@ func (x *ListAuditEventsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// VerifyAuditEventsRequest says what to verify.
+type VerifyAuditEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// At most so many events are looked at, 20000 at most and by default.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where to go on.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyAuditEventsRequest) Reset() {
+	*x = VerifyAuditEventsRequest{}
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAuditEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAuditEventsRequest) ProtoMessage() {}
+
+func (x *VerifyAuditEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAuditEventsRequest.ProtoReflect.Descriptor instead.
+func (*VerifyAuditEventsRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *VerifyAuditEventsRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *VerifyAuditEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *VerifyAuditEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// VerifyAuditEventsResponse is what this call found.
+type VerifyAuditEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Nothing is wrong in what this call has looked at.
+	Intact bool `protobuf:"varint,1,opt,name=intact,proto3" json:"intact,omitempty"`
+	// The history of each service.
+	Verdicts []*AuditVerdict `protobuf:"bytes,2,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	// Where to go on; empty at the end.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyAuditEventsResponse) Reset() {
+	*x = VerifyAuditEventsResponse{}
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAuditEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAuditEventsResponse) ProtoMessage() {}
+
+func (x *VerifyAuditEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAuditEventsResponse.ProtoReflect.Descriptor instead.
+func (*VerifyAuditEventsResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *VerifyAuditEventsResponse) GetIntact() bool {
+	if x != nil {
+		return x.Intact
+	}
+	return false
+}
+
+func (x *VerifyAuditEventsResponse) GetVerdicts() []*AuditVerdict {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+func (x *VerifyAuditEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// AuditVerdict is what is known of the history that one service keeps of the organization.
+type AuditVerdict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// membership, invitation or billing.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// What is wrong. Behind what is wrong with a history nothing was looked at.
+	Findings []*AuditFinding `protobuf:"bytes,2,rep,name=findings,proto3" json:"findings,omitempty"`
+	// How many events this call has looked at.
+	Events int64 `protobuf:"varint,3,opt,name=events,proto3" json:"events,omitempty"`
+	// Up to which revision the history is verified.
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Up to which revision what ListAuditEvents shows was compared with it. What was just done appears there within moments.
+	CopiedRevision int64 `protobuf:"varint,5,opt,name=copied_revision,json=copiedRevision,proto3" json:"copied_revision,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *AuditVerdict) Reset() {
+	*x = AuditVerdict{}
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditVerdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditVerdict) ProtoMessage() {}
+
+func (x *AuditVerdict) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditVerdict.ProtoReflect.Descriptor instead.
+func (*AuditVerdict) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AuditVerdict) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *AuditVerdict) GetFindings() []*AuditFinding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *AuditVerdict) GetEvents() int64 {
+	if x != nil {
+		return x.Events
+	}
+	return 0
+}
+
+func (x *AuditVerdict) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *AuditVerdict) GetCopiedRevision() int64 {
+	if x != nil {
+		return x.CopiedRevision
+	}
+	return 0
+}
+
+// AuditFinding is something that nobody should have been able to do.
+type AuditFinding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind.
+	Kind AuditFinding_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=roster.membership.v1.AuditFinding_Kind" json:"kind,omitempty"`
+	// Where in the history of the service it begins.
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The event, if it is one.
+	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// What was seen, in words.
+	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditFinding) Reset() {
+	*x = AuditFinding{}
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditFinding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditFinding) ProtoMessage() {}
+
+func (x *AuditFinding) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditFinding.ProtoReflect.Descriptor instead.
+func (*AuditFinding) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AuditFinding) GetKind() AuditFinding_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return AuditFinding_KIND_UNSPECIFIED
+}
+
+func (x *AuditFinding) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *AuditFinding) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *AuditFinding) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 // Actor is who did it.
 type AuditEvent_Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -479,7 +831,7 @@ type AuditEvent_Actor struct {
 
 func (x *AuditEvent_Actor) Reset() {
 	*x = AuditEvent_Actor{}
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -491,7 +843,7 @@ func (x *AuditEvent_Actor) String() string {
 func (*AuditEvent_Actor) ProtoMessage() {}
 
 func (x *AuditEvent_Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -541,7 +893,7 @@ type AuditEvent_Target struct {
 
 func (x *AuditEvent_Target) Reset() {
 	*x = AuditEvent_Target{}
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[4]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +905,7 @@ func (x *AuditEvent_Target) String() string {
 func (*AuditEvent_Target) ProtoMessage() {}
 
 func (x *AuditEvent_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[4]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,10 +993,41 @@ const file_roster_membership_v1_audit_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18dR\x05query\"\x86\x01\n" +
 	"\x17ListAuditEventsResponse\x12C\n" +
 	"\faudit_events\x18\x01 \x03(\v2 .roster.membership.v1.AuditEventR\vauditEvents\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xe1\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9d\x01\n" +
+	"\x18VerifyAuditEventsRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12 \n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x03\xe0A\x01R\bpageSize\x12*\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"\x9b\x01\n" +
+	"\x19VerifyAuditEventsResponse\x12\x16\n" +
+	"\x06intact\x18\x01 \x01(\bR\x06intact\x12>\n" +
+	"\bverdicts\x18\x02 \x03(\v2\".roster.membership.v1.AuditVerdictR\bverdicts\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xc5\x01\n" +
+	"\fAuditVerdict\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12>\n" +
+	"\bfindings\x18\x02 \x03(\v2\".roster.membership.v1.AuditFindingR\bfindings\x12\x16\n" +
+	"\x06events\x18\x03 \x01(\x03R\x06events\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x12'\n" +
+	"\x0fcopied_revision\x18\x05 \x01(\x03R\x0ecopiedRevision\"\xa8\x02\n" +
+	"\fAuditFinding\x12;\n" +
+	"\x04kind\x18\x01 \x01(\x0e2'.roster.membership.v1.AuditFinding.KindR\x04kind\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x19\n" +
+	"\bevent_id\x18\x03 \x01(\tR\aeventId\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\x8b\x01\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vKIND_EDITED\x10\x01\x12\x11\n" +
+	"\rKIND_INSERTED\x10\x02\x12\x12\n" +
+	"\x0eKIND_REORDERED\x10\x03\x12\x10\n" +
+	"\fKIND_MISSING\x10\x04\x12\f\n" +
+	"\bKIND_CUT\x10\x05\x12\x15\n" +
+	"\x11KIND_COPY_DIFFERS\x10\b2\xc4\x03\n" +
 	"\fAuditService\x12\xd0\x01\n" +
 	"\x0fListAuditEvents\x12,.roster.membership.v1.ListAuditEventsRequest\x1a-.roster.membership.v1.ListAuditEventsResponse\"`\xaa\xbb\x18%\b\x02\x1a\n" +
-	"audit.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x021\x12//v1/organizations/{organization_id}/auditEventsBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"audit.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x021\x12//v1/organizations/{organization_id}/auditEvents\x12\xe0\x01\n" +
+	"\x11VerifyAuditEvents\x12..roster.membership.v1.VerifyAuditEventsRequest\x1a/.roster.membership.v1.VerifyAuditEventsResponse\"j\xaa\xbb\x18%\b\x02\x1a\n" +
+	"audit.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/organizations/{organization_id}/auditEvents:verifyBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_audit_service_proto_rawDescOnce sync.Once
@@ -658,37 +1041,47 @@ func file_roster_membership_v1_audit_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_audit_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_audit_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_roster_membership_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_roster_membership_v1_audit_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_roster_membership_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_roster_membership_v1_audit_service_proto_goTypes = []any{
-	(AuditEvent_Actor_Kind)(0),      // 0: roster.membership.v1.AuditEvent.Actor.Kind
-	(*AuditEvent)(nil),              // 1: roster.membership.v1.AuditEvent
-	(*ListAuditEventsRequest)(nil),  // 2: roster.membership.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil), // 3: roster.membership.v1.ListAuditEventsResponse
-	(*AuditEvent_Actor)(nil),        // 4: roster.membership.v1.AuditEvent.Actor
-	(*AuditEvent_Target)(nil),       // 5: roster.membership.v1.AuditEvent.Target
-	(*timestamppb.Timestamp)(nil),   // 6: google.protobuf.Timestamp
-	(*structpb.Value)(nil),          // 7: google.protobuf.Value
-	(*structpb.Struct)(nil),         // 8: google.protobuf.Struct
+	(AuditEvent_Actor_Kind)(0),        // 0: roster.membership.v1.AuditEvent.Actor.Kind
+	(AuditFinding_Kind)(0),            // 1: roster.membership.v1.AuditFinding.Kind
+	(*AuditEvent)(nil),                // 2: roster.membership.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),    // 3: roster.membership.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),   // 4: roster.membership.v1.ListAuditEventsResponse
+	(*VerifyAuditEventsRequest)(nil),  // 5: roster.membership.v1.VerifyAuditEventsRequest
+	(*VerifyAuditEventsResponse)(nil), // 6: roster.membership.v1.VerifyAuditEventsResponse
+	(*AuditVerdict)(nil),              // 7: roster.membership.v1.AuditVerdict
+	(*AuditFinding)(nil),              // 8: roster.membership.v1.AuditFinding
+	(*AuditEvent_Actor)(nil),          // 9: roster.membership.v1.AuditEvent.Actor
+	(*AuditEvent_Target)(nil),         // 10: roster.membership.v1.AuditEvent.Target
+	(*timestamppb.Timestamp)(nil),     // 11: google.protobuf.Timestamp
+	(*structpb.Value)(nil),            // 12: google.protobuf.Value
+	(*structpb.Struct)(nil),           // 13: google.protobuf.Struct
 }
 var file_roster_membership_v1_audit_service_proto_depIdxs = []int32{
-	6,  // 0: roster.membership.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
-	4,  // 1: roster.membership.v1.AuditEvent.actor:type_name -> roster.membership.v1.AuditEvent.Actor
-	5,  // 2: roster.membership.v1.AuditEvent.targets:type_name -> roster.membership.v1.AuditEvent.Target
-	7,  // 3: roster.membership.v1.AuditEvent.before:type_name -> google.protobuf.Value
-	7,  // 4: roster.membership.v1.AuditEvent.after:type_name -> google.protobuf.Value
-	8,  // 5: roster.membership.v1.AuditEvent.details:type_name -> google.protobuf.Struct
-	6,  // 6: roster.membership.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	6,  // 7: roster.membership.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 8: roster.membership.v1.ListAuditEventsResponse.audit_events:type_name -> roster.membership.v1.AuditEvent
-	0,  // 9: roster.membership.v1.AuditEvent.Actor.kind:type_name -> roster.membership.v1.AuditEvent.Actor.Kind
-	2,  // 10: roster.membership.v1.AuditService.ListAuditEvents:input_type -> roster.membership.v1.ListAuditEventsRequest
-	3,  // 11: roster.membership.v1.AuditService.ListAuditEvents:output_type -> roster.membership.v1.ListAuditEventsResponse
-	11, // [11:12] is the sub-list for method output_type
-	10, // [10:11] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	11, // 0: roster.membership.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
+	9,  // 1: roster.membership.v1.AuditEvent.actor:type_name -> roster.membership.v1.AuditEvent.Actor
+	10, // 2: roster.membership.v1.AuditEvent.targets:type_name -> roster.membership.v1.AuditEvent.Target
+	12, // 3: roster.membership.v1.AuditEvent.before:type_name -> google.protobuf.Value
+	12, // 4: roster.membership.v1.AuditEvent.after:type_name -> google.protobuf.Value
+	13, // 5: roster.membership.v1.AuditEvent.details:type_name -> google.protobuf.Struct
+	11, // 6: roster.membership.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	11, // 7: roster.membership.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 8: roster.membership.v1.ListAuditEventsResponse.audit_events:type_name -> roster.membership.v1.AuditEvent
+	7,  // 9: roster.membership.v1.VerifyAuditEventsResponse.verdicts:type_name -> roster.membership.v1.AuditVerdict
+	8,  // 10: roster.membership.v1.AuditVerdict.findings:type_name -> roster.membership.v1.AuditFinding
+	1,  // 11: roster.membership.v1.AuditFinding.kind:type_name -> roster.membership.v1.AuditFinding.Kind
+	0,  // 12: roster.membership.v1.AuditEvent.Actor.kind:type_name -> roster.membership.v1.AuditEvent.Actor.Kind
+	3,  // 13: roster.membership.v1.AuditService.ListAuditEvents:input_type -> roster.membership.v1.ListAuditEventsRequest
+	5,  // 14: roster.membership.v1.AuditService.VerifyAuditEvents:input_type -> roster.membership.v1.VerifyAuditEventsRequest
+	4,  // 15: roster.membership.v1.AuditService.ListAuditEvents:output_type -> roster.membership.v1.ListAuditEventsResponse
+	6,  // 16: roster.membership.v1.AuditService.VerifyAuditEvents:output_type -> roster.membership.v1.VerifyAuditEventsResponse
+	15, // [15:17] is the sub-list for method output_type
+	13, // [13:15] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_audit_service_proto_init() }
@@ -701,8 +1094,8 @@ func file_roster_membership_v1_audit_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_audit_service_proto_rawDesc), len(file_roster_membership_v1_audit_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   5,
+			NumEnums:      2,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

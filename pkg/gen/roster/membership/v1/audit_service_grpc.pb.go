@@ -19,7 +19,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AuditService_ListAuditEvents_FullMethodName = "/roster.membership.v1.AuditService/ListAuditEvents"
+	AuditService_ListAuditEvents_FullMethodName   = "/roster.membership.v1.AuditService/ListAuditEvents"
+	AuditService_VerifyAuditEvents_FullMethodName = "/roster.membership.v1.AuditService/VerifyAuditEvents"
 )
 
 // AuditServiceClient is the client API for AuditService service.
@@ -32,6 +33,11 @@ type AuditServiceClient interface {
 	// What was just done appears within moments. A page may be short although more follow: where there is a page token, go on.
 	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, PAGE_TOKEN_INVALID, VALIDATION_FAILED.
 	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
+	// VerifyAuditEvents proves that the history of the organization is what was written: that nobody who can change the databases
+	// has edited, inserted, moved or removed an event, and that what ListAuditEvents shows is what the history says. A long history
+	// takes several calls: where there is a page token, go on. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// PAGE_TOKEN_INVALID, VALIDATION_FAILED.
+	VerifyAuditEvents(ctx context.Context, in *VerifyAuditEventsRequest, opts ...grpc.CallOption) (*VerifyAuditEventsResponse, error)
 }
 
 type auditServiceClient struct {
@@ -52,6 +58,16 @@ func (c *auditServiceClient) ListAuditEvents(ctx context.Context, in *ListAuditE
 	return out, nil
 }
 
+func (c *auditServiceClient) VerifyAuditEvents(ctx context.Context, in *VerifyAuditEventsRequest, opts ...grpc.CallOption) (*VerifyAuditEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyAuditEventsResponse)
+	err := c.cc.Invoke(ctx, AuditService_VerifyAuditEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuditServiceServer is the server API for AuditService service.
 // All implementations must embed UnimplementedAuditServiceServer
 // for forward compatibility.
@@ -62,6 +78,11 @@ type AuditServiceServer interface {
 	// What was just done appears within moments. A page may be short although more follow: where there is a page token, go on.
 	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, PAGE_TOKEN_INVALID, VALIDATION_FAILED.
 	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
+	// VerifyAuditEvents proves that the history of the organization is what was written: that nobody who can change the databases
+	// has edited, inserted, moved or removed an event, and that what ListAuditEvents shows is what the history says. A long history
+	// takes several calls: where there is a page token, go on. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// PAGE_TOKEN_INVALID, VALIDATION_FAILED.
+	VerifyAuditEvents(context.Context, *VerifyAuditEventsRequest) (*VerifyAuditEventsResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }
 
@@ -74,6 +95,9 @@ type UnimplementedAuditServiceServer struct{}
 
 func (UnimplementedAuditServiceServer) ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditEvents not implemented")
+}
+func (UnimplementedAuditServiceServer) VerifyAuditEvents(context.Context, *VerifyAuditEventsRequest) (*VerifyAuditEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyAuditEvents not implemented")
 }
 func (UnimplementedAuditServiceServer) mustEmbedUnimplementedAuditServiceServer() {}
 func (UnimplementedAuditServiceServer) testEmbeddedByValue()                      {}
@@ -114,6 +138,24 @@ func _AuditService_ListAuditEvents_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuditService_VerifyAuditEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyAuditEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).VerifyAuditEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_VerifyAuditEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).VerifyAuditEvents(ctx, req.(*VerifyAuditEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AuditService_ServiceDesc is the grpc.ServiceDesc for AuditService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -124,6 +166,10 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAuditEvents",
 			Handler:    _AuditService_ListAuditEvents_Handler,
+		},
+		{
+			MethodName: "VerifyAuditEvents",
+			Handler:    _AuditService_VerifyAuditEvents_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,49 @@
+// Package chain proves that the history of an organization is what was written. It looks at the log as somebody would who
+// trusts the service and not its database: whoever can change rows there, its administrator included, is found out.
+package chain
+
+import (
+	"context"
+
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// Server implements ChainService for the service whose database it is.
+type Server struct {
+	membershipv1.UnimplementedChainServiceServer
+	DB *postgres.DB
+}
+
+// mostEvents is how many events one answer may tell of.
+const mostEvents = 1000
+
+// VerifyChain verifies the part of the history behind a revision.
+func (s *Server) VerifyChain(ctx context.Context, req *membershipv1.VerifyChainRequest) (*membershipv1.VerifyChainResponse, error) {
+	organization, err := id.ParseOrganization(req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	from := outbox.Begin(id.Any(organization))
+	if req.GetRevision() > 0 {
+		from.Revision, from.Hash = req.GetRevision(), req.GetHash()
+	}
+	part, err := log{s.DB, organization}.verify(ctx, from, min(max(int(req.GetLimit()), 1), mostEvents))
+	if err != nil {
+		return nil, err
+	}
+	answer := &membershipv1.VerifyChainResponse{
+		Revision: part.end.Revision, Hash: part.end.Hash, Complete: part.complete, Finding: part.finding,
+	}
+	for _, e := range part.intact {
+		event, err := e.Envelope(s.DB.Name)
+		if err != nil {
+			return nil, err
+		}
+		answer.Events = append(answer.Events, event)
+	}
+	return answer, nil
+}
