@@ -21,6 +21,7 @@ import (
 	"github.com/rosterhq/roster/services/gateway"
 	"github.com/rosterhq/roster/services/identity"
 	"github.com/rosterhq/roster/services/internal/credential"
+	"github.com/rosterhq/roster/services/internal/denial"
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/devnats"
 	"github.com/rosterhq/roster/services/internal/mail"
@@ -132,7 +133,7 @@ func Run(ctx context.Context, c Config) error {
 			Checks:  tel.Ready,
 		},
 	}
-	edge, base, err := openEdge(ctx, creds, common)
+	edge, denials, base, err := openEdge(ctx, creds, common)
 	if err != nil {
 		return err
 	}
@@ -152,6 +153,7 @@ func Run(ctx context.Context, c Config) error {
 		func(ctx context.Context) error {
 			return invitation.Run(ctx, invitation.Config{Config: service("invitation")})
 		},
+		denials.Run,
 		func(ctx context.Context) error { return billing.Run(ctx, service("billing")) },
 		func(ctx context.Context) error {
 			return identity.Run(ctx, identity.Config{Config: service("identity"), Claim: claim})
@@ -173,19 +175,25 @@ func Run(ctx context.Context, c Config) error {
 
 // openEdge makes the server where clients find the gRPC services of all roles. It asks identity about a session or a
 // key, as each role's own public listener does.
-func openEdge(ctx context.Context, creds credentials.TransportCredentials, common role.Common) (*server.Server, *role.Base, error) {
+func openEdge(ctx context.Context, creds credentials.TransportCredentials, common role.Common) (*server.Server, *denial.Recorder, *role.Base, error) {
 	common.Ready = nil
 	base, err := role.Open(ctx, "gateway", common)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	sessions, keys, err := base.Sessions()
 	if err != nil {
 		base.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	denials, err := base.Denials(nil)
+	if err != nil {
+		base.Close()
+		return nil, nil, nil, err
 	}
 	authenticator := &credential.Authenticator{Resolver: sessions, Verifier: credential.NewVerifier(base.Name, credential.KeysOf(keys), time.Now)}
-	return server.New(creds, server.Config{Role: "edge", Log: base.Log, Authenticate: authenticator.AuthenticateClient, Reflection: true}), base, nil
+	config := server.Config{Role: "edge", Log: base.Log, Authenticate: authenticator.AuthenticateClient, Reflection: true, Denied: denials.Add}
+	return server.New(creds, config), denials, base, nil
 }
 
 func wait(ctx context.Context, ready *sync.WaitGroup) error {

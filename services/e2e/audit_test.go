@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
@@ -53,6 +55,47 @@ func TestAudit(t *testing.T) {
 		require.True(t, org.can(t, admin, "audit.read"))
 		_, err := member.ListAuditEvents(t.Context(), &membershipv1.ListAuditEventsRequest{OrganizationId: org.ID})
 		require.Equal(t, "audit.read", refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["permission"])
+	})
+
+	scenario(t, "R82 what a member was not allowed to do is in the log, of every service, and changes no history", func(t *testing.T, over string) {
+		org := create(t, over, portal)
+		member := org.join(t, "member")
+		before := map[string]int64{}
+		for _, service := range []string{"membership", "invitation", "billing"} {
+			before[service] = org.revision(t, service)
+		}
+		_, err := member.DisableMember(t.Context(), &membershipv1.DisableMemberRequest{OrganizationId: org.ID, AccountId: org.owner.ID, RequestId: "no"})
+		refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+		_, err = member.CreateInvitation(t.Context(), &invitationv1.CreateInvitationRequest{OrganizationId: org.ID, Email: "x@example.com"})
+		refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+		_, err = member.GetSeatUsage(t.Context(), &billingv1.GetSeatUsageRequest{OrganizationId: org.ID})
+		refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+		_, err = signUp(t, over).ListAuditEvents(t.Context(), &membershipv1.ListAuditEventsRequest{OrganizationId: org.ID}) // belongs elsewhere
+		refused(t, err, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
+
+		var denied []*membershipv1.AuditEvent
+		eventually(t, func() bool {
+			denied = org.audit(t, org.owner, func(r *membershipv1.ListAuditEventsRequest) { r.Types = []string{"access.denied"} })
+			return len(denied) >= 3
+		}, "the audit view shows what was denied")
+		methods := map[string]string{}
+		for _, e := range denied {
+			methods[e.GetMethod()] = e.GetService()
+			require.Equal(t, membershipv1.AuditEvent_RESULT_DENIED, e.GetResult())
+			require.Equal(t, "PERMISSION_MISSING", e.GetReason())
+			require.Equal(t, member.ID, e.GetActor().GetId())
+			require.Equal(t, member.Name, e.GetActor().GetDisplayName())
+			require.Equal(t, "127.0.0.1", e.GetClientAddress())
+			require.Len(t, e.GetTraceId(), 32)
+		}
+		require.Equal(t, map[string]string{"DisableMember": "membership", "CreateInvitation": "invitation", "GetSeatUsage": "billing"}, methods)
+		onOwner := org.audit(t, org.owner, func(r *membershipv1.ListAuditEventsRequest) { r.Target, r.Types = org.owner.ID, []string{"access.denied"} })
+		require.Len(t, onOwner, 1)
+		require.Equal(t, "no", onOwner[0].GetRequestId())
+		require.Equal(t, "members.disable", onOwner[0].GetDetails().GetFields()["permission"].GetStringValue())
+		for service, revision := range before {
+			require.Equal(t, revision, org.revision(t, service), service)
+		}
 	})
 
 	scenario(t, "R82 who did what to whom is in the log, of every service, from the invitation to the removal", func(t *testing.T, over string) {

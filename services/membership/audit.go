@@ -133,12 +133,16 @@ func auditEventToProto(e store.AuditEvent, names map[id.Any]string, contacts boo
 	if err := protojson.Unmarshal(e.Data, told); err != nil {
 		return nil, fmt.Errorf("audit event %s: %w", e.ID, err)
 	}
+	if p.Result = membershipv1.AuditEvent_RESULT_SUCCEEDED; e.Type == denied {
+		p.Result, p.Method = membershipv1.AuditEvent_RESULT_DENIED, told.GetFields()["method"].GetStringValue()
+		delete(told.GetFields(), "method")
+	}
 	p.Before, p.After = told.GetFields()["before"], told.GetFields()["after"]
 	delete(told.GetFields(), "before")
 	delete(told.GetFields(), "after")
 	switch {
 	case len(told.GetFields()) == 0:
-	case p.Before == nil && p.After == nil:
+	case p.Before == nil && p.After == nil && e.Type != denied:
 		p.After = structpb.NewStructValue(told)
 	default:
 		p.Details = told

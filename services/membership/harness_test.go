@@ -64,6 +64,7 @@ type harness struct {
 	admission     membershipv1.AdmissionServiceClient // as the invitation service
 	asked         membershipv1.AccessServiceClient    // as the invitation service
 	owners        billingv1.SeatOwnerServiceClient    // as billing
+	denials       membershipv1.DenialServiceClient    // as billing
 }
 
 func newHarness(t *testing.T) *harness {
@@ -117,7 +118,9 @@ func (h *harness) serve() {
 	h.audit = membershipv1.NewAuditServiceClient(people)
 	h.admission = membershipv1.NewAdmissionServiceClient(invitation)
 	h.asked = membershipv1.NewAccessServiceClient(invitation)
-	h.owners = billingv1.NewSeatOwnerServiceClient(dial("billing"))
+	billing := dial("billing")
+	h.owners = billingv1.NewSeatOwnerServiceClient(billing)
+	h.denials = membershipv1.NewDenialServiceClient(billing)
 }
 
 // signedInLongAgo begins the credential of somebody who has not just proven who they are.

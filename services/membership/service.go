@@ -53,6 +53,7 @@ type Service struct {
 	membershipv1.UnimplementedAccessServiceServer
 	membershipv1.UnimplementedDomainServiceServer
 	membershipv1.UnimplementedAuditServiceServer
+	membershipv1.UnimplementedDenialServiceServer
 	membershipv1.UnimplementedAdmissionServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
@@ -84,6 +85,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // RegisterInternal adds what only other services call.
 func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterAdmissionServiceServer(r, s)
+	membershipv1.RegisterDenialServiceServer(r, s)
 	billingv1.RegisterSeatOwnerServiceServer(r, s)
 }
 
@@ -119,6 +121,9 @@ func (s *Service) Steps() map[string]saga.Step {
 		},
 		transferTask: func(ctx context.Context, t saga.Task) error {
 			return s.expireTransfer(ctx, id.Organization(t.Aggregate))
+		},
+		denialsTask: func(ctx context.Context, t saga.Task) error {
+			return s.forgetDenials(ctx, id.Organization(t.Aggregate))
 		},
 		mail.TaskKind: s.Mail.Deliver,
 	}

@@ -17,6 +17,7 @@ func (a *app) auditCommand() *cobra.Command {
 
 func (a *app) auditListCommand() *cobra.Command {
 	var limit paging
+	var denied bool
 	request := &membershipv1.ListAuditEventsRequest{}
 	c := &cobra.Command{
 		Use:   "list",
@@ -28,6 +29,9 @@ func (a *app) auditListCommand() *cobra.Command {
 				return err
 			}
 			request.OrganizationId = org
+			if denied {
+				request.Types = append(request.Types, "access.denied")
+			}
 			answer := &membershipv1.ListAuditEventsResponse{}
 			err = limit.each(func(size int32, token string) (int, string, error) {
 				request.PageSize, request.PageToken = size, token
@@ -50,6 +54,7 @@ func (a *app) auditListCommand() *cobra.Command {
 	c.Flags().StringVar(&request.Target, "target", "", "only what was done to this account, invitation or seat")
 	c.Flags().StringSliceVar(&request.Types, "type", nil, "only these types, such as member.removed")
 	c.Flags().StringVar(&request.Query, "query", "", "part of a type, an id, a name or a username")
+	c.Flags().BoolVar(&denied, "denied", false, "what members were not allowed to do")
 	limit.flags(c)
 	return c
 }
@@ -128,7 +133,7 @@ func auditTable(p *page, answer *membershipv1.ListAuditEventsResponse) {
 			targets = append(targets, cmp.Or(target.GetDisplayName(), target.GetId()))
 		}
 		rows = append(rows, []string{
-			p.ago(e.GetTime()), cmp.Or(e.GetActor().GetDisplayName(), e.GetActor().GetId()), e.GetType(),
+			p.ago(e.GetTime()), cmp.Or(e.GetActor().GetDisplayName(), e.GetActor().GetId()), strings.TrimSpace(e.GetType() + " " + e.GetMethod()),
 			strings.Join(targets, ", "), e.GetReason(), e.GetId(),
 		})
 	}

@@ -39,6 +39,8 @@ func TestAudit(t *testing.T) {
 		w := signedIn(t)
 		gives(w, &membershipv1.ListAuditEventsRequest{}, &membershipv1.ListAuditEventsResponse{})
 		require.Contains(t, w.ok("audit", "list"), "Nothing like that has happened here.")
+		w.ok("audit", "list", "--denied")
+		require.Equal(t, []string{"access.denied"}, w.last().request.(*membershipv1.ListAuditEventsRequest).GetTypes())
 	})
 }
 

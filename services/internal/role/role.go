@@ -25,9 +25,11 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/credential"
+	"github.com/rosterhq/roster/services/internal/denial"
 	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
@@ -336,7 +338,13 @@ func (s *Stateful) Serve(ctx context.Context, service Service) error {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	authenticator := &credential.Authenticator{Resolver: sessions, Verifier: credential.NewVerifier(s.Name, credential.KeysOf(keys), time.Now)}
-	config := server.Config{Role: s.Name, Log: s.Log, Authenticate: authenticator.Authenticate, Linger: s.common.Linger, Reflection: true}
+	denials, err := s.Denials(service)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	s.Beside(denials.Run)
+	config := server.Config{Role: s.Name, Log: s.Log, Authenticate: authenticator.Authenticate, Linger: s.common.Linger, Reflection: true,
+		Denied: denials.Add}
 
 	address := s.config.Listen
 	if address == "" {
@@ -366,6 +374,25 @@ func (s *Stateful) Serve(ctx context.Context, service Service) error {
 	}
 	s.sweeper.Steps = service.Steps()
 	return s.Run(ctx)
+}
+
+// Denials returns what tells the membership service, in this process or over there, which calls were denied. It is to be run.
+func (b *Base) Denials(service any) (*denial.Recorder, error) {
+	if here, ok := service.(membershipv1.DenialServiceServer); ok {
+		return denial.NewRecorder(func(ctx context.Context, told *membershipv1.RecordDenialsRequest) error {
+			_, err := here.RecordDenials(ctx, told)
+			return err
+		}, b.Log), nil
+	}
+	membership, err := b.Dial("membership")
+	if err != nil {
+		return nil, err
+	}
+	client := membershipv1.NewDenialServiceClient(membership)
+	return denial.NewRecorder(func(ctx context.Context, told *membershipv1.RecordDenialsRequest) error {
+		_, err := client.RecordDenials(ctx, told)
+		return err
+	}, b.Log), nil
 }
 
 // Beside adds what runs beside the servers, and a little longer.

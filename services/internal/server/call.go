@@ -23,13 +23,13 @@ const (
 // unary is the way of a call with one request and one answer.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
 	begin := s.config.Now()
-	defer func() { err = s.conclude(ctx, info.FullMethod, req, begin, err) }()
+	var who caller.Caller
+	defer func() { err = s.conclude(ctx, who, info.FullMethod, req, begin, err) }()
 	defer recoverInto(&err)
 
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	who, err := s.admit(ctx, info.FullMethod)
-	if err != nil {
+	if who, err = s.admit(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
 	if err := validate(req); err != nil {
@@ -45,11 +45,11 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 func (s *Server) stream(service any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	begin, ctx := s.config.Now(), ss.Context()
 	checked := &checkedStream{ServerStream: ss}
-	defer func() { err = s.conclude(ctx, info.FullMethod, checked.request, begin, err) }()
+	var who caller.Caller
+	defer func() { err = s.conclude(ctx, who, info.FullMethod, checked.request, begin, err) }()
 	defer recoverInto(&err)
 
-	who, err := s.admit(ctx, info.FullMethod)
-	if err != nil {
+	if who, err = s.admit(ctx, info.FullMethod); err != nil {
 		return err
 	}
 	checked.ctx = caller.With(ctx, who)

@@ -14,13 +14,14 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/denial"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/network"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// conclude says how a call ended: to the log once, and to the caller as a fault.
-func (s *Server) conclude(ctx context.Context, method string, req any, begin time.Time, err error) error {
+// conclude says how a call ended: to the log once, to the caller as a fault, and a denial to those who watch for it.
+func (s *Server) conclude(ctx context.Context, who caller.Caller, method string, req any, begin time.Time, err error) error {
 	if err == nil && !s.config.Log.Enabled(ctx, slog.LevelDebug) {
 		return nil
 	}
@@ -41,6 +42,11 @@ func (s *Server) conclude(ctx context.Context, method string, req any, begin tim
 	}
 
 	f := faultOf(ctx, err)
+	if s.config.Denied != nil {
+		if d := denial.Of(ctx, who, method, req, f, s.config.Now()); d != nil {
+			s.config.Denied(d)
+		}
+	}
 	level := slog.LevelInfo
 	about = append(about, slog.String("reason", f.Name()))
 	if f.HTTPStatus() >= http.StatusInternalServerError { // ours to mend; a refusal's words may be personal

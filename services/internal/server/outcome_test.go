@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -16,9 +17,50 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
 )
+
+func TestDenials(t *testing.T) {
+	t.Parallel()
+	organization := id.NewOrganization().String()
+	// told calls a verb that fails with err, as somebody, and returns the denials that were told.
+	told := func(t *testing.T, err error, call func(context.Context, *grpc.ClientConn) error) (denials []*membershipv1.Denial) {
+		h := start(t, func(context.Context) error { return err }, func(c *Config) {
+			c.Denied = func(d *membershipv1.Denial) { denials = append(denials, d) }
+		})
+		require.Error(t, call(metadata.AppendToOutgoingContext(t.Context(), "authorization", asAccount), h.dial(t, "gateway")))
+		return denials
+	}
+	usage := func(ctx context.Context, conn *grpc.ClientConn) error {
+		_, err := billingv1.NewSeatUsageServiceClient(conn).GetSeatUsage(ctx, &billingv1.GetSeatUsageRequest{OrganizationId: organization})
+		return err
+	}
+
+	t.Run("R82_WhatAVerbDeniesIsTold", func(t *testing.T) {
+		t.Parallel()
+		denials := told(t, fault.New(errorv1.Reason_REASON_PERMISSION_MISSING, "No."), usage)
+		require.Len(t, denials, 1)
+		require.Equal(t, []string{account.String(), organization, "billing", "GetSeatUsage"},
+			[]string{denials[0].GetAccountId(), denials[0].GetOrganizationId(), denials[0].GetService(), denials[0].GetMethod()})
+	})
+
+	t.Run("R82_AMethodThatIsNotForTheCallerIsTold", func(t *testing.T) {
+		t.Parallel()
+		denials := told(t, nil, func(ctx context.Context, conn *grpc.ClientConn) error {
+			_, err := billingv1.NewSeatServiceClient(conn).OccupySeat(ctx, &billingv1.OccupySeatRequest{OrganizationId: organization})
+			return err
+		})
+		require.Len(t, denials, 1)
+		require.Equal(t, "CALLER_REFUSED", denials[0].GetReason())
+	})
+
+	t.Run("OtherFailuresAreNot", func(t *testing.T) {
+		t.Parallel()
+		require.Empty(t, told(t, fault.New(errorv1.Reason_REASON_MEMBER_NOT_FOUND, "No."), usage))
+	})
+}
 
 func TestErrors(t *testing.T) {
 	t.Parallel()

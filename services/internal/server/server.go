@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
 )
@@ -42,6 +43,9 @@ type Config struct {
 
 	// Authenticate finds out who presents a bearer credential. Nil: every credential is refused.
 	Authenticate func(ctx context.Context, bearer string) (caller.Caller, error)
+
+	// Denied hears of calls that were refused because of who called. It must not wait. Nil: nobody does.
+	Denied func(*membershipv1.Denial)
 
 	Log        *slog.Logger     // nil: slog.Default()
 	Now        func() time.Time // nil: time.Now

@@ -19,7 +19,7 @@ type AuditEvent struct {
 	ID        id.Event `db:"event_id"`
 	Time      time.Time
 	Service   string
-	Revision  int64
+	Revision  int64 // 0: a denial, which no history tells of
 	Type      string
 	ActorKind string
 	ActorID   string
@@ -46,16 +46,20 @@ type AuditPersonal struct {
 // SaveAuditEvent shows an event in the audit view. Of a service's history nothing can stand behind its newest event: what
 // does was told by a history that was lost.
 func (q Queries) SaveAuditEvent(key id.Organization, e AuditEvent) {
+	q.Write(`DELETE FROM audit_events WHERE organization_id = $1 AND service = $2 AND revision >= $3`, key, e.Service, e.Revision)
+	q.insertAuditEvent(key, e)
+}
+
+func (q Queries) insertAuditEvent(key id.Organization, e AuditEvent) {
 	if e.Personal != nil {
 		personal := *e.Personal
 		personal.Words, personal.Contact = fold(personal.DisplayName+" "+personal.Username), fold(personal.Email)
 		e.Personal = &personal
 	}
-	q.Write(`DELETE FROM audit_events WHERE organization_id = $1 AND service = $2 AND revision >= $3`, key, e.Service, e.Revision)
 	q.Write(`
 		INSERT INTO audit_events (organization_id, time, event_id, service, revision, type, actor_kind, actor_id, targets,
 			cause, cause_id, reason, request_id, trace_id, data, personal)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		VALUES ($1, $2, $3, $4, nullif($5, 0), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		key, e.Time, e.ID, e.Service, e.Revision, e.Type, e.ActorKind, e.ActorID, e.Targets,
 		e.Cause, e.CauseID, e.Reason, e.RequestID, e.TraceID, e.Data, e.Personal)
 	q.Write(`INSERT INTO audit_targets (organization_id, target, time, event_id) SELECT $1, unnest($4::text[]), $2, $3`,
@@ -80,7 +84,7 @@ type AuditCursor struct {
 // auditWindow is how many events are looked at for a page when no index has what is asked for.
 const auditWindow = 5000
 
-const auditColumns = `event_id, time, service, revision, type, actor_kind, actor_id, targets, cause, cause_id, reason, request_id, trace_id, data, personal`
+const auditColumns = `event_id, time, service, coalesce(revision, 0) AS revision, type, actor_kind, actor_id, targets, cause, cause_id, reason, request_id, trace_id, data, personal`
 
 // ListAuditEvents returns a page, the newest first, and where the next one begins; nil at the end. The target, else the
 // actor, else the types are found by index; whatever else is asked for is looked for among the next auditWindow of those, and

@@ -26,6 +26,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Result is how it ended.
+type AuditEvent_Result int32
+
+const (
+	// Not given.
+	AuditEvent_RESULT_UNSPECIFIED AuditEvent_Result = 0
+	// It was done.
+	AuditEvent_RESULT_SUCCEEDED AuditEvent_Result = 1
+	// It was refused because of who asked; nothing was done.
+	AuditEvent_RESULT_DENIED AuditEvent_Result = 2
+)
+
+// Enum value maps for AuditEvent_Result.
+var (
+	AuditEvent_Result_name = map[int32]string{
+		0: "RESULT_UNSPECIFIED",
+		1: "RESULT_SUCCEEDED",
+		2: "RESULT_DENIED",
+	}
+	AuditEvent_Result_value = map[string]int32{
+		"RESULT_UNSPECIFIED": 0,
+		"RESULT_SUCCEEDED":   1,
+		"RESULT_DENIED":      2,
+	}
+)
+
+func (x AuditEvent_Result) Enum() *AuditEvent_Result {
+	p := new(AuditEvent_Result)
+	*p = x
+	return p
+}
+
+func (x AuditEvent_Result) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AuditEvent_Result) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_membership_v1_audit_service_proto_enumTypes[0].Descriptor()
+}
+
+func (AuditEvent_Result) Type() protoreflect.EnumType {
+	return &file_roster_membership_v1_audit_service_proto_enumTypes[0]
+}
+
+func (x AuditEvent_Result) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AuditEvent_Result.Descriptor instead.
+func (AuditEvent_Result) EnumDescriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{0, 0}
+}
+
 // Kind of an actor.
 type AuditEvent_Actor_Kind int32
 
@@ -67,11 +120,11 @@ func (x AuditEvent_Actor_Kind) String() string {
 }
 
 func (AuditEvent_Actor_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_audit_service_proto_enumTypes[0].Descriptor()
+	return file_roster_membership_v1_audit_service_proto_enumTypes[1].Descriptor()
 }
 
 func (AuditEvent_Actor_Kind) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_audit_service_proto_enumTypes[0]
+	return &file_roster_membership_v1_audit_service_proto_enumTypes[1]
 }
 
 func (x AuditEvent_Actor_Kind) Number() protoreflect.EnumNumber {
@@ -136,11 +189,11 @@ func (x AuditFinding_Kind) String() string {
 }
 
 func (AuditFinding_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_audit_service_proto_enumTypes[1].Descriptor()
+	return file_roster_membership_v1_audit_service_proto_enumTypes[2].Descriptor()
 }
 
 func (AuditFinding_Kind) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_audit_service_proto_enumTypes[1]
+	return &file_roster_membership_v1_audit_service_proto_enumTypes[2]
 }
 
 func (x AuditFinding_Kind) Number() protoreflect.EnumNumber {
@@ -157,7 +210,7 @@ type AuditEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The type: member.role_changed.
+	// The type: member.role_changed. What a member was not allowed to do is access.denied.
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	// When.
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
@@ -171,7 +224,7 @@ type AuditEvent struct {
 	After *structpb.Value `protobuf:"bytes,7,opt,name=after,proto3" json:"after,omitempty"`
 	// What the event tells beside before and after.
 	Details *structpb.Struct `protobuf:"bytes,8,opt,name=details,proto3" json:"details,omitempty"`
-	// Why, in the words of whoever did it.
+	// Why, in the words of whoever did it; of what was denied, the reason of the error, such as PERMISSION_MISSING.
 	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Why, in ours: INVITE, ADMIN, SELF, EXPIRY and so on.
 	Cause string `protobuf:"bytes,10,opt,name=cause,proto3" json:"cause,omitempty"`
@@ -191,8 +244,14 @@ type AuditEvent struct {
 	TraceId string `protobuf:"bytes,17,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
 	// Who recorded it: membership, invitation or billing.
 	Service string `protobuf:"bytes,18,opt,name=service,proto3" json:"service,omitempty"`
-	// Its place in that service's history of the organization; without a gap from 1.
-	Revision      int64 `protobuf:"varint,19,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Its place in that service's history of the organization; without a gap from 1. What was denied is no part of the history and
+	// has none.
+	Revision int64 `protobuf:"varint,19,opt,name=revision,proto3" json:"revision,omitempty"`
+	// How it ended.
+	Result AuditEvent_Result `protobuf:"varint,20,opt,name=result,proto3,enum=roster.membership.v1.AuditEvent_Result" json:"result,omitempty"`
+	// The method that was denied, such as DisableMember. At most 60 denials a minute are shown one by one: of the others
+	// `details.omitted` of an event of the suite's tells how many there were.
+	Method        string `protobuf:"bytes,21,opt,name=method,proto3" json:"method,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -358,6 +417,20 @@ func (x *AuditEvent) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *AuditEvent) GetResult() AuditEvent_Result {
+	if x != nil {
+		return x.Result
+	}
+	return AuditEvent_RESULT_UNSPECIFIED
+}
+
+func (x *AuditEvent) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
 }
 
 // ListAuditEventsRequest filters and pages.
@@ -939,7 +1012,7 @@ var File_roster_membership_v1_audit_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_audit_service_proto_rawDesc = "" +
 	"\n" +
-	"(roster/membership/v1/audit_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xb6\a\n" +
+	"(roster/membership/v1/audit_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xda\b\n" +
 	"\n" +
 	"AuditEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -962,7 +1035,9 @@ const file_roster_membership_v1_audit_service_proto_rawDesc = "" +
 	"request_id\x18\x10 \x01(\tR\trequestId\x12\x19\n" +
 	"\btrace_id\x18\x11 \x01(\tR\atraceId\x12\x18\n" +
 	"\aservice\x18\x12 \x01(\tR\aservice\x12\x1a\n" +
-	"\brevision\x18\x13 \x01(\x03R\brevision\x1a\xcf\x01\n" +
+	"\brevision\x18\x13 \x01(\x03R\brevision\x12?\n" +
+	"\x06result\x18\x14 \x01(\x0e2'.roster.membership.v1.AuditEvent.ResultR\x06result\x12\x16\n" +
+	"\x06method\x18\x15 \x01(\tR\x06method\x1a\xcf\x01\n" +
 	"\x05Actor\x12?\n" +
 	"\x04kind\x18\x01 \x01(\x0e2+.roster.membership.v1.AuditEvent.Actor.KindR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12!\n" +
@@ -974,7 +1049,11 @@ const file_roster_membership_v1_audit_service_proto_rawDesc = "" +
 	"\vKIND_SYSTEM\x10\x03\x1a;\n" +
 	"\x06Target\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
-	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\"\xa8\x03\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\"I\n" +
+	"\x06Result\x12\x16\n" +
+	"\x12RESULT_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10RESULT_SUCCEEDED\x10\x01\x12\x11\n" +
+	"\rRESULT_DENIED\x10\x02\"\xa8\x03\n" +
 	"\x16ListAuditEventsRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12 \n" +
@@ -1041,47 +1120,49 @@ func file_roster_membership_v1_audit_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_audit_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_audit_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_roster_membership_v1_audit_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_roster_membership_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_roster_membership_v1_audit_service_proto_goTypes = []any{
-	(AuditEvent_Actor_Kind)(0),        // 0: roster.membership.v1.AuditEvent.Actor.Kind
-	(AuditFinding_Kind)(0),            // 1: roster.membership.v1.AuditFinding.Kind
-	(*AuditEvent)(nil),                // 2: roster.membership.v1.AuditEvent
-	(*ListAuditEventsRequest)(nil),    // 3: roster.membership.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil),   // 4: roster.membership.v1.ListAuditEventsResponse
-	(*VerifyAuditEventsRequest)(nil),  // 5: roster.membership.v1.VerifyAuditEventsRequest
-	(*VerifyAuditEventsResponse)(nil), // 6: roster.membership.v1.VerifyAuditEventsResponse
-	(*AuditVerdict)(nil),              // 7: roster.membership.v1.AuditVerdict
-	(*AuditFinding)(nil),              // 8: roster.membership.v1.AuditFinding
-	(*AuditEvent_Actor)(nil),          // 9: roster.membership.v1.AuditEvent.Actor
-	(*AuditEvent_Target)(nil),         // 10: roster.membership.v1.AuditEvent.Target
-	(*timestamppb.Timestamp)(nil),     // 11: google.protobuf.Timestamp
-	(*structpb.Value)(nil),            // 12: google.protobuf.Value
-	(*structpb.Struct)(nil),           // 13: google.protobuf.Struct
+	(AuditEvent_Result)(0),            // 0: roster.membership.v1.AuditEvent.Result
+	(AuditEvent_Actor_Kind)(0),        // 1: roster.membership.v1.AuditEvent.Actor.Kind
+	(AuditFinding_Kind)(0),            // 2: roster.membership.v1.AuditFinding.Kind
+	(*AuditEvent)(nil),                // 3: roster.membership.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),    // 4: roster.membership.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),   // 5: roster.membership.v1.ListAuditEventsResponse
+	(*VerifyAuditEventsRequest)(nil),  // 6: roster.membership.v1.VerifyAuditEventsRequest
+	(*VerifyAuditEventsResponse)(nil), // 7: roster.membership.v1.VerifyAuditEventsResponse
+	(*AuditVerdict)(nil),              // 8: roster.membership.v1.AuditVerdict
+	(*AuditFinding)(nil),              // 9: roster.membership.v1.AuditFinding
+	(*AuditEvent_Actor)(nil),          // 10: roster.membership.v1.AuditEvent.Actor
+	(*AuditEvent_Target)(nil),         // 11: roster.membership.v1.AuditEvent.Target
+	(*timestamppb.Timestamp)(nil),     // 12: google.protobuf.Timestamp
+	(*structpb.Value)(nil),            // 13: google.protobuf.Value
+	(*structpb.Struct)(nil),           // 14: google.protobuf.Struct
 }
 var file_roster_membership_v1_audit_service_proto_depIdxs = []int32{
-	11, // 0: roster.membership.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
-	9,  // 1: roster.membership.v1.AuditEvent.actor:type_name -> roster.membership.v1.AuditEvent.Actor
-	10, // 2: roster.membership.v1.AuditEvent.targets:type_name -> roster.membership.v1.AuditEvent.Target
-	12, // 3: roster.membership.v1.AuditEvent.before:type_name -> google.protobuf.Value
-	12, // 4: roster.membership.v1.AuditEvent.after:type_name -> google.protobuf.Value
-	13, // 5: roster.membership.v1.AuditEvent.details:type_name -> google.protobuf.Struct
-	11, // 6: roster.membership.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	11, // 7: roster.membership.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 8: roster.membership.v1.ListAuditEventsResponse.audit_events:type_name -> roster.membership.v1.AuditEvent
-	7,  // 9: roster.membership.v1.VerifyAuditEventsResponse.verdicts:type_name -> roster.membership.v1.AuditVerdict
-	8,  // 10: roster.membership.v1.AuditVerdict.findings:type_name -> roster.membership.v1.AuditFinding
-	1,  // 11: roster.membership.v1.AuditFinding.kind:type_name -> roster.membership.v1.AuditFinding.Kind
-	0,  // 12: roster.membership.v1.AuditEvent.Actor.kind:type_name -> roster.membership.v1.AuditEvent.Actor.Kind
-	3,  // 13: roster.membership.v1.AuditService.ListAuditEvents:input_type -> roster.membership.v1.ListAuditEventsRequest
-	5,  // 14: roster.membership.v1.AuditService.VerifyAuditEvents:input_type -> roster.membership.v1.VerifyAuditEventsRequest
-	4,  // 15: roster.membership.v1.AuditService.ListAuditEvents:output_type -> roster.membership.v1.ListAuditEventsResponse
-	6,  // 16: roster.membership.v1.AuditService.VerifyAuditEvents:output_type -> roster.membership.v1.VerifyAuditEventsResponse
-	15, // [15:17] is the sub-list for method output_type
-	13, // [13:15] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	12, // 0: roster.membership.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
+	10, // 1: roster.membership.v1.AuditEvent.actor:type_name -> roster.membership.v1.AuditEvent.Actor
+	11, // 2: roster.membership.v1.AuditEvent.targets:type_name -> roster.membership.v1.AuditEvent.Target
+	13, // 3: roster.membership.v1.AuditEvent.before:type_name -> google.protobuf.Value
+	13, // 4: roster.membership.v1.AuditEvent.after:type_name -> google.protobuf.Value
+	14, // 5: roster.membership.v1.AuditEvent.details:type_name -> google.protobuf.Struct
+	0,  // 6: roster.membership.v1.AuditEvent.result:type_name -> roster.membership.v1.AuditEvent.Result
+	12, // 7: roster.membership.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	12, // 8: roster.membership.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 9: roster.membership.v1.ListAuditEventsResponse.audit_events:type_name -> roster.membership.v1.AuditEvent
+	8,  // 10: roster.membership.v1.VerifyAuditEventsResponse.verdicts:type_name -> roster.membership.v1.AuditVerdict
+	9,  // 11: roster.membership.v1.AuditVerdict.findings:type_name -> roster.membership.v1.AuditFinding
+	2,  // 12: roster.membership.v1.AuditFinding.kind:type_name -> roster.membership.v1.AuditFinding.Kind
+	1,  // 13: roster.membership.v1.AuditEvent.Actor.kind:type_name -> roster.membership.v1.AuditEvent.Actor.Kind
+	4,  // 14: roster.membership.v1.AuditService.ListAuditEvents:input_type -> roster.membership.v1.ListAuditEventsRequest
+	6,  // 15: roster.membership.v1.AuditService.VerifyAuditEvents:input_type -> roster.membership.v1.VerifyAuditEventsRequest
+	5,  // 16: roster.membership.v1.AuditService.ListAuditEvents:output_type -> roster.membership.v1.ListAuditEventsResponse
+	7,  // 17: roster.membership.v1.AuditService.VerifyAuditEvents:output_type -> roster.membership.v1.VerifyAuditEventsResponse
+	16, // [16:18] is the sub-list for method output_type
+	14, // [14:16] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_audit_service_proto_init() }
@@ -1094,7 +1175,7 @@ func file_roster_membership_v1_audit_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_audit_service_proto_rawDesc), len(file_roster_membership_v1_audit_service_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,

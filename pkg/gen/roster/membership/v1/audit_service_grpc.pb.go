@@ -30,7 +30,8 @@ const (
 // AuditService shows what happened in an organization, and who did it.
 type AuditServiceClient interface {
 	// ListAuditEvents returns what happened, the newest first: members, roles, invitations, seats and the organization itself.
-	// What was just done appears within moments. A page may be short although more follow: where there is a page token, go on.
+	// Calls that members were not allowed to make are listed as access.denied for 90 days, the last second of a process that crashed
+	// excepted. What was just done appears within moments. A page may be short although more follow: where there is a page token, go on.
 	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, PAGE_TOKEN_INVALID, VALIDATION_FAILED.
 	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
 	// VerifyAuditEvents proves that the history of the organization is what was written: that nobody who can change the databases
@@ -75,7 +76,8 @@ func (c *auditServiceClient) VerifyAuditEvents(ctx context.Context, in *VerifyAu
 // AuditService shows what happened in an organization, and who did it.
 type AuditServiceServer interface {
 	// ListAuditEvents returns what happened, the newest first: members, roles, invitations, seats and the organization itself.
-	// What was just done appears within moments. A page may be short although more follow: where there is a page token, go on.
+	// Calls that members were not allowed to make are listed as access.denied for 90 days, the last second of a process that crashed
+	// excepted. What was just done appears within moments. A page may be short although more follow: where there is a page token, go on.
 	// Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, PAGE_TOKEN_INVALID, VALIDATION_FAILED.
 	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
 	// VerifyAuditEvents proves that the history of the organization is what was written: that nobody who can change the databases
