@@ -10,7 +10,7 @@ BUILD := go build -trimpath -ldflags='-s -w'
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup build ## Run the whole suite on this machine; Ctrl-C stops it, the data stays in .roster
@@ -58,6 +58,10 @@ mutants: setup ## Break one rule after the other and see that the tests find it:
 .PHONY: bench
 bench: setup ## Measure the suite beside the machine's own limits, and print the ratios
 	go run ./services/bench
+
+.PHONY: bench-people
+bench-people: setup ## Measure lists of people of 10, 10,000 and 1,000,000, side by side: minutes, and 2 GB
+	go test -count=1 -v -timeout 1h -run TestListPeopleAtScale ./services/membership/internal/store -args -people 10,10000,1000000 -rounds 40
 
 .PHONY: chaos
 chaos: setup ## Break a running suite in every way, and check that nothing is lost: make chaos MINUTES=30

@@ -68,6 +68,7 @@ func (s *Service) ListPeople(ctx context.Context, req *membershipv1.ListPeopleRe
 			return nil, err
 		}
 	}
+	filter.People = int(seen.total(""))
 	filter.Contacts = actor.May(org.ReadContacts)
 	for _, role := range seen.at.Organization.Roles {
 		filter.RoleOrder = append(filter.RoleOrder, role.Key)

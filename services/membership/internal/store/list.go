@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +39,8 @@ type Filter struct {
 	Groups        []id.Group       // members only, who are in any of these; empty: all people
 	Project       id.Project       // members only, who belong to it directly; zero: all people
 
+	People int // how many there are, about, whom the filter chooses from
+
 	Order      Order
 	Descending bool
 	RoleOrder  []string // the keys of roles as ByRole lists them; others follow
@@ -56,9 +59,9 @@ type Cursor struct {
 }
 
 // What a list costs at most. Unless an index has what is wanted in the order of the list, every condition is looked up first:
-// one that fewer people than candidates meet gives their ids. When all are more common than that, the list itself is read
-// in order, window rows at a time, and a page may be short although more follow. Of a common beginning of one or two
-// letters the names are listed, and not the addresses and usernames too.
+// one that no more people than candidates meet, or somewhat more in a large organization, gives their ids. When all are more common
+// than that, the list itself is read in order, window rows at a time, and a page may be short although more follow. Of a
+// common beginning of one or two letters the names are listed, and not the addresses and usernames too.
 const (
 	candidates = 1000
 	window     = 10000
@@ -179,13 +182,19 @@ func (q Queries) list(ctx context.Context, key id.Organization, f Filter, after 
 	if f.ordered() {
 		return q.read(ctx, key, f, after, size)
 	}
-	for _, sieve := range f.sieves() {
-		found, err := q.candidates(ctx, key, sieve)
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(found) <= candidates {
-			return q.page(ctx, key, f, found, after, size)
+	limits := []int{candidates}
+	if worth := f.worth(size); worth > candidates {
+		limits = append(limits, worth)
+	}
+	for _, most := range limits {
+		for _, sieve := range f.sieves(most) {
+			found, err := q.candidates(ctx, key, sieve, most)
+			if err != nil {
+				return nil, nil, err
+			}
+			if len(found) <= most {
+				return q.page(ctx, key, f, found, after, size)
+			}
 		}
 	}
 	if f.Order == ByName && short(f.word) { // those whose names begin so stand together
@@ -223,8 +232,15 @@ func (f Filter) ordered() bool {
 // sieve makes the statement, without its limit, that returns the ids of those who meet a condition.
 type sieve func(args *arguments) string
 
-// sieves are one for each condition. What the one for the word reads may be more than what it finds, so it comes last.
-func (f Filter) sieves() (sieves []sieve) {
+// worth is how many people may meet a condition so that reading them all, in whichever order, costs less than reading the list until a page
+// is full of them.
+func (f Filter) worth(size int) int {
+	return min(window, int(math.Sqrt(float64(size)*float64(f.People))))
+}
+
+// sieves are one for each condition, to look for so many people. What the one for the word reads may be more than what it finds, so it
+// comes last, and looks only for few.
+func (f Filter) sieves(most int) (sieves []sieve) {
 	if len(f.Groups) > 0 {
 		sieves = append(sieves, func(args *arguments) string {
 			return `SELECT gm.account_id FROM group_members gm WHERE gm.organization_id = $1 AND gm.group_id = ANY (` + args.add(f.Groups) + `)`
@@ -237,7 +253,7 @@ func (f Filter) sieves() (sieves []sieve) {
 	}
 	if f.restricted() {
 		sieves = append(sieves, func(args *arguments) string {
-			return f.branches(args, "p.person_id", "", candidates+1)
+			return f.branches(args, "p.person_id", "", most+1)
 		})
 	}
 	if f.Show != "" {
@@ -250,7 +266,7 @@ func (f Filter) sieves() (sieves []sieve) {
 			return `SELECT p.person_id FROM people p WHERE p.organization_id = $1 AND p.kind = 'MEMBER' AND p.activity_time < ` + args.add(f.InactiveSince)
 		})
 	}
-	if f.word != "" {
+	if f.word != "" && most == candidates {
 		sieves = append(sieves, func(args *arguments) string {
 			return `SELECT s.person_id FROM people_search s WHERE s.organization_id = $1 AND ` + f.match(args)
 		})
@@ -328,13 +344,13 @@ func (f Filter) branches(args *arguments, columns, rest string, limit int) strin
 		roles, args.add(states), columns, f.names(args), rest, args.add(limit))
 }
 
-// candidates returns the ids of those who pass a sieve, one more than the limit if there are more.
-func (q Queries) candidates(ctx context.Context, key id.Organization, s sieve) (found []id.Any, err error) {
+// candidates returns the ids of those who pass a sieve, one more than asked for if there are more.
+func (q Queries) candidates(ctx context.Context, key id.Organization, s sieve, most int) (found []id.Any, err error) {
 	args := arguments{key}
 	found = []id.Any{} // and not nil, which would be everybody
 	sql := s(&args)
 	q.planAnew()
-	q.Read(sql+` LIMIT `+args.add(candidates+1), args, func(rows pgx.Rows) (err error) {
+	q.Read(sql+` LIMIT `+args.add(most+1), args, func(rows pgx.Rows) (err error) {
 		found, err = pgx.AppendRows(found, rows, pgx.RowTo[id.Any])
 		return err
 	})
@@ -343,7 +359,7 @@ func (q Queries) candidates(ctx context.Context, key id.Organization, s sieve) (
 
 // scan reads one window of the list, in order, and returns those in it who are wanted.
 func (q Queries) scan(ctx context.Context, key id.Organization, f Filter, after Cursor, size int) (page []Entry, next *Cursor, err error) {
-	var last []Entry
+	var last []Cursor
 	args := arguments{key}
 	rows := `FROM people p WHERE p.organization_id = $1`
 	if f.Order == ByActivityTime {
@@ -360,12 +376,15 @@ func (q Queries) scan(ctx context.Context, key id.Organization, f Filter, after 
 	if page, next = f.cut(page, size); next != nil {
 		return page, next, nil
 	}
-	q.Read(fmt.Sprintf(`SELECT %s %s OFFSET %d LIMIT 1`, entryColumns, rows, window-1), shared, postgres.All(&last))
+	q.Read(fmt.Sprintf(`SELECT p.person_id AS id, p.%s AS %s %s OFFSET %d LIMIT 1`, f.column(), f.place(), rows, window-1), shared, func(rows pgx.Rows) (err error) {
+		last, err = pgx.CollectRows(rows, pgx.RowToStructByNameLax[Cursor])
+		return err
+	})
 	if err := q.Fetch(ctx); err != nil {
 		return nil, nil, err
 	}
 	if len(last) == 1 {
-		next = f.cursor(last[0])
+		next = &last[0]
 	}
 	return page, next, nil
 }
@@ -401,6 +420,14 @@ func (f Filter) column() string {
 		return "activity_time"
 	}
 	return "sort_name"
+}
+
+// place is where the cursor keeps the column.
+func (f Filter) place() string {
+	if f.Order == ByName {
+		return "name"
+	}
+	return "time"
 }
 
 // order is that of the rows.
