@@ -98,7 +98,7 @@ func scene(t *testing.T, kind string, host, caller, other *person) (org *organiz
 	org = createBy(t, by, is.preset)
 	spare := createBy(t, by, is.preset)
 	for _, o := range []*organization{org, spare} {
-		o.amend(t, `{"groups": true, "projects": true, "availability": true, "custom_roles": true, "link_invites": true}`)
+		o.amend(t, `{"groups": true, "projects": true, "availability": true, "custom_roles": true}`)
 		if kind == "custom" {
 			o.shape(t, "Recruiter", "members.read", "invitations.create", "invitations.read", "audit.read", "domains.manage", "org.read")
 		}
@@ -151,9 +151,10 @@ func sessionOf(t *testing.T, who *person) string {
 	return ""
 }
 
-// admit makes somebody with an account a member.
+// admit makes somebody with an account a member, by a link that is handed over.
 func (o *organization) admit(t *testing.T, who *person, role string) {
 	t.Helper()
+	o.setPolicy(t, "link_invites", "true")
 	invited := o.invite(t, who.Email, role)
 	linked, err := o.owner.CreateInvitationLink(t.Context(), &invitationv1.CreateInvitationLinkRequest{
 		OrganizationId: o.ID, InvitationId: invited.GetInvitation().GetId()})
