@@ -41,6 +41,19 @@ func TestFlat(t *testing.T) {
 		require.Len(t, org.people(t, second), 3)
 	})
 
+	scenario(t, "S3-06 whoever invites and whoever is invited is warned that access is full", func(t *testing.T, over string) {
+		org := create(t, over, flat)
+		permissions, err := org.owner.ListPermissions(t.Context(), &membershipv1.ListPermissionsRequest{})
+		require.NoError(t, err)
+		role := org.role(t, org.policy(t).GetDefaultInviteRole()) // what a page says of the invitation that is about to be sent
+		require.Len(t, role.GetPermissions(), len(permissions.GetPermissions())-1)
+		require.Contains(t, role.GetDescription(), "full administrative rights")
+		email := unique("grace") + "@example.com"
+		org.invite(t, email, "")
+		mail := mailTo(t, email, func(m devmail.Received) bool { return linkWith(m, "/invite/") != "" })
+		require.Contains(t, mail.Text, "full administrative access")
+	})
+
 	scenario(t, "S3-08 S3-09 an invitation asks only for an address, and is mailed with a warning that access is full", func(t *testing.T, over string) {
 		org := create(t, over, flat)
 		email := unique("grace") + "@example.com"

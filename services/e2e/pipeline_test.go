@@ -320,6 +320,10 @@ func TestPipeline(t *testing.T) {
 		kept, err := org.owner.GetInvitation(t.Context(), &invitationv1.GetInvitationRequest{OrganizationId: org.ID, InvitationId: made.GetInvitation().GetId()})
 		require.NoError(t, err)
 		require.Equal(t, admin.ID, kept.GetInvitation().GetInviterAccountId())
+		org.shown(t)
+		log := org.audit(t, org.owner, func(req *membershipv1.ListAuditEventsRequest) { req.Actor, req.Types = admin.ID, []string{"invitation.created"} })
+		require.Len(t, log, 1)
+		require.Equal(t, admin.Name, log[0].GetActor().GetDisplayName())
 	})
 
 	scenario(t, "S0-32 somebody who belongs already is not invited, and no seat is taken", func(t *testing.T, over string) {

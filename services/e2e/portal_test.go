@@ -3,11 +3,13 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -126,6 +128,27 @@ func TestPortal(t *testing.T) {
 			t.Log(name)
 			refused(t, call(), errorv1.Reason_REASON_PERMISSION_MISSING)
 		}
+	})
+
+	scenario(t, "S1-15 S1-18 S1-25 the owner reaches billing, owner and admin make and manage resources, a member does not", func(t *testing.T, over string) {
+		org := create(t, over, portal)
+		admin, member := org.join(t, "admin"), org.join(t, "member")
+		for permission, may := range map[string][]*person{
+			"billing.manage":  {org.owner},
+			"billing.read":    {org.owner, admin},
+			"seats.read":      {org.owner, admin},
+			"resources.write": {org.owner, admin},
+			"resources.read":  {org.owner, admin, member},
+		} {
+			for _, who := range []*person{org.owner, admin, member} {
+				answer, err := who.CheckAccess(t.Context(), &membershipv1.CheckAccessRequest{OrganizationId: org.ID, Permission: permission}) // as a product asks
+				require.NoError(t, err)
+				require.Equal(t, slices.Contains(may, who), answer.GetAllowed(), "%s: %s", permission, who.Email)
+			}
+		}
+		_, err := member.GetSeatUsage(t.Context(), &billingv1.GetSeatUsageRequest{OrganizationId: org.ID})
+		refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+		require.EqualValues(t, 3, org.seats(t).GetUsed())
 	})
 
 	scenario(t, "S1-27 S1-55 a pending invitation is in the list, with its address", func(t *testing.T, over string) {

@@ -79,6 +79,10 @@ func TestProjects(t *testing.T) {
 		refused(t, err, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
 		require.Len(t, org.people(t, org.owner), 1)
 		require.EqualValues(t, 1, org.seats(t).GetUsed())
+		guests, err := org.owner.ListProjectMembers(t.Context(), &membershipv1.ListProjectMembersRequest{OrganizationId: org.ID, ProjectId: direct.GetId()})
+		require.NoError(t, err)
+		require.Equal(t, member.Name, guests.GetMembers()[0].GetDisplayName())
+		require.True(t, guests.GetMembers()[0].GetGuest())
 		_, err = org.owner.RemoveProjectMember(t.Context(), &membershipv1.RemoveProjectMemberRequest{
 			OrganizationId: org.ID, ProjectId: direct.GetId(), AccountId: member.ID})
 		require.NoError(t, err)

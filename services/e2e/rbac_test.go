@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -106,6 +107,50 @@ func TestRBAC(t *testing.T) {
 		org := create(t, over, rbac)
 		_, err := org.owner.CreateInvitation(t.Context(), org.invitation(t, org.owner.Email))
 		refused(t, err, errorv1.Reason_REASON_ALREADY_MEMBER)
+	})
+
+	scenario(t, "S2-30 S2-31 a role is changed from a row, and from a form that knows what it showed", func(t *testing.T, over string) {
+		org := create(t, over, rbac)
+		member := org.join(t, "member")
+		form := org.member(t, org.owner, member.ID)
+		require.NoError(t, org.changeRole(t, org.owner, member, "admin")) // from the row
+		update := &membershipv1.ChangeMemberRoleRequest{OrganizationId: org.ID, AccountId: member.ID, Role: "member", Etag: form.GetEtag()}
+		_, err := org.owner.ChangeMemberRole(t.Context(), update)
+		refused(t, err, errorv1.Reason_REASON_ETAG_MISMATCH)
+		require.Equal(t, "admin", org.row(t, member.ID).GetRole())
+		update.Etag = org.member(t, org.owner, member.ID).GetEtag()
+		changed, err := org.owner.ChangeMemberRole(t.Context(), update)
+		require.NoError(t, err)
+		require.Equal(t, "member", changed.GetMember().GetRole())
+	})
+
+	scenario(t, "S2-33 a member's details are profile, role with what it allows, and activity", func(t *testing.T, over string) {
+		org := create(t, over, rbac)
+		member := org.join(t, "member")
+		eventually(t, func() bool { return org.member(t, org.owner, member.ID).GetAccountCreateTime() != nil }, "the account is known")
+		shown := org.member(t, org.owner, member.ID)
+		require.Equal(t, []string{member.Email, member.Name, "Member"}, []string{shown.GetEmail(), shown.GetDisplayName(), shown.GetRoleDisplayName()})
+		require.NotNil(t, shown.GetJoinTime())
+		require.Contains(t, org.role(t, shown.GetRole()).GetPermissions(), "products.use")
+		org.shown(t)
+		log := org.audit(t, org.owner, func(req *membershipv1.ListAuditEventsRequest) { req.Target = member.ID })
+		require.True(t, slices.ContainsFunc(log, func(e *membershipv1.AuditEvent) bool { return e.GetType() == "member.added" }))
+	})
+
+	scenario(t, "S2-38 a member's permissions follow the role, and the owner's role is not to be changed", func(t *testing.T, over string) {
+		org := create(t, over, rbac)
+		member := org.join(t, "member")
+		for _, role := range []string{"admin", "member"} {
+			require.NoError(t, org.changeRole(t, org.owner, member, role))
+			why := org.explain(t, org.owner, member, "members.remove")
+			require.Equal(t, role == "admin", why.GetAllowed())
+			if why.GetAllowed() {
+				require.Equal(t, membershipv1.ExplainAccessResponse_Line_SOURCE_ROLE, why.GetLine().GetSource())
+				require.Equal(t, role, why.GetLine().GetRole())
+			}
+		}
+		admin := org.join(t, "admin")
+		refused(t, org.changeRole(t, admin, org.owner, "member"), errorv1.Reason_REASON_OWNER_PROTECTED)
 	})
 
 	scenario(t, "S2-32 a role change takes effect at once", func(t *testing.T, over string) {

@@ -103,6 +103,19 @@ func peopleIn(found []store.AuditEvent) (people []id.Any) {
 	return people
 }
 
+// unnamed returns the accounts that the events name and that have no name yet.
+func unnamed(found []store.AuditEvent, names map[id.Any]string) (accounts []id.Account) {
+	for _, e := range found {
+		for _, text := range append([]string{e.ActorID}, e.Targets...) {
+			account, err := id.ParseAccount(text)
+			if _, named := names[id.Any(account)]; err == nil && !named && !slices.Contains(accounts, account) {
+				accounts = append(accounts, account)
+			}
+		}
+	}
+	return accounts
+}
+
 // auditEventToProto shows an event to somebody who may see addresses, or not.
 func auditEventToProto(e store.AuditEvent, names map[id.Any]string, contacts bool) (*membershipv1.AuditEvent, error) {
 	nameOf := func(text string) string {

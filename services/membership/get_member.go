@@ -3,7 +3,6 @@ package membership
 import (
 	"context"
 
-	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -44,15 +43,7 @@ func (s *Service) nameOf(ctx context.Context, key id.Organization, account id.Ac
 	if profile, listed := at.People[account]; err == nil && listed {
 		return profile.Shown().DisplayName
 	}
-	answer, err := s.Accounts.GetAccounts(ctx, &identityv1.GetAccountsRequest{AccountIds: []string{account.String()}})
-	if err != nil {
-		s.Log.WarnContext(ctx, "a name is not shown", "organization", key.String(), "account", account.String(), "error", err)
-		return ""
-	}
-	for _, found := range answer.GetAccounts() {
-		return found.GetDisplayName()
-	}
-	return ""
+	return s.namesOf(ctx, key, []id.Account{account})[account]
 }
 
 // admit is enter for a caller who must hold a permission.

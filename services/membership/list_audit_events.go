@@ -48,7 +48,7 @@ func (s *Service) ListAuditEvents(ctx context.Context, req *membershipv1.ListAud
 	return answer, nil
 }
 
-// readAuditEvents reads a page, with the names that people have now.
+// readAuditEvents reads a page, with the names that people have now, whether they still belong or not.
 func (s *Service) readAuditEvents(ctx context.Context, key id.Organization, filter store.AuditFilter, after store.AuditCursor, size int) (shown []*membershipv1.AuditEvent, next *store.AuditCursor, err error) {
 	var found []store.AuditEvent
 	var names map[id.Any]string
@@ -61,6 +61,9 @@ func (s *Service) readAuditEvents(ctx context.Context, key id.Organization, filt
 	})
 	if err != nil {
 		return nil, nil, err
+	}
+	for account, name := range s.namesOf(ctx, key, unnamed(found, names)) {
+		names[id.Any(account)] = name
 	}
 	for _, e := range found {
 		event, err := auditEventToProto(e, names, filter.Contacts)

@@ -51,7 +51,17 @@ func (s *Service) ListProjectMembers(ctx context.Context, req *membershipv1.List
 			return nil, err
 		}
 	}
+	var guests []id.Account
 	for _, e := range found {
+		if e.Guest {
+			guests = append(guests, e.Account)
+		}
+	}
+	names := s.namesOf(ctx, key, guests)
+	for _, e := range found {
+		if e.Guest {
+			e.DisplayName = names[e.Account]
+		}
 		answer.Members = append(answer.Members, projectMemberToProto(at.Organization.Roles, e))
 	}
 	return answer, nil

@@ -103,6 +103,12 @@ func TestProjects(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, listed.GetMembers(), 1)
 		require.True(t, listed.GetMembers()[0].GetGuest())
+		require.Equal(t, "Ada Lovelace", listed.GetMembers()[0].GetDisplayName())
+		o.accounts.err = errDown
+		listed, err = o.projects.ListProjectMembers(o.as(o.creator), &membershipv1.ListProjectMembersRequest{OrganizationId: o.id.String(), ProjectId: here.GetId()})
+		require.NoError(t, err, "the list does without their name")
+		require.Empty(t, listed.GetMembers()[0].GetDisplayName())
+		o.accounts.err = nil
 
 		o.policy(`{"project_guests": false}`)
 		require.Equal(t, outsider, o.in(here, member, "resources.write"))

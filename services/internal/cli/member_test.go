@@ -63,7 +63,7 @@ func TestConfirmation(t *testing.T) {
 		return w
 	}
 
-	t.Run("YesOnATerminalRemoves", func(t *testing.T) {
+	t.Run("S1-32_YesOnATerminalRemoves", func(t *testing.T) {
 		t.Parallel()
 		w := setUp(t)
 		w.interactive, w.in = true, "y\n"
@@ -73,7 +73,7 @@ func TestConfirmation(t *testing.T) {
 	})
 
 	for _, answer := range []string{"\n", "n\n", "yeah\n", ""} {
-		t.Run("AnythingElseDoesNot"+answer, func(t *testing.T) {
+		t.Run("S1-32_AnythingElseDoesNot"+answer, func(t *testing.T) {
 			t.Parallel()
 			w := setUp(t)
 			w.interactive, w.in = true, answer

@@ -175,7 +175,7 @@ func (f AuditFilter) conditions(args *arguments) (sql string) {
 // ListNames returns the names of those who are on the list of people, by account or invitation.
 func (q Queries) ListNames(ctx context.Context, key id.Organization, people []id.Any) (map[id.Any]string, error) {
 	names := make(map[id.Any]string, len(people))
-	q.Read(`SELECT person_id, display_name FROM people WHERE organization_id = $1 AND person_id = ANY ($2)`, []any{key, people},
+	q.Read(`SELECT person_id, coalesce(nullif(overlay_display_name, ''), display_name) FROM people WHERE organization_id = $1 AND person_id = ANY ($2)`, []any{key, people},
 		func(rows pgx.Rows) error {
 			var person id.Any
 			var name string

@@ -92,7 +92,7 @@ func (q Queries) DeleteProjectMemberships(key id.Organization, account id.Accoun
 // ProjectEntry is a row of the list of direct members.
 type ProjectEntry struct {
 	org.ProjectMember
-	DisplayName string // empty for a guest
+	DisplayName string // empty for a guest, who is not on the list of people
 	Guest       bool
 }
 

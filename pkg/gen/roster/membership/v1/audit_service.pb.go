@@ -896,7 +896,7 @@ type AuditEvent_Actor struct {
 	Kind AuditEvent_Actor_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=roster.membership.v1.AuditEvent_Actor_Kind" json:"kind,omitempty"`
 	// The account or operator id; the service's name for the suite itself.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	// The name, if the actor is on the list of people.
+	// The name, as far as it is known, also of somebody who has left.
 	DisplayName   string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -958,7 +958,7 @@ type AuditEvent_Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id: acc_, inv_, seat_ and so on.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The name, if the target is on the list of people.
+	// The name, as far as it is known, also of somebody who has left.
 	DisplayName   string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

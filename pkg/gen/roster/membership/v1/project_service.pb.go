@@ -113,7 +113,7 @@ type ProjectMember struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account.
 	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
-	// Name as shown; empty for a guest.
+	// Name as shown, of a guest too; empty where it cannot be told.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// The key of the role in the project.
 	Role string `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
