@@ -51,6 +51,7 @@ type Config struct {
 type Client struct {
 	Accounts      identityv1.AccountServiceClient
 	Sessions      identityv1.SessionServiceClient
+	Passwords     identityv1.PasswordServiceClient
 	Operators     identityv1.OperatorServiceClient
 	Organizations membershipv1.OrganizationServiceClient
 	Roles         membershipv1.RoleServiceClient
@@ -114,6 +115,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 	return &Client{
 		Accounts:      identityv1.NewAccountServiceClient(conn),
 		Sessions:      identityv1.NewSessionServiceClient(conn),
+		Passwords:     identityv1.NewPasswordServiceClient(conn),
 		Operators:     identityv1.NewOperatorServiceClient(conn),
 		Organizations: membershipv1.NewOrganizationServiceClient(conn),
 		Roles:         membershipv1.NewRoleServiceClient(conn),

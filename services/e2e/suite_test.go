@@ -171,6 +171,7 @@ var transports = []string{"gRPC", "REST"}
 type client struct {
 	identityv1.AccountServiceClient
 	identityv1.SessionServiceClient
+	identityv1.PasswordServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
@@ -191,7 +192,7 @@ type client struct {
 func connect(transport, token string) client {
 	conn := wire(transport, token)
 	return client{
-		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn),
+		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewPasswordServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn),

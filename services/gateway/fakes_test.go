@@ -27,6 +27,7 @@ import (
 type fakes struct {
 	identityv1.UnimplementedAccountServiceServer
 	identityv1.UnimplementedSessionServiceServer
+	identityv1.UnimplementedPasswordServiceServer
 	identityv1.UnimplementedCredentialServiceServer
 	membershipv1.UnimplementedMemberServiceServer
 	membershipv1.UnimplementedOrganizationServiceServer
@@ -34,6 +35,7 @@ type fakes struct {
 	billingv1.UnimplementedSeatUsageServiceServer
 
 	verify     func(context.Context, *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error)
+	reset      func(context.Context, *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error)
 	signIn     func(context.Context, *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error)
 	resolve    func(context.Context, *identityv1.ResolveCredentialRequest) (*identityv1.ResolveCredentialResponse, error)
 	changeRole func(context.Context, *membershipv1.ChangeMemberRoleRequest) (*membershipv1.ChangeMemberRoleResponse, error)
@@ -174,6 +176,15 @@ func (f *fakes) GetMe(ctx context.Context, _ *identityv1.GetMeRequest) (*identit
 
 func (f *fakes) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error) {
 	return answerTo(f, ctx, "VerifyEmail", f.verify, req)
+}
+
+func (f *fakes) RequestPasswordReset(ctx context.Context, req *identityv1.RequestPasswordResetRequest) (*identityv1.RequestPasswordResetResponse, error) {
+	f.saw(ctx, "RequestPasswordReset "+req.GetEmail()+req.GetUsername())
+	return &identityv1.RequestPasswordResetResponse{}, nil
+}
+
+func (f *fakes) ResetPassword(ctx context.Context, req *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error) {
+	return answerTo(f, ctx, "ResetPassword", f.reset, req)
 }
 
 func (f *fakes) ChangeMemberRole(ctx context.Context, req *membershipv1.ChangeMemberRoleRequest) (*membershipv1.ChangeMemberRoleResponse, error) {

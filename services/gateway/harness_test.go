@@ -91,6 +91,7 @@ func (h *harness) serve(role string) {
 	case "identity":
 		identityv1.RegisterAccountServiceServer(s, h.fakes)
 		identityv1.RegisterSessionServiceServer(s, h.fakes)
+		identityv1.RegisterPasswordServiceServer(s, h.fakes)
 		identityv1.RegisterCredentialServiceServer(s, h.fakes)
 	case "membership":
 		membershipv1.RegisterMemberServiceServer(s, h.fakes)

@@ -89,6 +89,51 @@ func TestVerifyPage(t *testing.T) {
 	})
 }
 
+func TestPasswordPages(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	h.reset = func(_ context.Context, req *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error) {
+		switch {
+		case req.GetToken() != "good":
+			return nil, refuse(errorv1.Reason_REASON_LINK_INVALID)
+		case req.GetPassword() == "short":
+			return nil, refuse(errorv1.Reason_REASON_PASSWORD_REFUSED)
+		case req.GetPassword() == "later":
+			return nil, refuse(errorv1.Reason_REASON_BUSY).WithRetry(time.Second)
+		}
+		return &identityv1.ResetPasswordResponse{}, nil
+	}
+
+	t.Run("R14 TheAnswerIsTheSameForEverybody", func(t *testing.T) {
+		requirePage(t, h.open("/forgot"), 200, "Whose password is it?")
+		for body, call := range map[string]string{
+			"identifier=ada%40example.com": "RequestPasswordReset ada@example.com", "identifier=ada": "RequestPasswordReset ada", "identifier=": "",
+		} {
+			requirePage(t, h.post("/forgot", body), 200, "Check your mail")
+			if call != "" {
+				require.Contains(t, h.calls(), call)
+			}
+		}
+	})
+	t.Run("R17 LookingConsumesNothing", func(t *testing.T) {
+		requirePage(t, h.open("/reset/good"), 200, "Choose another password")
+		require.Contains(t, h.open("/reset/good").text, `autocomplete="new-password"`)
+		require.NotContains(t, h.calls(), "ResetPassword")
+		require.NotContains(t, h.log.String(), "/reset/good")
+	})
+	t.Run("TheButtonChangesIt", func(t *testing.T) {
+		requirePage(t, h.post("/reset", "token=good&password=violet+harbor+quilt"), 200, "Your password is changed")
+		requirePage(t, h.post("/reset", "token=used&password=violet+harbor+quilt"), 404, "This link does not work any more")
+		requirePage(t, h.post("/reset", ""), 404, "This link does not work any more")
+	})
+	t.Run("WhatCanBeMendedKeepsTheForm", func(t *testing.T) {
+		a := h.post("/reset", "token=good&password=short")
+		requirePage(t, a, 400, "For programs.")
+		require.Contains(t, a.text, `value="good"`)
+		requirePage(t, h.post("/reset", "token=good&password=later"), 503, "New password")
+	})
+}
+
 func TestInvitationPage(t *testing.T) {
 	t.Parallel()
 
@@ -481,7 +526,7 @@ func TestOtherPages(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	requirePage(t, h.open("/nothing"), 404, "There is no such page")
-	requirePage(t, h.open("/reset/x"), 404, "There is no such page")
+	requirePage(t, h.open("/unknown/x"), 404, "There is no such page")
 	require.Equal(t, "ROUTE_NOT_FOUND", h.do("GET", "/nothing", "").reason(t), "programs get JSON")
 	a := h.do("DELETE", "/sign-in", "")
 	require.Equal(t, 405, a.StatusCode)

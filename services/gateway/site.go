@@ -35,6 +35,7 @@ type site struct {
 	*edge
 	accounts    identityv1.AccountServiceClient
 	sessions    identityv1.SessionServiceClient
+	passwords   identityv1.PasswordServiceClient
 	invitations invitationv1.InvitationServiceClient
 	reference   *reference
 	mux         *http.ServeMux
@@ -46,6 +47,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		edge:        e,
 		accounts:    identityv1.NewAccountServiceClient(identity),
 		sessions:    identityv1.NewSessionServiceClient(identity),
+		passwords:   identityv1.NewPasswordServiceClient(identity),
 		invitations: invitationv1.NewInvitationServiceClient(invitation),
 		mux:         http.NewServeMux(),
 	}
@@ -56,24 +58,29 @@ func (e *edge) newSite() (http.Handler, error) {
 	// What a form has answered stays in the address bar; whoever asks for it again starts anew.
 	toStart := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusSeeOther) }
 	for pattern, handle := range map[string]http.HandlerFunc{
-		"GET /verify":                             toStart,
-		"GET /sign-out":                           toStart,
-		"GET /invite/accept":                      toStart,
-		"GET /invite/decline":                     toStart,
-		"GET /{$}":                                s.home,
-		"GET /sign-in":                            s.showSignIn,
-		"POST /sign-in":                           s.signIn,
-		"POST /sign-out":                          s.signOut,
-		"GET /verify/{token}":                     s.showVerify,
-		"POST /verify":                            s.verify,
-		"GET /invite/{token}":                     s.showInvitation,
-		"POST /invite/accept":                     s.accept,
-		"POST /invite/decline":                    s.decline,
+		"GET /verify":          toStart,
+		"GET /reset":           toStart,
+		"GET /sign-out":        toStart,
+		"GET /invite/accept":   toStart,
+		"GET /invite/decline":  toStart,
+		"GET /{$}":             s.home,
+		"GET /sign-in":         s.showSignIn,
+		"POST /sign-in":        s.signIn,
+		"POST /sign-out":       s.signOut,
+		"GET /verify/{token}":  s.showVerify,
+		"POST /verify":         s.verify,
+		"GET /forgot":          s.showForgot,
+		"POST /forgot":         s.forgot,
+		"GET /reset/{token}":   s.showReset,
+		"POST /reset":          s.reset,
+		"GET /invite/{token}":  s.showInvitation,
+		"POST /invite/accept":  s.accept,
+		"POST /invite/decline": s.decline,
 		"GET /organizations/{organization}/seats": s.showSeats,
-		"GET /docs":                               s.showReference,
-		"GET /docs/errors":                        s.showReasons,
-		"GET /openapi.json":                       s.openAPI,
-		"GET /asyncapi.json":                      s.asyncAPI,
+		"GET /docs":          s.showReference,
+		"GET /docs/errors":   s.showReasons,
+		"GET /openapi.json":  s.openAPI,
+		"GET /asyncapi.json": s.asyncAPI,
 		"GET /static/style.css": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/css; charset=utf-8")
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
@@ -129,7 +136,7 @@ var pages = func() map[string]*template.Template {
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "sign_in", "verify", "invitation", "decline", "notice", "reference", "reasons"} {
+	for _, name := range []string{"home", "sign_in", "verify", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(functions).
 			ParseFS(pageFiles, "pages/layout.html", "pages/forms.html", "pages/"+name+".html"))
 	}

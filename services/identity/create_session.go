@@ -60,9 +60,12 @@ func deliver(ctx context.Context, opened session.Session, key secret.Secret) (to
 	return "", grpc.SetHeader(ctx, metadata.Pairs(credential.SecretHeader, key.Text()))
 }
 
-// identifierOf returns what the request signs in with. What can be no address or username is nobody's, and is
+// identifierOf returns whom the request names. What can be no address or username is nobody's, and is
 // answered as such.
-func identifierOf(req *identityv1.CreateSessionRequest) (who store.Identifier) {
+func identifierOf(req interface {
+	GetEmail() string
+	GetUsername() string
+}) (who store.Identifier) {
 	if address, err := email.ParseField("email", req.GetEmail()); err == nil {
 		return store.Identifier{Email: address.Key}
 	}

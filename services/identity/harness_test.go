@@ -49,6 +49,7 @@ type harness struct {
 	// Clients as the gateway, for a client of its own, and as the services that call identity.
 	accounts   identityv1.AccountServiceClient
 	sessions   identityv1.SessionServiceClient
+	passwords  identityv1.PasswordServiceClient
 	operators  identityv1.OperatorServiceClient
 	credential identityv1.CredentialServiceClient
 	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
@@ -78,6 +79,7 @@ func start(t *testing.T) *harness {
 	gateway := h.dial("gateway")
 	h.accounts = identityv1.NewAccountServiceClient(gateway)
 	h.sessions = identityv1.NewSessionServiceClient(gateway)
+	h.passwords = identityv1.NewPasswordServiceClient(gateway)
 	h.operators = identityv1.NewOperatorServiceClient(gateway)
 	h.credential = identityv1.NewCredentialServiceClient(gateway)
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))

@@ -40,6 +40,7 @@ type Dependencies struct {
 type Service struct {
 	identityv1.UnsafeAccountServiceServer // a method that is missing does not compile
 	identityv1.UnsafeSessionServiceServer
+	identityv1.UnsafePasswordServiceServer
 	identityv1.UnsafeOperatorServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
@@ -67,6 +68,7 @@ var Migrations = store.Migrations
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterAccountServiceServer(r, s)
 	identityv1.RegisterSessionServiceServer(r, s)
+	identityv1.RegisterPasswordServiceServer(r, s)
 	identityv1.RegisterOperatorServiceServer(r, s)
 }
 
@@ -80,11 +82,12 @@ func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
 const (
 	sessionTask = "session" // ends a session that is not used, or too old
 	signUpTask  = "sign_up" // forgets a sign-up that nobody verified
+	resetTask   = "reset"   // mails the link that somebody asked for
 )
 
 // Steps are what the sweeper runs, by kind of task.
 func (s *Service) Steps() map[string]saga.Step {
-	return map[string]saga.Step{sessionTask: s.expireSession, signUpTask: s.expireSignUp, mail.TaskKind: s.Mail.Deliver}
+	return map[string]saga.Step{sessionTask: s.expireSession, signUpTask: s.expireSignUp, resetTask: s.sendReset, mail.TaskKind: s.Mail.Deliver}
 }
 
 // inTx runs fn in a transaction on the rows of the scope.

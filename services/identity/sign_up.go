@@ -40,7 +40,7 @@ func (s *Service) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*i
 	signUp := account.SignUp{ID: id.NewSignUp(), Email: address.Display, DisplayName: name, PasswordHash: hash}
 	link := secret.New(secret.Link, signUp.ID)
 	err = s.inTxOnce(ctx, postgres.In(signUp.ID), func(q store.Queries) error {
-		allowed, known, err := q.SpendSignUpMail(ctx, address.Key)
+		allowed, known, err := q.SpendMail(ctx, address.Key)
 		if err != nil || !allowed {
 			return err
 		}

@@ -71,6 +71,29 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	w := signedIn(t)
+	w.in = "the one until now\nthe new one\n"
+	gives(w, &identityv1.ChangePasswordRequest{}, &identityv1.ChangePasswordResponse{})
+	require.Contains(t, w.ok("password", "change", "--password-stdin"), "Changed.")
+	sent := w.last().request.(*identityv1.ChangePasswordRequest)
+	require.Equal(t, []string{"the one until now", "the new one"}, []string{sent.GetCurrentPassword(), sent.GetPassword()})
+
+	gives(w, &identityv1.RequestPasswordResetRequest{}, &identityv1.RequestPasswordResetResponse{})
+	require.Contains(t, w.ok("password", "forgot", "ada"), "If there is an account")
+	require.Equal(t, "ada", w.last().request.(*identityv1.RequestPasswordResetRequest).GetUsername())
+	require.Empty(t, w.last().authorization, "whoever has forgotten it is nobody")
+	w.ok("password", "forgot", "ada@example.com")
+	require.Equal(t, "ada@example.com", w.last().request.(*identityv1.RequestPasswordResetRequest).GetEmail())
+
+	w.in = "the new one\n"
+	gives(w, &identityv1.ResetPasswordRequest{}, &identityv1.ResetPasswordResponse{})
+	require.Contains(t, w.ok("password", "reset", "https://roster.example.com/reset/tok", "--password-stdin"), "roster login")
+	reset := w.last().request.(*identityv1.ResetPasswordRequest)
+	require.Equal(t, []string{"tok", "the new one"}, []string{reset.GetToken(), reset.GetPassword()})
+}
+
 func TestLogin(t *testing.T) {
 	t.Parallel()
 

@@ -44,7 +44,7 @@ func TestCommandTree(t *testing.T) {
 		operator/claim operator/seat-limit
 		org/create org/delete org/get org/list org/policy org/step-down
 		org/transfer/accept org/transfer/cancel org/transfer/decline org/transfer/offer org/transfer/show org/update org/use
-		people permissions
+		password/change password/forgot password/reset people permissions
 		project/add project/create project/delete project/get project/list project/members project/remove project/update
 		reauth role/create role/delete role/list role/update seats sessions/list sessions/revoke signup verify`),
 		strings.Fields(strings.ReplaceAll(strings.Join(tree, "\n"), " ", "/")))

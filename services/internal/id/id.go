@@ -29,6 +29,7 @@ type (
 	Domain       = ID[domain]
 	Override     = ID[override]
 	Rotation     = ID[rotation]
+	Reset        = ID[reset]
 )
 
 // Any is an id whose kind is known from elsewhere, such as the aggregate of an event log.
@@ -50,6 +51,7 @@ type (
 	domain       struct{}
 	override     struct{}
 	rotation     struct{}
+	reset        struct{}
 )
 
 // prefixOf tells the prefix of a kind.
@@ -86,6 +88,8 @@ func prefixOf[K any]() string {
 		return "ovr"
 	case rotation:
 		return "rot"
+	case reset:
+		return "rst"
 	}
 	return "id"
 }
@@ -112,6 +116,7 @@ func NewProject() Project           { return New[project]() }
 func NewDomain() Domain             { return New[domain]() }
 func NewOverride() Override         { return New[override]() }
 func NewRotation() Rotation         { return New[rotation]() }
+func NewReset() Reset               { return New[reset]() }
 
 // IsZero tells whether the id names nothing.
 func (i ID[K]) IsZero() bool { return i == ID[K]{} }

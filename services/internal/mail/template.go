@@ -30,6 +30,22 @@ type AccountExists struct{ SignInLink string }
 
 func (t AccountExists) plain() (string, Template) { return "account_exists", t }
 
+// ResetPassword lets somebody set another password.
+type ResetPassword struct {
+	Link    string
+	Expires time.Time
+}
+
+func (t ResetPassword) plain() (string, Template) { return "reset_password", t }
+
+// PasswordChanged tells somebody that their password is another one now.
+type PasswordChanged struct {
+	Time      time.Time
+	ResetLink string // where to ask for another one
+}
+
+func (t PasswordChanged) plain() (string, Template) { return "password_changed", t }
+
 // Invitation asks somebody to join an organization.
 type Invitation struct {
 	Organization, Inviter, Role string
@@ -142,7 +158,7 @@ var functions = map[string]any{
 	"button": func(link, label string) button { return button{link, label} },
 }
 
-var pages = parse("verify_email", "account_exists", "invitation", "removed", "transfer_offered")
+var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "invitation", "removed", "transfer_offered")
 
 func parse(kinds ...string) map[string]page {
 	pages := make(map[string]page)

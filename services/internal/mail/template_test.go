@@ -34,6 +34,8 @@ func TestRender(t *testing.T) {
 	for golden, template := range map[string]Template{
 		"verify_email":           VerifyEmail{Link: "https://roster.example/verify/tok-en_1", Expires: expires},
 		"account_exists":         AccountExists{SignInLink: "https://roster.example/sign-in"},
+		"reset_password":         ResetPassword{Link: "https://roster.example/reset/tok-en_1", Expires: expires},
+		"password_changed":       PasswordChanged{Time: expires, ResetLink: "https://roster.example/forgot"},
 		"invitation":             invitation,
 		"invitation_full_access": fullAccess,
 		"invitation_hostile":     hostile,

@@ -34,6 +34,9 @@ type Account struct {
 // SignUpLifetime is how long the link of a sign-up works.
 const SignUpLifetime = 24 * time.Hour
 
+// ResetLifetime is how long a link to reset a password works.
+const ResetLifetime = 30 * time.Minute
+
 // SignUp is somebody who asked for an account and has not proven their address. It blocks nothing.
 type SignUp struct {
 	ID           id.SignUp

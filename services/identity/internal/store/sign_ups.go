@@ -8,12 +8,12 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// SpendSignUpMail takes one of the five mails that an address may get about sign-ups in an hour, with the
+// SpendMail takes one of the five mails that an address may get in an hour because a stranger named it, with the
 // transaction; allowed is false when there is none left. known tells whether an account has proven the address.
-func (q Queries) SpendSignUpMail(ctx context.Context, email string) (allowed, known bool, err error) {
+func (q Queries) SpendMail(ctx context.Context, email string) (allowed, known bool, err error) {
 	var spent, owners []struct{ Email string }
 	q.Read(`
-		INSERT INTO sign_up_mails AS m (email, times, expire_time) VALUES ($1, ARRAY[now()], now() + interval '1 hour')
+		INSERT INTO stranger_mails AS m (email, times, expire_time) VALUES ($1, ARRAY[now()], now() + interval '1 hour')
 		ON CONFLICT (email) DO UPDATE
 		SET times = (m.times || now())[cardinality(m.times) - 3:], expire_time = excluded.expire_time
 		WHERE cardinality(m.times) < 5 OR m.times[1] <= now() - interval '1 hour'
@@ -54,5 +54,5 @@ func (q Queries) DeleteSignUp(key id.SignUp) {
 // to whatever address.
 func (q Queries) DeleteExpiredSignUp(key id.SignUp) {
 	q.Write(`DELETE FROM sign_ups WHERE id = $1 AND expire_time <= now()`, key)
-	q.Write(`DELETE FROM sign_up_mails WHERE expire_time <= now()`)
+	q.Write(`DELETE FROM stranger_mails WHERE expire_time <= now()`)
 }

@@ -405,7 +405,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50, 0}
 }
 
 // State that it says.
@@ -462,7 +462,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -3100,6 +3100,61 @@ func (x *AccountSignedIn) GetPersonal() *Client {
 	return nil
 }
 
+// AccountPasswordChanged: `account.password_changed`. By its person, or with a link that was mailed to them.
+type AccountPasswordChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,2,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountPasswordChanged) Reset() {
+	*x = AccountPasswordChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountPasswordChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountPasswordChanged) ProtoMessage() {}
+
+func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountPasswordChanged.ProtoReflect.Descriptor instead.
+func (*AccountPasswordChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AccountPasswordChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountPasswordChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // SessionEnded: `session.ended`.
 type SessionEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3115,7 +3170,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3127,7 +3182,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3140,7 +3195,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -3185,7 +3240,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3197,7 +3252,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3210,7 +3265,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Group) GetGroupId() string {
@@ -3270,7 +3325,7 @@ type GroupCreated struct {
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3282,7 +3337,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3295,7 +3350,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -3336,7 +3391,7 @@ type GroupUpdated struct {
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3348,7 +3403,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3361,7 +3416,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -3407,7 +3462,7 @@ type GroupDeleted struct {
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3419,7 +3474,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3432,7 +3487,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -3469,7 +3524,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3481,7 +3536,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3494,7 +3549,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -3526,7 +3581,7 @@ type GroupMemberAdded struct {
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3538,7 +3593,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3551,7 +3606,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -3590,7 +3645,7 @@ type GroupMemberRemoved struct {
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3602,7 +3657,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3615,7 +3670,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -3656,7 +3711,7 @@ type GroupRoleBound struct {
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3668,7 +3723,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3681,7 +3736,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -3729,7 +3784,7 @@ type GroupRoleUnbound struct {
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3741,7 +3796,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3754,7 +3809,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -3800,7 +3855,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3812,7 +3867,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3825,7 +3880,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -3864,7 +3919,7 @@ type DomainAdded struct {
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3876,7 +3931,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3889,7 +3944,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -3930,7 +3985,7 @@ type DomainVerified struct {
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3942,7 +3997,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3955,7 +4010,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -4003,7 +4058,7 @@ type DomainLost struct {
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4015,7 +4070,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4028,7 +4083,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -4074,7 +4129,7 @@ type DomainRemoved struct {
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4086,7 +4141,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4099,7 +4154,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -4144,7 +4199,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4156,7 +4211,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4169,7 +4224,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Role) GetRoleId() string {
@@ -4229,7 +4284,7 @@ type RoleCreated struct {
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4241,7 +4296,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4254,7 +4309,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -4295,7 +4350,7 @@ type RoleUpdated struct {
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4307,7 +4362,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4320,7 +4375,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -4371,7 +4426,7 @@ type RoleDeleted struct {
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4383,7 +4438,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4396,7 +4451,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -4451,7 +4506,7 @@ type InvitationRoleChanged struct {
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4463,7 +4518,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4476,7 +4531,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -4522,7 +4577,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4534,7 +4589,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4547,7 +4602,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -4586,7 +4641,7 @@ type MemberProfileChange struct {
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4598,7 +4653,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4611,7 +4666,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -4654,7 +4709,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4666,7 +4721,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4679,7 +4734,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -4730,7 +4785,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4742,7 +4797,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4755,7 +4810,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -4791,7 +4846,7 @@ type MemberHoursChanged struct {
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4803,7 +4858,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4816,7 +4871,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -4879,7 +4934,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4891,7 +4946,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4904,7 +4959,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -4978,7 +5033,7 @@ type MemberOverrideAdded struct {
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4990,7 +5045,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5003,7 +5058,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -5042,7 +5097,7 @@ type MemberOverrideRemoved struct {
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5054,7 +5109,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5067,7 +5122,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -5114,7 +5169,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5126,7 +5181,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5139,7 +5194,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -5206,7 +5261,7 @@ type OrganizationRotationCreated struct {
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5218,7 +5273,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5231,7 +5286,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -5272,7 +5327,7 @@ type OrganizationRotationUpdated struct {
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5284,7 +5339,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5297,7 +5352,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -5343,7 +5398,7 @@ type OrganizationRotationDeleted struct {
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5355,7 +5410,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5368,7 +5423,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -5407,7 +5462,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5419,7 +5474,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5432,7 +5487,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Project) GetProjectId() string {
@@ -5471,7 +5526,7 @@ type ProjectCreated struct {
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5483,7 +5538,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5496,7 +5551,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -5537,7 +5592,7 @@ type ProjectUpdated struct {
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5549,7 +5604,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5562,7 +5617,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -5608,7 +5663,7 @@ type ProjectDeleted struct {
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5620,7 +5675,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5633,7 +5688,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -5672,7 +5727,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5684,7 +5739,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5697,7 +5752,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -5736,7 +5791,7 @@ type ProjectMemberAdded struct {
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5748,7 +5803,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5761,7 +5816,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -5801,7 +5856,7 @@ type ProjectMemberRemoved struct {
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5813,7 +5868,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5826,7 +5881,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -5867,7 +5922,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5879,7 +5934,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5892,7 +5947,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -5938,7 +5993,7 @@ type OrganizationTransferOffered struct {
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5950,7 +6005,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5963,7 +6018,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -6002,7 +6057,7 @@ type OrganizationTransferDeclined struct {
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6014,7 +6069,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6027,7 +6082,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -6066,7 +6121,7 @@ type OrganizationTransferCancelled struct {
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6078,7 +6133,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6091,7 +6146,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -6130,7 +6185,7 @@ type OrganizationTransferExpired struct {
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6142,7 +6197,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6155,7 +6210,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -6196,7 +6251,7 @@ type OrganizationOwnerChanged struct {
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6208,7 +6263,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6221,7 +6276,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -6267,7 +6322,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6279,7 +6334,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6329,7 +6384,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6341,7 +6396,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6354,7 +6409,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -6386,7 +6441,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6398,7 +6453,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6411,7 +6466,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -6666,7 +6721,10 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x02 \x01(\tR\tsessionId\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x81\x01\n" +
+	"\x16AccountPasswordChanged\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
 	"\fSessionEnded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -6933,7 +6991,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 87)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
@@ -6981,58 +7039,59 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*AccountDisabled)(nil),               // 43: roster.event.v1.AccountDisabled
 	(*AccountEnabled)(nil),                // 44: roster.event.v1.AccountEnabled
 	(*AccountSignedIn)(nil),               // 45: roster.event.v1.AccountSignedIn
-	(*SessionEnded)(nil),                  // 46: roster.event.v1.SessionEnded
-	(*Group)(nil),                         // 47: roster.event.v1.Group
-	(*GroupCreated)(nil),                  // 48: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                  // 49: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                  // 50: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),               // 51: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),              // 52: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),            // 53: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                // 54: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),              // 55: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                        // 56: roster.event.v1.Domain
-	(*DomainAdded)(nil),                   // 57: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                // 58: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                    // 59: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                 // 60: roster.event.v1.DomainRemoved
-	(*Role)(nil),                          // 61: roster.event.v1.Role
-	(*RoleCreated)(nil),                   // 62: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                   // 63: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                   // 64: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),         // 65: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                 // 66: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),           // 67: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),          // 68: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                   // 69: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),            // 70: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                      // 71: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),           // 72: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),         // 73: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                      // 74: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),   // 75: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),   // 76: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),   // 77: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                       // 78: roster.event.v1.Project
-	(*ProjectCreated)(nil),                // 79: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                // 80: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                // 81: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),             // 82: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),            // 83: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),          // 84: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                      // 85: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),   // 86: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),  // 87: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil), // 88: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),   // 89: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),      // 90: roster.event.v1.OrganizationOwnerChanged
-	(*Token_Position)(nil),                // 91: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                 // 92: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),          // 93: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),         // 94: google.protobuf.Timestamp
+	(*AccountPasswordChanged)(nil),        // 46: roster.event.v1.AccountPasswordChanged
+	(*SessionEnded)(nil),                  // 47: roster.event.v1.SessionEnded
+	(*Group)(nil),                         // 48: roster.event.v1.Group
+	(*GroupCreated)(nil),                  // 49: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                  // 50: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                  // 51: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),               // 52: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),              // 53: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),            // 54: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                // 55: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),              // 56: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                        // 57: roster.event.v1.Domain
+	(*DomainAdded)(nil),                   // 58: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                // 59: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                    // 60: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                 // 61: roster.event.v1.DomainRemoved
+	(*Role)(nil),                          // 62: roster.event.v1.Role
+	(*RoleCreated)(nil),                   // 63: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                   // 64: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                   // 65: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),         // 66: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                 // 67: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),           // 68: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),          // 69: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                   // 70: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),            // 71: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                      // 72: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),           // 73: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),         // 74: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                      // 75: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),   // 76: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),   // 77: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),   // 78: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                       // 79: roster.event.v1.Project
+	(*ProjectCreated)(nil),                // 80: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                // 81: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                // 82: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),             // 83: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),            // 84: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),          // 85: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                      // 86: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),   // 87: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),  // 88: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil), // 89: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),   // 90: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),      // 91: roster.event.v1.OrganizationOwnerChanged
+	(*Token_Position)(nil),                // 92: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                 // 93: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),          // 94: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),         // 95: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	91,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	92,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	8,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -7048,7 +7107,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	13,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	12,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	94,  // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	95,  // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	10,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	17,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	11,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -7073,7 +7132,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	17,  // 38: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	12,  // 39: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	3,   // 40: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	94,  // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	95,  // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	10,  // 42: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	24,  // 43: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	11,  // 44: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -7133,131 +7192,133 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 98: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
 	10,  // 99: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
 	12,  // 100: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	10,  // 101: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	12,  // 102: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	92,  // 103: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	10,  // 104: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	47,  // 105: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	12,  // 106: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 107: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	47,  // 108: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	47,  // 109: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	12,  // 110: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 111: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	47,  // 112: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	12,  // 113: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 114: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	51,  // 115: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	12,  // 116: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 117: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	51,  // 118: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	12,  // 119: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	10,  // 120: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	47,  // 121: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	47,  // 122: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	12,  // 123: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	10,  // 124: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	47,  // 125: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	47,  // 126: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	12,  // 127: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	5,   // 128: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	10,  // 129: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	56,  // 130: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	12,  // 131: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 132: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	56,  // 133: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	56,  // 134: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	12,  // 135: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	10,  // 136: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	56,  // 137: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	56,  // 138: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	12,  // 139: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	10,  // 140: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	56,  // 141: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	12,  // 142: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	10,  // 143: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	61,  // 144: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	12,  // 145: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 146: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	61,  // 147: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	61,  // 148: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	12,  // 149: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 150: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	61,  // 151: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	12,  // 152: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 153: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	24,  // 154: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	24,  // 155: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	12,  // 156: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	66,  // 157: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	66,  // 158: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	10,  // 159: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	17,  // 160: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	17,  // 161: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	67,  // 162: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	93,  // 163: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	10,  // 164: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	69,  // 165: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	69,  // 166: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	12,  // 167: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	6,   // 168: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	94,  // 169: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	94,  // 170: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	94,  // 171: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	10,  // 172: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	71,  // 173: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	12,  // 174: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 175: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	71,  // 176: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	12,  // 177: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	94,  // 178: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	94,  // 179: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	10,  // 180: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	74,  // 181: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	12,  // 182: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 183: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	74,  // 184: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	74,  // 185: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	12,  // 186: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 187: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	74,  // 188: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	12,  // 189: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 190: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	78,  // 191: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	12,  // 192: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 193: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	78,  // 194: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	78,  // 195: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	12,  // 196: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 197: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	78,  // 198: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	12,  // 199: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 200: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	82,  // 201: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	12,  // 202: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 203: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	82,  // 204: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	12,  // 205: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	94,  // 206: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	10,  // 207: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	85,  // 208: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 209: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	10,  // 210: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	85,  // 211: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 212: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	10,  // 213: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	85,  // 214: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 215: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	10,  // 216: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	85,  // 217: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 218: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	10,  // 219: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	12,  // 220: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	221, // [221:221] is the sub-list for method output_type
-	221, // [221:221] is the sub-list for method input_type
-	221, // [221:221] is the sub-list for extension type_name
-	221, // [221:221] is the sub-list for extension extendee
-	0,   // [0:221] is the sub-list for field type_name
+	10,  // 101: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
+	12,  // 102: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
+	10,  // 103: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	12,  // 104: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	93,  // 105: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	10,  // 106: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	48,  // 107: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	12,  // 108: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	10,  // 109: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	48,  // 110: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	48,  // 111: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	12,  // 112: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	10,  // 113: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	48,  // 114: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	12,  // 115: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	10,  // 116: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	52,  // 117: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	12,  // 118: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	10,  // 119: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	52,  // 120: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	12,  // 121: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	10,  // 122: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	48,  // 123: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	48,  // 124: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	12,  // 125: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	10,  // 126: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	48,  // 127: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	48,  // 128: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	12,  // 129: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	5,   // 130: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	10,  // 131: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	57,  // 132: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	12,  // 133: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	10,  // 134: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	57,  // 135: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	57,  // 136: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	12,  // 137: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	10,  // 138: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	57,  // 139: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	57,  // 140: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	12,  // 141: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	10,  // 142: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	57,  // 143: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	12,  // 144: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	10,  // 145: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	62,  // 146: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	12,  // 147: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	10,  // 148: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	62,  // 149: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	62,  // 150: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	12,  // 151: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	10,  // 152: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	62,  // 153: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	12,  // 154: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	10,  // 155: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	24,  // 156: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	24,  // 157: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	12,  // 158: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	67,  // 159: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	67,  // 160: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	10,  // 161: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	17,  // 162: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	17,  // 163: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	68,  // 164: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	94,  // 165: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	10,  // 166: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	70,  // 167: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	70,  // 168: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	12,  // 169: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	6,   // 170: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	95,  // 171: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	95,  // 172: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	95,  // 173: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	10,  // 174: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	72,  // 175: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	12,  // 176: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	10,  // 177: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	72,  // 178: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	12,  // 179: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	95,  // 180: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	95,  // 181: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	10,  // 182: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	75,  // 183: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	12,  // 184: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	10,  // 185: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	75,  // 186: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	75,  // 187: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	12,  // 188: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	10,  // 189: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	75,  // 190: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	12,  // 191: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	10,  // 192: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	79,  // 193: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	12,  // 194: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	10,  // 195: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	79,  // 196: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	79,  // 197: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	12,  // 198: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	10,  // 199: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	79,  // 200: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	12,  // 201: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	10,  // 202: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	83,  // 203: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	12,  // 204: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	10,  // 205: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	83,  // 206: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	12,  // 207: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	95,  // 208: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	10,  // 209: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	86,  // 210: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	12,  // 211: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	10,  // 212: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	86,  // 213: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	12,  // 214: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	10,  // 215: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	86,  // 216: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	12,  // 217: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	10,  // 218: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	86,  // 219: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	12,  // 220: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	10,  // 221: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	12,  // 222: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	223, // [223:223] is the sub-list for method output_type
+	223, // [223:223] is the sub-list for method input_type
+	223, // [223:223] is the sub-list for extension type_name
+	223, // [223:223] is the sub-list for extension extendee
+	0,   // [0:223] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -7272,7 +7333,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   87,
+			NumMessages:   88,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

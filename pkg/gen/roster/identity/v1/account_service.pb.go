@@ -675,6 +675,291 @@ func (x *UpdateMeResponse) GetAccount() *Account {
 	return nil
 }
 
+// ChangePasswordRequest changes the caller's password.
+type ChangePasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The password until now.
+	CurrentPassword string `protobuf:"bytes,1,opt,name=current_password,json=currentPassword,proto3" json:"current_password,omitempty"`
+	// The password from now on: 15 to 256 characters, no rules about kinds of characters.
+	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordRequest) Reset() {
+	*x = ChangePasswordRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordRequest) ProtoMessage() {}
+
+func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
+func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ChangePasswordRequest) GetCurrentPassword() string {
+	if x != nil {
+		return x.CurrentPassword
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// ChangePasswordResponse is empty.
+type ChangePasswordResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordResponse) Reset() {
+	*x = ChangePasswordResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordResponse) ProtoMessage() {}
+
+func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
+func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{11}
+}
+
+// RequestPasswordResetRequest names an account. Exactly one of email and username is given.
+type RequestPasswordResetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The address.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// The username.
+	Username      string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestPasswordResetRequest) Reset() {
+	*x = RequestPasswordResetRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestPasswordResetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestPasswordResetRequest) ProtoMessage() {}
+
+func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestPasswordResetRequest.ProtoReflect.Descriptor instead.
+func (*RequestPasswordResetRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RequestPasswordResetRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *RequestPasswordResetRequest) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+// RequestPasswordResetResponse says nothing about the account.
+type RequestPasswordResetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestPasswordResetResponse) Reset() {
+	*x = RequestPasswordResetResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestPasswordResetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestPasswordResetResponse) ProtoMessage() {}
+
+func (x *RequestPasswordResetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestPasswordResetResponse.ProtoReflect.Descriptor instead.
+func (*RequestPasswordResetResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
+}
+
+// ResetPasswordRequest carries the token of the mail.
+type ResetPasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The password from now on.
+	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetPasswordRequest) Reset() {
+	*x = ResetPasswordRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetPasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetPasswordRequest) ProtoMessage() {}
+
+func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetPasswordRequest.ProtoReflect.Descriptor instead.
+func (*ResetPasswordRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ResetPasswordRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *ResetPasswordRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *ResetPasswordRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ResetPasswordResponse is empty.
+type ResetPasswordResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetPasswordResponse) Reset() {
+	*x = ResetPasswordResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetPasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetPasswordResponse) ProtoMessage() {}
+
+func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetPasswordResponse.ProtoReflect.Descriptor instead.
+func (*ResetPasswordResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
+}
+
 // CreateSessionRequest signs in. Exactly one of email and username is given.
 type CreateSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -692,7 +977,7 @@ type CreateSessionRequest struct {
 
 func (x *CreateSessionRequest) Reset() {
 	*x = CreateSessionRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +989,7 @@ func (x *CreateSessionRequest) String() string {
 func (*CreateSessionRequest) ProtoMessage() {}
 
 func (x *CreateSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +1002,7 @@ func (x *CreateSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionRequest.ProtoReflect.Descriptor instead.
 func (*CreateSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{10}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateSessionRequest) GetEmail() string {
@@ -761,7 +1046,7 @@ type CreateSessionResponse struct {
 
 func (x *CreateSessionResponse) Reset() {
 	*x = CreateSessionResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +1058,7 @@ func (x *CreateSessionResponse) String() string {
 func (*CreateSessionResponse) ProtoMessage() {}
 
 func (x *CreateSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +1071,7 @@ func (x *CreateSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionResponse.ProtoReflect.Descriptor instead.
 func (*CreateSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateSessionResponse) GetSession() *Session {
@@ -814,7 +1099,7 @@ type ReauthenticateRequest struct {
 
 func (x *ReauthenticateRequest) Reset() {
 	*x = ReauthenticateRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +1111,7 @@ func (x *ReauthenticateRequest) String() string {
 func (*ReauthenticateRequest) ProtoMessage() {}
 
 func (x *ReauthenticateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1124,7 @@ func (x *ReauthenticateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReauthenticateRequest.ProtoReflect.Descriptor instead.
 func (*ReauthenticateRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReauthenticateRequest) GetPassword() string {
@@ -862,7 +1147,7 @@ type ReauthenticateResponse struct {
 
 func (x *ReauthenticateResponse) Reset() {
 	*x = ReauthenticateResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +1159,7 @@ func (x *ReauthenticateResponse) String() string {
 func (*ReauthenticateResponse) ProtoMessage() {}
 
 func (x *ReauthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1172,7 @@ func (x *ReauthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReauthenticateResponse.ProtoReflect.Descriptor instead.
 func (*ReauthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReauthenticateResponse) GetSession() *Session {
@@ -913,7 +1198,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1210,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1223,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{20}
 }
 
 // ListSessionsResponse holds the sessions.
@@ -952,7 +1237,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -964,7 +1249,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -977,7 +1262,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -998,7 +1283,7 @@ type DeleteSessionRequest struct {
 
 func (x *DeleteSessionRequest) Reset() {
 	*x = DeleteSessionRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1295,7 @@ func (x *DeleteSessionRequest) String() string {
 func (*DeleteSessionRequest) ProtoMessage() {}
 
 func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1308,7 @@ func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteSessionRequest) GetSessionId() string {
@@ -1042,7 +1327,7 @@ type DeleteSessionResponse struct {
 
 func (x *DeleteSessionResponse) Reset() {
 	*x = DeleteSessionResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1339,7 @@ func (x *DeleteSessionResponse) String() string {
 func (*DeleteSessionResponse) ProtoMessage() {}
 
 func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1352,7 @@ func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{23}
 }
 
 // SignOutRequest is empty.
@@ -1079,7 +1364,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1376,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1389,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{24}
 }
 
 // SignOutResponse is empty.
@@ -1116,7 +1401,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1128,7 +1413,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1141,7 +1426,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{25}
 }
 
 // ClaimOperatorRequest carries the one-time token.
@@ -1159,7 +1444,7 @@ type ClaimOperatorRequest struct {
 
 func (x *ClaimOperatorRequest) Reset() {
 	*x = ClaimOperatorRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1456,7 @@ func (x *ClaimOperatorRequest) String() string {
 func (*ClaimOperatorRequest) ProtoMessage() {}
 
 func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1469,7 @@ func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorRequest.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ClaimOperatorRequest) GetToken() string {
@@ -1221,7 +1506,7 @@ type ClaimOperatorResponse struct {
 
 func (x *ClaimOperatorResponse) Reset() {
 	*x = ClaimOperatorResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1518,7 @@ func (x *ClaimOperatorResponse) String() string {
 func (*ClaimOperatorResponse) ProtoMessage() {}
 
 func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1531,7 @@ func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorResponse.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ClaimOperatorResponse) GetOperatorId() string {
@@ -1311,7 +1596,24 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"I\n" +
 	"\x10UpdateMeResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\xb6\x02\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"|\n" +
+	"\x15ChangePasswordRequest\x128\n" +
+	"\x10current_password\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\x0fcurrentPassword\x12)\n" +
+	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\"\x18\n" +
+	"\x16ChangePasswordResponse\"\xcb\x01\n" +
+	"\x1bRequestPasswordResetRequest\x12!\n" +
+	"\x05email\x18\x01 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12&\n" +
+	"\busername\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\busername:a\xbaH^\x1a\\\n" +
+	"\x0eone_identifier\x12\x1dgive either email or username\x1a+(this.email != '') != (this.username != '')\"\x1e\n" +
+	"\x1cRequestPasswordResetResponse\"\x91\x01\n" +
+	"\x14ResetPasswordRequest\x12#\n" +
+	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05token\x12)\n" +
+	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\x12)\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"\x17\n" +
+	"\x15ResetPasswordResponse\"\xb6\x02\n" +
 	"\x14CreateSessionRequest\x12!\n" +
 	"\x05email\x18\x01 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12&\n" +
 	"\busername\x18\x02 \x01(\tB\n" +
@@ -1356,7 +1658,11 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xb2\x01\n" +
 	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"R\xaa\xbb\x18+\b\x01*\x0faccount.created*\x16account.email_verified\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
 	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1a\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
-	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\x93\x06\n" +
+	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\xb1\x04\n" +
+	"\x0fPasswordService\x12\xb8\x01\n" +
+	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"O\xaa\xbb\x18+\b\x02*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
+	"\x14RequestPasswordReset\x12/.roster.identity.v1.RequestPasswordResetRequest\x1a0.roster.identity.v1.RequestPasswordResetResponse\"1\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/passwords:requestReset\x12\xb3\x01\n" +
+	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\x93\x06\n" +
 	"\x0eSessionService\x12\x96\x01\n" +
 	"\rCreateSession\x12(.roster.identity.v1.CreateSessionRequest\x1a).roster.identity.v1.CreateSessionResponse\"0\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12\xb7\x01\n" +
 	"\x0eReauthenticate\x12).roster.identity.v1.ReauthenticateRequest\x1a*.roster.identity.v1.ReauthenticateResponse\"N\xaa\xbb\x18$\b\x02*\x11account.signed_in*\rsession.ended\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/sessions:reauthenticate\x12\x83\x01\n" +
@@ -1379,39 +1685,45 @@ func file_roster_identity_v1_account_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_identity_v1_account_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_roster_identity_v1_account_service_proto_goTypes = []any{
-	(Delivery)(0),                  // 0: roster.identity.v1.Delivery
-	(*Account)(nil),                // 1: roster.identity.v1.Account
-	(*Session)(nil),                // 2: roster.identity.v1.Session
-	(*SignUpRequest)(nil),          // 3: roster.identity.v1.SignUpRequest
-	(*SignUpResponse)(nil),         // 4: roster.identity.v1.SignUpResponse
-	(*VerifyEmailRequest)(nil),     // 5: roster.identity.v1.VerifyEmailRequest
-	(*VerifyEmailResponse)(nil),    // 6: roster.identity.v1.VerifyEmailResponse
-	(*GetMeRequest)(nil),           // 7: roster.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),          // 8: roster.identity.v1.GetMeResponse
-	(*UpdateMeRequest)(nil),        // 9: roster.identity.v1.UpdateMeRequest
-	(*UpdateMeResponse)(nil),       // 10: roster.identity.v1.UpdateMeResponse
-	(*CreateSessionRequest)(nil),   // 11: roster.identity.v1.CreateSessionRequest
-	(*CreateSessionResponse)(nil),  // 12: roster.identity.v1.CreateSessionResponse
-	(*ReauthenticateRequest)(nil),  // 13: roster.identity.v1.ReauthenticateRequest
-	(*ReauthenticateResponse)(nil), // 14: roster.identity.v1.ReauthenticateResponse
-	(*ListSessionsRequest)(nil),    // 15: roster.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),   // 16: roster.identity.v1.ListSessionsResponse
-	(*DeleteSessionRequest)(nil),   // 17: roster.identity.v1.DeleteSessionRequest
-	(*DeleteSessionResponse)(nil),  // 18: roster.identity.v1.DeleteSessionResponse
-	(*SignOutRequest)(nil),         // 19: roster.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),        // 20: roster.identity.v1.SignOutResponse
-	(*ClaimOperatorRequest)(nil),   // 21: roster.identity.v1.ClaimOperatorRequest
-	(*ClaimOperatorResponse)(nil),  // 22: roster.identity.v1.ClaimOperatorResponse
-	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
+	(Delivery)(0),                        // 0: roster.identity.v1.Delivery
+	(*Account)(nil),                      // 1: roster.identity.v1.Account
+	(*Session)(nil),                      // 2: roster.identity.v1.Session
+	(*SignUpRequest)(nil),                // 3: roster.identity.v1.SignUpRequest
+	(*SignUpResponse)(nil),               // 4: roster.identity.v1.SignUpResponse
+	(*VerifyEmailRequest)(nil),           // 5: roster.identity.v1.VerifyEmailRequest
+	(*VerifyEmailResponse)(nil),          // 6: roster.identity.v1.VerifyEmailResponse
+	(*GetMeRequest)(nil),                 // 7: roster.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),                // 8: roster.identity.v1.GetMeResponse
+	(*UpdateMeRequest)(nil),              // 9: roster.identity.v1.UpdateMeRequest
+	(*UpdateMeResponse)(nil),             // 10: roster.identity.v1.UpdateMeResponse
+	(*ChangePasswordRequest)(nil),        // 11: roster.identity.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),       // 12: roster.identity.v1.ChangePasswordResponse
+	(*RequestPasswordResetRequest)(nil),  // 13: roster.identity.v1.RequestPasswordResetRequest
+	(*RequestPasswordResetResponse)(nil), // 14: roster.identity.v1.RequestPasswordResetResponse
+	(*ResetPasswordRequest)(nil),         // 15: roster.identity.v1.ResetPasswordRequest
+	(*ResetPasswordResponse)(nil),        // 16: roster.identity.v1.ResetPasswordResponse
+	(*CreateSessionRequest)(nil),         // 17: roster.identity.v1.CreateSessionRequest
+	(*CreateSessionResponse)(nil),        // 18: roster.identity.v1.CreateSessionResponse
+	(*ReauthenticateRequest)(nil),        // 19: roster.identity.v1.ReauthenticateRequest
+	(*ReauthenticateResponse)(nil),       // 20: roster.identity.v1.ReauthenticateResponse
+	(*ListSessionsRequest)(nil),          // 21: roster.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 22: roster.identity.v1.ListSessionsResponse
+	(*DeleteSessionRequest)(nil),         // 23: roster.identity.v1.DeleteSessionRequest
+	(*DeleteSessionResponse)(nil),        // 24: roster.identity.v1.DeleteSessionResponse
+	(*SignOutRequest)(nil),               // 25: roster.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),              // 26: roster.identity.v1.SignOutResponse
+	(*ClaimOperatorRequest)(nil),         // 27: roster.identity.v1.ClaimOperatorRequest
+	(*ClaimOperatorResponse)(nil),        // 28: roster.identity.v1.ClaimOperatorResponse
+	(*timestamppb.Timestamp)(nil),        // 29: google.protobuf.Timestamp
 }
 var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
-	23, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	23, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	23, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	23, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	23, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	29, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	29, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	29, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	29, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
 	1,  // 6: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
 	1,  // 7: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
@@ -1423,24 +1735,30 @@ var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
 	5,  // 13: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
 	7,  // 14: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
 	9,  // 15: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
-	11, // 16: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
-	13, // 17: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
-	15, // 18: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
-	17, // 19: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
-	19, // 20: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
-	21, // 21: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	4,  // 22: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	6,  // 23: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	8,  // 24: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	10, // 25: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	12, // 26: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	14, // 27: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
-	16, // 28: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	18, // 29: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	20, // 30: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	22, // 31: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	22, // [22:32] is the sub-list for method output_type
-	12, // [12:22] is the sub-list for method input_type
+	11, // 16: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
+	13, // 17: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
+	15, // 18: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
+	17, // 19: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
+	19, // 20: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
+	21, // 21: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
+	23, // 22: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
+	25, // 23: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
+	27, // 24: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
+	4,  // 25: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	6,  // 26: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	8,  // 27: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	10, // 28: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	12, // 29: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
+	14, // 30: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
+	16, // 31: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
+	18, // 32: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	20, // 33: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	22, // 34: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	24, // 35: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	26, // 36: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	28, // 37: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	25, // [25:38] is the sub-list for method output_type
+	12, // [12:25] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
@@ -1457,9 +1775,9 @@ func file_roster_identity_v1_account_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_account_service_proto_rawDesc), len(file_roster_identity_v1_account_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   28,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_roster_identity_v1_account_service_proto_goTypes,
 		DependencyIndexes: file_roster_identity_v1_account_service_proto_depIdxs,

@@ -1,0 +1,82 @@
+package identity
+
+import (
+	"context"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// ChangePassword changes the caller's password. Whoever is signed in elsewhere, with the old one, is signed out with the same commit.
+func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
+	who := caller.From(ctx)
+	proven, err := s.checkPassword(ctx, store.Identifier{Account: who.Account}, req.GetCurrentPassword())
+	if err != nil {
+		return nil, err
+	}
+	var me account.Account
+	err = s.view(ctx, postgres.In(who.Account), func(q store.Queries) (err error) {
+		me, err = q.GetAccount(ctx, who.Account)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	hash, err := s.newPassword(ctx, req.GetPassword(), me)
+	if err != nil {
+		return nil, err
+	}
+	err = s.inTxOnce(ctx, postgres.In(who.Account), func(q store.Queries) error {
+		live, passwordSet, err := q.LockSignIn(ctx, who.Account)
+		if err != nil {
+			return err
+		}
+		if !proven.SetTime.Equal(passwordSet) { // changed since it was checked
+			return account.ErrCredentialsInvalid
+		}
+		return s.setPassword(ctx, q, me, hash, live, who.Session, origin(ctx, who.Account, ""))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.ChangePasswordResponse{}, nil
+}
+
+// newPassword checks what somebody wants as their password, and hashes it.
+func (s *Service) newPassword(ctx context.Context, text string, of account.Account) (hash string, err error) {
+	plain, err := account.ParsePassword(text, of.DisplayName, of.Email, of.Username)
+	if err != nil {
+		return "", err
+	}
+	return s.hash(ctx, plain)
+}
+
+// setPassword stores a password, ends the sessions but the one that is kept, and tells the person.
+func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.Account, hash string, live []session.Session, kept id.Session, from *eventv1.Context) error {
+	q.SavePassword(of.ID, hash)
+	q.ForgetFailures(of.ID)
+	for _, one := range live {
+		if one.ID == kept {
+			continue
+		}
+		if err := endSession(q, one, from); err != nil {
+			return err
+		}
+	}
+	if of.EmailVerified {
+		words := mail.PasswordChanged{Time: q.Now(), ResetLink: s.PublicURL + "/forgot"}
+		if err := mail.Add(s.Mail, q.Tx, of.ID, of.ID, of.Email, words); err != nil {
+			return err
+		}
+	}
+	return outbox.Publish(q.Tx, of.ID, q.Now(), &eventv1.AccountPasswordChanged{Context: from})
+}

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// SavePassword stores another password of an account. What was proven with the old one, or with a link to reset it, is void.
+func (q Queries) SavePassword(key id.Account, passwordHash string) {
+	q.Write(`UPDATE credentials SET password_hash = $2, set_time = now() WHERE account_id = $1`, key, passwordHash)
+	q.DeleteReset(key)
+}
+
+// InsertResetRequest notes that somebody wants to reset the password of whoever the identifier belongs to.
+func (q Queries) InsertResetRequest(key id.Reset, who Identifier) {
+	q.Write(`INSERT INTO reset_requests (id, email, username) VALUES ($1, $2, $3)`, key, who.Email, who.Username)
+}
+
+// DeleteResetRequest takes a request away: it was answered.
+func (q Queries) DeleteResetRequest(key id.Reset) {
+	q.Write(`DELETE FROM reset_requests WHERE id = $1`, key)
+}
+
+// FindResetRequest returns the account whose password somebody wants to reset: the one that has proven the address, or has the
+// username.
+func (q Queries) FindResetRequest(ctx context.Context, key id.Reset) (a account.Account, found bool, err error) {
+	q.Read(`SELECT a.* FROM (
+		SELECT coalesce(e.account_id, u.account_id) AS account_id
+		FROM reset_requests r
+		LEFT JOIN user_emails e ON e.email = r.email AND e.verified
+		LEFT JOIN usernames u ON u.username = r.username
+		WHERE r.id = $1 AND coalesce(e.account_id, u.account_id) IS NOT NULL) found`+profiles,
+		[]any{key}, postgres.One(&a, &found))
+	return a, found, q.Fetch(ctx)
+}
+
+// SaveReset makes a link work for half an hour, and no other one.
+func (q Queries) SaveReset(key id.Account, tokenHash []byte) {
+	q.Write(`
+		INSERT INTO resets (account_id, token_hash, expire_time) VALUES ($1, $2, now() + $3)
+		ON CONFLICT (account_id) DO UPDATE SET token_hash = excluded.token_hash, expire_time = excluded.expire_time`,
+		key, tokenHash, account.ResetLifetime)
+}
+
+// DeleteReset voids the link that resets an account's password, if there is one.
+func (q Queries) DeleteReset(key id.Account) {
+	q.Write(`DELETE FROM resets WHERE account_id = $1`, key)
+}
+
+// GetReset returns the account that a link which works resets the password of.
+func (q Queries) GetReset(ctx context.Context, key id.Account, tokenHash []byte) (account.Account, error) {
+	return q.reset(ctx, key, tokenHash, "")
+}
+
+// LockReset is GetReset, and holds the link until the transaction ends. Of several who use it at once, the others find nothing after
+// the first.
+func (q Queries) LockReset(ctx context.Context, key id.Account, tokenHash []byte) (account.Account, error) {
+	return q.reset(ctx, key, tokenHash, " FOR UPDATE")
+}
+
+func (q Queries) reset(ctx context.Context, key id.Account, tokenHash []byte, lock string) (a account.Account, err error) {
+	var link struct{ AccountID id.Account }
+	var works, found bool
+	q.Read(`SELECT account_id FROM resets WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`+lock,
+		[]any{key, tokenHash}, postgres.One(&link, &works))
+	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1 AND sign_in_allowed`, []any{key}, postgres.One(&a, &found))
+	if err = q.Fetch(ctx); err == nil && !(works && found) {
+		err = account.ErrLinkInvalid
+	}
+	return a, err
+}
