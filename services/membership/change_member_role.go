@@ -7,6 +7,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -18,8 +19,17 @@ func (s *Service) ChangeMemberRole(ctx context.Context, req *membershipv1.Change
 	if err != nil {
 		return nil, err
 	}
-	me := caller.From(ctx).Account
 	once := s.managed(ctx, key, org.AssignRole, req.GetRequestId(), "ChangeMemberRole", req)
+	done, err := s.changeRole(ctx, key, target, req.GetRole(), req.GetEtag(), once)
+	if err != nil {
+		return nil, err
+	}
+	return &membershipv1.ChangeMemberRoleResponse{Member: done.member, Token: outbox.Token(key, s.DB.Name, done.revision)}, nil
+}
+
+// changeRole is the transaction of it.
+func (s *Service) changeRole(ctx context.Context, key id.Organization, target id.Account, role, etag string, once postgres.Request) (memberChange, error) {
+	me := caller.From(ctx).Account
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.ChangeMemberRoleResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)
@@ -32,22 +42,18 @@ func (s *Service) ChangeMemberRole(ctx context.Context, req *membershipv1.Change
 			return nil, err
 		}
 		before := member
-		if err := actor.ChangeRole(&member, req.GetRole(), req.GetEtag(), at.OthersFull); err != nil {
+		if err := actor.ChangeRole(&member, role, etag, at.OthersFull); err != nil {
 			return nil, err
 		}
-		role, _ := o.Roles.ByID(member.Role)
+		given, _ := o.Roles.ByID(member.Role)
 		q.SaveMember(key, member, false)
-		q.SaveStanding(key, member, role.Key)
-		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}
+		q.SaveStanding(key, member, given.Key)
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: once.ID}
 		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRoleChanged{
 			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
 			return nil, err
 		}
 		return &membershipv1.ChangeMemberRoleResponse{Member: memberToProto(o, actor, member, at.People[target])}, followMember(ctx, q, at, before, member, because)
 	})
-	if err != nil {
-		return nil, err
-	}
-	answer.Token = outbox.Token(key, s.DB.Name, revision)
-	return answer, nil
+	return memberChange{member: answer.GetMember(), revision: revision}, err
 }

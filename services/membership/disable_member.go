@@ -7,6 +7,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -19,9 +20,17 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 	if err != nil {
 		return nil, err
 	}
+	done, err := s.disable(ctx, key, target, s.managed(ctx, key, org.DisableMembers, req.GetRequestId(), "DisableMember", req))
+	if err != nil {
+		return nil, err
+	}
+	return &membershipv1.DisableMemberResponse{
+		Member: done.member, Token: outbox.Token(key, s.DB.Name, done.revision), SeatReleased: s.ended(ctx, key, target, done)}, nil
+}
+
+// disable is the transaction of it.
+func (s *Service) disable(ctx context.Context, key id.Organization, target id.Account, once postgres.Request) (done memberChange, err error) {
 	me := caller.From(ctx).Account
-	var follows bool // identity has to hear of it
-	once := s.managed(ctx, key, org.DisableMembers, req.GetRequestId(), "DisableMember", req)
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.DisableMemberResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)
@@ -42,21 +51,14 @@ func (s *Service) DisableMember(ctx context.Context, req *membershipv1.DisableMe
 		q.SaveMember(key, member, false)
 		q.SaveStanding(key, member, role.Key)
 		begin(q, key, org.Release(seat, target, me, causeAdmin, tx.Now()))
-		follows = followSignIn(q, o, target)
-		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, CauseID: seat.String(), RequestID: req.GetRequestId()}
+		done.follows = followSignIn(q, o, target)
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, CauseID: seat.String(), RequestID: once.ID}
 		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberDisabled{
 			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
 			return nil, err
 		}
 		return &membershipv1.DisableMemberResponse{Member: memberToProto(o, actor, member, at.People[target])}, followMember(ctx, q, at, before, member, because)
 	})
-	if err != nil {
-		return nil, err
-	}
-	answer.Token = outbox.Token(key, s.DB.Name, revision)
-	answer.SeatReleased = s.releaseSoon(ctx, key, target)
-	if follows {
-		s.tellSignInSoon(ctx, key, target)
-	}
-	return answer, nil
+	done.member, done.revision = answer.GetMember(), revision
+	return done, err
 }

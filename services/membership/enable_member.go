@@ -23,26 +23,38 @@ func (s *Service) EnableMember(ctx context.Context, req *membershipv1.EnableMemb
 	if err != nil {
 		return nil, err
 	}
+	done, err := s.enable(ctx, key, target, s.managed(ctx, key, org.EnableMembers, req.GetRequestId(), "EnableMember", req))
+	if err != nil {
+		return nil, err
+	}
+	if done.follows {
+		s.tellSignInSoon(ctx, key, target)
+	}
+	return &membershipv1.EnableMemberResponse{Member: done.member, Token: outbox.Token(key, s.DB.Name, done.revision)}, nil
+}
+
+// enable is all of it, up to the commit that gives the access back.
+func (s *Service) enable(ctx context.Context, key id.Organization, target id.Account, once postgres.Request) (memberChange, error) {
 	var begun *wrapperspb.StringValue // the seat, which a repeated request gets again
+	var err error
 	for range 2 {
-		begun, _, err = postgres.Once(ctx, s.DB, postgres.In(key), s.managed(ctx, key, org.EnableMembers, req.GetRequestId(), "EnableMember", req),
-			func(tx *postgres.Tx) (*wrapperspb.StringValue, error) {
-				seat, err := s.beginEnable(ctx, queries(tx), req.GetRequestId(), key, target)
-				return wrapperspb.String(seat.String()), err
-			})
+		begun, _, err = postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*wrapperspb.StringValue, error) {
+			seat, err := s.beginEnable(ctx, queries(tx), once.ID, key, target)
+			return wrapperspb.String(seat.String()), err
+		})
 		if !store.LostRace(err) {
 			break
 		}
 	}
 	if err != nil {
-		return nil, err
+		return memberChange{}, err
 	}
 	seat, err := id.ParseSeat(begun.GetValue())
 	if err != nil {
-		return nil, err
+		return memberChange{}, err
 	}
 	if err := s.finishEnable(ctx, key, seat); err != nil {
-		return nil, err
+		return memberChange{}, err
 	}
 	return s.enabled(ctx, key, target, seat)
 }
@@ -72,11 +84,11 @@ func (s *Service) beginEnable(ctx context.Context, q store.Queries, requestID st
 
 // finishEnable takes the seat and enables the member.
 func (s *Service) finishEnable(ctx context.Context, key id.Organization, seat id.Seat) error {
-	return s.finish(ctx, key, seat, org.EnableOperation, enable)
+	return s.finish(ctx, key, seat, org.EnableOperation, giveAccess)
 }
 
-// enable gives the access back, unless the member or the organization is gone by now.
-func enable(ctx context.Context, q store.Queries, op org.Operation, at store.Standing) error {
+// giveAccess ends the operation with an active member, unless the member or the organization is gone by now.
+func giveAccess(ctx context.Context, q store.Queries, op org.Operation, at store.Standing) error {
 	o, member := at.Organization, at.Members[op.Account]
 	switch {
 	case o.State != org.Active:
@@ -101,8 +113,8 @@ func enable(ctx context.Context, q store.Queries, op org.Operation, at store.Sta
 	return nil
 }
 
-// enabled is the answer about a member as the operation left them, whatever became of them since.
-func (s *Service) enabled(ctx context.Context, key id.Organization, target id.Account, seat id.Seat) (*membershipv1.EnableMemberResponse, error) {
+// enabled is a member as the operation left them, whatever became of them since.
+func (s *Service) enabled(ctx context.Context, key id.Organization, target id.Account, seat id.Seat) (memberChange, error) {
 	me := caller.From(ctx).Account
 	var op org.Operation
 	var at store.Standing
@@ -111,18 +123,16 @@ func (s *Service) enabled(ctx context.Context, key id.Organization, target id.Ac
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return memberChange{}, err
 	}
 	if op.State != org.Done {
-		return nil, outcome(op)
-	}
-	if at.Organization.Policy.DisableBlocksSignIn {
-		s.tellSignInSoon(ctx, key, target)
+		return memberChange{}, outcome(op)
 	}
 	member := org.Member{Account: target, Role: op.Role, State: org.MemberActive, JoinTime: at.Members[target].JoinTime, Version: op.Version}
 	actor, _ := at.Organization.Admit(at.Members[me]) // who may see nothing, if it is refused
-	return &membershipv1.EnableMemberResponse{
-		Member: memberToProto(at.Organization, actor, member, at.People[target]),
-		Token:  outbox.Token(key, s.DB.Name, op.Revision),
+	return memberChange{
+		member:   memberToProto(at.Organization, actor, member, at.People[target]),
+		revision: op.Revision,
+		follows:  at.Organization.Policy.DisableBlocksSignIn,
 	}, nil
 }

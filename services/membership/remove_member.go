@@ -21,9 +21,18 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 	if err != nil {
 		return nil, err
 	}
-	me := caller.From(ctx).Account
-	var follows bool // identity has to hear of it
 	once := s.managed(ctx, key, org.RemoveMembers, req.GetRequestId(), "RemoveMember", req)
+	done, err := s.remove(ctx, key, target, req.GetRemoveProjectMemberships(), once)
+	if err != nil {
+		return nil, err
+	}
+	return &membershipv1.RemoveMemberResponse{
+		Member: done.member, Token: outbox.Token(key, s.DB.Name, done.revision), SeatReleased: s.ended(ctx, key, target, done)}, nil
+}
+
+// remove is the transaction of it.
+func (s *Service) remove(ctx context.Context, key id.Organization, target id.Account, fromProjects bool, once postgres.Request) (done memberChange, err error) {
+	me := caller.From(ctx).Account
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.RemoveMemberResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, target)
@@ -40,31 +49,24 @@ func (s *Service) RemoveMember(ctx context.Context, req *membershipv1.RemoveMemb
 		if err != nil {
 			return nil, err
 		}
-		left := o.Left(before, req.GetRemoveProjectMemberships())
+		left := o.Left(before, fromProjects)
 		end(q, key, member, left, org.Release(seat, target, me, causeAdmin, tx.Now()))
-		follows = followSignIn(q, o, target)
+		done.follows = followSignIn(q, o, target)
 		if address := at.People[target].Email; o.Policy.RemovalMail && address != "" {
 			note := mail.Removed{Organization: o.DisplayName, By: at.People[me].Shown().DisplayName, Projects: names(left)}
 			if err := mail.Add(s.Mail, tx, key, target, address, note); err != nil {
 				return nil, err
 			}
 		}
-		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, CauseID: seat.String(), RequestID: req.GetRequestId()}
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, CauseID: seat.String(), RequestID: once.ID}
 		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRemoved{
 			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member), LeftProjectIds: projectIDs(left)}); err != nil {
 			return nil, err
 		}
 		return &membershipv1.RemoveMemberResponse{Member: memberToProto(o, actor, member, at.People[target])}, followMember(ctx, q, at, before, member, because)
 	})
-	if err != nil {
-		return nil, err
-	}
-	answer.Token = outbox.Token(key, s.DB.Name, revision)
-	answer.SeatReleased = s.releaseSoon(ctx, key, target)
-	if follows {
-		s.tellSignInSoon(ctx, key, target)
-	}
-	return answer, nil
+	done.member, done.revision = answer.GetMember(), revision
+	return done, err
 }
 
 // end writes what is left of a member who was removed or has left, also of what projects, and gives back the seat, unless there

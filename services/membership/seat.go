@@ -11,6 +11,7 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/saga"
@@ -120,6 +121,22 @@ func outcome(op org.Operation) error {
 // soon is how long a call that is committed waits for billing and identity to hear of it. The sweeper tells them what it
 // does not.
 const soon = time.Second
+
+// memberChange is what the transaction of a verb has made of one member.
+type memberChange struct {
+	member   *membershipv1.Member
+	revision int64
+	follows  bool // identity has to hear of it
+}
+
+// ended tells billing and identity of a member whose access has ended, and says whether the seat is free.
+func (s *Service) ended(ctx context.Context, key id.Organization, account id.Account, done memberChange) (seatReleased bool) {
+	seatReleased = s.releaseSoon(ctx, key, account)
+	if done.follows {
+		s.tellSignInSoon(ctx, key, account)
+	}
+	return seatReleased
+}
 
 // releaseSoon gives back what a member lost, and says whether all of it is free. It looks the seats up, so it may be called
 // again, for a call that is repeated.
