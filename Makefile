@@ -93,6 +93,8 @@ generate: $(BUF) $(PROTODEPS) ## Write the generated code again, after a change 
 	$(BUF) lint proto
 	rm -rf .cache/openapi
 	$(BUF) generate
+	@# What our messages import is described another way than the errors of all routes, by the same name.
+	sed -i '/^      "google.rpc.Status": {$$/,/^      },$$/d' .cache/openapi/roster/membership/v1/bulk_member_service.openapi.json
 	go tool openapiv3-merge $$(find .cache/openapi -name '*.openapi.json' | sort) > .cache/openapi.json
 	mv .cache/openapi.json services/gateway/openapi.json
 	$(BUF) build proto --path proto/roster/event --output .cache/events.binpb

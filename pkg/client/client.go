@@ -56,6 +56,7 @@ type Client struct {
 	Organizations membershipv1.OrganizationServiceClient
 	Roles         membershipv1.RoleServiceClient
 	Members       membershipv1.MemberServiceClient
+	Bulk          membershipv1.BulkMemberServiceClient
 	Groups        membershipv1.GroupServiceClient
 	Availability  membershipv1.AvailabilityServiceClient
 	Providers     membershipv1.AvailabilityProviderServiceClient // with an operator key
@@ -120,6 +121,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Organizations: membershipv1.NewOrganizationServiceClient(conn),
 		Roles:         membershipv1.NewRoleServiceClient(conn),
 		Members:       membershipv1.NewMemberServiceClient(conn),
+		Bulk:          membershipv1.NewBulkMemberServiceClient(conn),
 		Groups:        membershipv1.NewGroupServiceClient(conn),
 		Availability:  membershipv1.NewAvailabilityServiceClient(conn),
 		Providers:     membershipv1.NewAvailabilityProviderServiceClient(conn),

@@ -40,6 +40,7 @@ var services = []struct {
 		[]protoreflect.FileDescriptor{
 			membershipv1.File_roster_membership_v1_organization_service_proto,
 			membershipv1.File_roster_membership_v1_member_service_proto,
+			membershipv1.File_roster_membership_v1_bulk_member_service_proto,
 			membershipv1.File_roster_membership_v1_group_service_proto,
 			membershipv1.File_roster_membership_v1_ownership_service_proto,
 			membershipv1.File_roster_membership_v1_availability_service_proto,
@@ -50,7 +51,7 @@ var services = []struct {
 		},
 		[]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			membershipv1.RegisterOrganizationServiceHandler, membershipv1.RegisterRoleServiceHandler,
-			membershipv1.RegisterMemberServiceHandler, membershipv1.RegisterGroupServiceHandler,
+			membershipv1.RegisterMemberServiceHandler, membershipv1.RegisterBulkMemberServiceHandler, membershipv1.RegisterGroupServiceHandler,
 			membershipv1.RegisterOwnershipServiceHandler,
 			membershipv1.RegisterAvailabilityServiceHandler, membershipv1.RegisterAvailabilityProviderServiceHandler,
 			membershipv1.RegisterProjectServiceHandler,

@@ -1,6 +1,8 @@
 package membership_test
 
 import (
+	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -50,6 +52,19 @@ func TestCommitOfUnknownOutcome(t *testing.T) {
 			_, err := o.enable(o.creator, target)
 			return err
 		}, []string{"member.disabled", "member.enabled"}},
+		"BulkDisableMembers, BulkEnableMembers": {func(o organization, target id.Account) error {
+			asked := many{targets: []id.Account{target, o.add("viewer")}}
+			for _, verb := range []string{"disable", "enable"} {
+				got, err := bulkVerbs[verb].many(o.as(o.creator), o, asked)
+				if err != nil {
+					return err
+				}
+				if said := why(got); !slices.Equal(said, []string{"OK", "OK"}) {
+					return fmt.Errorf("%s: %v", verb, said)
+				}
+			}
+			return nil
+		}, []string{"member.added", "member.disabled", "member.disabled", "member.enabled", "member.enabled"}},
 		"OfferTransfer": {func(o organization, target id.Account) error {
 			if err := o.offer(o.creator, target); err != nil {
 				return err

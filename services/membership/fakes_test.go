@@ -119,6 +119,12 @@ func (s *seats) ReleaseSeats(_ context.Context, req *billingv1.ReleaseSeatsReque
 	return answer, err
 }
 
+func (s *seats) GetSeatUsage(context.Context, *billingv1.GetSeatUsageRequest, ...grpc.CallOption) (*billingv1.GetSeatUsageResponse, error) {
+	answer := &billingv1.GetSeatUsageResponse{}
+	err := s.call("GetSeatUsage", func() { answer.Usage = s.usage() })
+	return answer, err
+}
+
 // accounts is identity's directory: every account is called Ada, unless its name says otherwise.
 type accounts struct {
 	identityv1.AccountDirectoryServiceClient

@@ -53,6 +53,7 @@ type harness struct {
 	organizations membershipv1.OrganizationServiceClient // for people, see as
 	roles         membershipv1.RoleServiceClient
 	members       membershipv1.MemberServiceClient
+	bulk          membershipv1.BulkMemberServiceClient
 	groups        membershipv1.GroupServiceClient
 	availability  membershipv1.AvailabilityServiceClient
 	scheduler     membershipv1.AvailabilityProviderServiceClient // see fakeScheduler
@@ -77,7 +78,7 @@ func newHarness(t *testing.T) *harness {
 	t.Cleanup(h.dns.Stop)
 	key := seal.NewKey(sha256.Sum256([]byte("membership")))
 	h.service = membership.New(membership.Dependencies{
-		DB: h.db, Chain: &chain.Server{DB: h.db}, Chains: h.histories(), Seats: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), PublicURL: "https://roster.example",
+		DB: h.db, Chain: &chain.Server{DB: h.db}, Chains: h.histories(), Seats: h.seats, Usage: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), PublicURL: "https://roster.example",
 		Proofs: proof.New(h.dns.Addr()), Providers: org.NewProviders([]string{"mail.example"}),
 		Mail: &mail.Queue{DB: h.db, Sender: h.mails, Key: key.Derive("mail")},
 		Log:  slog.New(slog.DiscardHandler),
@@ -108,6 +109,7 @@ func (h *harness) serve() {
 	h.organizations = membershipv1.NewOrganizationServiceClient(people)
 	h.roles = membershipv1.NewRoleServiceClient(people)
 	h.members = membershipv1.NewMemberServiceClient(people)
+	h.bulk = membershipv1.NewBulkMemberServiceClient(people)
 	h.groups = membershipv1.NewGroupServiceClient(people)
 	h.availability = membershipv1.NewAvailabilityServiceClient(people)
 	h.scheduler = membershipv1.NewAvailabilityProviderServiceClient(people)

@@ -46,6 +46,7 @@ func Run(ctx context.Context, c Config) error {
 			"invitation": membershipv1.NewChainServiceClient(invitation), "billing": membershipv1.NewChainServiceClient(billing),
 		},
 		Seats:     billingv1.NewSeatServiceClient(billing),
+		Usage:     billingv1.NewSeatUsageServiceClient(billing),
 		Accounts:  identityv1.NewAccountDirectoryServiceClient(identity),
 		Mail:      base.Mail,
 		PageKey:   base.Key.Derive("page"),

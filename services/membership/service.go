@@ -31,6 +31,7 @@ type Dependencies struct {
 	Chain     *chain.Server                              // verifies this service's history
 	Chains    map[string]membershipv1.ChainServiceClient // of those whose history the audit view shows too
 	Seats     billingv1.SeatServiceClient
+	Usage     billingv1.SeatUsageServiceClient
 	Accounts  identityv1.AccountDirectoryServiceClient
 	Mail      *mail.Queue
 	PageKey   *seal.Key // seals page tokens
@@ -45,6 +46,7 @@ type Service struct {
 	membershipv1.UnimplementedOrganizationServiceServer
 	membershipv1.UnimplementedRoleServiceServer
 	membershipv1.UnimplementedMemberServiceServer
+	membershipv1.UnimplementedBulkMemberServiceServer
 	membershipv1.UnimplementedGroupServiceServer
 	membershipv1.UnimplementedAvailabilityServiceServer
 	membershipv1.UnimplementedAvailabilityProviderServiceServer
@@ -72,6 +74,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterOrganizationServiceServer(r, s)
 	membershipv1.RegisterRoleServiceServer(r, s)
 	membershipv1.RegisterMemberServiceServer(r, s)
+	membershipv1.RegisterBulkMemberServiceServer(r, s)
 	membershipv1.RegisterGroupServiceServer(r, s)
 	membershipv1.RegisterAvailabilityServiceServer(r, s)
 	membershipv1.RegisterAvailabilityProviderServiceServer(r, s)

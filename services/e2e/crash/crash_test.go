@@ -218,7 +218,7 @@ func (m *matrix) disturb(t *testing.T, w *world, op operation, want outcome, d d
 		}
 		require.Zero(t, died, "%s lives", role)
 	}
-	if got.untold == op.done { // a repeated call was too late
+	if op.done != errorv1.Reason_REASON_UNSPECIFIED && got.untold == op.done { // a repeated call was too late
 		got.answer, got.untold = want.answer, want.untold
 	}
 	require.Equal(t, want, got)
@@ -319,10 +319,16 @@ func (s *scene) plain(t *testing.T, answer proto.Message) string {
 	require.NoError(t, json.Unmarshal(text, &fields))
 	text, err = json.Marshal(withoutSecrets(fields))
 	require.NoError(t, err)
-	return strings.ReplaceAll(ids.ReplaceAllString(string(text), "ID"), s.tag, "TAG")
+	return strings.ReplaceAll(ids.ReplaceAllString(string(text), "ID"), s.tag[:12], "TAG") // names are from before s.tag got longer
 }
 
 func withoutSecrets(value any) any {
+	if list, ok := value.([]any); ok {
+		for i, inner := range list {
+			list[i] = withoutSecrets(inner)
+		}
+		return list
+	}
 	fields, ok := value.(map[string]any)
 	if !ok {
 		return value

@@ -47,15 +47,16 @@ type scene struct {
 	preset  membershipv1.Preset // of the organization
 	email   string              // who is invited, or signs up
 	inv     string
-	account string // whom it is about
-	group   string // nobody is in it
-	full    string // a group that account is in
-	project string // nobody is in it
-	staffed string // a project that account is in
-	absence string // an override of account's
-	duty    string // a rotation that account takes part in
-	token   string // of a link or a session
-	role    string // of the organization's own
+	account string   // whom it is about
+	group   string   // nobody is in it
+	full    string   // a group that account is in
+	project string   // nobody is in it
+	staffed string   // a project that account is in
+	absence string   // an override of account's
+	duty    string   // a rotation that account takes part in
+	token   string   // of a link or a session
+	role    string   // of the organization's own
+	pair    []string // accounts of two members
 }
 
 func (s *scene) request() string { return "once-" + s.tag }
@@ -508,6 +509,11 @@ func invitedByMail(t *testing.T, s *scene) {
 func invitedGuest(t *testing.T, s *scene) {
 	t.Helper()
 	organization(membershipv1.Preset_PRESET_RBAC)(t, s)
+	inviteGuest(t, s)
+}
+
+func inviteGuest(t *testing.T, s *scene) {
+	t.Helper()
 	mine, own := s.guest.email, s.email
 	known := len(s.links(mine))
 	s.email = mine

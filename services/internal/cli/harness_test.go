@@ -70,6 +70,7 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterOrganizationServiceServer(server, membershipv1.UnimplementedOrganizationServiceServer{})
 	membershipv1.RegisterRoleServiceServer(server, membershipv1.UnimplementedRoleServiceServer{})
 	membershipv1.RegisterMemberServiceServer(server, membershipv1.UnimplementedMemberServiceServer{})
+	membershipv1.RegisterBulkMemberServiceServer(server, membershipv1.UnimplementedBulkMemberServiceServer{})
 	membershipv1.RegisterGroupServiceServer(server, membershipv1.UnimplementedGroupServiceServer{})
 	membershipv1.RegisterAvailabilityServiceServer(server, membershipv1.UnimplementedAvailabilityServiceServer{})
 	membershipv1.RegisterProjectServiceServer(server, membershipv1.UnimplementedProjectServiceServer{})

@@ -144,8 +144,11 @@ func (h *history) add(e entry) {
 		return
 	}
 	ask := asked{actor: origin.GetActor().GetId(), request: origin.GetRequestId(), event: e.Type}
-	if m, ok := e.message.(interface{ GetAfter() *eventv1.Member }); ok { // two change places by one request
+	switch m := e.message.(type) { // one request changes many
+	case interface{ GetAfter() *eventv1.Member }:
 		ask.member = m.GetAfter().GetAccountId()
+	case *eventv1.OrganizationOwnerChanged:
+		ask.member = m.GetBeforeAccountId()
 	}
 	if before, twice := h.asked[ask]; twice && e.Time.Sub(before) < answerKept {
 		h.find("A10", h.key, "revision %d is %s by request %s of %s once more", e.Revision, ask.event, ask.request, ask.actor)

@@ -141,6 +141,19 @@ func TestWhatIsTold(t *testing.T) {
 		w.finds(verify.Options{}, key(m.organization), "", "A10")
 	})
 
+	t.Run("A10_OneRequestAboutMany", func(t *testing.T) {
+		t.Parallel()
+		w := theWorld(t, "membership")
+		m := w.member()
+		by := admin("many")
+		former := &eventv1.OrganizationOwnerChanged{Context: by, BeforeAccountId: id.NewAccount().String()}
+		w.tell("membership", m.organization, former)
+		w.tell("membership", m.organization, &eventv1.OrganizationOwnerChanged{Context: by, BeforeAccountId: id.NewAccount().String()})
+		require.Empty(t, w.check(verify.Options{}).Findings, "two stop being owners by one request")
+		w.tell("membership", m.organization, former)
+		w.finds(verify.Options{}, key(m.organization), "", "A10")
+	})
+
 	t.Run("A11_OneSeatBringsInTwo", func(t *testing.T) {
 		t.Parallel()
 		w := theWorld(t, "membership")

@@ -81,12 +81,17 @@ func (o Organization) Admit(m Member) (Actor, error) {
 // Spare refuses to take from an organization the last member who can do everything in it. becomes is the role that the
 // target gets, the zero Role when none; others tells whether another active member can do everything.
 func (o Organization) Spare(target Member, becomes Role, others bool) error {
-	role, _ := o.Roles.ByID(target.Role)
-	if o.Policy.Ownership == Single || target.State != MemberActive || others || !role.full() || becomes.full() {
+	if o.Policy.Ownership == Single || others || !o.CanDoEverything(target) || becomes.full() {
 		return nil
 	}
 	return fault.New(errorv1.Reason_REASON_LAST_OWNER,
 		"Nobody else in this organization has full rights. Give them to another member first.")
+}
+
+// CanDoEverything tells whether the member is one of those of whom there always is another, see Spare.
+func (o Organization) CanDoEverything(m Member) bool {
+	role, _ := o.Roles.ByID(m.Role)
+	return m.State == MemberActive && role.full()
 }
 
 // InvitationRole returns the role that an invitation gives: the one it names, or the policy's.

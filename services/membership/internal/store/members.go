@@ -19,7 +19,7 @@ type Standing struct {
 	Members      map[id.Account]org.Member
 	People       map[id.Account]org.Profile
 	Revision     int64        // of the organization's history
-	OthersFull   bool         // another active member can do everything; known only after LockMembers
+	OthersFull   bool         // another active member can do everything; known only after LockMembers and GetMany
 	Transfer     org.Transfer // the offer of ownership; known only after LockMembers, GetTransfer and LockTransfer
 }
 
@@ -54,13 +54,8 @@ func (q Queries) LockMembers(ctx context.Context, key id.Organization, actor, ta
 	q.Read(`SELECT 1 FROM organizations WHERE organization_id = $1 AND policy ->> 'ownership' <> 'SINGLE' FOR UPDATE`, []any{key}, nothing)
 	q.lockOrganization(key, "FOR SHARE")
 	q.memberLocks(key, actor, target)
-	var others []struct{ Present bool }
-	q.Read(`
-		SELECT EXISTS (
-			SELECT FROM members
-			WHERE organization_id = $1 AND state = 'ACTIVE' AND account_id <> $2
-			  AND role_id IN (SELECT role_id FROM roles WHERE organization_id = $1 AND permissions @> $3)
-		) AS present`, []any{key, target, org.Everything()}, postgres.All(&others))
+	var others bool
+	q.othersFull(key, []id.Account{target}, &others)
 	var offer org.Transfer
 	q.transfer(key, &offer)
 	collect := q.standing(key, []id.Account{actor, target})
@@ -68,9 +63,31 @@ func (q Queries) LockMembers(ctx context.Context, key id.Organization, actor, ta
 		return Standing{}, err
 	}
 	s := collect()
-	s.Transfer = offer
-	s.OthersFull = len(others) == 1 && others[0].Present
+	s.Transfer, s.OthersFull = offer, others
 	return s, nil
+}
+
+// GetMany returns the organization with an actor and targets, whose rows nobody holds. OthersFull is about members who are not
+// among the targets.
+func (q Queries) GetMany(ctx context.Context, key id.Organization, actor id.Account, targets []id.Account) (Standing, error) {
+	var others bool
+	q.othersFull(key, targets, &others)
+	collect := q.standing(key, append([]id.Account{actor}, targets...))
+	if err := q.Fetch(ctx); err != nil {
+		return Standing{}, err
+	}
+	s := collect()
+	s.OthersFull = others
+	return s, nil
+}
+
+// othersFull queues whether there is an active member who can do everything, and is none of these.
+func (q Queries) othersFull(key id.Organization, besides []id.Account, into *bool) {
+	q.Read(`
+		SELECT FROM members
+		WHERE organization_id = $1 AND state = 'ACTIVE' AND account_id <> ALL ($2)
+		  AND role_id IN (SELECT role_id FROM roles WHERE organization_id = $1 AND permissions @> $3)
+		LIMIT 1`, []any{key, besides, org.Everything()}, exists(into))
 }
 
 // LockToAdd returns the organization, which nobody deletes meanwhile, with members whose rows stay locked, what was answered

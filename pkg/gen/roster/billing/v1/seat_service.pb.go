@@ -1258,9 +1258,10 @@ const file_roster_billing_v1_seat_service_proto_rawDesc = "" +
 	"\x13SEAT_STATE_RESERVED\x10\x01\x12\x17\n" +
 	"\x13SEAT_STATE_OCCUPIED\x10\x02\x12\x17\n" +
 	"\x13SEAT_STATE_RELEASED\x10\x03\x12\x15\n" +
-	"\x11SEAT_STATE_DENIED\x10\x042\xd0\x01\n" +
-	"\x10SeatUsageService\x12\xbb\x01\n" +
-	"\fGetSeatUsage\x12&.roster.billing.v1.GetSeatUsageRequest\x1a'.roster.billing.v1.GetSeatUsageResponse\"Z\xaa\xbb\x18%\b\x02\x1a\n" +
+	"\x11SEAT_STATE_DENIED\x10\x042\xdc\x01\n" +
+	"\x10SeatUsageService\x12\xc7\x01\n" +
+	"\fGetSeatUsage\x12&.roster.billing.v1.GetSeatUsageRequest\x1a'.roster.billing.v1.GetSeatUsageResponse\"f\xaa\xbb\x181\b\x02\x12\n" +
+	"membership\x1a\n" +
 	"seats.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02+\x12)/v1/organizations/{organization_id}/seats2\xe2\x01\n" +
 	"\x10SeatLimitService\x12\xcd\x01\n" +
 	"\fSetSeatLimit\x12&.roster.billing.v1.SetSeatLimitRequest\x1a'.roster.billing.v1.SetSeatLimitResponse\"l\xaa\xbb\x18'\b\x03\"\x0forganization_id*\x12seat.limit_changed\x82\xd3\xe4\x93\x02;:\x01*\x1a6/v1/operator/organizations/{organization_id}/seatLimit2\x8b\x04\n" +
