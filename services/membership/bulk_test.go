@@ -20,7 +20,6 @@ import (
 
 // many is a call about many members.
 type many struct {
-	actor        id.Account
 	targets      []id.Account
 	request      string
 	validateOnly bool
