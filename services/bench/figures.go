@@ -40,6 +40,9 @@ const (
 	empty       = "gRPC empty"
 	emptySigned = "gRPC empty, with a session"
 	check       = "gRPC CheckAccess"
+	checkOne    = "gRPC BatchCheckAccess of 1"
+	checkMany   = "gRPC BatchCheckAccess of 100"
+	checkMost   = "gRPC BatchCheckAccess of 1000"
 	catalogue   = "gRPC ListPermissions"
 	restNowhere = "REST unknown path"
 	restList    = "REST ListPermissions"
@@ -71,6 +74,9 @@ const (
 	reserveRPCHot = "gRPC ReserveSeats, hot"
 )
 
+// asked are permissions that batches ask for, of which everybody has the first.
+var asked = []string{"members.read", "resources.read", "resources.write", "products.use", "audit.read"}
+
 // figures are what a round measures, in this order: some take what others made.
 func figures(w *world, y *yardstick) []figure {
 	health := healthv1.NewHealthClient(w.conn)
@@ -96,6 +102,22 @@ func figures(w *world, y *yardstick) []figure {
 			OrganizationId: o.id, AccountId: o.members[member].id, Role: role}, by.with)
 		return err
 	}
+	// batch asks what somebody may do, so many times over: of members and permissions in turn.
+	batch := func(questions int) call {
+		return func(ctx context.Context, _ int) error {
+			o := w.any()
+			req := &membershipv1.BatchCheckAccessRequest{OrganizationId: o.id}
+			for i := range questions {
+				req.Questions = append(req.Questions, &membershipv1.BatchCheckAccessRequest_Question{
+					AccountId: o.members[i%len(o.members)].id, Permission: asked[i%len(asked)]})
+			}
+			answer, err := access.BatchCheckAccess(ctx, req, o.members[rand.IntN(len(o.members))].with)
+			if err == nil && !answer.GetAnswers()[0].GetAllowed() {
+				return errDenied
+			}
+			return err
+		}
+	}
 	flipped := cost{commits: 1, trips: 2}
 	byLink := cost{commits: 4, trips: 12, calls: 4}
 
@@ -117,6 +139,9 @@ func figures(w *world, y *yardstick) []figure {
 			}
 			return err
 		}},
+		{name: checkOne, cost: cost{trips: 1}, call: batch(1)},
+		{name: checkMany, cost: cost{trips: 1}, call: batch(100)},
+		{name: checkMost, cost: cost{trips: 1}, call: batch(1000)},
 		{name: catalogue, call: func(ctx context.Context, i int) error {
 			_, err := roles.ListPermissions(ctx, &membershipv1.ListPermissionsRequest{}, w.people[i].with)
 			return err

@@ -150,6 +150,11 @@ func (r *report) print() {
 	}
 	ratios := []ratio{
 		{what: "CheckAccess, of an empty call", of: check, to: empty, factor: 1},
+		{what: "BatchCheckAccess of 1, of an empty call", of: checkOne, to: empty, factor: 1},
+		{what: "BatchCheckAccess of 100, of an empty call", of: checkMany, to: empty, factor: 1},
+		{what: "BatchCheckAccess of 1,000, of an empty call", of: checkMost, to: empty, factor: 1},
+		{what: "questions of BatchCheckAccess of 100, times those of CheckAccess", of: checkMany, to: check, factor: 100},
+		{what: "questions of BatchCheckAccess of 1,000, the same", of: checkMost, to: check, factor: 1000},
 		{what: "an empty call with a session, of one without", of: emptySigned, to: empty, factor: 1},
 		{what: "REST CheckAccess, of the same over gRPC", of: restCheck, to: check, factor: 1},
 		{what: "REST ListPermissions, which asks no database, of the same over gRPC", of: restList, to: catalogue, factor: 1},

@@ -22,6 +22,7 @@ import (
 	"github.com/rosterhq/roster/services/billing"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/certs"
+	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/network"
 	"github.com/rosterhq/roster/services/internal/outbox"
@@ -133,7 +134,7 @@ func (r *rig) serve(folder string) error {
 		return err
 	}
 	log := slog.New(slog.DiscardHandler)
-	r.service = billing.New(billing.Dependencies{DB: r.db, Log: log})
+	r.service = billing.New(billing.Dependencies{DB: r.db, Chain: &chain.Server{DB: r.db}, Log: log})
 	built := server.New(creds, server.Config{Role: rigService, Log: log, Authenticate: func(context.Context, string) (caller.Caller, error) {
 		return caller.Caller{}, errors.New("nobody signs in here")
 	}})
