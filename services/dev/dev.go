@@ -45,6 +45,8 @@ type Config struct {
 	DNS      string // DNS server where proofs of domains are looked for, instead of the system's
 	Log      *slog.Logger
 
+	Checkpoints time.Duration // how long a history grows before it is signed; 0: as everywhere
+
 	// Started is called once everything answers.
 	Started func(Addresses)
 }
@@ -140,7 +142,7 @@ func Run(ctx context.Context, c Config) error {
 	defer base.Close()
 	common.Public = edge
 	service := func(name string) role.Config {
-		own := role.Config{Common: common, DatabaseURL: databases.runtime(name), Conns: 16, NATSReplicas: 1}
+		own := role.Config{Common: common, DatabaseURL: databases.runtime(name), Conns: 16, NATSReplicas: 1, Checkpoints: c.Checkpoints}
 		own.Key = key.Derive(name)
 		return own
 	}

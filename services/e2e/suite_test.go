@@ -102,6 +102,9 @@ type running struct {
 	stop  func() error
 }
 
+// checkpoints is how long a history grows before it is signed.
+const checkpoints = 500 * time.Millisecond
+
 func startDev(ctx context.Context, data string) (running, error) {
 	logs, err := os.Create(filepath.Join(data, "log"))
 	if err != nil {
@@ -113,7 +116,7 @@ func startDev(ctx context.Context, data string) (running, error) {
 	go func() {
 		ended <- dev.Run(ctx, dev.Config{
 			Data: data, HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", NATS: "127.0.0.1:0", DNS: suite.DNS.Addr(),
-			Log:     slog.New(slog.NewTextHandler(logs, nil)),
+			Log: slog.New(slog.NewTextHandler(logs, nil)), Checkpoints: checkpoints,
 			Started: func(a dev.Addresses) { started <- a },
 		})
 	}()
@@ -135,7 +138,8 @@ func startDev(ctx context.Context, data string) (running, error) {
 }
 
 func startProcesses(ctx context.Context, data string) (running, error) {
-	f, err := fleet.Start(ctx, fleet.Config{Dir: data, Copies: 2, Env: []string{"ROSTER_DNS_SERVER=" + suite.DNS.Addr()}})
+	f, err := fleet.Start(ctx, fleet.Config{Dir: data, Copies: 2, Env: []string{
+		"ROSTER_DNS_SERVER=" + suite.DNS.Addr(), "ROSTER_CHECKPOINTS=" + checkpoints.String()}})
 	if err != nil {
 		return running{}, err
 	}

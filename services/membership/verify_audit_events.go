@@ -56,7 +56,8 @@ func (s *Service) VerifyAuditEvents(ctx context.Context, req *membershipv1.Verif
 	for _, service := range audited {
 		verdict := &membershipv1.AuditVerdict{Service: service, Revision: at[service].Revision, CopiedRevision: at[service].Copied}
 		for !at[service].Complete && left > 0 && inTime(ctx) {
-			next, err := s.verifyPart(ctx, key, verdict, at[service], min(left, verifiedInPart))
+			next, err := s.verifyPart(ctx, key, verdict, at[service], &membershipv1.VerifyChainRequest{
+				OrganizationId: key.String(), Limit: int32(min(left, verifiedInPart)), Checkpoints: of(service, req.GetCheckpoints())})
 			if err != nil {
 				return nil, err
 			}
@@ -76,6 +77,16 @@ func (s *Service) VerifyAuditEvents(ctx context.Context, req *membershipv1.Verif
 // audited are the services whose histories the audit view shows.
 var audited = []string{"membership", "invitation", "billing"}
 
+// of are the checkpoints of a service's history. Those of no service that has one are given to the first, which says that they are not its own.
+func of(service string, all []*membershipv1.AuditCheckpoint) (own []*membershipv1.AuditCheckpoint) {
+	for _, c := range all {
+		if c.GetService() == service || service == audited[0] && !slices.Contains(audited, c.GetService()) {
+			own = append(own, c)
+		}
+	}
+	return own
+}
+
 // inTime tells whether the call has time for another part.
 func inTime(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
@@ -83,7 +94,7 @@ func inTime(ctx context.Context) bool {
 }
 
 // verifyPart verifies the next part of the history of a service, adds to the verdict what it finds, and returns how far it came.
-func (s *Service) verifyPart(ctx context.Context, key id.Organization, verdict *membershipv1.AuditVerdict, from verified, limit int) (verified, error) {
+func (s *Service) verifyPart(ctx context.Context, key id.Organization, verdict *membershipv1.AuditVerdict, from verified, req *membershipv1.VerifyChainRequest) (verified, error) {
 	ask := s.Chain.VerifyChain
 	if service := verdict.GetService(); service != s.DB.Name {
 		peer := s.Chains[service]
@@ -91,11 +102,13 @@ func (s *Service) verifyPart(ctx context.Context, key id.Organization, verdict *
 			return peer.VerifyChain(ctx, req)
 		}
 	}
-	part, err := ask(ctx, &membershipv1.VerifyChainRequest{OrganizationId: key.String(), Revision: from.Revision, Hash: from.Hash, Limit: int32(limit)})
+	req.Revision, req.Hash = from.Revision, from.Hash
+	part, err := ask(ctx, req)
 	if err != nil {
 		return from, err
 	}
 	verdict.Revision = part.GetRevision()
+	verdict.Checkpoint, verdict.Checkpoints, verdict.PublicKey = part.GetCheckpoint(), part.GetCheckpoints(), part.GetPublicKey()
 	verdict.Events += int64(len(part.GetEvents()))
 	complete := part.GetComplete()
 	if part.GetFinding() != nil {
@@ -140,7 +153,8 @@ func (s *Service) compareCopy(ctx context.Context, key id.Organization, verdict 
 		}
 		written, err := auditEventOf(event)
 		if err != nil {
-			return err
+			differs(event.Revision, event.ID, "The event cannot be shown: %v.", err)
+			continue
 		}
 		switch is, ok := shown[event.Revision]; {
 		case !ok && event.Revision > state.Position: // not heard of yet

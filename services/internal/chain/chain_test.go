@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
@@ -17,6 +18,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/seal"
 	"github.com/rosterhq/roster/services/internal/testkit"
 )
 
@@ -38,7 +40,13 @@ func newHarness(t *testing.T) *harness {
 	require.NoError(t, err)
 	t.Cleanup(func() { owner.Close(context.Background()) })
 	db := dsns.Open(t, postgres.Options{})
-	return &harness{T: t, db: db, owner: owner, server: &chain.Server{DB: db}, key: id.NewOrganization()}
+	conn, err := testkit.NATS(t).Connect()
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	require.NoError(t, err)
+	server := &chain.Server{DB: db, JS: js, Key: seal.NewKey([32]byte{1}).Signer()}
+	return &harness{T: t, db: db, owner: owner, server: server, key: id.NewOrganization()}
 }
 
 func (h *harness) publish(events int) {
@@ -199,4 +207,14 @@ func TestVerifyChain(t *testing.T) {
 			require.ErrorContains(t, err, "permission denied", statement)
 		}
 	})
+}
+
+// What is not JSON any more, with the right hash, is a finding and no failure.
+func TestVerifyChainOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	h.publish(4)
+	h.tamper(`UPDATE events SET data = 'x' WHERE aggregate_id = $1 AND revision = 2`)
+	h.rehash(2)
+	h.expect(membershipv1.AuditFinding_KIND_EDITED, 2)
 }

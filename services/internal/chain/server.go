@@ -4,6 +4,9 @@ package chain
 
 import (
 	"context"
+	"crypto/ed25519"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
@@ -15,7 +18,9 @@ import (
 // Server implements ChainService for the service whose database it is.
 type Server struct {
 	membershipv1.UnimplementedChainServiceServer
-	DB *postgres.DB
+	DB  *postgres.DB
+	Key ed25519.PrivateKey  // signs checkpoints
+	JS  jetstream.JetStream // keeps them
 }
 
 // mostEvents is how many events one answer may tell of.
@@ -31,19 +36,41 @@ func (s *Server) VerifyChain(ctx context.Context, req *membershipv1.VerifyChainR
 	if req.GetRevision() > 0 {
 		from.Revision, from.Hash = req.GetRevision(), req.GetHash()
 	}
-	part, err := log{s.DB, organization}.verify(ctx, from, min(max(int(req.GetLimit()), 1), mostEvents))
+	l := log{s.DB, organization}
+	checkpoints, err := s.kept(ctx, organization) // before the history is read, which must have come as far
+	if err != nil {
+		return nil, err
+	}
+	part, err := l.verify(ctx, from, min(max(int(req.GetLimit()), 1), mostEvents))
 	if err != nil {
 		return nil, err
 	}
 	answer := &membershipv1.VerifyChainResponse{
-		Revision: part.end.Revision, Hash: part.end.Hash, Complete: part.complete, Finding: part.finding,
+		Revision: part.end.Revision, Hash: part.end.Hash, Complete: part.complete, Finding: part.finding, PublicKey: s.public(),
 	}
 	for _, e := range part.intact {
 		event, err := e.Envelope(s.DB.Name)
-		if err != nil {
-			return nil, err
+		if err != nil { // with the right hash, so somebody knew how to make one
+			answer.Complete, answer.Finding = false, found(membershipv1.AuditFinding_KIND_EDITED, e.Revision, e.ID, "The event cannot be read: %v.", err)
+			return answer, nil
 		}
 		answer.Events = append(answer.Events, event)
+	}
+	if part.complete {
+		for _, c := range checkpoints {
+			if c.GetEpoch() >= answer.GetCheckpoint().GetEpoch() {
+				answer.Checkpoint = c.AuditCheckpoint
+			}
+		}
+		for _, c := range append(bare(checkpoints), req.GetCheckpoints()...) {
+			answer.Checkpoints++
+			if answer.Finding, err = s.compare(ctx, l, part.end.Revision, c); err != nil {
+				return nil, err
+			}
+			if answer.Finding != nil {
+				break
+			}
+		}
 	}
 	return answer, nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/jackc/pgx/v5"
+
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
@@ -101,6 +103,21 @@ func (l log) read(ctx context.Context, after int64, limit int) (end head, entrie
 		err = fmt.Errorf("read the history of %s: %w", l.key, err)
 	}
 	return end, entries, err
+}
+
+// epoch is that of the history's newest event; 1 before the first.
+func (l log) epoch(ctx context.Context) (epoch int64, err error) {
+	err = l.db.View(ctx, postgres.In(l.key), func(tx *postgres.Tx) error {
+		tx.Read(`SELECT coalesce((SELECT epoch FROM heads WHERE aggregate_id = $1), 1)`, []any{l.key}, func(rows pgx.Rows) (err error) {
+			epoch, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+			return err
+		})
+		return tx.Fetch(ctx)
+	})
+	if err != nil {
+		err = fmt.Errorf("read the history of %s: %w", l.key, err)
+	}
+	return epoch, err
 }
 
 // diagnose says what was done to a history that breaks behind a place.

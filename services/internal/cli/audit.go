@@ -2,17 +2,21 @@ package cli
 
 import (
 	"cmp"
+	"context"
+	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	return groupOf("audit", "What happened in an organization", a.auditListCommand(), a.auditVerifyCommand())
+	return groupOf("audit", "What happened in an organization", a.auditListCommand(), a.auditVerifyCommand(), a.auditCheckpointsCommand())
 }
 
 func (a *app) auditListCommand() *cobra.Command {
@@ -60,24 +64,25 @@ func (a *app) auditListCommand() *cobra.Command {
 }
 
 func (a *app) auditVerifyCommand() *cobra.Command {
-	return &cobra.Command{
+	var file string
+	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove that the history is what was written; exit code 8 when it is not",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			org, c, err := a.within()
+			request := &membershipv1.VerifyAuditEventsRequest{}
+			if file != "" {
+				body, err := os.ReadFile(file)
+				if err == nil {
+					err = protojson.Unmarshal(body, request)
+				}
+				if err != nil {
+					return usageError{fmt.Sprintf("%s: not what `roster audit checkpoints` prints: %v", file, err)}
+				}
+			}
+			answer, err := a.verifyHistory(cmd.Context(), request)
 			if err != nil {
 				return err
-			}
-			request := &membershipv1.VerifyAuditEventsRequest{OrganizationId: org}
-			answer := &membershipv1.VerifyAuditEventsResponse{Intact: true}
-			for first := true; first || request.GetPageToken() != ""; first = false {
-				part, err := call(cmd.Context(), a, c.Audit.VerifyAuditEvents, request)
-				if err != nil {
-					return err
-				}
-				addVerdicts(answer, part)
-				request.PageToken = part.GetNextPageToken()
 			}
 			if err := a.show(answer, func(p *page) { verdictTable(p, answer) }); err != nil {
 				return err
@@ -88,6 +93,57 @@ func (a *app) auditVerifyCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().StringVar(&file, "checkpoint", "", "compare with these checkpoints too: a file that 'roster audit checkpoints' has printed")
+	return c
+}
+
+func (a *app) auditCheckpointsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "checkpoints",
+		Short: "Print the newest signatures of a history that is intact, to be kept elsewhere",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			answer, err := a.verifyHistory(cmd.Context(), &membershipv1.VerifyAuditEventsRequest{})
+			if err != nil {
+				return err
+			}
+			kept := &membershipv1.VerifyAuditEventsRequest{}
+			for _, verdict := range answer.GetVerdicts() {
+				if verdict.GetCheckpoint() != nil {
+					kept.Checkpoints = append(kept.Checkpoints, verdict.GetCheckpoint())
+				}
+			}
+			if !answer.GetIntact() {
+				a.note("The history is not what was written; see `roster audit verify`")
+				return errTampered
+			}
+			body, err := protojson.MarshalOptions{Multiline: true}.Marshal(kept)
+			if err != nil {
+				return err
+			}
+			_, err = a.Out.Write(append(body, '\n'))
+			return err
+		},
+	}
+}
+
+// verifyHistory verifies the whole history, part after part.
+func (a *app) verifyHistory(ctx context.Context, request *membershipv1.VerifyAuditEventsRequest) (*membershipv1.VerifyAuditEventsResponse, error) {
+	org, c, err := a.within()
+	if err != nil {
+		return nil, err
+	}
+	request.OrganizationId = org
+	answer := &membershipv1.VerifyAuditEventsResponse{Intact: true}
+	for first := true; first || request.GetPageToken() != ""; first = false {
+		part, err := call(ctx, a, c.Audit.VerifyAuditEvents, request)
+		if err != nil {
+			return nil, err
+		}
+		addVerdicts(answer, part)
+		request.PageToken = part.GetNextPageToken()
+	}
+	return answer, nil
 }
 
 // addVerdicts adds what a further part of the history brought.
@@ -99,8 +155,12 @@ func addVerdicts(all, part *membershipv1.VerifyAuditEventsResponse) {
 			all.Verdicts = append(all.Verdicts, verdict)
 			continue
 		}
-		verdict.Events += all.GetVerdicts()[i].GetEvents()
-		verdict.Findings = append(all.GetVerdicts()[i].GetFindings(), verdict.GetFindings()...)
+		before := all.GetVerdicts()[i]
+		verdict.Events += before.GetEvents()
+		verdict.Findings = append(before.GetFindings(), verdict.GetFindings()...)
+		if before.GetCheckpoint() != nil { // a history that is complete is not looked at again
+			verdict.Checkpoint, verdict.Checkpoints, verdict.PublicKey = before.GetCheckpoint(), before.GetCheckpoints(), before.GetPublicKey()
+		}
 		all.Verdicts[i] = verdict
 	}
 }
@@ -108,17 +168,21 @@ func addVerdicts(all, part *membershipv1.VerifyAuditEventsResponse) {
 func verdictTable(p *page, answer *membershipv1.VerifyAuditEventsResponse) {
 	var rows [][]string
 	for _, verdict := range answer.GetVerdicts() {
-		row := []string{verdict.GetService(), strconv.FormatInt(verdict.GetEvents(), 10), "intact", "", ""}
+		signed := "nothing"
+		if c := verdict.GetCheckpoint(); c != nil {
+			signed = fmt.Sprintf("%d, %s", c.GetRevision(), p.ago(c.GetTime()))
+		}
+		row := []string{verdict.GetService(), strconv.FormatInt(verdict.GetEvents(), 10), signed, "intact", "", ""}
 		for _, f := range verdict.GetFindings() {
-			row[2], row[3] = strings.TrimPrefix(f.GetKind().String(), "KIND_"), strconv.FormatInt(f.GetRevision(), 10)
-			row[4] = strings.TrimSpace(f.GetDetail() + " " + f.GetEventId())
+			row[3], row[4] = strings.TrimPrefix(f.GetKind().String(), "KIND_"), strconv.FormatInt(f.GetRevision(), 10)
+			row[5] = strings.TrimSpace(f.GetDetail() + " " + f.GetEventId())
 			rows = append(rows, slices.Clone(row))
 		}
 		if len(verdict.GetFindings()) == 0 {
 			rows = append(rows, row)
 		}
 	}
-	p.table([]string{"SERVICE", "EVENTS", "VERDICT", "REVISION", "WHAT"}, rows)
+	p.table([]string{"SERVICE", "EVENTS", "SIGNED", "VERDICT", "REVISION", "WHAT"}, rows)
 }
 
 func auditTable(p *page, answer *membershipv1.ListAuditEventsResponse) {

@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
@@ -46,21 +49,27 @@ func TestAudit(t *testing.T) {
 
 func TestAuditVerify(t *testing.T) {
 	t.Parallel()
+	checkpoint := &membershipv1.AuditCheckpoint{Service: "membership", OrganizationId: "org_1", Epoch: 1, Revision: 20, Hash: []byte{1, 2}, Time: away(-60e9), Signature: []byte{3}}
+
+	// parts answers in two.
+	parts := func(w *world) {
+		on(w, func(_ context.Context, req *membershipv1.VerifyAuditEventsRequest) (*membershipv1.VerifyAuditEventsResponse, error) {
+			if req.GetPageToken() == "" {
+				return &membershipv1.VerifyAuditEventsResponse{Intact: true, NextPageToken: "more", Verdicts: []*membershipv1.AuditVerdict{
+					{Service: "membership", Events: 20, Revision: 20, Checkpoint: checkpoint}, {Service: "billing"}}}, nil
+			}
+			return &membershipv1.VerifyAuditEventsResponse{Intact: true, Verdicts: []*membershipv1.AuditVerdict{
+				{Service: "membership", Revision: 20}, {Service: "billing", Events: 7, Revision: 7}}}, nil
+		})
+	}
 
 	t.Run("AddsUpTheParts", func(t *testing.T) {
 		t.Parallel()
 		w := signedIn(t)
-		on(w, func(_ context.Context, req *membershipv1.VerifyAuditEventsRequest) (*membershipv1.VerifyAuditEventsResponse, error) {
-			if req.GetPageToken() == "" {
-				return &membershipv1.VerifyAuditEventsResponse{Intact: true, NextPageToken: "more", Verdicts: []*membershipv1.AuditVerdict{
-					{Service: "membership", Events: 20, Revision: 20}, {Service: "billing"}}}, nil
-			}
-			return &membershipv1.VerifyAuditEventsResponse{Intact: true, Verdicts: []*membershipv1.AuditVerdict{
-				{Service: "membership", Events: 3, Revision: 23}, {Service: "billing", Events: 7, Revision: 7}}}, nil
-		})
-		require.Equal(t, `SERVICE     EVENTS  VERDICT
-membership  23      intact
-billing     7       intact
+		parts(w)
+		require.Equal(t, `SERVICE     EVENTS  SIGNED      VERDICT
+membership  20      20, 1m ago  intact
+billing     7       nothing     intact
 `, w.ok("audit", "verify"))
 		require.Equal(t, "more", w.last().request.(*membershipv1.VerifyAuditEventsRequest).GetPageToken())
 	})
@@ -74,8 +83,28 @@ billing     7       intact
 		r := w.run("audit", "verify")
 		require.Equal(t, exitTampered, r.code)
 		require.Empty(t, r.err)
-		require.Equal(t, "SERVICE     EVENTS  VERDICT  REVISION  WHAT\n"+
-			"membership  3       EDITED   4         It was changed. evt_4\n"+
-			"billing     7       intact   -         \n", r.out)
+		require.Equal(t, "SERVICE     EVENTS  SIGNED   VERDICT  REVISION  WHAT\n"+
+			"membership  3       nothing  EDITED   4         It was changed. evt_4\n"+
+			"billing     7       nothing  intact   -         \n", r.out)
+		r = w.run("audit", "checkpoints")
+		require.Equal(t, exitTampered, r.code)
+		require.Empty(t, r.out, "nothing that is worth keeping")
+	})
+
+	t.Run("ComparesWithCheckpointsThatWereKept", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		parts(w)
+		file := filepath.Join(t.TempDir(), "kept.json")
+		require.NoError(t, os.WriteFile(file, []byte(w.ok("audit", "checkpoints")), 0o600))
+		w.ok("audit", "verify", "--checkpoint", file)
+		for _, sent := range w.requests()[2:] {
+			kept := sent.(*membershipv1.VerifyAuditEventsRequest).GetCheckpoints()
+			require.Len(t, kept, 1)
+			require.True(t, proto.Equal(checkpoint, kept[0]))
+		}
+		require.NoError(t, os.WriteFile(file, []byte("x"), 0o600))
+		require.Equal(t, exitUsage, w.run("audit", "verify", "--checkpoint", file).code)
+		require.Equal(t, exitUsage, w.run("audit", "verify", "--checkpoint", file+".none").code)
 	})
 }

@@ -425,7 +425,8 @@ func (r *Relay) publishLane(ctx context.Context, lane []row) (confirmed []int64,
 	return confirmed, sequence, nil
 }
 
-// delete takes confirmed rows out of the outbox and renews the lease, or does neither when the lease was lost. What a
+// delete takes confirmed rows out of the outbox, notes whose history has grown, and renews the lease, or does neither when the
+// lease was lost. Checkpoints are of organizations: identity, which keeps a history per account, makes none. What a
 // context that has ended was too late for is done all the same: the events are published.
 func (r *Relay) delete(ctx context.Context, ids []int64, sequence uint64) error {
 	if len(ids) == 0 {
@@ -440,9 +441,13 @@ func (r *Relay) delete(ctx context.Context, ids []int64, sequence uint64) error 
 			UPDATE relay_lease SET expire_time = now() + $3, sequence = greatest(sequence, $5)
 			WHERE shard = 0 AND holder = $1 AND fence = $2 RETURNING shard
 		), published AS (
-			DELETE FROM outbox WHERE id = ANY($4) AND EXISTS (SELECT FROM lease)
+			DELETE FROM outbox WHERE id = ANY($4) AND EXISTS (SELECT FROM lease) RETURNING aggregate_id, revision
+		), grown AS (
+			INSERT INTO unsigned AS u (aggregate_id, revision)
+			SELECT aggregate_id, max(revision) FROM published WHERE $6 GROUP BY aggregate_id
+			ON CONFLICT (aggregate_id) DO UPDATE SET revision = greatest(u.revision, excluded.revision)
 		)
-		SELECT EXISTS (SELECT FROM lease)`, r.holder, r.fence, leaseTime, ids, sequence).Scan(&renewed)
+		SELECT EXISTS (SELECT FROM lease)`, r.holder, r.fence, leaseTime, ids, sequence, r.db.Name != "identity").Scan(&renewed)
 	if err != nil {
 		return fmt.Errorf("empty outbox: %w", err)
 	}

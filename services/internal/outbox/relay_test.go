@@ -43,6 +43,28 @@ func TestRelay(t *testing.T) {
 		b.drained(t)
 		inOrder(t, published(t, b.js), 16*30)
 	})
+	t.Run("R83_NotesWhoseHistoryHasGrown", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		run(t, b.relay(t).Run)
+		one, other := id.NewOrganization(), id.NewOrganization()
+		grown := func(organization id.Organization) (revision int64) {
+			b.asOwner(t, func(conn *pgx.Conn) error {
+				return conn.QueryRow(t.Context(), `SELECT coalesce(max(revision), 0) FROM unsigned WHERE aggregate_id = $1`, organization).Scan(&revision)
+			})
+			return revision
+		}
+		b.publish(t, one, one, other)
+		b.drained(t)
+		if grown(one) != 2 || grown(other) != 1 {
+			t.Errorf("noted up to %d and %d, want 2 and 1", grown(one), grown(other))
+		}
+		b.publish(t, one)
+		b.drained(t)
+		if grown(one) != 3 {
+			t.Errorf("noted up to %d, want 3", grown(one))
+		}
+	})
 	t.Run("PublishesABacklogAsBatches", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)

@@ -50,6 +50,8 @@ type Config struct {
 	NATSReplicas int    `env:"NATS_REPLICAS" envDefault:"3" usage:"copies of the service's stream"`
 	KeyFile      string `env:"KEY_FILE" usage:"file with the service's key, 32 bytes in base64; all instances share it"`
 
+	Checkpoints time.Duration `env:"CHECKPOINTS" envDefault:"5m" usage:"how long the history of an organization grows before it is signed; the signature leaves the database"`
+
 	SMTPAddr         string         `env:"SMTP_ADDR" usage:"mail server, host:port"`
 	SMTPFrom         string         `env:"SMTP_FROM" envDefault:"Roster <no-reply@localhost>" usage:"sender of all mail"`
 	SMTPUsername     string         `env:"SMTP_USERNAME" usage:"account at the mail server"`

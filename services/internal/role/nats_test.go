@@ -226,6 +226,39 @@ func TestNATSPermissions(t *testing.T) {
 		}
 	})
 
+	t.Run("R83_AServiceAloneKeepsItsCheckpointsAndNobodyTakesOneOut", func(t *testing.T) {
+		t.Parallel()
+		for _, service := range []string{"membership", "invitation", "billing"} {
+			js, name, subject := b.js(t, service), events.Stream(service)+"_CHECKPOINTS", "roster.checkpoint."+service+"."+b.organization+".1"
+			_, err := js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{
+				Name: name, Subjects: []string{"roster.checkpoint." + service + ".>"}, AllowDirect: true, DenyDelete: true, DenyPurge: true, MaxMsgsPerSubject: 1})
+			require.NoError(t, err)
+			for last := range uint64(2) {
+				_, err = js.Publish(t.Context(), subject, nil, jetstream.WithExpectLastSequencePerSubject(last))
+				require.NoError(t, err)
+			}
+			stream, err := js.Stream(t.Context(), name)
+			require.NoError(t, err)
+			info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("roster.checkpoint."+service+"."+b.organization+".*"))
+			require.NoError(t, err)
+			require.Contains(t, info.State.Subjects, subject)
+			_, err = stream.GetLastMsgForSubject(t.Context(), subject)
+			require.NoError(t, err)
+
+			for _, user := range append(events.Services(), "gateway", "operator", "subscriber") {
+				conn := b.as(t, user)
+				require.Equal(t, user == service, mayPublish(t, conn, subject), "%s publishes %s", user, subject)
+				for verb, may := range map[string]bool{
+					"CREATE": user == service, "UPDATE": user == service, "INFO": user == service || user == "operator",
+					"DELETE": false, "PURGE": false, "MSG.DELETE": false, "SNAPSHOT": false, "RESTORE": false,
+				} {
+					asked := "$JS.API.STREAM." + verb + "." + name
+					require.Equal(t, may, mayPublish(t, conn, asked), "%s asks for %s", user, asked)
+				}
+			}
+		}
+	})
+
 	t.Run("R58_AServiceHasItsOwnStreamAndTakesNothingOut", func(t *testing.T) {
 		t.Parallel()
 		for _, service := range events.Services() {

@@ -3,6 +3,7 @@
 package role
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -217,8 +218,13 @@ func (s *Stateful) openMail(context.Context) error {
 	return nil
 }
 
-// Chain verifies the service's history.
-func (s *Stateful) Chain() *chain.Server { return &chain.Server{DB: s.DB} }
+// Chain verifies the service's histories of organizations, and signs beside the servers where they stand.
+func (s *Stateful) Chain() *chain.Server {
+	server := &chain.Server{DB: s.DB, JS: s.js, Key: s.Key.Derive("checkpoint").Signer()}
+	signer := &chain.Signer{Server: server, Every: cmp.Or(s.config.Checkpoints, 5*time.Minute), Replicas: s.config.NATSReplicas, Log: s.Log}
+	s.Beside(signer.Run)
+	return server
+}
 
 // Dial returns a connection to another service, on which this one speaks for itself.
 func (b *Base) Dial(service string, options ...grpc.DialOption) (*grpc.ClientConn, error) {

@@ -6,6 +6,7 @@ package seal
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -80,6 +81,9 @@ func (k *Key) Sum(plain []byte) []byte {
 	mac.Write(plain)
 	return mac.Sum(nil)
 }
+
+// Signer returns the key as one that signs. What it signs anybody can verify who has its public part.
+func (k *Key) Signer() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(k.secret[:]) }
 
 func bind(context []string) []byte {
 	var b strings.Builder

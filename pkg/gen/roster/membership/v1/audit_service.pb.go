@@ -152,6 +152,10 @@ const (
 	AuditFinding_KIND_MISSING AuditFinding_Kind = 4
 	// The end of the history is missing.
 	AuditFinding_KIND_CUT AuditFinding_Kind = 5
+	// The history is consistent, and not the one that a checkpoint was made of: it was written again from some event on.
+	AuditFinding_KIND_REWRITTEN AuditFinding_Kind = 6
+	// A checkpoint was not made by this service of this organization's history.
+	AuditFinding_KIND_CHECKPOINT_INVALID AuditFinding_Kind = 7
 	// What ListAuditEvents shows is not what the history says.
 	AuditFinding_KIND_COPY_DIFFERS AuditFinding_Kind = 8
 )
@@ -165,16 +169,20 @@ var (
 		3: "KIND_REORDERED",
 		4: "KIND_MISSING",
 		5: "KIND_CUT",
+		6: "KIND_REWRITTEN",
+		7: "KIND_CHECKPOINT_INVALID",
 		8: "KIND_COPY_DIFFERS",
 	}
 	AuditFinding_Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED":  0,
-		"KIND_EDITED":       1,
-		"KIND_INSERTED":     2,
-		"KIND_REORDERED":    3,
-		"KIND_MISSING":      4,
-		"KIND_CUT":          5,
-		"KIND_COPY_DIFFERS": 8,
+		"KIND_UNSPECIFIED":        0,
+		"KIND_EDITED":             1,
+		"KIND_INSERTED":           2,
+		"KIND_REORDERED":          3,
+		"KIND_MISSING":            4,
+		"KIND_CUT":                5,
+		"KIND_REWRITTEN":          6,
+		"KIND_CHECKPOINT_INVALID": 7,
+		"KIND_COPY_DIFFERS":       8,
 	}
 )
 
@@ -202,7 +210,7 @@ func (x AuditFinding_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuditFinding_Kind.Descriptor instead.
 func (AuditFinding_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{6, 0}
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // AuditEvent is one thing that happened.
@@ -614,7 +622,9 @@ type VerifyAuditEventsRequest struct {
 	// At most so many events are looked at, 20000 at most and by default.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where to go on.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Checkpoints that you have kept from earlier answers. Whoever rewrites a database does not reach these. Send them with every call.
+	Checkpoints   []*AuditCheckpoint `protobuf:"bytes,4,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -668,6 +678,13 @@ func (x *VerifyAuditEventsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *VerifyAuditEventsRequest) GetCheckpoints() []*AuditCheckpoint {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return nil
 }
 
 // VerifyAuditEventsResponse is what this call found.
@@ -747,8 +764,14 @@ type AuditVerdict struct {
 	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Up to which revision what ListAuditEvents shows was compared with it. What was just done appears there within moments.
 	CopiedRevision int64 `protobuf:"varint,5,opt,name=copied_revision,json=copiedRevision,proto3" json:"copied_revision,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The newest checkpoint, once the history was verified to its end; absent if there is none yet. Keep it elsewhere.
+	Checkpoint *AuditCheckpoint `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// How many checkpoints the history was compared with.
+	Checkpoints int32 `protobuf:"varint,7,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	// With this Ed25519 key the service signs its checkpoints.
+	PublicKey     []byte `protobuf:"bytes,8,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AuditVerdict) Reset() {
@@ -816,6 +839,131 @@ func (x *AuditVerdict) GetCopiedRevision() int64 {
 	return 0
 }
 
+func (x *AuditVerdict) GetCheckpoint() *AuditCheckpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *AuditVerdict) GetCheckpoints() int32 {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return 0
+}
+
+func (x *AuditVerdict) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+// AuditCheckpoint says where a service's history of the organization stood, signed with a key that its database does not hold. Services
+// make one when a history has grown, after five minutes by default, and keep it outside of their database.
+//
+// The signature is Ed25519 over "roster checkpoint 1" and these, each with its length in 4 bytes before it: service, organization id, epoch (8
+// bytes), revision (8), hash, time in microseconds since 1970 (8), all big-endian.
+type AuditCheckpoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// membership, invitation or billing.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Which history of the database: it rises when a database was promoted or restored.
+	Epoch int64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// How many events there were.
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The hash of the last, which is that of all of them.
+	Hash []byte `protobuf:"bytes,5,opt,name=hash,proto3" json:"hash,omitempty"`
+	// When.
+	Time *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=time,proto3" json:"time,omitempty"`
+	// The signature.
+	Signature     []byte `protobuf:"bytes,7,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditCheckpoint) Reset() {
+	*x = AuditCheckpoint{}
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditCheckpoint) ProtoMessage() {}
+
+func (x *AuditCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditCheckpoint.ProtoReflect.Descriptor instead.
+func (*AuditCheckpoint) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AuditCheckpoint) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *AuditCheckpoint) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *AuditCheckpoint) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *AuditCheckpoint) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *AuditCheckpoint) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *AuditCheckpoint) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *AuditCheckpoint) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 // AuditFinding is something that nobody should have been able to do.
 type AuditFinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -833,7 +981,7 @@ type AuditFinding struct {
 
 func (x *AuditFinding) Reset() {
 	*x = AuditFinding{}
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +993,7 @@ func (x *AuditFinding) String() string {
 func (*AuditFinding) ProtoMessage() {}
 
 func (x *AuditFinding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +1006,7 @@ func (x *AuditFinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditFinding.ProtoReflect.Descriptor instead.
 func (*AuditFinding) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{6}
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AuditFinding) GetKind() AuditFinding_Kind {
@@ -904,7 +1052,7 @@ type AuditEvent_Actor struct {
 
 func (x *AuditEvent_Actor) Reset() {
 	*x = AuditEvent_Actor{}
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1064,7 @@ func (x *AuditEvent_Actor) String() string {
 func (*AuditEvent_Actor) ProtoMessage() {}
 
 func (x *AuditEvent_Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1114,7 @@ type AuditEvent_Target struct {
 
 func (x *AuditEvent_Target) Reset() {
 	*x = AuditEvent_Target{}
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1126,7 @@ func (x *AuditEvent_Target) String() string {
 func (*AuditEvent_Target) ProtoMessage() {}
 
 func (x *AuditEvent_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,35 +1220,52 @@ const file_roster_membership_v1_audit_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18dR\x05query\"\x86\x01\n" +
 	"\x17ListAuditEventsResponse\x12C\n" +
 	"\faudit_events\x18\x01 \x03(\v2 .roster.membership.v1.AuditEventR\vauditEvents\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9d\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf3\x01\n" +
 	"\x18VerifyAuditEventsRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12 \n" +
 	"\tpage_size\x18\x02 \x01(\x05B\x03\xe0A\x01R\bpageSize\x12*\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"\x9b\x01\n" +
+	"page_token\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12T\n" +
+	"\vcheckpoints\x18\x04 \x03(\v2%.roster.membership.v1.AuditCheckpointB\v\xe0A\x01\xbaH\x05\x92\x01\x02\x10dR\vcheckpoints\"\x9b\x01\n" +
 	"\x19VerifyAuditEventsResponse\x12\x16\n" +
 	"\x06intact\x18\x01 \x01(\bR\x06intact\x12>\n" +
 	"\bverdicts\x18\x02 \x03(\v2\".roster.membership.v1.AuditVerdictR\bverdicts\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xc5\x01\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xcd\x02\n" +
 	"\fAuditVerdict\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12>\n" +
 	"\bfindings\x18\x02 \x03(\v2\".roster.membership.v1.AuditFindingR\bfindings\x12\x16\n" +
 	"\x06events\x18\x03 \x01(\x03R\x06events\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x12'\n" +
-	"\x0fcopied_revision\x18\x05 \x01(\x03R\x0ecopiedRevision\"\xa8\x02\n" +
+	"\x0fcopied_revision\x18\x05 \x01(\x03R\x0ecopiedRevision\x12E\n" +
+	"\n" +
+	"checkpoint\x18\x06 \x01(\v2%.roster.membership.v1.AuditCheckpointR\n" +
+	"checkpoint\x12 \n" +
+	"\vcheckpoints\x18\a \x01(\x05R\vcheckpoints\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\b \x01(\fR\tpublicKey\"\x8d\x02\n" +
+	"\x0fAuditCheckpoint\x12!\n" +
+	"\aservice\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aservice\x120\n" +
+	"\x0forganization_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x03R\x05epoch\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x1b\n" +
+	"\x04hash\x18\x05 \x01(\fB\a\xbaH\x04z\x02\x18@R\x04hash\x12.\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12&\n" +
+	"\tsignature\x18\a \x01(\fB\b\xbaH\x05z\x03\x18\x80\x01R\tsignature\"\xd9\x02\n" +
 	"\fAuditFinding\x12;\n" +
 	"\x04kind\x18\x01 \x01(\x0e2'.roster.membership.v1.AuditFinding.KindR\x04kind\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x19\n" +
 	"\bevent_id\x18\x03 \x01(\tR\aeventId\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"\x8b\x01\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xbc\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_EDITED\x10\x01\x12\x11\n" +
 	"\rKIND_INSERTED\x10\x02\x12\x12\n" +
 	"\x0eKIND_REORDERED\x10\x03\x12\x10\n" +
 	"\fKIND_MISSING\x10\x04\x12\f\n" +
-	"\bKIND_CUT\x10\x05\x12\x15\n" +
+	"\bKIND_CUT\x10\x05\x12\x12\n" +
+	"\x0eKIND_REWRITTEN\x10\x06\x12\x1b\n" +
+	"\x17KIND_CHECKPOINT_INVALID\x10\a\x12\x15\n" +
 	"\x11KIND_COPY_DIFFERS\x10\b2\xc4\x03\n" +
 	"\fAuditService\x12\xd0\x01\n" +
 	"\x0fListAuditEvents\x12,.roster.membership.v1.ListAuditEventsRequest\x1a-.roster.membership.v1.ListAuditEventsResponse\"`\xaa\xbb\x18%\b\x02\x1a\n" +
@@ -1121,7 +1286,7 @@ func file_roster_membership_v1_audit_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_audit_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_roster_membership_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_roster_membership_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_roster_membership_v1_audit_service_proto_goTypes = []any{
 	(AuditEvent_Result)(0),            // 0: roster.membership.v1.AuditEvent.Result
 	(AuditEvent_Actor_Kind)(0),        // 1: roster.membership.v1.AuditEvent.Actor.Kind
@@ -1132,37 +1297,41 @@ var file_roster_membership_v1_audit_service_proto_goTypes = []any{
 	(*VerifyAuditEventsRequest)(nil),  // 6: roster.membership.v1.VerifyAuditEventsRequest
 	(*VerifyAuditEventsResponse)(nil), // 7: roster.membership.v1.VerifyAuditEventsResponse
 	(*AuditVerdict)(nil),              // 8: roster.membership.v1.AuditVerdict
-	(*AuditFinding)(nil),              // 9: roster.membership.v1.AuditFinding
-	(*AuditEvent_Actor)(nil),          // 10: roster.membership.v1.AuditEvent.Actor
-	(*AuditEvent_Target)(nil),         // 11: roster.membership.v1.AuditEvent.Target
-	(*timestamppb.Timestamp)(nil),     // 12: google.protobuf.Timestamp
-	(*structpb.Value)(nil),            // 13: google.protobuf.Value
-	(*structpb.Struct)(nil),           // 14: google.protobuf.Struct
+	(*AuditCheckpoint)(nil),           // 9: roster.membership.v1.AuditCheckpoint
+	(*AuditFinding)(nil),              // 10: roster.membership.v1.AuditFinding
+	(*AuditEvent_Actor)(nil),          // 11: roster.membership.v1.AuditEvent.Actor
+	(*AuditEvent_Target)(nil),         // 12: roster.membership.v1.AuditEvent.Target
+	(*timestamppb.Timestamp)(nil),     // 13: google.protobuf.Timestamp
+	(*structpb.Value)(nil),            // 14: google.protobuf.Value
+	(*structpb.Struct)(nil),           // 15: google.protobuf.Struct
 }
 var file_roster_membership_v1_audit_service_proto_depIdxs = []int32{
-	12, // 0: roster.membership.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
-	10, // 1: roster.membership.v1.AuditEvent.actor:type_name -> roster.membership.v1.AuditEvent.Actor
-	11, // 2: roster.membership.v1.AuditEvent.targets:type_name -> roster.membership.v1.AuditEvent.Target
-	13, // 3: roster.membership.v1.AuditEvent.before:type_name -> google.protobuf.Value
-	13, // 4: roster.membership.v1.AuditEvent.after:type_name -> google.protobuf.Value
-	14, // 5: roster.membership.v1.AuditEvent.details:type_name -> google.protobuf.Struct
+	13, // 0: roster.membership.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
+	11, // 1: roster.membership.v1.AuditEvent.actor:type_name -> roster.membership.v1.AuditEvent.Actor
+	12, // 2: roster.membership.v1.AuditEvent.targets:type_name -> roster.membership.v1.AuditEvent.Target
+	14, // 3: roster.membership.v1.AuditEvent.before:type_name -> google.protobuf.Value
+	14, // 4: roster.membership.v1.AuditEvent.after:type_name -> google.protobuf.Value
+	15, // 5: roster.membership.v1.AuditEvent.details:type_name -> google.protobuf.Struct
 	0,  // 6: roster.membership.v1.AuditEvent.result:type_name -> roster.membership.v1.AuditEvent.Result
-	12, // 7: roster.membership.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	12, // 8: roster.membership.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	13, // 7: roster.membership.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	13, // 8: roster.membership.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
 	3,  // 9: roster.membership.v1.ListAuditEventsResponse.audit_events:type_name -> roster.membership.v1.AuditEvent
-	8,  // 10: roster.membership.v1.VerifyAuditEventsResponse.verdicts:type_name -> roster.membership.v1.AuditVerdict
-	9,  // 11: roster.membership.v1.AuditVerdict.findings:type_name -> roster.membership.v1.AuditFinding
-	2,  // 12: roster.membership.v1.AuditFinding.kind:type_name -> roster.membership.v1.AuditFinding.Kind
-	1,  // 13: roster.membership.v1.AuditEvent.Actor.kind:type_name -> roster.membership.v1.AuditEvent.Actor.Kind
-	4,  // 14: roster.membership.v1.AuditService.ListAuditEvents:input_type -> roster.membership.v1.ListAuditEventsRequest
-	6,  // 15: roster.membership.v1.AuditService.VerifyAuditEvents:input_type -> roster.membership.v1.VerifyAuditEventsRequest
-	5,  // 16: roster.membership.v1.AuditService.ListAuditEvents:output_type -> roster.membership.v1.ListAuditEventsResponse
-	7,  // 17: roster.membership.v1.AuditService.VerifyAuditEvents:output_type -> roster.membership.v1.VerifyAuditEventsResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	9,  // 10: roster.membership.v1.VerifyAuditEventsRequest.checkpoints:type_name -> roster.membership.v1.AuditCheckpoint
+	8,  // 11: roster.membership.v1.VerifyAuditEventsResponse.verdicts:type_name -> roster.membership.v1.AuditVerdict
+	10, // 12: roster.membership.v1.AuditVerdict.findings:type_name -> roster.membership.v1.AuditFinding
+	9,  // 13: roster.membership.v1.AuditVerdict.checkpoint:type_name -> roster.membership.v1.AuditCheckpoint
+	13, // 14: roster.membership.v1.AuditCheckpoint.time:type_name -> google.protobuf.Timestamp
+	2,  // 15: roster.membership.v1.AuditFinding.kind:type_name -> roster.membership.v1.AuditFinding.Kind
+	1,  // 16: roster.membership.v1.AuditEvent.Actor.kind:type_name -> roster.membership.v1.AuditEvent.Actor.Kind
+	4,  // 17: roster.membership.v1.AuditService.ListAuditEvents:input_type -> roster.membership.v1.ListAuditEventsRequest
+	6,  // 18: roster.membership.v1.AuditService.VerifyAuditEvents:input_type -> roster.membership.v1.VerifyAuditEventsRequest
+	5,  // 19: roster.membership.v1.AuditService.ListAuditEvents:output_type -> roster.membership.v1.ListAuditEventsResponse
+	7,  // 20: roster.membership.v1.AuditService.VerifyAuditEvents:output_type -> roster.membership.v1.VerifyAuditEventsResponse
+	19, // [19:21] is the sub-list for method output_type
+	17, // [17:19] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_audit_service_proto_init() }
@@ -1176,7 +1345,7 @@ func file_roster_membership_v1_audit_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_audit_service_proto_rawDesc), len(file_roster_membership_v1_audit_service_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,7 +32,9 @@ type VerifyChainRequest struct {
 	// The hash of the event at that revision, as an answer has told it.
 	Hash []byte `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
 	// At most so many events, 1000 at most.
-	Limit         int32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit int32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Checkpoints of this history that somebody has kept.
+	Checkpoints   []*AuditCheckpoint `protobuf:"bytes,5,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -95,6 +97,13 @@ func (x *VerifyChainRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *VerifyChainRequest) GetCheckpoints() []*AuditCheckpoint {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return nil
+}
+
 // VerifyChainResponse is what was found in this part.
 type VerifyChainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -107,7 +116,13 @@ type VerifyChainResponse struct {
 	// What is wrong; nothing behind it was looked at.
 	Finding *AuditFinding `protobuf:"bytes,4,opt,name=finding,proto3" json:"finding,omitempty"`
 	// The events of this part that are as they were written, each as it was published.
-	Events        [][]byte `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`
+	Events [][]byte `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`
+	// The newest checkpoint, in the last part.
+	Checkpoint *AuditCheckpoint `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// How many checkpoints were compared, in the last part.
+	Checkpoints int32 `protobuf:"varint,7,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	// The key that signs them.
+	PublicKey     []byte `protobuf:"bytes,8,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -177,22 +192,50 @@ func (x *VerifyChainResponse) GetEvents() [][]byte {
 	return nil
 }
 
+func (x *VerifyChainResponse) GetCheckpoint() *AuditCheckpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *VerifyChainResponse) GetCheckpoints() int32 {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return 0
+}
+
+func (x *VerifyChainResponse) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
 var File_roster_membership_v1_chain_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_chain_service_proto_rawDesc = "" +
 	"\n" +
-	"(roster/membership/v1/chain_service.proto\x12\x14roster.membership.v1\x1a\x1droster/access/v1/access.proto\x1a(roster/membership/v1/audit_service.proto\"\x83\x01\n" +
+	"(roster/membership/v1/chain_service.proto\x12\x14roster.membership.v1\x1a\x1droster/access/v1/access.proto\x1a(roster/membership/v1/audit_service.proto\"\xcc\x01\n" +
 	"\x12VerifyChainRequest\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x12\n" +
 	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\x05R\x05limit\"\xb7\x01\n" +
+	"\x05limit\x18\x04 \x01(\x05R\x05limit\x12G\n" +
+	"\vcheckpoints\x18\x05 \x03(\v2%.roster.membership.v1.AuditCheckpointR\vcheckpoints\"\xbf\x02\n" +
 	"\x13VerifyChainResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1a\n" +
 	"\bcomplete\x18\x03 \x01(\bR\bcomplete\x12<\n" +
 	"\afinding\x18\x04 \x01(\v2\".roster.membership.v1.AuditFindingR\afinding\x12\x16\n" +
-	"\x06events\x18\x05 \x03(\fR\x06events2\x9e\x01\n" +
+	"\x06events\x18\x05 \x03(\fR\x06events\x12E\n" +
+	"\n" +
+	"checkpoint\x18\x06 \x01(\v2%.roster.membership.v1.AuditCheckpointR\n" +
+	"checkpoint\x12 \n" +
+	"\vcheckpoints\x18\a \x01(\x05R\vcheckpoints\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\b \x01(\fR\tpublicKey2\x9e\x01\n" +
 	"\fChainService\x12\x8d\x01\n" +
 	"\vVerifyChain\x12(.roster.membership.v1.VerifyChainRequest\x1a).roster.membership.v1.VerifyChainResponse\")\xaa\xbb\x18%\b\x04\x12\n" +
 	"membership\"\x0forganization_id*\x04readBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
@@ -213,17 +256,20 @@ var file_roster_membership_v1_chain_service_proto_msgTypes = make([]protoimpl.Me
 var file_roster_membership_v1_chain_service_proto_goTypes = []any{
 	(*VerifyChainRequest)(nil),  // 0: roster.membership.v1.VerifyChainRequest
 	(*VerifyChainResponse)(nil), // 1: roster.membership.v1.VerifyChainResponse
-	(*AuditFinding)(nil),        // 2: roster.membership.v1.AuditFinding
+	(*AuditCheckpoint)(nil),     // 2: roster.membership.v1.AuditCheckpoint
+	(*AuditFinding)(nil),        // 3: roster.membership.v1.AuditFinding
 }
 var file_roster_membership_v1_chain_service_proto_depIdxs = []int32{
-	2, // 0: roster.membership.v1.VerifyChainResponse.finding:type_name -> roster.membership.v1.AuditFinding
-	0, // 1: roster.membership.v1.ChainService.VerifyChain:input_type -> roster.membership.v1.VerifyChainRequest
-	1, // 2: roster.membership.v1.ChainService.VerifyChain:output_type -> roster.membership.v1.VerifyChainResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 0: roster.membership.v1.VerifyChainRequest.checkpoints:type_name -> roster.membership.v1.AuditCheckpoint
+	3, // 1: roster.membership.v1.VerifyChainResponse.finding:type_name -> roster.membership.v1.AuditFinding
+	2, // 2: roster.membership.v1.VerifyChainResponse.checkpoint:type_name -> roster.membership.v1.AuditCheckpoint
+	0, // 3: roster.membership.v1.ChainService.VerifyChain:input_type -> roster.membership.v1.VerifyChainRequest
+	1, // 4: roster.membership.v1.ChainService.VerifyChain:output_type -> roster.membership.v1.VerifyChainResponse
+	4, // [4:5] is the sub-list for method output_type
+	3, // [3:4] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_chain_service_proto_init() }
