@@ -89,7 +89,9 @@ func TestAudit(t *testing.T) {
 			require.Len(t, e.GetTraceId(), 32)
 		}
 		require.Equal(t, map[string]string{"DisableMember": "membership", "CreateInvitation": "invitation", "GetSeatUsage": "billing"}, methods)
-		onOwner := org.audit(t, org.owner, func(r *membershipv1.ListAuditEventsRequest) { r.Target, r.Types = org.owner.ID, []string{"access.denied"} })
+		onOwner := org.audit(t, org.owner, func(r *membershipv1.ListAuditEventsRequest) {
+			r.Target, r.Types = org.owner.ID, []string{"access.denied"}
+		})
 		require.Len(t, onOwner, 1)
 		require.Equal(t, "no", onOwner[0].GetRequestId())
 		require.Equal(t, "members.disable", onOwner[0].GetDetails().GetFields()["permission"].GetStringValue())

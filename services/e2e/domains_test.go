@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/devmail"
 )
 
 // addDomain adds a domain that no other test uses.
@@ -110,6 +113,9 @@ func TestDomains(t *testing.T) {
 		eventually(t, func() bool { return org.can(t, ada, "products.use") }, "she is let in")
 		require.Equal(t, "member", org.row(t, ada.ID).GetRole())
 		require.Equal(t, ada.Email, org.row(t, ada.ID).GetEmail())
+		told := mailTo(t, org.owner.Email, func(m devmail.Received) bool { return strings.Contains(m.Subject, "joined "+org.Name) })
+		require.Contains(t, told.Subject, ada.Name)
+		require.Contains(t, told.Text, "as Member")
 		require.EqualValues(t, 2, org.seats(t).GetUsed())
 		require.False(t, org.can(t, early, "products.use"), "the domain was not verified")
 		require.False(t, org.can(t, elsewhere, "products.use"), "another domain")

@@ -321,7 +321,9 @@ func TestPipeline(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, admin.ID, kept.GetInvitation().GetInviterAccountId())
 		org.shown(t)
-		log := org.audit(t, org.owner, func(req *membershipv1.ListAuditEventsRequest) { req.Actor, req.Types = admin.ID, []string{"invitation.created"} })
+		log := org.audit(t, org.owner, func(req *membershipv1.ListAuditEventsRequest) {
+			req.Actor, req.Types = admin.ID, []string{"invitation.created"}
+		})
 		require.Len(t, log, 1)
 		require.Equal(t, admin.Name, log[0].GetActor().GetDisplayName())
 	})

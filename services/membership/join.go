@@ -15,6 +15,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
@@ -27,6 +28,9 @@ import (
 // Joins stand in a queue, and one is tried at a time: the first is scheduled when somebody joins the queue, and whoever leaves it
 // schedules the next. Without a seat the try ends there, until billing tells that one may be free.
 const joinTask = "join"
+
+// mostTold is how many of those who may add members are told by mail that somebody has joined, where there are more.
+const mostTold = 20
 
 // hearVerified notes who has just proven an address of a domain that an organization has verified. Who proved it before the
 // domain was verified is not asked to be there.
@@ -176,6 +180,10 @@ func (s *Service) join(ctx context.Context, q store.Queries, op org.Operation, a
 	if err != nil {
 		return err
 	}
+	admins, err := q.ListAddresses(ctx, o.ID, o.Roles.Holding(org.CreateMembers), mostTold)
+	if err != nil {
+		return err
+	}
 	member := org.Member{Account: op.Account}
 	member.Join(role, op.Seat, id.Invitation{}, q.Now())
 	q.SaveMember(o.ID, member, true)
@@ -186,6 +194,12 @@ func (s *Service) join(ctx context.Context, q store.Queries, op org.Operation, a
 	if err := outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.MemberAdded{
 		Context: because.Context(ctx), Member: memberToEvent(o, member), Personal: personToEvent(op.Person)}); err != nil {
 		return err
+	}
+	for _, address := range admins {
+		note := mail.Joined{Organization: o.DisplayName, Name: op.Person.DisplayName, Role: role.DisplayName, Domain: waiting.Domain}
+		if err := mail.Add(s.Mail, q.Tx, o.ID, op.Account, address, note); err != nil {
+			return err
+		}
 	}
 	q.FinishOperation(o.ID, op, member)
 	return nil

@@ -80,6 +80,29 @@ func TestJoin(t *testing.T) {
 		require.Equal(t, "Ada@JOIN.example", email)
 	})
 
+	t.Run("R69_AdminsAreToldAndTwentyAreEnough", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		o := h.create(portal)
+		o.verified("told.example")
+		told := func() (mails int) {
+			require.NoError(t, h.owner().QueryRow(t.Context(), `SELECT count(*) FROM mails WHERE aggregate_id = $1 AND kind = 'mail.Joined'`, o.id).Scan(&mails))
+			return mails
+		}
+		o.add("admin")
+		o.add("member")
+		h.signUp("ada@told.example")
+		h.sweep()
+		require.Equal(t, 2, told(), "the owner and the admin")
+		for range 20 {
+			o.add("admin")
+		}
+		h.signUp("grace@told.example")
+		h.sweep()
+		h.sweep()
+		require.Equal(t, 2+20, told())
+	})
+
 	t.Run("R69_NobodyElseJoins", func(t *testing.T) {
 		t.Parallel()
 		h := newHarness(t)

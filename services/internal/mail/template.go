@@ -75,6 +75,13 @@ func (t Removed) plain() (string, Template) {
 	return "removed", t
 }
 
+// Joined tells an admin that somebody has joined through a domain.
+type Joined struct{ Organization, Name, Role, Domain string }
+
+func (t Joined) plain() (string, Template) {
+	return "joined", Joined{name(t.Organization), name(t.Name), name(t.Role), name(t.Domain)}
+}
+
 // TransferOffered asks a member to own the organization.
 type TransferOffered struct {
 	Organization, By string
@@ -158,7 +165,7 @@ var functions = map[string]any{
 	"button": func(link, label string) button { return button{link, label} },
 }
 
-var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "invitation", "removed", "transfer_offered")
+var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "invitation", "removed", "joined", "transfer_offered")
 
 func parse(kinds ...string) map[string]page {
 	pages := make(map[string]page)

@@ -41,6 +41,7 @@ func TestRender(t *testing.T) {
 		"invitation_hostile":     hostile,
 		"removed":                Removed{Organization: "Müller & Søn", By: "Ada Lovelace"},
 		"removed_from_projects":  Removed{Organization: "Müller & Søn", By: "Ada Lovelace", Projects: []string{"Apollo", "evil.example"}},
+		"joined":                 Joined{Organization: "Müller & Søn", Name: "Ada Lovelace", Role: "Member", Domain: "works.example"},
 		"transfer_offered": TransferOffered{Organization: "Müller & Søn", By: "Ada Lovelace", Replaces: true,
 			SignInLink: "https://roster.example/sign-in", Expires: expires},
 		"appointment_offered": TransferOffered{Organization: "Müller & Søn", By: "Ada Lovelace",

@@ -58,6 +58,7 @@ const (
 	ReadMembers        = "members.read"
 	ReadContacts       = "members.contact.read"
 	ReadActivity       = "members.activity.read"
+	CreateMembers      = "members.create"
 	AssignRole         = "members.assign_role"
 	UpdateProfiles     = "members.update_profile"
 	DisableMembers     = "members.disable"

@@ -50,6 +50,16 @@ func (r Roles) ByKey(key string) (Role, bool) {
 	return r.find(func(role Role) bool { return role.Key == key })
 }
 
+// Holding returns the keys of the roles that hold a permission.
+func (r Roles) Holding(permission string) (keys []string) {
+	for _, role := range r {
+		if role.Permissions.Has(permission) {
+			keys = append(keys, role.Key)
+		}
+	}
+	return keys
+}
+
 func (r Roles) find(is func(Role) bool) (Role, bool) {
 	i := slices.IndexFunc(r, is)
 	if i < 0 {

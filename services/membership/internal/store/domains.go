@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -177,6 +179,18 @@ func (q Queries) GetJoin(ctx context.Context, key id.Organization, account id.Ac
 	var found bool
 	q.join(key, account, &j, &found)
 	return j, q.Fetch(ctx)
+}
+
+// ListAddresses returns addresses of active members with one of the roles, in no order that means anything.
+func (q Queries) ListAddresses(ctx context.Context, key id.Organization, roles []string, limit int) (addresses []string, err error) {
+	q.Read(`
+		SELECT coalesce(nullif(overlay_email, ''), email) FROM people
+		WHERE organization_id = $1 AND role = ANY ($2) AND state = 'ACTIVE' AND (email <> '' OR overlay_email <> '')
+		LIMIT $3`, []any{key, roles, limit}, func(rows pgx.Rows) (err error) {
+		addresses, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	return addresses, q.Fetch(ctx)
 }
 
 // JoinCursor is where a page of those who wait ends.
