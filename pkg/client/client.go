@@ -63,6 +63,7 @@ type Client struct {
 	Projects      membershipv1.ProjectServiceClient
 	Ownership     membershipv1.OwnershipServiceClient
 	Access        membershipv1.AccessServiceClient
+	Permissions   membershipv1.PermissionServiceClient // with an operator key
 	Domains       membershipv1.DomainServiceClient
 	Audit         membershipv1.AuditServiceClient
 	Invitations   invitationv1.InvitationServiceClient
@@ -128,6 +129,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Projects:      membershipv1.NewProjectServiceClient(conn),
 		Ownership:     membershipv1.NewOwnershipServiceClient(conn),
 		Access:        membershipv1.NewAccessServiceClient(conn),
+		Permissions:   membershipv1.NewPermissionServiceClient(conn),
 		Domains:       membershipv1.NewDomainServiceClient(conn),
 		Audit:         membershipv1.NewAuditServiceClient(conn),
 		Invitations:   invitationv1.NewInvitationServiceClient(conn),

@@ -85,9 +85,6 @@ func parseQuestion(ctx context.Context, req interface {
 
 func parseAsked(ctx context.Context, req asked) (q question, err error) {
 	q = question{account: caller.From(ctx).Account, permission: req.GetPermission()}
-	if err := org.Known(q.permission); err != nil {
-		return q, err
-	}
 	if req.GetAccountId() != "" {
 		if q.account, err = id.ParseAccount(req.GetAccountId()); err != nil {
 			return q, err
@@ -113,6 +110,11 @@ func (s *Service) decide(ctx context.Context, key id.Organization, questions ...
 	a, err := store.GetAccess(ctx, s.DB, key, slices.Collect(maps.Keys(accounts)), slices.Collect(maps.Keys(projects))...)
 	if err != nil {
 		return nil, a, err
+	}
+	for _, q := range questions {
+		if err := a.Registry.Known(q.permission); err != nil {
+			return nil, a, err
+		}
 	}
 	verdicts, known := make([]org.Verdict, len(questions)), false
 	for i, q := range questions {

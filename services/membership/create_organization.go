@@ -125,7 +125,9 @@ func (s *Service) open(ctx context.Context, q store.Queries, op org.Operation, a
 // created is the answer about an organization as it began, whatever became of it since.
 func (s *Service) created(ctx context.Context, key id.Organization, name string, preset org.Preset) (*membershipv1.CreateOrganizationResponse, error) {
 	var creation org.Operation
+	var registry org.Registry
 	err := s.view(ctx, key, func(q store.Queries) (err error) {
+		q.Registry(&registry)
 		creation, err = q.GetCreation(ctx, key)
 		return err
 	})
@@ -139,7 +141,7 @@ func (s *Service) created(ctx context.Context, key id.Organization, name string,
 	o.CreateTime, o.UpdateTime = creation.CreateTime, creation.CreateTime
 	role, _ := org.Roles(preset.Roles()).ByKey(o.Policy.CreatorRole)
 	return &membershipv1.CreateOrganizationResponse{
-		Organization: organizationToProto(o, role.Key, role.Permissions),
+		Organization: organizationToProto(o, role.Key, registry.Of(role)),
 		Token:        outbox.Token(key, s.DB.Name, creation.Revision),
 	}, nil
 }

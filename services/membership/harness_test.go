@@ -60,6 +60,7 @@ type harness struct {
 	projects      membershipv1.ProjectServiceClient
 	ownership     membershipv1.OwnershipServiceClient
 	access        membershipv1.AccessServiceClient
+	registry      membershipv1.PermissionServiceClient // see operator
 	domains       membershipv1.DomainServiceClient
 	audit         membershipv1.AuditServiceClient
 	admission     membershipv1.AdmissionServiceClient // as the invitation service
@@ -116,6 +117,7 @@ func (h *harness) serve() {
 	h.projects = membershipv1.NewProjectServiceClient(people)
 	h.ownership = membershipv1.NewOwnershipServiceClient(people)
 	h.access = membershipv1.NewAccessServiceClient(people)
+	h.registry = membershipv1.NewPermissionServiceClient(people)
 	h.domains = membershipv1.NewDomainServiceClient(people)
 	h.audit = membershipv1.NewAuditServiceClient(people)
 	h.admission = membershipv1.NewAdmissionServiceClient(invitation)

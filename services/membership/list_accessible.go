@@ -20,9 +20,6 @@ func (s *Service) ListAccessible(ctx context.Context, req *membershipv1.ListAcce
 		return nil, err
 	}
 	permission := req.GetPermission()
-	if err := org.Known(permission); err != nil {
-		return nil, err
-	}
 	me := caller.From(ctx).Account
 	bound := []string{"accessible", me.String(), key.String(), permission, project.String()}
 	var after id.Account
@@ -90,6 +87,9 @@ func (s *Service) holders(ctx context.Context, key id.Organization, permission s
 	}
 	s.activity.note(key, me)
 	if err := actor.In(project).Need(org.ReadMembers); err != nil {
+		return org.Holders{}, err
+	}
+	if err := at.Organization.Registry.Known(permission); err != nil {
 		return org.Holders{}, err
 	}
 	if !project.IsZero() && in.ID.IsZero() {

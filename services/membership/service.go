@@ -53,6 +53,7 @@ type Service struct {
 	membershipv1.UnimplementedProjectServiceServer
 	membershipv1.UnimplementedOwnershipServiceServer
 	membershipv1.UnimplementedAccessServiceServer
+	membershipv1.UnimplementedPermissionServiceServer
 	membershipv1.UnimplementedDomainServiceServer
 	membershipv1.UnimplementedAuditServiceServer
 	membershipv1.UnimplementedDenialServiceServer
@@ -81,6 +82,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterProjectServiceServer(r, s)
 	membershipv1.RegisterOwnershipServiceServer(r, s)
 	membershipv1.RegisterAccessServiceServer(r, s)
+	membershipv1.RegisterPermissionServiceServer(r, s)
 	membershipv1.RegisterDomainServiceServer(r, s)
 	membershipv1.RegisterAuditServiceServer(r, s)
 }

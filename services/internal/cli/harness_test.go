@@ -76,6 +76,7 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterProjectServiceServer(server, membershipv1.UnimplementedProjectServiceServer{})
 	membershipv1.RegisterOwnershipServiceServer(server, membershipv1.UnimplementedOwnershipServiceServer{})
 	membershipv1.RegisterAccessServiceServer(server, membershipv1.UnimplementedAccessServiceServer{})
+	membershipv1.RegisterPermissionServiceServer(server, membershipv1.UnimplementedPermissionServiceServer{})
 	membershipv1.RegisterAuditServiceServer(server, membershipv1.UnimplementedAuditServiceServer{})
 	membershipv1.RegisterDomainServiceServer(server, membershipv1.UnimplementedDomainServiceServer{})
 	invitationv1.RegisterInvitationServiceServer(server, invitationv1.UnimplementedInvitationServiceServer{})

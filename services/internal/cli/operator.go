@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) operatorCommand() *cobra.Command {
-	return groupOf("operator", "For those who run the deployment", a.operatorClaimCommand(), a.operatorSeatLimitCommand())
+	return groupOf("operator", "For those who run the deployment", a.operatorClaimCommand(), a.operatorSeatLimitCommand(), a.operatorPermissionsCommand())
 }
 
 func (a *app) operatorClaimCommand() *cobra.Command {

@@ -188,7 +188,7 @@ func (o Organization) JoinRole() (Role, error) {
 	if err != nil {
 		return Role{}, err
 	}
-	if beyond := role.Permissions.Without(harmless); len(beyond) > 0 {
+	if beyond := o.Registry.harmful(role.Permissions); len(beyond) > 0 {
 		return Role{}, roleFault(role.Key, "Who joins through a domain gets no more than a member may: this role also allows "+strings.Join(beyond, ", ")+".").
 			With("missing", strings.Join(beyond, ","))
 	}

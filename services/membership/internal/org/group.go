@@ -277,6 +277,11 @@ func (a Actor) reshape(before, after Groups, key id.Group) error {
 	if len(has.permissions.Without(had.permissions)) == 0 && len(opened) == 0 {
 		return nil // it gives nothing new
 	}
+	for _, permission := range opened {
+		if err := a.organization.Registry.Known(permission); err != nil {
+			return fault.Invalid("opens", quote(permission)+" is not in the catalogue, see ListPermissions")
+		}
+	}
 	if err := a.grant(gift{had.permissions.Union(has.permissions), had.opens.Union(has.opens), has.admin}); err != nil {
 		return err
 	}
@@ -329,11 +334,11 @@ func (a Actor) grant(all gift) error {
 	return nil
 }
 
-// Opening reads the permissions that a group is to open.
+// Opening reads the permissions that a group is to open. Whether those of products are registered is decided with the group.
 func Opening(permissions []string) (Set, error) {
 	opens := slices.Compact(slices.Sorted(slices.Values(permissions)))
 	for _, permission := range opens {
-		if Known(permission) != nil {
+		if Known(permission) != nil && !Named(permission) {
 			return nil, fault.Invalid("opens", quote(permission)+" is not in the catalogue, see ListPermissions")
 		}
 	}

@@ -37,7 +37,8 @@ type Organization struct {
 	CreateTime  time.Time
 	UpdateTime  time.Time
 
-	Roles Roles `db:"-"`
+	Roles    Roles    `db:"-"`
+	Registry Registry `db:"-"`
 }
 
 // New returns an organization that its creator does not have yet.

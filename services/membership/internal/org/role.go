@@ -129,7 +129,7 @@ func (r Role) NameKey() string { return foldName(r.DisplayName) }
 func foldName(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 
 // parse makes the words the role's, if a role may have them.
-func (r *Role) parse(w Words) (err error) {
+func (r *Role) parse(w Words, registry Registry) (err error) {
 	if r.DisplayName, err = naming.ParseLine("display_name", w.DisplayName, 1, maxRoleName); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (r *Role) parse(w Words) (err error) {
 	if r.Color = strings.ToLower(w.Color); r.Color == "" {
 		r.Color = grey
 	}
-	r.Permissions, err = parsePermissions(w.Permissions)
+	r.Permissions, err = registry.parse(w.Permissions)
 	return err
 }
 
@@ -157,21 +157,6 @@ func reserved(name string) bool {
 		}
 	}
 	return false
-}
-
-// parsePermissions reads what a role of an organization's own may allow: permissions by name, no pattern, so that a permission
-// that is new one day is in no role by itself.
-func parsePermissions(names []string) (Set, error) {
-	set := append(Set{}, slices.Compact(slices.Sorted(slices.Values(names)))...)
-	for _, name := range set {
-		if Known(name) != nil {
-			return nil, fault.Invalid("permissions", "has "+quote(name)+", which is not in the catalogue, see ListPermissions")
-		}
-		if !givable.Has(name) {
-			return nil, fault.Invalid("permissions", "has "+name+", which only built-in roles hold")
-		}
-	}
-	return set, nil
 }
 
 // KeyFor makes a key of a name: its ASCII letters and digits, in small letters.
@@ -201,7 +186,7 @@ func (a Actor) CreateRole(w Words, key string, gone bool) (Role, error) {
 		return Role{}, err
 	}
 	role := Role{ID: id.NewRole(), Key: key, Version: 1}
-	if err := role.parse(w); err != nil {
+	if err := role.parse(w, a.organization.Registry); err != nil {
 		return Role{}, err
 	}
 	roles := a.organization.Roles
@@ -244,7 +229,7 @@ func (a Actor) EditRole(role Role, w Words, etag string) (Role, error) {
 		return Role{}, err
 	}
 	after := role
-	if err := after.parse(w); err != nil {
+	if err := after.parse(w, a.organization.Registry); err != nil {
 		return Role{}, err
 	}
 	if err := a.organization.Roles.nameIsFree(after); err != nil {

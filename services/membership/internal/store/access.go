@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,6 +18,7 @@ type Access struct {
 	Organization org.Organization
 	Members      map[id.Account]org.Member
 	Projects     map[id.Project]bool // which of those asked about there are
+	Registry     org.Registry
 	Revision     int64
 }
 
@@ -28,6 +30,7 @@ type grantRow struct {
 	Project     id.Project `db:"project_id"`
 	Name        string
 	Role        string
+	BuiltIn     bool
 	Permissions org.Set
 	Opens       org.Set
 }
@@ -37,7 +40,7 @@ type grantRow struct {
 // and projects.
 const grants = `
 	SELECT 'GROUP' AS kind, gm.account_id, g.group_id AS id, b.project_id, g.display_name AS name,
-	       coalesce(r.key, '') AS role, r.permissions, g.opens
+	       coalesce(r.key, '') AS role, coalesce(r.built_in, false) AS built_in, r.permissions, g.opens
 	FROM group_members gm
 	JOIN groups d ON d.organization_id = gm.organization_id AND d.group_id = gm.group_id
 	JOIN groups g ON g.organization_id = gm.organization_id AND g.group_id = ANY (d.path)
@@ -45,15 +48,15 @@ const grants = `
 	LEFT JOIN roles r ON r.organization_id = b.organization_id AND r.role_id = b.role_id
 	WHERE gm.organization_id = %[1]s AND gm.account_id = ANY (%[2]s)
 	UNION ALL
-	SELECT 'PROJECT', pm.account_id, NULL, pm.project_id, p.display_name, r.key, r.permissions, NULL
+	SELECT 'PROJECT', pm.account_id, NULL, pm.project_id, p.display_name, r.key, r.built_in, r.permissions, NULL
 	FROM project_members pm
 	JOIN projects p ON p.organization_id = pm.organization_id AND p.project_id = pm.project_id
 	JOIN roles r ON r.organization_id = pm.organization_id AND r.role_id = pm.role_id
 	WHERE pm.organization_id = %[1]s AND pm.account_id = ANY (%[2]s) AND pm.%[3]s`
 
 // addTo adds the row to the grants of its member.
-func (r grantRow) addTo(to []org.Grant) []org.Grant {
-	g := org.Grant{Group: id.Group(r.ID), Project: r.Project, Name: r.Name, Role: r.Role, Permissions: r.Permissions}
+func (r grantRow) addTo(to []org.Grant, registry org.Registry) []org.Grant {
+	g := org.Grant{Group: id.Group(r.ID), Project: r.Project, Name: r.Name, Role: r.Role, Permissions: r.allowed(registry)}
 	if r.Kind == string(org.ByProject) {
 		g.Source = org.ByProject
 		return append(to, g)
@@ -66,53 +69,74 @@ func (r grantRow) addTo(to []org.Grant) []org.Grant {
 	return to
 }
 
+// allowed is what the role of the row allows.
+func (r grantRow) allowed(registry org.Registry) org.Set {
+	return registry.Of(org.Role{Key: r.Role, BuiltIn: r.BuiltIn, Permissions: r.Permissions})
+}
+
 // question reads all that access is decided from, in one statement. The setting that row-level security looks at is made
 // by the same statement: the subquery is evaluated first because the rest depends on it, row by row.
 var question = fmt.Sprintf(`
 	SELECT a.*
 	FROM (SELECT set_config('app.aggregate_id', $1::uuid::text, true) AS organization) s, LATERAL (
-		SELECT 'ORGANIZATION' AS kind, NULL::uuid AS account_id, NULL::uuid AS id, NULL::uuid AS project_id, '' AS name, '' AS role,
+		SELECT 'ORGANIZATION' AS kind, NULL::uuid AS account_id, NULL::uuid AS id, NULL::uuid AS project_id, '' AS name, '' AS role, false AS built_in,
 		       NULL::text[] AS permissions, NULL::text[] AS opens, '' AS state, false AS owner,
 		       coalesce((SELECT h.revision FROM heads h WHERE h.aggregate_id = o.organization_id), 0) AS revision,
 		       jsonb_build_object('groups', o.policy -> 'groups', 'projects', o.policy -> 'projects',
-		           'project_guests', o.policy -> 'project_guests', 'gated_permissions', o.policy -> 'gated_permissions') AS policy
+		           'project_guests', o.policy -> 'project_guests', 'gated_permissions', o.policy -> 'gated_permissions') AS policy,
+		       NULL::uuid AS version, NULL::jsonb AS registered
 		FROM organizations o
 		WHERE o.organization_id = s.organization::uuid AND o.state = 'ACTIVE'
 		UNION ALL
-		SELECT 'MEMBER', m.account_id, r.role_id, NULL, r.display_name, r.key, r.permissions, NULL, m.state, r.owner, 0, NULL
+		SELECT 'MEMBER', m.account_id, r.role_id, NULL, r.display_name, r.key, r.built_in, r.permissions, NULL, m.state, r.owner, 0, NULL, NULL, NULL
 		FROM members m
 		JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id
 		WHERE m.organization_id = s.organization::uuid AND m.account_id = ANY ($2)
 		UNION ALL
-		SELECT g.*, '', false, 0, NULL FROM (%s) g
+		SELECT g.*, '', false, 0, NULL, NULL, NULL FROM (%s) g
 		UNION ALL
-		SELECT 'FOUND', NULL, NULL, p.project_id, '', '', NULL, NULL, '', false, 0, NULL
+		SELECT 'FOUND', NULL, NULL, p.project_id, '', '', false, NULL, NULL, '', false, 0, NULL, NULL, NULL
 		FROM projects p
 		WHERE p.organization_id = s.organization::uuid AND p.project_id = ANY ($3)
-	) a`, fmt.Sprintf(grants, "s.organization::uuid", "$2", "project_id = ANY ($3)"))
+		UNION ALL
+		SELECT 'REGISTRY', NULL, NULL, NULL, '', '', false, NULL, NULL, '', false, n.revision, NULL, n.version, n.permissions
+		FROM (%s) n
+	) a`, fmt.Sprintf(grants, "s.organization::uuid", "$2", "project_id = ANY ($3)"), fmt.Sprintf(otherRegistry, "$4"))
+
+// answerRow is a row of the answer to question.
+type answerRow struct {
+	grantRow
+	State      org.MemberState
+	Owner      bool
+	Revision   int64
+	Policy     *org.Policy
+	Version    id.Any
+	Registered []org.Registered
+}
 
 // GetAccess reads the truth about some accounts, and what projects add, in one statement and one round trip.
 func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accounts []id.Account, projects ...id.Project) (a Access, err error) {
-	var found []struct {
-		grantRow
-		State    org.MemberState
-		Owner    bool
-		Revision int64
-		Policy   *org.Policy
-	}
+	var found []answerRow
+	registry := registryInMind()
 	err = db.Read(ctx, func(conn *pgx.Conn) error {
-		rows, _ := conn.Query(ctx, question, key, accounts, projects) // collecting reports the error
+		rows, _ := conn.Query(ctx, question, key, accounts, projects, registry.Version) // collecting reports the error
 		return postgres.All(&found)(rows)
 	})
 	if err != nil {
 		return Access{}, fmt.Errorf("get access: %w", err)
 	}
-	a = Access{Members: make(map[id.Account]org.Member), Projects: make(map[id.Project]bool)}
+	if i := slices.IndexFunc(found, func(row answerRow) bool { return row.Kind == "REGISTRY" }); i >= 0 {
+		registry = org.Registry{Revision: found[i].Revision, Version: found[i].Version, Permissions: found[i].Registered}
+		remembered.Store(&registry)
+	}
+	a = Access{Registry: registry, Members: make(map[id.Account]org.Member), Projects: make(map[id.Project]bool)}
 	for _, row := range found {
 		member := a.Members[row.Account]
 		switch row.Kind {
 		case "ORGANIZATION":
 			a.Organization.ID, a.Organization.State, a.Organization.Policy, a.Revision = key, org.Active, *row.Policy, row.Revision
+			continue
+		case "REGISTRY":
 			continue
 		case "FOUND":
 			a.Projects[row.Project] = true
@@ -121,15 +145,15 @@ func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accoun
 			member.Account, member.State, member.Role = row.Account, row.State, id.Role(row.ID)
 			if _, known := a.Organization.Roles.ByID(member.Role); !known {
 				a.Organization.Roles = append(a.Organization.Roles,
-					org.Role{ID: member.Role, Key: row.Role, DisplayName: row.Name, Owner: row.Owner, Permissions: row.Permissions})
+					org.Role{ID: member.Role, Key: row.Role, DisplayName: row.Name, Owner: row.Owner, BuiltIn: row.BuiltIn, Permissions: row.allowed(registry)})
 			}
 		default:
-			member.Grants = row.addTo(member.Grants)
+			member.Grants = row.addTo(member.Grants, registry)
 		}
 		a.Members[row.Account] = member
 	}
 	if a.Organization.State != org.Active {
-		return Access{}, nil
+		return Access{Registry: registry}, nil
 	}
 	return a, nil
 }

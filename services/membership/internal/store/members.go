@@ -138,7 +138,7 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 		}
 		for _, row := range granted {
 			m := s.Members[row.Account]
-			m.Grants = row.addTo(m.Grants)
+			m.Grants = row.addTo(m.Grants, s.Organization.Registry)
 			s.Members[row.Account] = m
 		}
 		for _, p := range people {

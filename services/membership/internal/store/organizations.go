@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -14,8 +16,14 @@ const organizationColumns = `organization_id, display_name, preset, policy, stat
 // organization queues a read of the organization and its roles. The zero organization stays when there is none.
 func (q Queries) organization(key id.Organization, into *org.Organization) {
 	var found bool
-	q.Read(`SELECT `+organizationColumns+` FROM organizations WHERE organization_id = $1`, []any{key}, postgres.One(into, &found))
-	q.Read(`SELECT `+roleColumns+` FROM roles WHERE organization_id = $1 AND delete_time IS NULL ORDER BY rank`, []any{key}, allRoles(&into.Roles))
+	var registry org.Registry
+	q.Registry(&registry)
+	q.Read(`SELECT `+organizationColumns+` FROM organizations WHERE organization_id = $1`, []any{key}, func(rows pgx.Rows) error {
+		err := postgres.One(into, &found)(rows)
+		into.Registry = registry
+		return err
+	})
+	q.Read(`SELECT `+roleColumns+` FROM roles WHERE organization_id = $1 AND delete_time IS NULL ORDER BY rank`, []any{key}, allRoles(into))
 }
 
 // lockOrganization queues a statement that holds the organization's row until the transaction ends. It comes before every
@@ -82,6 +90,7 @@ type Membership struct {
 	RoleID      id.Role
 	MemberState org.MemberState
 	RoleKey     string
+	BuiltIn     bool
 	Permissions org.Set
 
 	Grants []org.Grant `db:"-"` // of groups, in the organization as a whole
@@ -90,16 +99,18 @@ type Membership struct {
 // Allowed is what the member may do in the organization as a whole.
 func (m Membership) Allowed() org.Set {
 	o := m.Organization
-	o.Roles = org.Roles{{ID: m.RoleID, Key: m.RoleKey, Permissions: m.Permissions}}
+	o.Roles = org.Roles{{ID: m.RoleID, Key: m.RoleKey, Permissions: m.Registry.Of(org.Role{Key: m.RoleKey, BuiltIn: m.BuiltIn, Permissions: m.Permissions})}}
 	return o.Allowed(org.Member{State: m.MemberState, Role: m.RoleID, Grants: m.Grants}, id.Project{})
 }
 
 // ListMemberships returns a page of the organizations that the account belongs to, by name. The transaction must be
 // across organizations.
 func (q Queries) ListMemberships(ctx context.Context, account id.Account, after Cursor, limit int) (page []Membership, err error) {
+	var registry org.Registry
+	q.Registry(&registry)
 	q.Read(`
 		SELECT o.organization_id, o.display_name, o.preset, o.policy, o.state, o.version, o.create_time, o.update_time,
-		       o.sort_name, m.role_id, m.state AS member_state, r.key AS role_key, r.permissions
+		       o.sort_name, m.role_id, m.state AS member_state, r.key AS role_key, r.built_in, r.permissions
 		FROM members m
 		JOIN organizations o ON o.organization_id = m.organization_id
 		JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id
@@ -113,6 +124,7 @@ func (q Queries) ListMemberships(ctx context.Context, account id.Account, after 
 	in := make(map[id.Organization]*Membership)
 	var keys []id.Organization
 	for i := range page {
+		page[i].Registry = registry
 		in[page[i].ID], keys = &page[i], append(keys, page[i].ID)
 	}
 	var granted []struct {
@@ -125,7 +137,7 @@ func (q Queries) ListMemberships(ctx context.Context, account id.Account, after 
 	}
 	for _, row := range granted {
 		m := in[row.Organization]
-		m.Grants = row.addTo(m.Grants)
+		m.Grants = row.addTo(m.Grants, registry)
 	}
 	return page, nil
 }

@@ -141,8 +141,16 @@ func scalar[T any](into *T) func(pgx.Rows) error {
 	}
 }
 
-// allRoles collects an organization's roles.
-func allRoles(into *org.Roles) func(pgx.Rows) error { return postgres.All((*[]org.Role)(into)) }
+// allRoles collects an organization's roles, after the registry.
+func allRoles(into *org.Organization) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		err := postgres.All((*[]org.Role)(&into.Roles))(rows)
+		for i, role := range into.Roles {
+			into.Roles[i].Permissions = into.Registry.Of(role)
+		}
+		return err
+	}
+}
 
 // LockRole is LockOrganization, with who has a role: it stays so until the transaction ends.
 func (q Queries) LockRole(ctx context.Context, key id.Organization, actor id.Account, role id.Role) (at Standing, use org.Use, err error) {

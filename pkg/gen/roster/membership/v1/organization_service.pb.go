@@ -946,7 +946,9 @@ type Permission struct {
 	// It can widen somebody's power.
 	Dangerous bool `protobuf:"varint,3,opt,name=dangerous,proto3" json:"dangerous,omitempty"`
 	// Only an owner's role holds it.
-	Reserved      bool `protobuf:"varint,4,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	Reserved bool `protobuf:"varint,4,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	// The name for people, of a permission that a product has registered.
+	DisplayName   string `protobuf:"bytes,5,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1007,6 +1009,13 @@ func (x *Permission) GetReserved() bool {
 		return x.Reserved
 	}
 	return false
+}
+
+func (x *Permission) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
 }
 
 // CreateOrganizationRequest makes an organization.
@@ -2402,13 +2411,14 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\x04etag\x18\b \x01(\tB\x03\xe0A\x03R\x04etag\x12\x1e\n" +
 	"\bbuilt_in\x18\t \x01(\bB\x03\xe0A\x03R\abuiltIn\x12\x1f\n" +
 	"\breserved\x18\n" +
-	" \x01(\bB\x03\xe0A\x03R\breserved\"|\n" +
+	" \x01(\bB\x03\xe0A\x03R\breserved\"\x9f\x01\n" +
 	"\n" +
 	"Permission\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x1c\n" +
 	"\tdangerous\x18\x03 \x01(\bR\tdangerous\x12\x1a\n" +
-	"\breserved\x18\x04 \x01(\bR\breserved\"\xbc\x01\n" +
+	"\breserved\x18\x04 \x01(\bR\breserved\x12!\n" +
+	"\fdisplay_name\x18\x05 \x01(\tR\vdisplayName\"\xbc\x01\n" +
 	"\x19CreateOrganizationRequest\x12/\n" +
 	"\fdisplay_name\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\vdisplayName\x12C\n" +
 	"\x06preset\x18\x02 \x01(\x0e2\x1c.roster.membership.v1.PresetB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06preset\x12)\n" +
