@@ -103,4 +103,28 @@ func TestLeaveOrganization(t *testing.T) {
 		}
 		require.Equal(t, 1, stayed)
 	})
+
+	t.Run("RB21 The last with full rights is the last by role: groups do not replace it, gates do not hide it", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(flat)
+		o.policy(`{"groups": true, "custom_roles": true}`)
+		_, err := o.roles.CreateRole(o.as(o.creator), &membershipv1.CreateRoleRequest{
+			OrganizationId: o.id.String(), DisplayName: "Helper", Permissions: []string{"org.read"}})
+		require.NoError(t, err)
+		helper, group := o.add("helper"), o.group("Everything")
+		require.NoError(t, o.bind(o.creator, group, "member"))
+		require.NoError(t, o.enroll(o.creator, helper, group))
+		require.Equal(t, membershipv1.CheckAccessResponse_DECISION_ALLOWED, o.decision(helper, "org.delete"))
+		_, err = o.leave(o.creator)
+		refused(t, err, errorv1.Reason_REASON_LAST_OWNER)
+
+		second := o.add("member")
+		o.policy(`{"gated_permissions": ["groups.manage", "groups.members.manage", "members.assign_role", "members.remove", "policy.update"]}`)
+		require.Equal(t, membershipv1.CheckAccessResponse_DECISION_GATE_CLOSED, o.decision(second, "members.remove"))
+		_, err = o.leave(o.creator)
+		require.NoError(t, err, "another is left with the role")
+		require.Equal(t, membershipv1.CheckAccessResponse_DECISION_ALLOWED, o.decision(second, "policy.update"), "and can lift the gates")
+		_, err = o.leave(second)
+		refused(t, err, errorv1.Reason_REASON_LAST_OWNER)
+	})
 }

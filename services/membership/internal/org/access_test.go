@@ -109,3 +109,18 @@ func (c company) but(change func(*org.Policy)) company {
 	change(&c.Policy)
 	return c
 }
+
+func TestSpareAndGates(t *testing.T) {
+	t.Parallel()
+
+	t.Run("RB21 Whoever is left with full rights by their role can lift every gate, whatever is gated", func(t *testing.T) {
+		t.Parallel()
+		for _, preset := range []org.Preset{org.Flat, org.Pipeline} {
+			c := open(preset).but(func(p *org.Policy) { p.Groups, p.GatedPermissions = true, org.Everything() })
+			left := c.another(c.Policy.CreatorRole)
+			require.Equal(t, org.Set{org.UpdatePolicy}, c.Allowed(left, id.Project{}).Without(org.Set{org.TransferOwnership}), "all the rest is gated")
+			c.Policy.GatedPermissions = nil
+			require.Subset(t, c.Allowed(left, id.Project{}), org.Everything(), "and comes back")
+		}
+	})
+}

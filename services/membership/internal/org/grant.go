@@ -81,10 +81,15 @@ func (o Organization) counts(g Grant, project id.Project) bool {
 	return g.Project.IsZero() || g.Project == project && o.Policy.Projects
 }
 
-// gates are the permissions that count only if a group opens them. Where there are no groups nothing is gated.
+// gates are the permissions that count only if a group opens them. Where there are no groups nothing is gated. Before the policy
+// itself there is never a gate: who holds everything by their role, or owns the organization, can lift every other, so that
+// an organization that keeps one of them can always do everything.
 func (o Organization) gates() Set {
-	if !o.Policy.Groups {
+	switch {
+	case !o.Policy.Groups:
 		return nil
+	case o.Policy.GatedPermissions.Has(UpdatePolicy):
+		return o.Policy.GatedPermissions.Without(Set{UpdatePolicy})
 	}
 	return o.Policy.GatedPermissions
 }
