@@ -64,11 +64,15 @@ var errTampered = errors.New("tampered")
 // report tells what went wrong, in one line and then what helps, and returns the exit code.
 func (a *app) report(ran *cobra.Command, err error) int {
 	var usage usageError
+	var rows refusedRows
 	switch f := fault.From(err); {
 	case errors.Is(err, errDenied):
 		return exitDenied
 	case errors.Is(err, errTampered):
 		return exitTampered
+	case errors.As(err, &rows): // the table says why
+		a.note("Error: %s", err.Error())
+		return exitCode(rows.first)
 	case errors.As(err, &usage):
 		a.note("Error: %s", usage.message)
 		a.note("  Usage: %s", ran.UseLine())

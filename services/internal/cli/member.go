@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -114,17 +115,34 @@ an empty value clears it, so that the account's is shown again.`,
 
 func (a *app) memberChangeRoleCommand() *cobra.Command {
 	var etag string
+	var dryRun bool
 	c := &cobra.Command{
-		Use:   "change-role ACCOUNT ROLE",
-		Short: "Give a member another role",
-		Args:  cobra.ExactArgs(2),
+		Use:   "change-role ACCOUNT... ROLE",
+		Short: "Give members another role",
+		Long:  "Give members another role." + manyHelp,
+		Args:  cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
 			org, c, err := a.within()
 			if err != nil {
 				return err
 			}
-			answer, err := call(cmd.Context(), a, c.Members.ChangeMemberRole,
-				&membershipv1.ChangeMemberRoleRequest{OrganizationId: org, AccountId: args[0], Role: args[1], Etag: etag})
+			role := args[len(args)-1]
+			accounts, err := a.accounts(ctx, c, org, args[:len(args)-1])
+			if err != nil {
+				return err
+			}
+			if len(accounts) > 1 || dryRun {
+				if etag != "" {
+					return usageError{"--etag is of one member, whose role is changed"}
+				}
+				return many(a, accounts, dryRun, "changed", func(accounts []string) (*membershipv1.BulkChangeMemberRoleResponse, error) {
+					return call(ctx, a, c.Bulk.BulkChangeMemberRole, &membershipv1.BulkChangeMemberRoleRequest{
+						OrganizationId: org, AccountIds: accounts, Role: role, ValidateOnly: dryRun})
+				})
+			}
+			answer, err := call(ctx, a, c.Members.ChangeMemberRole,
+				&membershipv1.ChangeMemberRoleRequest{OrganizationId: org, AccountId: accounts[0], Role: role, Etag: etag})
 			if err != nil {
 				return err
 			}
@@ -134,21 +152,35 @@ func (a *app) memberChangeRoleCommand() *cobra.Command {
 		},
 	}
 	etagFlag(c, &etag)
+	dryRunFlag(c, &dryRun)
 	return c
 }
 
 func (a *app) memberDisableCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "disable ACCOUNT",
-		Short: "Take a member's access away, keep the membership; frees the seat",
-		Args:  cobra.ExactArgs(1),
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "disable ACCOUNT...",
+		Short: "Take members' access away, keep the memberships; frees the seats",
+		Long:  "Take members' access away, keep the memberships; frees the seats." + manyHelp,
+		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
 			org, c, err := a.within()
 			if err != nil {
 				return err
 			}
-			answer, err := call(cmd.Context(), a, c.Members.DisableMember,
-				&membershipv1.DisableMemberRequest{OrganizationId: org, AccountId: args[0]})
+			accounts, err := a.accounts(ctx, c, org, args)
+			if err != nil {
+				return err
+			}
+			if len(accounts) > 1 || dryRun {
+				return many(a, accounts, dryRun, "disabled", func(accounts []string) (*membershipv1.BulkDisableMembersResponse, error) {
+					return call(ctx, a, c.Bulk.BulkDisableMembers, &membershipv1.BulkDisableMembersRequest{
+						OrganizationId: org, AccountIds: accounts, ValidateOnly: dryRun})
+				})
+			}
+			answer, err := call(ctx, a, c.Members.DisableMember,
+				&membershipv1.DisableMemberRequest{OrganizationId: org, AccountId: accounts[0]})
 			if err != nil {
 				return err
 			}
@@ -158,20 +190,35 @@ func (a *app) memberDisableCommand() *cobra.Command {
 			})
 		},
 	}
+	dryRunFlag(c, &dryRun)
+	return c
 }
 
 func (a *app) memberEnableCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "enable ACCOUNT",
-		Short: "Give a disabled member access again; takes a seat",
-		Args:  cobra.ExactArgs(1),
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "enable ACCOUNT...",
+		Short: "Give disabled members access again; takes seats",
+		Long:  "Give disabled members access again; takes seats." + manyHelp,
+		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
 			org, c, err := a.within()
 			if err != nil {
 				return err
 			}
-			answer, err := call(cmd.Context(), a, c.Members.EnableMember,
-				&membershipv1.EnableMemberRequest{OrganizationId: org, AccountId: args[0]})
+			accounts, err := a.accounts(ctx, c, org, args)
+			if err != nil {
+				return err
+			}
+			if len(accounts) > 1 || dryRun {
+				return many(a, accounts, dryRun, "enabled", func(accounts []string) (*membershipv1.BulkEnableMembersResponse, error) {
+					return call(ctx, a, c.Bulk.BulkEnableMembers, &membershipv1.BulkEnableMembersRequest{
+						OrganizationId: org, AccountIds: accounts, ValidateOnly: dryRun})
+				})
+			}
+			answer, err := call(ctx, a, c.Members.EnableMember,
+				&membershipv1.EnableMemberRequest{OrganizationId: org, AccountId: accounts[0]})
 			if err != nil {
 				return err
 			}
@@ -180,29 +227,51 @@ func (a *app) memberEnableCommand() *cobra.Command {
 			})
 		},
 	}
+	dryRunFlag(c, &dryRun)
+	return c
 }
 
 func (a *app) memberRemoveCommand() *cobra.Command {
-	var yes, fromProjects bool
+	var yes, fromProjects, dryRun bool
 	c := &cobra.Command{
-		Use:   "remove ACCOUNT",
-		Short: "End a membership; the account lives on",
-		Args:  cobra.ExactArgs(1),
+		Use:   "remove ACCOUNT...",
+		Short: "End memberships; the accounts live on",
+		Long:  "End memberships; the accounts live on." + manyHelp,
+		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			org, c, err := a.within()
 			if err != nil {
 				return err
 			}
+			if !yes && !dryRun && slices.Contains(args, "-") {
+				return usageError{"standard input names the members, and cannot be asked too: say --yes, or --dry-run before"}
+			}
+			accounts, err := a.accounts(ctx, c, org, args)
+			if err != nil {
+				return err
+			}
+			if len(accounts) > 1 || dryRun {
+				err := a.confirm(ctx, yes || dryRun, func() (string, error) {
+					return fmt.Sprintf("Remove %d members from %s?", len(accounts), org), nil
+				})
+				if err != nil {
+					return err
+				}
+				return many(a, accounts, dryRun, "removed", func(accounts []string) (*membershipv1.BulkRemoveMembersResponse, error) {
+					return call(ctx, a, c.Bulk.BulkRemoveMembers, &membershipv1.BulkRemoveMembersRequest{
+						OrganizationId: org, AccountIds: accounts, ValidateOnly: dryRun, RemoveProjectMemberships: fromProjects})
+				})
+			}
 			err = a.confirm(ctx, yes, func() (string, error) {
-				answer, err := call(ctx, a, c.Members.GetMember, &membershipv1.GetMemberRequest{OrganizationId: org, AccountId: args[0]})
+				answer, err := call(ctx, a, c.Members.GetMember, &membershipv1.GetMemberRequest{OrganizationId: org, AccountId: accounts[0]})
 				return "Remove " + called(answer.GetMember()) + " from " + org + "?", err
 			})
 			if err != nil {
 				return err
 			}
 			answer, err := call(ctx, a, c.Members.RemoveMember,
-				&membershipv1.RemoveMemberRequest{OrganizationId: org, AccountId: args[0], RemoveProjectMemberships: fromProjects})
+				&membershipv1.RemoveMemberRequest{OrganizationId: org, AccountId: accounts[0], RemoveProjectMemberships: fromProjects})
 			if err != nil {
 				return err
 			}
@@ -213,6 +282,7 @@ func (a *app) memberRemoveCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&fromProjects, "from-projects", false, "also end direct memberships in projects, which may go on otherwise")
 	yesFlag(c, &yes)
+	dryRunFlag(c, &dryRun)
 	return c
 }
 
