@@ -1,6 +1,10 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"io"
 	"slices"
 	"testing"
 
@@ -55,6 +59,45 @@ func TestAudit(t *testing.T) {
 		require.True(t, org.can(t, admin, "audit.read"))
 		_, err := member.ListAuditEvents(t.Context(), &membershipv1.ListAuditEventsRequest{OrganizationId: org.ID})
 		require.Equal(t, "audit.read", refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["permission"])
+	})
+
+	scenario(t, "S1-19 the log is exported as a file, and that it was is in the log", func(t *testing.T, over string) {
+		org := create(t, over, portal)
+		member := org.join(t, "member")
+		org.shown(t)
+		export := func(by *person, format membershipv1.ExportAuditEventsRequest_Format) (file []byte, contentType string, err error) {
+			stream, err := by.ExportAuditEvents(t.Context(), &membershipv1.ExportAuditEventsRequest{OrganizationId: org.ID, Format: format})
+			for err == nil {
+				var part *membershipv1.ExportAuditEventsResponse
+				if part, err = stream.Recv(); err == nil {
+					file, contentType = append(file, part.GetData()...), part.GetContentType()
+				}
+			}
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return file, contentType, err
+		}
+		_, _, err := export(member, membershipv1.ExportAuditEventsRequest_FORMAT_CSV)
+		require.Equal(t, "audit.export", refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["permission"])
+		listed := org.audit(t, org.owner)
+
+		file, contentType, err := export(org.owner, membershipv1.ExportAuditEventsRequest_FORMAT_CSV)
+		require.NoError(t, err)
+		require.Contains(t, contentType, "text/csv")
+		rows, err := csv.NewReader(bytes.NewReader(file)).ReadAll()
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, len(rows), 1+len(listed))
+		org.shown(t)
+		told := org.audit(t, org.owner, func(r *membershipv1.ListAuditEventsRequest) { r.Types = []string{"organization.audit_exported"} })
+		require.Len(t, told, 1)
+		require.Equal(t, org.owner.ID, told[0].GetActor().GetId())
+
+		file, contentType, err = export(org.owner, membershipv1.ExportAuditEventsRequest_FORMAT_JSON_LINES)
+		require.NoError(t, err)
+		require.Equal(t, "application/x-ndjson", contentType)
+		require.GreaterOrEqual(t, bytes.Count(file, []byte("\n")), len(rows))
+		require.Contains(t, string(file), told[0].GetId())
 	})
 
 	scenario(t, "R82 what a member was not allowed to do is in the log, of every service, and changes no history", func(t *testing.T, over string) {

@@ -231,6 +231,13 @@ func (b bearer) Invoke(ctx context.Context, method string, args, reply any, opts
 	return b.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
 }
 
+func (b bearer) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if b.token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+b.token)
+	}
+	return b.ClientConnInterface.NewStream(ctx, desc, method, opts...)
+}
+
 // each runs a scenario over every transport.
 func each(t *testing.T, scenario func(t *testing.T, transport string)) {
 	t.Helper()

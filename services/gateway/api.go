@@ -44,6 +44,9 @@ func (e *edge) newAPI() (http.Handler, error) {
 		runtime.WithOutgoingHeaderMatcher(nothing),
 		runtime.WithOutgoingTrailerMatcher(nothing),
 		runtime.WithMiddlewares(noteRoute),
+		runtime.WithForwardResponseOption(prepareFile),
+		runtime.WithForwardResponseRewriter(asFile),
+		runtime.WithStreamErrorHandler(e.cut),
 		runtime.WithErrorHandler(e.apiError),
 		runtime.WithRoutingErrorHandler(e.routingError),
 	)

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
@@ -46,6 +47,53 @@ func ClientInterceptor(r *credential.Resolver, audience string) grpc.UnaryClient
 		c.learn(method, token, req, reply, header)
 		return nil
 	}
+}
+
+// StreamInterceptor is ClientInterceptor for methods that answer with a stream.
+//
+// Chain it (grpc.WithChainStreamInterceptor).
+func StreamInterceptor(r *credential.Resolver, audience string) grpc.StreamClientInterceptor {
+	return func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		c := callFrom(ctx)
+		if c == nil {
+			return open(ctx, desc, conn, method, opts...)
+		}
+		ctx, _, err := c.outgoing(ctx, r, method, audience)
+		if err != nil {
+			return nil, err
+		}
+		s, err := open(ctx, desc, conn, method, opts...)
+		if err != nil {
+			return nil, err
+		}
+		return &clientStream{ClientStream: s, call: c}, nil
+	}
+}
+
+// clientStream carries a client's request to a method that answers with a stream.
+type clientStream struct {
+	grpc.ClientStream
+	call *call
+}
+
+func (s *clientStream) SendMsg(request any) error {
+	if message, ok := request.(proto.Message); ok {
+		if err := s.call.rest.complete(message.ProtoReflect()); err != nil {
+			return err
+		}
+	}
+	s.call.sent = true
+	return s.ClientStream.SendMsg(request)
+}
+
+// Header waits until the service has begun to answer. A refusal has no headers: it is told here, while the client can still be
+// given a status.
+func (s *clientStream) Header() (metadata.MD, error) {
+	md, err := s.ClientStream.Header()
+	if md == nil && err == nil {
+		err = s.ClientStream.RecvMsg(&emptypb.Empty{})
+	}
+	return md, err
 }
 
 // outgoing returns the context of a call to a service: exactly these headers, whatever came with the request.

@@ -30,6 +30,7 @@ type fakes struct {
 	identityv1.UnimplementedPasswordServiceServer
 	identityv1.UnimplementedCredentialServiceServer
 	membershipv1.UnimplementedMemberServiceServer
+	membershipv1.UnimplementedAuditServiceServer
 	membershipv1.UnimplementedOrganizationServiceServer
 	invitationv1.UnimplementedInvitationServiceServer
 	billingv1.UnimplementedSeatUsageServiceServer
@@ -43,6 +44,7 @@ type fakes struct {
 	remove     func(context.Context, *membershipv1.RemoveMemberRequest) (*membershipv1.RemoveMemberResponse, error)
 	getOrg     func(context.Context, *membershipv1.GetOrganizationRequest) (*membershipv1.GetOrganizationResponse, error)
 	deleteOrg  func(context.Context, *membershipv1.DeleteOrganizationRequest) (*membershipv1.DeleteOrganizationResponse, error)
+	export     func(*membershipv1.ExportAuditEventsRequest, grpc.ServerStreamingServer[membershipv1.ExportAuditEventsResponse]) error
 	preview    func(context.Context, *invitationv1.PreviewInvitationRequest) (*invitationv1.PreviewInvitationResponse, error)
 	accept     func(context.Context, *invitationv1.AcceptInvitationRequest) (*invitationv1.AcceptInvitationResponse, error)
 	decline    func(context.Context, *invitationv1.DeclineInvitationRequest) (*invitationv1.DeclineInvitationResponse, error)
@@ -54,6 +56,14 @@ type fakes struct {
 	metadata metadata.MD       // of the latest call to a verb
 	caller   caller.Caller
 	called   []string
+}
+
+func (f *fakes) ExportAuditEvents(req *membershipv1.ExportAuditEventsRequest, stream grpc.ServerStreamingServer[membershipv1.ExportAuditEventsResponse]) error {
+	f.lock.Lock()
+	f.metadata, _ = metadata.FromIncomingContext(stream.Context())
+	f.caller = caller.From(stream.Context())
+	f.lock.Unlock()
+	return f.export(req, stream)
 }
 
 func newFakes() *fakes {

@@ -65,7 +65,8 @@ func start(t *testing.T, change ...func(*Dependencies)) *harness {
 	}
 	for _, service := range services {
 		d.Conns[service.role] = h.dial("gateway", service.role,
-			grpc.WithChainUnaryInterceptor(ClientInterceptor(resolver, service.role)))
+			grpc.WithChainUnaryInterceptor(ClientInterceptor(resolver, service.role)),
+			grpc.WithChainStreamInterceptor(StreamInterceptor(resolver, service.role)))
 	}
 	for _, c := range change {
 		c(&d)
@@ -95,6 +96,7 @@ func (h *harness) serve(role string) {
 		identityv1.RegisterCredentialServiceServer(s, h.fakes)
 	case "membership":
 		membershipv1.RegisterMemberServiceServer(s, h.fakes)
+		membershipv1.RegisterAuditServiceServer(s, h.fakes)
 		membershipv1.RegisterOrganizationServiceServer(s, h.fakes)
 	case "invitation":
 		invitationv1.RegisterInvitationServiceServer(s, h.fakes)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -23,6 +24,17 @@ type marshaler struct{ *runtime.JSONPb }
 func newMarshaler() marshaler {
 	return marshaler{&runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitUnpopulated: true}}}
 }
+
+// ContentType is that of an answer: a file says it itself.
+func (m marshaler) ContentType(answer any) string {
+	if file, ok := answer.(*httpbody.HttpBody); ok {
+		return file.GetContentType()
+	}
+	return m.JSONPb.ContentType(answer)
+}
+
+// Delimiter stands between the messages of a stream: nothing, since those that we have are parts of a file.
+func (marshaler) Delimiter() []byte { return nil }
 
 // body is a request's body, read already. It leads from the decoder, which generated code calls, to the call.
 type body struct {

@@ -43,7 +43,8 @@ func Run(ctx context.Context, c Config) error {
 	conns := make(map[string]*grpc.ClientConn)
 	for _, service := range services {
 		pass := grpc.WithChainUnaryInterceptor(ClientInterceptor(sessions, service.role))
-		if conns[service.role], err = base.Dial(service.role, pass); err != nil {
+		passStream := grpc.WithChainStreamInterceptor(StreamInterceptor(sessions, service.role))
+		if conns[service.role], err = base.Dial(service.role, pass, passStream); err != nil {
 			return err
 		}
 	}

@@ -33,12 +33,15 @@ func auditEventOf(e events.Event) (store.AuditEvent, error) {
 	var context eventv1.Context
 	var personal eventv1.Personal
 	var reason string
+	var query eventv1.AuditQuery // of an export
 	lenient := protojson.UnmarshalOptions{DiscardUnknown: true}
 	if text := told["context"]; text != nil {
 		err = lenient.Unmarshal(text, &context)
 	}
 	if text := told["personal"]; text != nil && err == nil {
-		err = lenient.Unmarshal(text, &personal)
+		if err = lenient.Unmarshal(text, &personal); err == nil && e.Type == "organization.audit_exported" {
+			err = lenient.Unmarshal(text, &query)
+		}
 	}
 	if text := told["reason"]; text != nil && err == nil {
 		err = json.Unmarshal(text, &reason)
@@ -60,7 +63,8 @@ func auditEventOf(e events.Event) (store.AuditEvent, error) {
 		Reason: clean(reason), RequestID: context.GetRequestId(), TraceID: e.TraceID, Data: data,
 	}
 	p := personFromEvent(&personal)
-	about := store.AuditPersonal{DisplayName: p.DisplayName, Email: p.Email, Username: p.Username, ClientAddress: personal.GetClientAddress()}
+	about := store.AuditPersonal{DisplayName: p.DisplayName, Email: p.Email, Username: p.Username, ClientAddress: personal.GetClientAddress(),
+		Query: clean(query.GetQuery())}
 	if about != (store.AuditPersonal{}) {
 		a.Personal = &about
 	}
@@ -151,6 +155,9 @@ func auditEventToProto(e store.AuditEvent, names map[id.Any]string, contacts boo
 		delete(told.GetFields(), "method")
 	}
 	p.Before, p.After = told.GetFields()["before"], told.GetFields()["after"]
+	if contacts && e.Personal != nil && e.Personal.Query != "" {
+		told.Fields["query"] = structpb.NewStringValue(e.Personal.Query)
+	}
 	delete(told.GetFields(), "before")
 	delete(told.GetFields(), "after")
 	switch {

@@ -75,7 +75,14 @@ func (s *Service) readAuditEvents(ctx context.Context, key id.Organization, filt
 	return shown, next, nil
 }
 
-func auditFilterOf(req *membershipv1.ListAuditEventsRequest) store.AuditFilter {
+func auditFilterOf(req interface {
+	GetActor() string
+	GetTarget() string
+	GetTypes() []string
+	GetStartTime() *timestamppb.Timestamp
+	GetEndTime() *timestamppb.Timestamp
+	GetQuery() string
+}) store.AuditFilter {
 	f := store.AuditFilter{
 		Actor: req.GetActor(), Target: req.GetTarget(), Types: slices.Sorted(slices.Values(req.GetTypes())),
 		Start: timeOf(req.GetStartTime()), End: timeOf(req.GetEndTime()), Query: req.GetQuery(),

@@ -188,6 +188,12 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return "products.use"
 	case "description":
 		return "What it is for."
+	case "actor", "target":
+		return exampleAccount.String()
+	case "types":
+		return "member.removed"
+	case "query":
+		return "Ada"
 	case "client_address":
 		return "192.0.2.7"
 	case "email", "contact_email":

@@ -7,8 +7,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
@@ -35,6 +38,36 @@ func TestAudit(t *testing.T) {
 		require.Equal(t, []string{"member.removed", "member.left"}, sent.GetTypes())
 		require.Equal(t, "x", sent.GetQuery())
 		require.EqualValues(t, 7, sent.GetPageSize())
+	})
+
+	t.Run("IsExportedToANewFile", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		var asked *membershipv1.ExportAuditEventsRequest
+		var fails error
+		w.export = func(req *membershipv1.ExportAuditEventsRequest, stream grpc.ServerStreamingServer[membershipv1.ExportAuditEventsResponse]) error {
+			asked = req
+			for _, part := range []string{"a,b\r\n", "1,2\r\n"} {
+				if err := stream.Send(&membershipv1.ExportAuditEventsResponse{Data: []byte(part)}); err != nil {
+					return err
+				}
+			}
+			return fails
+		}
+		require.Equal(t, "a,b\r\n1,2\r\n", w.ok("audit", "export", "--actor", "acc_1"))
+		require.Equal(t, "acc_1", asked.GetActor())
+		require.Equal(t, "org_1", asked.GetOrganizationId())
+		require.Equal(t, membershipv1.ExportAuditEventsRequest_FORMAT_CSV, asked.GetFormat())
+		file := filepath.Join(t.TempDir(), "log")
+		w.ok("audit", "export", "--format", "jsonl", "-o", file)
+		require.Equal(t, membershipv1.ExportAuditEventsRequest_FORMAT_JSON_LINES, asked.GetFormat())
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, "a,b\r\n1,2\r\n", string(text))
+		require.NotZero(t, w.run("audit", "export", "-o", file).code, "it is there already")
+		require.NotZero(t, w.run("audit", "export", "--format", "pdf").code)
+		fails = fault.New(errorv1.Reason_REASON_PERMISSION_MISSING, "Not any more.")
+		require.Contains(t, w.run("audit", "export").err, "not whole")
 	})
 
 	t.Run("SaysThatNothingHappened", func(t *testing.T) {

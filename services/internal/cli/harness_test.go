@@ -43,6 +43,8 @@ type world struct {
 	interactive bool
 	paused      []time.Duration // between attempts
 
+	export func(*membershipv1.ExportAuditEventsRequest, grpc.ServerStreamingServer[membershipv1.ExportAuditEventsResponse]) error
+
 	mu      sync.Mutex
 	answers map[protoreflect.FullName]func(context.Context, proto.Message) (proto.Message, error)
 	calls   []received
@@ -77,7 +79,7 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterOwnershipServiceServer(server, membershipv1.UnimplementedOwnershipServiceServer{})
 	membershipv1.RegisterAccessServiceServer(server, membershipv1.UnimplementedAccessServiceServer{})
 	membershipv1.RegisterPermissionServiceServer(server, membershipv1.UnimplementedPermissionServiceServer{})
-	membershipv1.RegisterAuditServiceServer(server, membershipv1.UnimplementedAuditServiceServer{})
+	membershipv1.RegisterAuditServiceServer(server, &audits{world: w})
 	membershipv1.RegisterDomainServiceServer(server, membershipv1.UnimplementedDomainServiceServer{})
 	invitationv1.RegisterInvitationServiceServer(server, invitationv1.UnimplementedInvitationServiceServer{})
 	billingv1.RegisterSeatUsageServiceServer(server, billingv1.UnimplementedSeatUsageServiceServer{})
@@ -107,6 +109,16 @@ func gives[Q, A proto.Message](w *world, _ Q, answer A) {
 // refuses answers a request type with an error.
 func refuses[Q proto.Message](w *world, _ Q, err error) {
 	on(w, func(context.Context, Q) (Q, error) { var none Q; return none, err })
+}
+
+// audits is a server that exports as the test says.
+type audits struct {
+	membershipv1.UnimplementedAuditServiceServer
+	*world
+}
+
+func (a *audits) ExportAuditEvents(req *membershipv1.ExportAuditEventsRequest, stream grpc.ServerStreamingServer[membershipv1.ExportAuditEventsResponse]) error {
+	return a.export(req, stream)
 }
 
 func (w *world) serve(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {

@@ -35,22 +35,7 @@ var _ grpc.ClientConnInterface = (*Conn)(nil)
 
 // Invoke sends one call as the HTTP request that its google.api.http rule describes.
 func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
-	request := args.(proto.Message)
-	verb, path, body, err := render(method, request)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, verb, c.URL+path, body)
-	if err != nil {
-		return err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if c.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.Token)
-	}
-	resp, err := c.HTTP.Do(req)
+	resp, err := c.do(ctx, method, args.(proto.Message))
 	if err != nil {
 		return err
 	}
@@ -59,22 +44,46 @@ func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, _ ...
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode == http.StatusOK {
-		return protojson.Unmarshal(text, reply.(proto.Message))
+	if resp.Header.Get("Content-Type") != "application/json" {
+		fillPart(reply.(proto.Message), resp.Header, text)
+		return nil
+	}
+	return protojson.Unmarshal(text, reply.(proto.Message))
+}
+
+// do sends the request, and returns the answer unless it is a refusal.
+func (c *Conn) do(ctx context.Context, method string, request proto.Message) (*http.Response, error) {
+	verb, path, body, err := render(method, request)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, verb, c.URL+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	resp, err := c.HTTP.Do(req)
+	if err != nil || resp.StatusCode == http.StatusOK {
+		return resp, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
 	}
 	var refused statuspb.Status
 	if err := protojson.Unmarshal(text, &refused); err != nil {
-		return fmt.Errorf("%s %s: %d without a status: %s", verb, path, resp.StatusCode, text)
+		return nil, fmt.Errorf("%s %s: %d without a status: %s", verb, path, resp.StatusCode, text)
 	}
 	if codes.Code(refused.GetCode()) == codes.OK {
-		return fmt.Errorf("%s %s: %d with the code OK", verb, path, resp.StatusCode)
+		return nil, fmt.Errorf("%s %s: %d with the code OK", verb, path, resp.StatusCode)
 	}
-	return &Error{HTTPStatus: resp.StatusCode, Status: status.FromProto(&refused)}
-}
-
-// NewStream fails: streams have routes of their own.
-func (c *Conn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
-	return nil, status.Error(codes.Unimplemented, "REST has no streams")
+	return nil, &Error{HTTPStatus: resp.StatusCode, Status: status.FromProto(&refused)}
 }
 
 // Error is a refusal with the HTTP status that it came with.

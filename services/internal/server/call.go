@@ -17,7 +17,7 @@ var beforeAnswer = failpoint.New("server.before_answer")
 
 const (
 	defaultDeadline = 10 * time.Second
-	maxDeadline     = connectionGrace
+	maxDeadline     = 30 * time.Second
 )
 
 // unary is the way of a call with one request and one answer.

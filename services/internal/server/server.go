@@ -33,7 +33,7 @@ const (
 	maxStreams      = 1000             // of one connection
 	handshakeLimit  = 10 * time.Second // for a connection to say who it is
 	connectionLife  = 5 * time.Minute  // then it is made again, with the certificates and replicas of the day
-	connectionGrace = 30 * time.Second // for the calls that it still carries; none lasts longer
+	connectionGrace = 10 * time.Minute // for the streams that it still carries; calls end before
 	drainLimit      = 10 * time.Second
 )
 

@@ -70,6 +70,7 @@ const (
 	ReadDomains        = "domains.read"
 	ManageDomains      = "domains.manage"
 	ReadAudit          = "audit.read"
+	ExportAudit        = "audit.export"
 )
 
 // catalogue is every permission of the suite itself, by name. It is the only place where they are written down.

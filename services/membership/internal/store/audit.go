@@ -39,6 +39,7 @@ type AuditPersonal struct {
 	Email         string `json:"email,omitempty"`
 	Username      string `json:"username,omitempty"`
 	ClientAddress string `json:"clientAddress,omitempty"`
+	Query         string `json:"query,omitempty"`   // what was looked for, which may be a name or an address
 	Words         string `json:"words,omitempty"`   // name and username, folded
 	Contact       string `json:"contact,omitempty"` // email, folded
 }

@@ -465,6 +465,59 @@ func (Override_State) EnumDescriptor() ([]byte, []int) {
 	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65, 0}
 }
 
+// Format of an export.
+type AuditExport_Format int32
+
+const (
+	// Not given.
+	AuditExport_FORMAT_UNSPECIFIED AuditExport_Format = 0
+	// Comma-separated values with a header, RFC 4180.
+	AuditExport_FORMAT_CSV AuditExport_Format = 1
+	// One JSON object a line.
+	AuditExport_FORMAT_JSON_LINES AuditExport_Format = 2
+)
+
+// Enum value maps for AuditExport_Format.
+var (
+	AuditExport_Format_name = map[int32]string{
+		0: "FORMAT_UNSPECIFIED",
+		1: "FORMAT_CSV",
+		2: "FORMAT_JSON_LINES",
+	}
+	AuditExport_Format_value = map[string]int32{
+		"FORMAT_UNSPECIFIED": 0,
+		"FORMAT_CSV":         1,
+		"FORMAT_JSON_LINES":  2,
+	}
+)
+
+func (x AuditExport_Format) Enum() *AuditExport_Format {
+	p := new(AuditExport_Format)
+	*p = x
+	return p
+}
+
+func (x AuditExport_Format) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AuditExport_Format) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_event_v1_event_proto_enumTypes[7].Descriptor()
+}
+
+func (AuditExport_Format) Type() protoreflect.EnumType {
+	return &file_roster_event_v1_event_proto_enumTypes[7]
+}
+
+func (x AuditExport_Format) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AuditExport_Format.Descriptor instead.
+func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85, 0}
+}
+
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
 // carry it include what it names. On the wire it is the base64url of this message; it grants nothing.
 type Token struct {
@@ -6307,6 +6360,216 @@ func (x *OrganizationOwnerChanged) GetPersonal() *Client {
 	return nil
 }
 
+// AuditExport is what of the audit log was exported.
+type AuditExport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format.
+	Format AuditExport_Format `protobuf:"varint,1,opt,name=format,proto3,enum=roster.event.v1.AuditExport_Format" json:"format,omitempty"`
+	// Only what this account, operator or service did.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Only what was done to this.
+	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
+	// Only these types.
+	Types []string `protobuf:"bytes,4,rep,name=types,proto3" json:"types,omitempty"`
+	// Not before.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Before.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditExport) Reset() {
+	*x = AuditExport{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditExport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditExport) ProtoMessage() {}
+
+func (x *AuditExport) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
+func (*AuditExport) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+}
+
+func (x *AuditExport) GetFormat() AuditExport_Format {
+	if x != nil {
+		return x.Format
+	}
+	return AuditExport_FORMAT_UNSPECIFIED
+}
+
+func (x *AuditExport) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *AuditExport) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *AuditExport) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *AuditExport) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *AuditExport) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// AuditQuery is what was looked for in the audit log, which may be a name or an address.
+type AuditQuery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The words.
+	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	// The client's address, see Client.
+	ClientAddress string `protobuf:"bytes,2,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditQuery) Reset() {
+	*x = AuditQuery{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditQuery) ProtoMessage() {}
+
+func (x *AuditQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
+func (*AuditQuery) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *AuditQuery) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *AuditQuery) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
+	}
+	return ""
+}
+
+// OrganizationAuditExported: `organization.audit_exported`. Told before the first row leaves, whatever becomes of the others.
+type OrganizationAuditExported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// What was asked for.
+	After *AuditExport `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// What was looked for, and the client's address.
+	Personal      *AuditQuery `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationAuditExported) Reset() {
+	*x = OrganizationAuditExported{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationAuditExported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationAuditExported) ProtoMessage() {}
+
+func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
+func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *OrganizationAuditExported) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationAuditExported) GetAfter() *AuditExport {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *OrganizationAuditExported) GetPersonal() *AuditQuery {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -6322,7 +6585,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6334,7 +6597,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6384,7 +6647,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6396,7 +6659,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6441,7 +6704,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6453,7 +6716,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6976,7 +7239,28 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12*\n" +
 	"\x11before_account_id\x18\x02 \x01(\tR\x0fbeforeAccountId\x12(\n" +
 	"\x10after_account_id\x18\x03 \x01(\tR\x0eafterAccountId\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc9\x02\n" +
+	"\vAuditExport\x12;\n" +
+	"\x06format\x18\x01 \x01(\x0e2#.roster.event.v1.AuditExport.FormatR\x06format\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06target\x18\x03 \x01(\tR\x06target\x12\x14\n" +
+	"\x05types\x18\x04 \x03(\tR\x05types\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"G\n" +
+	"\x06Format\x12\x16\n" +
+	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"FORMAT_CSV\x10\x01\x12\x15\n" +
+	"\x11FORMAT_JSON_LINES\x10\x02\"I\n" +
+	"\n" +
+	"AuditQuery\x12\x14\n" +
+	"\x05query\x18\x01 \x01(\tR\x05query\x12%\n" +
+	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\"\xbc\x01\n" +
+	"\x19OrganizationAuditExported\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
+	"\x05after\x18\x02 \x01(\v2\x1c.roster.event.v1.AuditExportR\x05after\x127\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x1b.roster.event.v1.AuditQueryR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -6990,8 +7274,8 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 	return file_roster_event_v1_event_proto_rawDescData
 }
 
-var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
+var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
@@ -7000,325 +7284,335 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(Seat_State)(0),                       // 4: roster.event.v1.Seat.State
 	(Domain_State)(0),                     // 5: roster.event.v1.Domain.State
 	(Override_State)(0),                   // 6: roster.event.v1.Override.State
-	(*Token)(nil),                         // 7: roster.event.v1.Token
-	(*Actor)(nil),                         // 8: roster.event.v1.Actor
-	(*Cause)(nil),                         // 9: roster.event.v1.Cause
-	(*Context)(nil),                       // 10: roster.event.v1.Context
-	(*Personal)(nil),                      // 11: roster.event.v1.Personal
-	(*Client)(nil),                        // 12: roster.event.v1.Client
-	(*Organization)(nil),                  // 13: roster.event.v1.Organization
-	(*OrganizationCreated)(nil),           // 14: roster.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil),           // 15: roster.event.v1.OrganizationUpdated
-	(*OrganizationDeleted)(nil),           // 16: roster.event.v1.OrganizationDeleted
-	(*Member)(nil),                        // 17: roster.event.v1.Member
-	(*MemberAdded)(nil),                   // 18: roster.event.v1.MemberAdded
-	(*MemberRoleChanged)(nil),             // 19: roster.event.v1.MemberRoleChanged
-	(*MemberDisabled)(nil),                // 20: roster.event.v1.MemberDisabled
-	(*MemberEnabled)(nil),                 // 21: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),                 // 22: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                    // 23: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                    // 24: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),             // 25: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),                // 26: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),              // 27: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),              // 28: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),            // 29: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),            // 30: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),             // 31: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),             // 32: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                          // 33: roster.event.v1.Seat
-	(*SeatReserved)(nil),                  // 34: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                  // 35: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                  // 36: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),              // 37: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                   // 38: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                       // 39: roster.event.v1.Account
-	(*AccountCreated)(nil),                // 40: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),          // 41: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),                // 42: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),               // 43: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                // 44: roster.event.v1.AccountEnabled
-	(*AccountSignedIn)(nil),               // 45: roster.event.v1.AccountSignedIn
-	(*AccountPasswordChanged)(nil),        // 46: roster.event.v1.AccountPasswordChanged
-	(*SessionEnded)(nil),                  // 47: roster.event.v1.SessionEnded
-	(*Group)(nil),                         // 48: roster.event.v1.Group
-	(*GroupCreated)(nil),                  // 49: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                  // 50: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                  // 51: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),               // 52: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),              // 53: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),            // 54: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                // 55: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),              // 56: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                        // 57: roster.event.v1.Domain
-	(*DomainAdded)(nil),                   // 58: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                // 59: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                    // 60: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                 // 61: roster.event.v1.DomainRemoved
-	(*Role)(nil),                          // 62: roster.event.v1.Role
-	(*RoleCreated)(nil),                   // 63: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                   // 64: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                   // 65: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),         // 66: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                 // 67: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),           // 68: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),          // 69: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                   // 70: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),            // 71: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                      // 72: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),           // 73: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),         // 74: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                      // 75: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),   // 76: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),   // 77: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),   // 78: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                       // 79: roster.event.v1.Project
-	(*ProjectCreated)(nil),                // 80: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                // 81: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                // 82: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),             // 83: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),            // 84: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),          // 85: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                      // 86: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),   // 87: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),  // 88: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil), // 89: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),   // 90: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),      // 91: roster.event.v1.OrganizationOwnerChanged
-	(*Token_Position)(nil),                // 92: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                 // 93: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),          // 94: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),         // 95: google.protobuf.Timestamp
+	(AuditExport_Format)(0),               // 7: roster.event.v1.AuditExport.Format
+	(*Token)(nil),                         // 8: roster.event.v1.Token
+	(*Actor)(nil),                         // 9: roster.event.v1.Actor
+	(*Cause)(nil),                         // 10: roster.event.v1.Cause
+	(*Context)(nil),                       // 11: roster.event.v1.Context
+	(*Personal)(nil),                      // 12: roster.event.v1.Personal
+	(*Client)(nil),                        // 13: roster.event.v1.Client
+	(*Organization)(nil),                  // 14: roster.event.v1.Organization
+	(*OrganizationCreated)(nil),           // 15: roster.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),           // 16: roster.event.v1.OrganizationUpdated
+	(*OrganizationDeleted)(nil),           // 17: roster.event.v1.OrganizationDeleted
+	(*Member)(nil),                        // 18: roster.event.v1.Member
+	(*MemberAdded)(nil),                   // 19: roster.event.v1.MemberAdded
+	(*MemberRoleChanged)(nil),             // 20: roster.event.v1.MemberRoleChanged
+	(*MemberDisabled)(nil),                // 21: roster.event.v1.MemberDisabled
+	(*MemberEnabled)(nil),                 // 22: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                 // 23: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                    // 24: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                    // 25: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),             // 26: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                // 27: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),              // 28: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),              // 29: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),            // 30: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),            // 31: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),             // 32: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),             // 33: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                          // 34: roster.event.v1.Seat
+	(*SeatReserved)(nil),                  // 35: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                  // 36: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                  // 37: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),              // 38: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                   // 39: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                       // 40: roster.event.v1.Account
+	(*AccountCreated)(nil),                // 41: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),          // 42: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),                // 43: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),               // 44: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                // 45: roster.event.v1.AccountEnabled
+	(*AccountSignedIn)(nil),               // 46: roster.event.v1.AccountSignedIn
+	(*AccountPasswordChanged)(nil),        // 47: roster.event.v1.AccountPasswordChanged
+	(*SessionEnded)(nil),                  // 48: roster.event.v1.SessionEnded
+	(*Group)(nil),                         // 49: roster.event.v1.Group
+	(*GroupCreated)(nil),                  // 50: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                  // 51: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                  // 52: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),               // 53: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),              // 54: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),            // 55: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                // 56: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),              // 57: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                        // 58: roster.event.v1.Domain
+	(*DomainAdded)(nil),                   // 59: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                // 60: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                    // 61: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                 // 62: roster.event.v1.DomainRemoved
+	(*Role)(nil),                          // 63: roster.event.v1.Role
+	(*RoleCreated)(nil),                   // 64: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                   // 65: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                   // 66: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),         // 67: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                 // 68: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),           // 69: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),          // 70: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                   // 71: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),            // 72: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                      // 73: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),           // 74: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),         // 75: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                      // 76: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),   // 77: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),   // 78: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),   // 79: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                       // 80: roster.event.v1.Project
+	(*ProjectCreated)(nil),                // 81: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                // 82: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                // 83: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),             // 84: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),            // 85: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),          // 86: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                      // 87: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),   // 88: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),  // 89: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil), // 90: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),   // 91: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),      // 92: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                   // 93: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                    // 94: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),     // 95: roster.event.v1.OrganizationAuditExported
+	(*Token_Position)(nil),                // 96: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                 // 97: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),          // 98: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),         // 99: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	92,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	96,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
-	8,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
-	9,   // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
-	10,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
-	13,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
-	12,  // 7: roster.event.v1.OrganizationCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 8: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
-	13,  // 9: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
-	13,  // 10: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
-	12,  // 11: roster.event.v1.OrganizationUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 12: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
-	13,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
-	12,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
+	9,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
+	10,  // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
+	11,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
+	14,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
+	13,  // 7: roster.event.v1.OrganizationCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 8: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
+	14,  // 9: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
+	14,  // 10: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
+	13,  // 11: roster.event.v1.OrganizationUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 12: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
+	14,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
+	13,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	95,  // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	10,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
-	17,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
-	11,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
-	10,  // 20: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
-	17,  // 21: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
-	17,  // 22: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
-	12,  // 23: roster.event.v1.MemberRoleChanged.personal:type_name -> roster.event.v1.Client
-	10,  // 24: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
-	17,  // 25: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
-	17,  // 26: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
-	12,  // 27: roster.event.v1.MemberDisabled.personal:type_name -> roster.event.v1.Client
-	10,  // 28: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	17,  // 29: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	17,  // 30: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	12,  // 31: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
-	10,  // 32: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	17,  // 33: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	17,  // 34: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	12,  // 35: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
-	10,  // 36: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	17,  // 37: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	17,  // 38: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
-	12,  // 39: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
+	99,  // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	11,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
+	18,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
+	12,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
+	11,  // 20: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
+	18,  // 21: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
+	18,  // 22: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
+	13,  // 23: roster.event.v1.MemberRoleChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 24: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
+	18,  // 25: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
+	18,  // 26: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
+	13,  // 27: roster.event.v1.MemberDisabled.personal:type_name -> roster.event.v1.Client
+	11,  // 28: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	18,  // 29: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	18,  // 30: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	13,  // 31: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
+	11,  // 32: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	18,  // 33: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	18,  // 34: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	13,  // 35: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 36: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	18,  // 37: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	18,  // 38: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	13,  // 39: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	3,   // 40: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	95,  // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	10,  // 42: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	24,  // 43: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	11,  // 44: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	10,  // 45: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	24,  // 46: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	12,  // 47: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
-	10,  // 48: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	24,  // 49: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	24,  // 50: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	12,  // 51: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
-	10,  // 52: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	24,  // 53: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	24,  // 54: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	11,  // 55: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	10,  // 56: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	24,  // 57: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	24,  // 58: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	12,  // 59: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
-	10,  // 60: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	24,  // 61: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	24,  // 62: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	12,  // 63: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
-	10,  // 64: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	24,  // 65: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	24,  // 66: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	12,  // 67: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
-	10,  // 68: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	24,  // 69: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	24,  // 70: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	12,  // 71: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
+	99,  // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	11,  // 42: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	25,  // 43: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	12,  // 44: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	11,  // 45: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	25,  // 46: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	13,  // 47: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
+	11,  // 48: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	25,  // 49: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	25,  // 50: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	13,  // 51: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
+	11,  // 52: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	25,  // 53: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	25,  // 54: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	12,  // 55: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	11,  // 56: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	25,  // 57: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	25,  // 58: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	13,  // 59: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
+	11,  // 60: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	25,  // 61: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	25,  // 62: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	13,  // 63: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
+	11,  // 64: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	25,  // 65: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	25,  // 66: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	13,  // 67: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
+	11,  // 68: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	25,  // 69: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	25,  // 70: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	13,  // 71: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
 	4,   // 72: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	10,  // 73: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	33,  // 74: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	12,  // 75: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
-	10,  // 76: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	33,  // 77: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	12,  // 78: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
-	10,  // 79: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	33,  // 80: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	12,  // 81: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
-	10,  // 82: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	12,  // 83: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
-	10,  // 84: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	12,  // 85: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
-	10,  // 86: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	39,  // 87: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	11,  // 88: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	10,  // 89: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	11,  // 90: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	10,  // 91: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	11,  // 92: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	10,  // 93: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	39,  // 94: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	12,  // 95: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
-	10,  // 96: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	39,  // 97: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	12,  // 98: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
-	10,  // 99: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	12,  // 100: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	10,  // 101: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
-	12,  // 102: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
-	10,  // 103: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	12,  // 104: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	93,  // 105: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	10,  // 106: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	48,  // 107: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	12,  // 108: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 109: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	48,  // 110: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	48,  // 111: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	12,  // 112: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 113: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	48,  // 114: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	12,  // 115: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 116: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	52,  // 117: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	12,  // 118: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 119: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	52,  // 120: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	12,  // 121: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	10,  // 122: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	48,  // 123: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	48,  // 124: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	12,  // 125: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	10,  // 126: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	48,  // 127: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	48,  // 128: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	12,  // 129: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	11,  // 73: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	34,  // 74: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	13,  // 75: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
+	11,  // 76: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	34,  // 77: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	13,  // 78: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
+	11,  // 79: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	34,  // 80: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	13,  // 81: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
+	11,  // 82: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	13,  // 83: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 84: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	13,  // 85: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
+	11,  // 86: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	40,  // 87: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	12,  // 88: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	11,  // 89: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	12,  // 90: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	11,  // 91: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	12,  // 92: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	11,  // 93: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	40,  // 94: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	13,  // 95: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
+	11,  // 96: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	40,  // 97: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	13,  // 98: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
+	11,  // 99: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	13,  // 100: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
+	11,  // 101: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
+	13,  // 102: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 103: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	13,  // 104: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	97,  // 105: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	11,  // 106: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	49,  // 107: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	13,  // 108: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 109: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	49,  // 110: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	49,  // 111: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	13,  // 112: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 113: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	49,  // 114: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	13,  // 115: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 116: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	53,  // 117: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 118: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 119: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	53,  // 120: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 121: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 122: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	49,  // 123: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	49,  // 124: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	13,  // 125: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	11,  // 126: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	49,  // 127: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	49,  // 128: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	13,  // 129: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
 	5,   // 130: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	10,  // 131: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	57,  // 132: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	12,  // 133: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 134: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	57,  // 135: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	57,  // 136: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	12,  // 137: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	10,  // 138: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	57,  // 139: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	57,  // 140: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	12,  // 141: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	10,  // 142: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	57,  // 143: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	12,  // 144: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	10,  // 145: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	62,  // 146: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	12,  // 147: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 148: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	62,  // 149: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	62,  // 150: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	12,  // 151: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 152: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	62,  // 153: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	12,  // 154: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 155: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	24,  // 156: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	24,  // 157: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	12,  // 158: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	67,  // 159: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	67,  // 160: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	10,  // 161: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	17,  // 162: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	17,  // 163: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	68,  // 164: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	94,  // 165: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	10,  // 166: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	70,  // 167: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	70,  // 168: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	12,  // 169: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 131: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	58,  // 132: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	13,  // 133: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 134: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	58,  // 135: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	58,  // 136: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	13,  // 137: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	11,  // 138: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	58,  // 139: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	58,  // 140: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	13,  // 141: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	11,  // 142: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	58,  // 143: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	13,  // 144: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 145: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	63,  // 146: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	13,  // 147: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 148: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	63,  // 149: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	63,  // 150: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	13,  // 151: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 152: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	63,  // 153: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	13,  // 154: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 155: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	25,  // 156: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	25,  // 157: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	13,  // 158: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	68,  // 159: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	68,  // 160: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	11,  // 161: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	18,  // 162: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	18,  // 163: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	69,  // 164: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	98,  // 165: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	11,  // 166: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	71,  // 167: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	71,  // 168: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	13,  // 169: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
 	6,   // 170: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	95,  // 171: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	95,  // 172: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	95,  // 173: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	10,  // 174: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	72,  // 175: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	12,  // 176: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 177: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	72,  // 178: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	12,  // 179: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	95,  // 180: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	95,  // 181: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	10,  // 182: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	75,  // 183: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	12,  // 184: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 185: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	75,  // 186: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	75,  // 187: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	12,  // 188: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 189: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	75,  // 190: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	12,  // 191: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 192: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	79,  // 193: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	12,  // 194: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 195: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	79,  // 196: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	79,  // 197: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	12,  // 198: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 199: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	79,  // 200: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	12,  // 201: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 202: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	83,  // 203: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	12,  // 204: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 205: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	83,  // 206: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	12,  // 207: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	95,  // 208: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	10,  // 209: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	86,  // 210: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 211: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	10,  // 212: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	86,  // 213: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 214: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	10,  // 215: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	86,  // 216: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 217: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	10,  // 218: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	86,  // 219: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 220: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	10,  // 221: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	12,  // 222: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	223, // [223:223] is the sub-list for method output_type
-	223, // [223:223] is the sub-list for method input_type
-	223, // [223:223] is the sub-list for extension type_name
-	223, // [223:223] is the sub-list for extension extendee
-	0,   // [0:223] is the sub-list for field type_name
+	99,  // 171: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	99,  // 172: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	99,  // 173: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	11,  // 174: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	73,  // 175: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	13,  // 176: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 177: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	73,  // 178: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	13,  // 179: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	99,  // 180: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	99,  // 181: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 182: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	76,  // 183: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	13,  // 184: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 185: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	76,  // 186: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	76,  // 187: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	13,  // 188: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 189: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	76,  // 190: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	13,  // 191: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 192: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	80,  // 193: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	13,  // 194: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 195: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	80,  // 196: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	80,  // 197: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	13,  // 198: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 199: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	80,  // 200: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	13,  // 201: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 202: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	84,  // 203: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 204: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 205: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	84,  // 206: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 207: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	99,  // 208: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	11,  // 209: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	87,  // 210: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 211: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	11,  // 212: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	87,  // 213: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 214: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	11,  // 215: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	87,  // 216: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 217: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	11,  // 218: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	87,  // 219: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 220: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	11,  // 221: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	13,  // 222: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 223: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	99,  // 224: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	99,  // 225: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 226: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	93,  // 227: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	94,  // 228: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	229, // [229:229] is the sub-list for method output_type
+	229, // [229:229] is the sub-list for method input_type
+	229, // [229:229] is the sub-list for extension type_name
+	229, // [229:229] is the sub-list for extension extendee
+	0,   // [0:229] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -7332,8 +7626,8 @@ func file_roster_event_v1_event_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   88,
+			NumEnums:      8,
+			NumMessages:   91,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -213,6 +213,59 @@ func (AuditFinding_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{7, 0}
 }
 
+// Format of a file.
+type ExportAuditEventsRequest_Format int32
+
+const (
+	// CSV.
+	ExportAuditEventsRequest_FORMAT_UNSPECIFIED ExportAuditEventsRequest_Format = 0
+	// Comma-separated values with a header, RFC 4180. Times are in UTC, states before and after in JSON.
+	ExportAuditEventsRequest_FORMAT_CSV ExportAuditEventsRequest_Format = 1
+	// The JSON of an AuditEvent on each line.
+	ExportAuditEventsRequest_FORMAT_JSON_LINES ExportAuditEventsRequest_Format = 2
+)
+
+// Enum value maps for ExportAuditEventsRequest_Format.
+var (
+	ExportAuditEventsRequest_Format_name = map[int32]string{
+		0: "FORMAT_UNSPECIFIED",
+		1: "FORMAT_CSV",
+		2: "FORMAT_JSON_LINES",
+	}
+	ExportAuditEventsRequest_Format_value = map[string]int32{
+		"FORMAT_UNSPECIFIED": 0,
+		"FORMAT_CSV":         1,
+		"FORMAT_JSON_LINES":  2,
+	}
+)
+
+func (x ExportAuditEventsRequest_Format) Enum() *ExportAuditEventsRequest_Format {
+	p := new(ExportAuditEventsRequest_Format)
+	*p = x
+	return p
+}
+
+func (x ExportAuditEventsRequest_Format) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExportAuditEventsRequest_Format) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_membership_v1_audit_service_proto_enumTypes[3].Descriptor()
+}
+
+func (ExportAuditEventsRequest_Format) Type() protoreflect.EnumType {
+	return &file_roster_membership_v1_audit_service_proto_enumTypes[3]
+}
+
+func (x ExportAuditEventsRequest_Format) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExportAuditEventsRequest_Format.Descriptor instead.
+func (ExportAuditEventsRequest_Format) EnumDescriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{8, 0}
+}
+
 // AuditEvent is one thing that happened.
 type AuditEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1037,6 +1090,188 @@ func (x *AuditFinding) GetDetail() string {
 	return ""
 }
 
+// ExportAuditEventsRequest says what to export, and how.
+type ExportAuditEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The format.
+	Format ExportAuditEventsRequest_Format `protobuf:"varint,2,opt,name=format,proto3,enum=roster.membership.v1.ExportAuditEventsRequest_Format" json:"format,omitempty"`
+	// Only what this account, operator or service did.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Only what was done to this account, invitation, seat, or whatever else has an id.
+	Target string `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
+	// Only these types, such as member.removed.
+	Types []string `protobuf:"bytes,5,rep,name=types,proto3" json:"types,omitempty"`
+	// Not before.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Before.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// As in ListAuditEvents.
+	Query string `protobuf:"bytes,8,opt,name=query,proto3" json:"query,omitempty"`
+	// Makes a repeated call the same export, which the audit log names once.
+	RequestId     string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditEventsRequest) Reset() {
+	*x = ExportAuditEventsRequest{}
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditEventsRequest) ProtoMessage() {}
+
+func (x *ExportAuditEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditEventsRequest.ProtoReflect.Descriptor instead.
+func (*ExportAuditEventsRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ExportAuditEventsRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ExportAuditEventsRequest) GetFormat() ExportAuditEventsRequest_Format {
+	if x != nil {
+		return x.Format
+	}
+	return ExportAuditEventsRequest_FORMAT_UNSPECIFIED
+}
+
+func (x *ExportAuditEventsRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ExportAuditEventsRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *ExportAuditEventsRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *ExportAuditEventsRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ExportAuditEventsRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *ExportAuditEventsRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *ExportAuditEventsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ExportAuditEventsResponse is the next part of the file. Over REST the answer is the file itself.
+type ExportAuditEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The part; it ends anywhere.
+	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	// The media type of the file: text/csv or application/x-ndjson.
+	ContentType string `protobuf:"bytes,2,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// Includes that it was exported; in the first part.
+	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditEventsResponse) Reset() {
+	*x = ExportAuditEventsResponse{}
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditEventsResponse) ProtoMessage() {}
+
+func (x *ExportAuditEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditEventsResponse.ProtoReflect.Descriptor instead.
+func (*ExportAuditEventsResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_audit_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ExportAuditEventsResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *ExportAuditEventsResponse) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *ExportAuditEventsResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 // Actor is who did it.
 type AuditEvent_Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1052,7 +1287,7 @@ type AuditEvent_Actor struct {
 
 func (x *AuditEvent_Actor) Reset() {
 	*x = AuditEvent_Actor{}
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1299,7 @@ func (x *AuditEvent_Actor) String() string {
 func (*AuditEvent_Actor) ProtoMessage() {}
 
 func (x *AuditEvent_Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1349,7 @@ type AuditEvent_Target struct {
 
 func (x *AuditEvent_Target) Reset() {
 	*x = AuditEvent_Target{}
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1361,7 @@ func (x *AuditEvent_Target) String() string {
 func (*AuditEvent_Target) ProtoMessage() {}
 
 func (x *AuditEvent_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_audit_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,12 +1501,40 @@ const file_roster_membership_v1_audit_service_proto_rawDesc = "" +
 	"\bKIND_CUT\x10\x05\x12\x12\n" +
 	"\x0eKIND_REWRITTEN\x10\x06\x12\x1b\n" +
 	"\x17KIND_CHECKPOINT_INVALID\x10\a\x12\x15\n" +
-	"\x11KIND_COPY_DIFFERS\x10\b2\xc4\x03\n" +
+	"\x11KIND_COPY_DIFFERS\x10\b\"\xac\x04\n" +
+	"\x18ExportAuditEventsRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12Z\n" +
+	"\x06format\x18\x02 \x01(\x0e25.roster.membership.v1.ExportAuditEventsRequest.FormatB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\x06format\x12 \n" +
+	"\x05actor\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x05actor\x12\"\n" +
+	"\x06target\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x06target\x12'\n" +
+	"\x05types\x18\x05 \x03(\tB\x11\xe0A\x01\xbaH\v\x92\x01\b\x102\"\x04r\x02\x18dR\x05types\x12>\n" +
+	"\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x01R\tstartTime\x12:\n" +
+	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x01R\aendTime\x12 \n" +
+	"\x05query\x18\b \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18dR\x05query\x12)\n" +
+	"\n" +
+	"request_id\x18\t \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"G\n" +
+	"\x06Format\x12\x16\n" +
+	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"FORMAT_CSV\x10\x01\x12\x15\n" +
+	"\x11FORMAT_JSON_LINES\x10\x02\"h\n" +
+	"\x19ExportAuditEventsResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12!\n" +
+	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token2\xc5\x05\n" +
 	"\fAuditService\x12\xd0\x01\n" +
 	"\x0fListAuditEvents\x12,.roster.membership.v1.ListAuditEventsRequest\x1a-.roster.membership.v1.ListAuditEventsResponse\"`\xaa\xbb\x18%\b\x02\x1a\n" +
 	"audit.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x021\x12//v1/organizations/{organization_id}/auditEvents\x12\xe0\x01\n" +
 	"\x11VerifyAuditEvents\x12..roster.membership.v1.VerifyAuditEventsRequest\x1a/.roster.membership.v1.VerifyAuditEventsResponse\"j\xaa\xbb\x18%\b\x02\x1a\n" +
-	"audit.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/organizations/{organization_id}/auditEvents:verifyBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"audit.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/organizations/{organization_id}/auditEvents:verify\x12\xfe\x01\n" +
+	"\x11ExportAuditEvents\x12..roster.membership.v1.ExportAuditEventsRequest\x1a/.roster.membership.v1.ExportAuditEventsResponse\"\x85\x01\xaa\xbb\x18@\b\x02\x1a\faudit.export\"\x0forganization_id*\x1borganization.audit_exported8\n" +
+	"\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/organizations/{organization_id}/auditEvents:export0\x01BFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_audit_service_proto_rawDescOnce sync.Once
@@ -1285,53 +1548,61 @@ func file_roster_membership_v1_audit_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_audit_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_audit_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_roster_membership_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_roster_membership_v1_audit_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_roster_membership_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_roster_membership_v1_audit_service_proto_goTypes = []any{
-	(AuditEvent_Result)(0),            // 0: roster.membership.v1.AuditEvent.Result
-	(AuditEvent_Actor_Kind)(0),        // 1: roster.membership.v1.AuditEvent.Actor.Kind
-	(AuditFinding_Kind)(0),            // 2: roster.membership.v1.AuditFinding.Kind
-	(*AuditEvent)(nil),                // 3: roster.membership.v1.AuditEvent
-	(*ListAuditEventsRequest)(nil),    // 4: roster.membership.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil),   // 5: roster.membership.v1.ListAuditEventsResponse
-	(*VerifyAuditEventsRequest)(nil),  // 6: roster.membership.v1.VerifyAuditEventsRequest
-	(*VerifyAuditEventsResponse)(nil), // 7: roster.membership.v1.VerifyAuditEventsResponse
-	(*AuditVerdict)(nil),              // 8: roster.membership.v1.AuditVerdict
-	(*AuditCheckpoint)(nil),           // 9: roster.membership.v1.AuditCheckpoint
-	(*AuditFinding)(nil),              // 10: roster.membership.v1.AuditFinding
-	(*AuditEvent_Actor)(nil),          // 11: roster.membership.v1.AuditEvent.Actor
-	(*AuditEvent_Target)(nil),         // 12: roster.membership.v1.AuditEvent.Target
-	(*timestamppb.Timestamp)(nil),     // 13: google.protobuf.Timestamp
-	(*structpb.Value)(nil),            // 14: google.protobuf.Value
-	(*structpb.Struct)(nil),           // 15: google.protobuf.Struct
+	(AuditEvent_Result)(0),               // 0: roster.membership.v1.AuditEvent.Result
+	(AuditEvent_Actor_Kind)(0),           // 1: roster.membership.v1.AuditEvent.Actor.Kind
+	(AuditFinding_Kind)(0),               // 2: roster.membership.v1.AuditFinding.Kind
+	(ExportAuditEventsRequest_Format)(0), // 3: roster.membership.v1.ExportAuditEventsRequest.Format
+	(*AuditEvent)(nil),                   // 4: roster.membership.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),       // 5: roster.membership.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),      // 6: roster.membership.v1.ListAuditEventsResponse
+	(*VerifyAuditEventsRequest)(nil),     // 7: roster.membership.v1.VerifyAuditEventsRequest
+	(*VerifyAuditEventsResponse)(nil),    // 8: roster.membership.v1.VerifyAuditEventsResponse
+	(*AuditVerdict)(nil),                 // 9: roster.membership.v1.AuditVerdict
+	(*AuditCheckpoint)(nil),              // 10: roster.membership.v1.AuditCheckpoint
+	(*AuditFinding)(nil),                 // 11: roster.membership.v1.AuditFinding
+	(*ExportAuditEventsRequest)(nil),     // 12: roster.membership.v1.ExportAuditEventsRequest
+	(*ExportAuditEventsResponse)(nil),    // 13: roster.membership.v1.ExportAuditEventsResponse
+	(*AuditEvent_Actor)(nil),             // 14: roster.membership.v1.AuditEvent.Actor
+	(*AuditEvent_Target)(nil),            // 15: roster.membership.v1.AuditEvent.Target
+	(*timestamppb.Timestamp)(nil),        // 16: google.protobuf.Timestamp
+	(*structpb.Value)(nil),               // 17: google.protobuf.Value
+	(*structpb.Struct)(nil),              // 18: google.protobuf.Struct
 }
 var file_roster_membership_v1_audit_service_proto_depIdxs = []int32{
-	13, // 0: roster.membership.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
-	11, // 1: roster.membership.v1.AuditEvent.actor:type_name -> roster.membership.v1.AuditEvent.Actor
-	12, // 2: roster.membership.v1.AuditEvent.targets:type_name -> roster.membership.v1.AuditEvent.Target
-	14, // 3: roster.membership.v1.AuditEvent.before:type_name -> google.protobuf.Value
-	14, // 4: roster.membership.v1.AuditEvent.after:type_name -> google.protobuf.Value
-	15, // 5: roster.membership.v1.AuditEvent.details:type_name -> google.protobuf.Struct
+	16, // 0: roster.membership.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
+	14, // 1: roster.membership.v1.AuditEvent.actor:type_name -> roster.membership.v1.AuditEvent.Actor
+	15, // 2: roster.membership.v1.AuditEvent.targets:type_name -> roster.membership.v1.AuditEvent.Target
+	17, // 3: roster.membership.v1.AuditEvent.before:type_name -> google.protobuf.Value
+	17, // 4: roster.membership.v1.AuditEvent.after:type_name -> google.protobuf.Value
+	18, // 5: roster.membership.v1.AuditEvent.details:type_name -> google.protobuf.Struct
 	0,  // 6: roster.membership.v1.AuditEvent.result:type_name -> roster.membership.v1.AuditEvent.Result
-	13, // 7: roster.membership.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	13, // 8: roster.membership.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
-	3,  // 9: roster.membership.v1.ListAuditEventsResponse.audit_events:type_name -> roster.membership.v1.AuditEvent
-	9,  // 10: roster.membership.v1.VerifyAuditEventsRequest.checkpoints:type_name -> roster.membership.v1.AuditCheckpoint
-	8,  // 11: roster.membership.v1.VerifyAuditEventsResponse.verdicts:type_name -> roster.membership.v1.AuditVerdict
-	10, // 12: roster.membership.v1.AuditVerdict.findings:type_name -> roster.membership.v1.AuditFinding
-	9,  // 13: roster.membership.v1.AuditVerdict.checkpoint:type_name -> roster.membership.v1.AuditCheckpoint
-	13, // 14: roster.membership.v1.AuditCheckpoint.time:type_name -> google.protobuf.Timestamp
+	16, // 7: roster.membership.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	16, // 8: roster.membership.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 9: roster.membership.v1.ListAuditEventsResponse.audit_events:type_name -> roster.membership.v1.AuditEvent
+	10, // 10: roster.membership.v1.VerifyAuditEventsRequest.checkpoints:type_name -> roster.membership.v1.AuditCheckpoint
+	9,  // 11: roster.membership.v1.VerifyAuditEventsResponse.verdicts:type_name -> roster.membership.v1.AuditVerdict
+	11, // 12: roster.membership.v1.AuditVerdict.findings:type_name -> roster.membership.v1.AuditFinding
+	10, // 13: roster.membership.v1.AuditVerdict.checkpoint:type_name -> roster.membership.v1.AuditCheckpoint
+	16, // 14: roster.membership.v1.AuditCheckpoint.time:type_name -> google.protobuf.Timestamp
 	2,  // 15: roster.membership.v1.AuditFinding.kind:type_name -> roster.membership.v1.AuditFinding.Kind
-	1,  // 16: roster.membership.v1.AuditEvent.Actor.kind:type_name -> roster.membership.v1.AuditEvent.Actor.Kind
-	4,  // 17: roster.membership.v1.AuditService.ListAuditEvents:input_type -> roster.membership.v1.ListAuditEventsRequest
-	6,  // 18: roster.membership.v1.AuditService.VerifyAuditEvents:input_type -> roster.membership.v1.VerifyAuditEventsRequest
-	5,  // 19: roster.membership.v1.AuditService.ListAuditEvents:output_type -> roster.membership.v1.ListAuditEventsResponse
-	7,  // 20: roster.membership.v1.AuditService.VerifyAuditEvents:output_type -> roster.membership.v1.VerifyAuditEventsResponse
-	19, // [19:21] is the sub-list for method output_type
-	17, // [17:19] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	3,  // 16: roster.membership.v1.ExportAuditEventsRequest.format:type_name -> roster.membership.v1.ExportAuditEventsRequest.Format
+	16, // 17: roster.membership.v1.ExportAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	16, // 18: roster.membership.v1.ExportAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 19: roster.membership.v1.AuditEvent.Actor.kind:type_name -> roster.membership.v1.AuditEvent.Actor.Kind
+	5,  // 20: roster.membership.v1.AuditService.ListAuditEvents:input_type -> roster.membership.v1.ListAuditEventsRequest
+	7,  // 21: roster.membership.v1.AuditService.VerifyAuditEvents:input_type -> roster.membership.v1.VerifyAuditEventsRequest
+	12, // 22: roster.membership.v1.AuditService.ExportAuditEvents:input_type -> roster.membership.v1.ExportAuditEventsRequest
+	6,  // 23: roster.membership.v1.AuditService.ListAuditEvents:output_type -> roster.membership.v1.ListAuditEventsResponse
+	8,  // 24: roster.membership.v1.AuditService.VerifyAuditEvents:output_type -> roster.membership.v1.VerifyAuditEventsResponse
+	13, // 25: roster.membership.v1.AuditService.ExportAuditEvents:output_type -> roster.membership.v1.ExportAuditEventsResponse
+	23, // [23:26] is the sub-list for method output_type
+	20, // [20:23] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_audit_service_proto_init() }
@@ -1344,8 +1615,8 @@ func file_roster_membership_v1_audit_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_audit_service_proto_rawDesc), len(file_roster_membership_v1_audit_service_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   10,
+			NumEnums:      4,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
