@@ -234,7 +234,7 @@ func (o *organization) everything(t *testing.T) map[string][]string {
 		rows, err := pool.Query(t.Context(), `
 			SELECT table_name, min(column_name) FROM information_schema.columns
 			WHERE table_schema = 'public' AND column_name IN ('organization_id', 'aggregate_id') AND table_name <> ALL ($1)
-			GROUP BY table_name`, []string{"outbox", "due", "positions", "audit_events", "audit_targets"})
+			GROUP BY table_name`, []string{"outbox", "unsigned", "due", "positions", "audit_events", "audit_targets"})
 		require.NoError(t, err)
 		columns := make(map[string]string)
 		for rows.Next() {
