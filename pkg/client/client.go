@@ -52,6 +52,7 @@ type Client struct {
 	Accounts      identityv1.AccountServiceClient
 	Sessions      identityv1.SessionServiceClient
 	Passwords     identityv1.PasswordServiceClient
+	Factors       identityv1.FactorServiceClient
 	Operators     identityv1.OperatorServiceClient
 	Organizations membershipv1.OrganizationServiceClient
 	Roles         membershipv1.RoleServiceClient
@@ -118,6 +119,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Accounts:      identityv1.NewAccountServiceClient(conn),
 		Sessions:      identityv1.NewSessionServiceClient(conn),
 		Passwords:     identityv1.NewPasswordServiceClient(conn),
+		Factors:       identityv1.NewFactorServiceClient(conn),
 		Operators:     identityv1.NewOperatorServiceClient(conn),
 		Organizations: membershipv1.NewOrganizationServiceClient(conn),
 		Roles:         membershipv1.NewRoleServiceClient(conn),

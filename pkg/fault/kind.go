@@ -46,6 +46,8 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_MEMBER_DISABLED:     precondition,
 	errorv1.Reason_REASON_STEP_UP_REQUIRED:    unauthenticated,
 	errorv1.Reason_REASON_SIGN_IN_INCOMPLETE:  precondition,
+	errorv1.Reason_REASON_CODE_INVALID:        unauthenticated,
+	errorv1.Reason_REASON_CODE_REQUIRED:       unauthenticated,
 
 	errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND: notFound,
 	errorv1.Reason_REASON_MEMBER_NOT_FOUND:       notFound,
@@ -59,6 +61,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_DOMAIN_NOT_FOUND:       notFound,
 	errorv1.Reason_REASON_TRANSFER_NOT_FOUND:     notFound,
 	errorv1.Reason_REASON_SCHEDULE_NOT_FOUND:     notFound,
+	errorv1.Reason_REASON_FACTOR_NOT_FOUND:       notFound,
 
 	errorv1.Reason_REASON_ALREADY_MEMBER:     exists,
 	errorv1.Reason_REASON_INVITATION_PENDING: exists,

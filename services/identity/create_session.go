@@ -14,6 +14,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/session"
@@ -41,7 +42,7 @@ func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessi
 	}
 	opened, key, err := s.openSession(ctx, session.Session{
 		AccountID: proven.AccountID, Delivery: delivery, UserAgent: who.UserAgent, Address: who.Address,
-	}, &proven, id.Session{})
+	}, proof{password: &proven}, id.Session{})
 	if errors.Is(err, account.ErrNotFound) { // kept from signing in since the password was checked
 		err = account.ErrCredentialsInvalid
 	}
@@ -49,7 +50,7 @@ func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessi
 		return nil, err
 	}
 	token, err := deliver(ctx, opened, key)
-	return &identityv1.CreateSessionResponse{Session: sessionToProto(opened, opened.ID), Token: token}, err
+	return &identityv1.CreateSessionResponse{Session: sessionToProto(opened, opened.ID), Token: token, Challenge: challengeOf(opened)}, err
 }
 
 // deliver returns the secret of a session, or hands it to the gateway for a cookie.
@@ -75,8 +76,24 @@ func identifierOf(req interface {
 	return who
 }
 
-// proof is a password that was right.
+// challengeOf returns what is still due; nil: nothing.
+func challengeOf(opened session.Session) *identityv1.Challenge {
+	if opened.Stage != session.Challenge {
+		return nil
+	}
+	return &identityv1.Challenge{Methods: []identityv1.FactorMethod{
+		identityv1.FactorMethod_FACTOR_METHOD_TOTP, identityv1.FactorMethod_FACTOR_METHOD_RECOVERY_CODE,
+	}}
+}
+
+// proof is what somebody has shown of who they are. Nothing: whoever asks for the session knows who they are.
 type proof struct {
+	password *rightPassword // nil: none was asked for now
+	code     bool           // of a second factor
+}
+
+// rightPassword is a password that was right.
+type rightPassword struct {
 	store.Credential
 	stronger string // a new hash of it; empty: the old one is as strong
 }
@@ -84,7 +101,7 @@ type proof struct {
 // checkPassword finds out whether the password is that of the identifier. Unknown, locked and wrong are one answer
 // after the same work. The failure is counted before the next in the queue is looked at, also when the client has left:
 // many attempts at once are no way around the delays.
-func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text string) (p proof, err error) {
+func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text string) (p rightPassword, err error) {
 	leave, err := s.hashes.Enter(ctx)
 	if err != nil {
 		return p, err
@@ -120,27 +137,42 @@ func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text 
 	return p, nil
 }
 
-// openSession begins a session, because the password was right or, without proof, because the caller says so. It may take the
+// openSession begins a session, because of what was proven. It is the one way to a session, and asks for the second factor: where
+// the account has one and its code is not among the proofs, the session is good for answering the challenge only. It may take the
 // place of another, which must be live and ends, and is delivered like that. When there would be too many, the oldest end.
-func (s *Service) openSession(ctx context.Context, begun session.Session, proven *proof, replaced id.Session) (session.Session, secret.Secret, error) {
+func (s *Service) openSession(ctx context.Context, begun session.Session, proven proof, replaced id.Session) (session.Session, secret.Secret, error) {
 	key := secret.New(secret.Session, begun.AccountID)
 	begun.ID, begun.UserAgent = id.NewSession(), session.Label(begun.UserAgent)
 	err := s.inTxOnce(ctx, postgres.In(begun.AccountID), func(q store.Queries) error {
-		live, passwordSet, err := q.LockSignIn(ctx, begun.AccountID)
+		in, err := q.LockSignIn(ctx, begun.AccountID)
 		if err != nil {
 			return err
 		}
-		if proven != nil {
-			if !proven.SetTime.Equal(passwordSet) { // changed since it was checked
+		if p := proven.password; p != nil {
+			if !p.SetTime.Equal(in.PasswordSet) { // changed since it was checked
 				return account.ErrCredentialsInvalid
 			}
-			q.ForgetFailures(begun.AccountID)
-			if proven.stronger != "" {
-				q.SaveHash(begun.AccountID, proven.stronger)
+			if p.stronger != "" {
+				q.SaveHash(begun.AccountID, p.stronger)
 			}
 		}
+		begun.Stage, begun.Level, begun.AuthTime = session.Complete, 1, q.Now()
+		begun.CreateTime, begun.LastUseTime, begun.ExpireTime = q.Now(), q.Now(), q.Now().Add(session.Absolute)
+		if proven.code {
+			begun.Level = 2
+		}
+		if begun.Level < in.Factors {
+			begun.Stage, begun.ExpireTime = session.Challenge, q.Now().Add(session.Pending)
+		}
+		if begun.Stage == session.Complete && proven != (proof{}) {
+			q.ForgetFailures(begun.AccountID)
+		}
 		from := origin(ctx, begun.AccountID, "")
+		live := in.Live
 		if !replaced.IsZero() {
+			if begun.Stage != session.Complete {
+				return factor.ErrCodeRequired
+			}
 			i := slices.IndexFunc(live, func(s session.Session) bool { return s.ID == replaced })
 			if i < 0 {
 				return session.ErrUnauthenticated
@@ -151,14 +183,19 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 			}
 			live = slices.Delete(live, i, i+1)
 		}
-		begun.Level, begun.AuthTime = 1, q.Now()
-		begun.CreateTime, begun.LastUseTime, begun.ExpireTime = q.Now(), q.Now(), q.Now().Add(session.Absolute)
 		q.InsertSession(begun, key.Hash)
 		saga.For(begun.AccountID, sessionTask, begun.ID).At(q.Tx, begun.EndTime())
+		// Who knows the password and no more must not end the sessions of who knows both.
+		live = slices.DeleteFunc(live, func(s session.Session) bool {
+			return (s.Stage == session.Complete) != (begun.Stage == session.Complete)
+		})
 		for _, oldest := range live[min(len(live), session.Most-1):] {
 			if err := endSession(q, oldest, from); err != nil {
 				return err
 			}
+		}
+		if begun.Stage != session.Complete {
+			return nil
 		}
 		return outbox.Publish(q.Tx, begun.AccountID, q.Now(), &eventv1.AccountSignedIn{Context: from, SessionId: begun.ID.String()})
 	})

@@ -234,8 +234,8 @@ func TestCreateSession(t *testing.T) {
 		t.Parallel()
 		h := start(t)
 		key := h.withPassword("ada@example.com", "")
-		stale := proof{Credential: store.Credential{AccountID: key, SetTime: time.Unix(1, 0)}}
-		_, _, err := h.service.openSession(t.Context(), session.Session{AccountID: key, Delivery: session.Token}, &stale, id.Session{})
+		stale := proof{password: &rightPassword{Credential: store.Credential{AccountID: key, SetTime: time.Unix(1, 0)}}}
+		_, _, err := h.service.openSession(t.Context(), session.Session{AccountID: key, Delivery: session.Token}, stale, id.Session{})
 		require.ErrorIs(t, err, account.ErrCredentialsInvalid)
 		require.Zero(t, count(h, `sessions`))
 	})

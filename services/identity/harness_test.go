@@ -50,6 +50,7 @@ type harness struct {
 	accounts   identityv1.AccountServiceClient
 	sessions   identityv1.SessionServiceClient
 	passwords  identityv1.PasswordServiceClient
+	factors    identityv1.FactorServiceClient
 	operators  identityv1.OperatorServiceClient
 	credential identityv1.CredentialServiceClient
 	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
@@ -80,6 +81,7 @@ func start(t *testing.T) *harness {
 	h.accounts = identityv1.NewAccountServiceClient(gateway)
 	h.sessions = identityv1.NewSessionServiceClient(gateway)
 	h.passwords = identityv1.NewPasswordServiceClient(gateway)
+	h.factors = identityv1.NewFactorServiceClient(gateway)
 	h.operators = identityv1.NewOperatorServiceClient(gateway)
 	h.credential = identityv1.NewCredentialServiceClient(gateway)
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))
@@ -240,6 +242,13 @@ const (
 	sessionNotFound    = errorv1.Reason_REASON_SESSION_NOT_FOUND
 	accountNotFound    = errorv1.Reason_REASON_ACCOUNT_NOT_FOUND
 	passwordRefused    = errorv1.Reason_REASON_PASSWORD_REFUSED
+	codeInvalid        = errorv1.Reason_REASON_CODE_INVALID
+	codeRequired       = errorv1.Reason_REASON_CODE_REQUIRED
+	factorNotFound     = errorv1.Reason_REASON_FACTOR_NOT_FOUND
+	incomplete         = errorv1.Reason_REASON_SIGN_IN_INCOMPLETE
+	rateLimited        = errorv1.Reason_REASON_RATE_LIMITED
+	stateConflict      = errorv1.Reason_REASON_STATE_CONFLICT
+	stepUpRequired     = errorv1.Reason_REASON_STEP_UP_REQUIRED
 	busy               = errorv1.Reason_REASON_BUSY
 	callerRefused      = errorv1.Reason_REASON_CALLER_REFUSED
 )

@@ -24,6 +24,9 @@ func (s *Service) ListSessions(ctx context.Context, _ *identityv1.ListSessionsRe
 	}
 	answer := &identityv1.ListSessionsResponse{}
 	for _, one := range live {
+		if one.Stage == session.Challenge { // nobody is signed in with it
+			continue
+		}
 		answer.Sessions = append(answer.Sessions, sessionToProto(one, who.Session))
 	}
 	return answer, nil

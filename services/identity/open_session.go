@@ -17,7 +17,7 @@ func (s *Service) OpenSession(ctx context.Context, req *identityv1.OpenSessionRe
 	}
 	opened, key, err := s.openSession(ctx, session.Session{
 		AccountID: owner, Delivery: deliveryFromProto(req.GetDelivery()), UserAgent: req.GetUserAgent(), Address: req.GetClientAddress(),
-	}, nil, id.Session{})
+	}, proof{}, id.Session{})
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ type Service struct {
 	identityv1.UnsafeAccountServiceServer // a method that is missing does not compile
 	identityv1.UnsafeSessionServiceServer
 	identityv1.UnsafePasswordServiceServer
+	identityv1.UnsafeFactorServiceServer
 	identityv1.UnsafeOperatorServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
@@ -69,6 +70,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterAccountServiceServer(r, s)
 	identityv1.RegisterSessionServiceServer(r, s)
 	identityv1.RegisterPasswordServiceServer(r, s)
+	identityv1.RegisterFactorServiceServer(r, s)
 	identityv1.RegisterOperatorServiceServer(r, s)
 }
 

@@ -166,6 +166,10 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 			return "Apollo"
 		}
 		return "Ada Lovelace"
+	case "methods":
+		return "TOTP"
+	case "factor_ids":
+		return id.Factor(uuid(13)).String()
 	case "override_id":
 		return id.Override(uuid(11)).String()
 	case "rotation_id":

@@ -30,6 +30,7 @@ type (
 	Override     = ID[override]
 	Rotation     = ID[rotation]
 	Reset        = ID[reset]
+	Factor       = ID[factor]
 )
 
 // Any is an id whose kind is known from elsewhere, such as the aggregate of an event log.
@@ -52,6 +53,7 @@ type (
 	override     struct{}
 	rotation     struct{}
 	reset        struct{}
+	factor       struct{}
 )
 
 // prefixOf tells the prefix of a kind.
@@ -90,6 +92,8 @@ func prefixOf[K any]() string {
 		return "rot"
 	case reset:
 		return "rst"
+	case factor:
+		return "fac"
 	}
 	return "id"
 }
@@ -117,6 +121,7 @@ func NewDomain() Domain             { return New[domain]() }
 func NewOverride() Override         { return New[override]() }
 func NewRotation() Rotation         { return New[rotation]() }
 func NewReset() Reset               { return New[reset]() }
+func NewFactor() Factor             { return New[factor]() }
 
 // IsZero tells whether the id names nothing.
 func (i ID[K]) IsZero() bool { return i == ID[K]{} }
@@ -177,6 +182,9 @@ func ParseOverride(text string) (Override, error) { return Parse[override]("over
 
 // ParseRotation reads a rotation id from the field rotation_id.
 func ParseRotation(text string) (Rotation, error) { return Parse[rotation]("rotation_id", text) }
+
+// ParseFactor reads a factor id from the field factor_id.
+func ParseFactor(text string) (Factor, error) { return Parse[factor]("factor_id", text) }
 
 // ParseProject reads a project id from the field project_id.
 func ParseProject(text string) (Project, error) { return Parse[project]("project_id", text) }

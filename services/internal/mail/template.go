@@ -95,6 +95,24 @@ func (t TransferOffered) plain() (string, Template) {
 	return "transfer_offered", t
 }
 
+// MfaChanged tells somebody that signing in to their account asks for another second factor, or for one less.
+type MfaChanged struct {
+	Added bool
+	Left  int // second factors that the account has now
+}
+
+func (t MfaChanged) plain() (string, Template) { return "mfa_changed", t }
+
+// RecoveryCodeUsed tells somebody that a recovery code stood in for their second factor.
+type RecoveryCodeUsed struct{ Left int }
+
+func (t RecoveryCodeUsed) plain() (string, Template) { return "recovery_code_used", t }
+
+// RecoveryCodesReplaced tells somebody that they have new recovery codes.
+type RecoveryCodesReplaced struct{}
+
+func (t RecoveryCodesReplaced) plain() (string, Template) { return "recovery_codes_replaced", t }
+
 // Render writes the words of t: the Subject, Text and HTML of a message. The caller adds ID and To.
 func Render(t Template) (Message, error) {
 	file, data := t.plain()
@@ -165,7 +183,8 @@ var functions = map[string]any{
 	"button": func(link, label string) button { return button{link, label} },
 }
 
-var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "invitation", "removed", "joined", "transfer_offered")
+var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "invitation", "removed", "joined", "transfer_offered",
+	"mfa_changed", "recovery_code_used", "recovery_codes_replaced")
 
 func parse(kinds ...string) map[string]page {
 	pages := make(map[string]page)

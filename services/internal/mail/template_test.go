@@ -44,6 +44,12 @@ func TestRender(t *testing.T) {
 		"joined":                 Joined{Organization: "Müller & Søn", Name: "Ada Lovelace", Role: "Member", Domain: "works.example"},
 		"transfer_offered": TransferOffered{Organization: "Müller & Søn", By: "Ada Lovelace", Replaces: true,
 			SignInLink: "https://roster.example/sign-in", Expires: expires},
+		"mfa_added":               MfaChanged{Added: true, Left: 1},
+		"mfa_removed":             MfaChanged{Left: 1},
+		"mfa_off":                 MfaChanged{},
+		"recovery_code_used":      RecoveryCodeUsed{Left: 9},
+		"last_recovery_code_used": RecoveryCodeUsed{},
+		"recovery_codes_replaced": RecoveryCodesReplaced{},
 		"appointment_offered": TransferOffered{Organization: "Müller & Søn", By: "Ada Lovelace",
 			SignInLink: "https://roster.example/sign-in", Expires: expires},
 	} {

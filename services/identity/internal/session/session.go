@@ -18,6 +18,7 @@ import (
 const (
 	Idle     = 12 * time.Hour      // without use
 	Absolute = 14 * 24 * time.Hour // in all
+	Pending  = 10 * time.Minute    // in all, of a sign-in whose second factor is due
 	Most     = 50                  // of one account; the oldest ends
 	Touch    = time.Minute         // how exactly the time of the last use is known
 )
@@ -40,12 +41,19 @@ const (
 // Stage is how far a sign-in has come, in the words of caller.Stage.
 type Stage string
 
+// The stages.
+const (
+	Complete  Stage = ""
+	Challenge Stage = "CHALLENGE" // a second factor is due
+)
+
 // Session is one sign-in of one person on one device.
 type Session struct {
 	AccountID   id.Account
 	ID          id.Session
 	Delivery    Delivery
 	Stage       Stage
+	Tries       int       // wrong answers to the challenge
 	Level       int       // how many factors were proven
 	AuthTime    time.Time // when
 	CreateTime  time.Time

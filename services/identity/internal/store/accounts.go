@@ -130,15 +130,22 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credenti
 // attempt that was not looked at, because it came too early, does not count.
 func (s Store) CountFailure(ctx context.Context, key id.Account) error {
 	return s.DB.Flight(ctx, postgres.In(key), func(batch *pgx.Batch) {
-		batch.Queue(`
-			INSERT INTO sign_in_failures AS f (account_id, count, next_time) VALUES ($1, 1, now())
-			ON CONFLICT (account_id) DO UPDATE
-			SET count = f.count + 1,
-			    next_time = now() + CASE WHEN f.count + 1 < $2 THEN interval '0'
-			        ELSE least(interval '1 second' * power(2, least(f.count + 1 - $2, 20)), $3::interval) END
-			WHERE f.next_time <= now()`, key, account.FreeFailures, account.MaxDelay)
+		batch.Queue(countFailure, key, account.FreeFailures, account.MaxDelay)
 	})
 }
+
+// CountFailure counts a failed attempt to prove a second factor: there is one count for both.
+func (q Queries) CountFailure(key id.Account) {
+	q.Write(countFailure, key, account.FreeFailures, account.MaxDelay)
+}
+
+const countFailure = `
+	INSERT INTO sign_in_failures AS f (account_id, count, next_time) VALUES ($1, 1, now())
+	ON CONFLICT (account_id) DO UPDATE
+	SET count = f.count + 1,
+	    next_time = now() + CASE WHEN f.count + 1 < $2 THEN interval '0'
+	        ELSE least(interval '1 second' * power(2, least(f.count + 1 - $2, 20)), $3::interval) END
+	WHERE f.next_time <= now()`
 
 // ForgetFailures begins the count anew.
 func (q Queries) ForgetFailures(key id.Account) {

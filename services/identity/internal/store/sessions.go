@@ -12,25 +12,36 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-const sessionColumns = `account_id, id, delivery, stage, level, auth_time, create_time, last_use_time, expire_time, user_agent, address`
+const sessionColumns = `account_id, id, delivery, stage, tries, level, auth_time, create_time, last_use_time, expire_time, user_agent, address`
 
 // liveSession is session.Session.Live, in SQL; its parameter is session.Idle.
 const liveSession = `expire_time > now() AND last_use_time > now() - $2::interval`
 
-// LockSignIn makes others who sign in to the account wait until the transaction ends, and returns its live sessions,
-// newest first, and when its password was set. An account that may not sign in is not found.
-func (q Queries) LockSignIn(ctx context.Context, owner id.Account) (live []session.Session, passwordSet time.Time, err error) {
-	var locked struct{ SignInAllowed bool }
+// SignIn is what signing in to an account depends on.
+type SignIn struct {
+	Live        []session.Session // newest first
+	PasswordSet time.Time
+	Factors     int // how many it takes
+}
+
+// LockSignIn makes others who sign in to the account wait until the transaction ends. An account that may not sign in is
+// not found.
+func (q Queries) LockSignIn(ctx context.Context, owner id.Account) (in SignIn, err error) {
+	var locked struct {
+		SignInAllowed bool
+		Factors       int
+	}
 	var credential struct{ SetTime time.Time }
 	var found, hasPassword bool
-	q.Read(`SELECT sign_in_allowed FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{owner}, postgres.One(&locked, &found))
+	q.Read(`SELECT sign_in_allowed, factors FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{owner}, postgres.One(&locked, &found))
 	q.Read(`SELECT `+sessionColumns+` FROM sessions WHERE account_id = $1 AND `+liveSession+` ORDER BY create_time DESC, id DESC`,
-		[]any{owner, session.Idle}, postgres.All(&live))
+		[]any{owner, session.Idle}, postgres.All(&in.Live))
 	q.Read(`SELECT set_time FROM credentials WHERE account_id = $1`, []any{owner}, postgres.One(&credential, &hasPassword))
 	if err = q.Fetch(ctx); err == nil && !(found && locked.SignInAllowed) {
 		err = account.ErrNotFound
 	}
-	return live, credential.SetTime, err
+	in.PasswordSet, in.Factors = credential.SetTime, locked.Factors
+	return in, err
 }
 
 // LockSession returns a session, live or not, and holds its row until the transaction ends.
@@ -57,6 +68,11 @@ func (q Queries) InsertSession(s session.Session, secretHash []byte) {
 		INSERT INTO sessions (account_id, id, secret_hash, delivery, stage, level, auth_time, create_time, last_use_time, expire_time, user_agent, address)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		s.AccountID, s.ID, secretHash, s.Delivery, s.Stage, s.Level, s.AuthTime, s.CreateTime, s.LastUseTime, s.ExpireTime, s.UserAgent, s.Address)
+}
+
+// CountTry counts a wrong answer to the challenge of a session.
+func (q Queries) CountTry(s session.Session) {
+	q.Write(`UPDATE sessions SET tries = tries + 1 WHERE account_id = $1 AND id = $2`, s.AccountID, s.ID)
 }
 
 // DeleteSession ends a session.

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -75,10 +76,12 @@ func TestRowsAreTheirOwners(t *testing.T) {
 		q.InsertSession(session.Session{AccountID: mine, ID: id.NewSession(), Delivery: session.Token, CreateTime: now, LastUseTime: now, ExpireTime: now}, []byte("h"))
 		q.Write(`INSERT INTO sign_in_failures VALUES ($1, 1, now())`, mine)
 		q.Write(`INSERT INTO account_creations VALUES ($1, $2)`, mine, id.NewInvitation())
+		q.InsertFactor(mine, factor.Factor{ID: id.NewFactor(), Method: factor.TOTP, CreateTime: now, SealedSecret: []byte("sealed")})
+		q.ReplaceRecoveryCodes(mine, factor.NewRecoveryCodes(mine)[:1])
 		return nil
 	})
 	require.NoError(t, err)
-	for _, table := range []string{"accounts", "credentials", "sessions", "sign_in_failures", "account_creations"} {
+	for _, table := range []string{"accounts", "credentials", "sessions", "sign_in_failures", "account_creations", "factors", "recovery_codes"} {
 		for scope, want := range map[postgres.Scope]int{postgres.In(mine): 1, postgres.In(other): 0, {}: 0} {
 			var rows []struct{ N int }
 			require.NoError(t, db.View(t.Context(), scope, func(tx *postgres.Tx) error {

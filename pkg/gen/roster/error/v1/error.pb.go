@@ -59,6 +59,10 @@ const (
 	Reason_REASON_STEP_UP_REQUIRED Reason = 25
 	// The sign-in is not complete; metadata `stage` says what is due. FAILED_PRECONDITION, 400.
 	Reason_REASON_SIGN_IN_INCOMPLETE Reason = 26
+	// The code of a second factor is wrong, or was used before. UNAUTHENTICATED, 401.
+	Reason_REASON_CODE_INVALID Reason = 27
+	// The account has a second factor, and its code is due too. UNAUTHENTICATED, 401.
+	Reason_REASON_CODE_REQUIRED Reason = 28
 	// No such organization, or the caller does not belong to it. NOT_FOUND, 404.
 	Reason_REASON_ORGANIZATION_NOT_FOUND Reason = 40
 	// No such member in this organization. NOT_FOUND, 404.
@@ -83,6 +87,8 @@ const (
 	Reason_REASON_TRANSFER_NOT_FOUND Reason = 50
 	// No such override or rotation in this organization. NOT_FOUND, 404.
 	Reason_REASON_SCHEDULE_NOT_FOUND Reason = 51
+	// No such second factor of the account. NOT_FOUND, 404.
+	Reason_REASON_FACTOR_NOT_FOUND Reason = 52
 	// The person is a member here already; metadata `accountId`. ALREADY_EXISTS, 409.
 	Reason_REASON_ALREADY_MEMBER Reason = 60
 	// An invitation for this person is pending; metadata `invitationId`. ALREADY_EXISTS, 409.
@@ -177,6 +183,8 @@ var (
 		24:  "REASON_MEMBER_DISABLED",
 		25:  "REASON_STEP_UP_REQUIRED",
 		26:  "REASON_SIGN_IN_INCOMPLETE",
+		27:  "REASON_CODE_INVALID",
+		28:  "REASON_CODE_REQUIRED",
 		40:  "REASON_ORGANIZATION_NOT_FOUND",
 		41:  "REASON_MEMBER_NOT_FOUND",
 		42:  "REASON_INVITATION_NOT_FOUND",
@@ -189,6 +197,7 @@ var (
 		49:  "REASON_DOMAIN_NOT_FOUND",
 		50:  "REASON_TRANSFER_NOT_FOUND",
 		51:  "REASON_SCHEDULE_NOT_FOUND",
+		52:  "REASON_FACTOR_NOT_FOUND",
 		60:  "REASON_ALREADY_MEMBER",
 		61:  "REASON_INVITATION_PENDING",
 		62:  "REASON_USERNAME_TAKEN",
@@ -243,6 +252,8 @@ var (
 		"REASON_MEMBER_DISABLED":         24,
 		"REASON_STEP_UP_REQUIRED":        25,
 		"REASON_SIGN_IN_INCOMPLETE":      26,
+		"REASON_CODE_INVALID":            27,
+		"REASON_CODE_REQUIRED":           28,
 		"REASON_ORGANIZATION_NOT_FOUND":  40,
 		"REASON_MEMBER_NOT_FOUND":        41,
 		"REASON_INVITATION_NOT_FOUND":    42,
@@ -255,6 +266,7 @@ var (
 		"REASON_DOMAIN_NOT_FOUND":        49,
 		"REASON_TRANSFER_NOT_FOUND":      50,
 		"REASON_SCHEDULE_NOT_FOUND":      51,
+		"REASON_FACTOR_NOT_FOUND":        52,
 		"REASON_ALREADY_MEMBER":          60,
 		"REASON_INVITATION_PENDING":      61,
 		"REASON_USERNAME_TAKEN":          62,
@@ -326,7 +338,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x9b\x0e\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xeb\x0e\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -342,7 +354,9 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x19REASON_PERMISSION_MISSING\x10\x17\x12\x1a\n" +
 	"\x16REASON_MEMBER_DISABLED\x10\x18\x12\x1b\n" +
 	"\x17REASON_STEP_UP_REQUIRED\x10\x19\x12\x1d\n" +
-	"\x19REASON_SIGN_IN_INCOMPLETE\x10\x1a\x12!\n" +
+	"\x19REASON_SIGN_IN_INCOMPLETE\x10\x1a\x12\x17\n" +
+	"\x13REASON_CODE_INVALID\x10\x1b\x12\x18\n" +
+	"\x14REASON_CODE_REQUIRED\x10\x1c\x12!\n" +
 	"\x1dREASON_ORGANIZATION_NOT_FOUND\x10(\x12\x1b\n" +
 	"\x17REASON_MEMBER_NOT_FOUND\x10)\x12\x1f\n" +
 	"\x1bREASON_INVITATION_NOT_FOUND\x10*\x12\x1c\n" +
@@ -354,7 +368,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x18REASON_PROJECT_NOT_FOUND\x100\x12\x1b\n" +
 	"\x17REASON_DOMAIN_NOT_FOUND\x101\x12\x1d\n" +
 	"\x19REASON_TRANSFER_NOT_FOUND\x102\x12\x1d\n" +
-	"\x19REASON_SCHEDULE_NOT_FOUND\x103\x12\x19\n" +
+	"\x19REASON_SCHEDULE_NOT_FOUND\x103\x12\x1b\n" +
+	"\x17REASON_FACTOR_NOT_FOUND\x104\x12\x19\n" +
 	"\x15REASON_ALREADY_MEMBER\x10<\x12\x1d\n" +
 	"\x19REASON_INVITATION_PENDING\x10=\x12\x19\n" +
 	"\x15REASON_USERNAME_TAKEN\x10>\x12\x16\n" +

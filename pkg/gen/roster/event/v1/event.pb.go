@@ -9,8 +9,8 @@
 // An event travels as CloudEvents 1.0 structured JSON on the subject
 // `roster.v1.<noun>.<verb>.<partition>.<organization_id>`; `data` is the proto3 JSON of the message
 // named after the event, `member.removed` = MemberRemoved. Revisions have no gap per publishing service
-// and organization (account events: per account). Names and addresses, of mail and of networks, stand in
-// `personal` only, which is absent once the person was erased. No event carries a secret, a token or a link.
+// and organization (account events: per account). Names and addresses stand in `personal` only, which
+// is absent once the person was erased. No event carries a secret, a token or a link.
 
 package eventv1
 
@@ -222,7 +222,7 @@ func (x Member_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Member_State.Descriptor instead.
 func (Member_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{10, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // State of an invitation, as outsiders see it.
@@ -291,7 +291,7 @@ func (x Invitation_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invitation_State.Descriptor instead.
 func (Invitation_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // State of a seat.
@@ -348,7 +348,7 @@ func (x Seat_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Seat_State.Descriptor instead.
 func (Seat_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25, 0}
 }
 
 // State of a domain.
@@ -405,7 +405,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52, 0}
 }
 
 // State that it says.
@@ -462,60 +462,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65, 0}
-}
-
-// Format of an export.
-type AuditExport_Format int32
-
-const (
-	// Not given.
-	AuditExport_FORMAT_UNSPECIFIED AuditExport_Format = 0
-	// Comma-separated values with a header, RFC 4180.
-	AuditExport_FORMAT_CSV AuditExport_Format = 1
-	// One JSON object a line.
-	AuditExport_FORMAT_JSON_LINES AuditExport_Format = 2
-)
-
-// Enum value maps for AuditExport_Format.
-var (
-	AuditExport_Format_name = map[int32]string{
-		0: "FORMAT_UNSPECIFIED",
-		1: "FORMAT_CSV",
-		2: "FORMAT_JSON_LINES",
-	}
-	AuditExport_Format_value = map[string]int32{
-		"FORMAT_UNSPECIFIED": 0,
-		"FORMAT_CSV":         1,
-		"FORMAT_JSON_LINES":  2,
-	}
-)
-
-func (x AuditExport_Format) Enum() *AuditExport_Format {
-	p := new(AuditExport_Format)
-	*p = x
-	return p
-}
-
-func (x AuditExport_Format) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (AuditExport_Format) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_event_v1_event_proto_enumTypes[7].Descriptor()
-}
-
-func (AuditExport_Format) Type() protoreflect.EnumType {
-	return &file_roster_event_v1_event_proto_enumTypes[7]
-}
-
-func (x AuditExport_Format) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use AuditExport_Format.Descriptor instead.
-func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -765,9 +712,7 @@ type Personal struct {
 	// Address.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// Username.
-	Username string `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
-	// The client's address, see Client.
-	ClientAddress string `protobuf:"bytes,4,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	Username      string `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -823,62 +768,6 @@ func (x *Personal) GetUsername() string {
 	return ""
 }
 
-func (x *Personal) GetClientAddress() string {
-	if x != nil {
-		return x.ClientAddress
-	}
-	return ""
-}
-
-// Client is what can be erased from an event that tells no names: where the call came from. As the rest of what is personal it is
-// published with the event, because the organization's audit view is made of what is published: whoever is given the stream is
-// given this too. No subject and no header holds it.
-type Client struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Network address of the client whose call caused the event. Absent where the suite acts by itself, and in the events of
-	// other services that follow from the call: those have its cause and its trace.
-	ClientAddress string `protobuf:"bytes,1,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Client) Reset() {
-	*x = Client{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Client) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Client) ProtoMessage() {}
-
-func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Client.ProtoReflect.Descriptor instead.
-func (*Client) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *Client) GetClientAddress() string {
-	if x != nil {
-		return x.ClientAddress
-	}
-	return ""
-}
-
 // Organization is an organization as events show it.
 type Organization struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -892,7 +781,7 @@ type Organization struct {
 
 func (x *Organization) Reset() {
 	*x = Organization{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[6]
+	mi := &file_roster_event_v1_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +793,7 @@ func (x *Organization) String() string {
 func (*Organization) ProtoMessage() {}
 
 func (x *Organization) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[6]
+	mi := &file_roster_event_v1_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +806,7 @@ func (x *Organization) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Organization.ProtoReflect.Descriptor instead.
 func (*Organization) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{6}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Organization) GetDisplayName() string {
@@ -940,16 +829,14 @@ type OrganizationCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Organization *Organization `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Organization  *Organization `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationCreated) Reset() {
 	*x = OrganizationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[7]
+	mi := &file_roster_event_v1_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +848,7 @@ func (x *OrganizationCreated) String() string {
 func (*OrganizationCreated) ProtoMessage() {}
 
 func (x *OrganizationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[7]
+	mi := &file_roster_event_v1_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +861,7 @@ func (x *OrganizationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{7}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *OrganizationCreated) GetContext() *Context {
@@ -991,13 +878,6 @@ func (x *OrganizationCreated) GetOrganization() *Organization {
 	return nil
 }
 
-func (x *OrganizationCreated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // OrganizationUpdated: `organization.updated`.
 type OrganizationUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1006,16 +886,14 @@ type OrganizationUpdated struct {
 	// Before.
 	Before *Organization `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Organization `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Organization `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationUpdated) Reset() {
 	*x = OrganizationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[8]
+	mi := &file_roster_event_v1_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +905,7 @@ func (x *OrganizationUpdated) String() string {
 func (*OrganizationUpdated) ProtoMessage() {}
 
 func (x *OrganizationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[8]
+	mi := &file_roster_event_v1_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +918,7 @@ func (x *OrganizationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{8}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OrganizationUpdated) GetContext() *Context {
@@ -1064,29 +942,20 @@ func (x *OrganizationUpdated) GetAfter() *Organization {
 	return nil
 }
 
-func (x *OrganizationUpdated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // OrganizationDeleted: `organization.deleted`. Nothing follows on this organization from this service.
 type OrganizationDeleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before *Organization `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Before        *Organization `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationDeleted) Reset() {
 	*x = OrganizationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[9]
+	mi := &file_roster_event_v1_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +967,7 @@ func (x *OrganizationDeleted) String() string {
 func (*OrganizationDeleted) ProtoMessage() {}
 
 func (x *OrganizationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[9]
+	mi := &file_roster_event_v1_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +980,7 @@ func (x *OrganizationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{9}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OrganizationDeleted) GetContext() *Context {
@@ -1124,13 +993,6 @@ func (x *OrganizationDeleted) GetContext() *Context {
 func (x *OrganizationDeleted) GetBefore() *Organization {
 	if x != nil {
 		return x.Before
-	}
-	return nil
-}
-
-func (x *OrganizationDeleted) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
 	}
 	return nil
 }
@@ -1154,7 +1016,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[10]
+	mi := &file_roster_event_v1_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1028,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[10]
+	mi := &file_roster_event_v1_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1041,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{10}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Member) GetAccountId() string {
@@ -1232,7 +1094,7 @@ type MemberAdded struct {
 
 func (x *MemberAdded) Reset() {
 	*x = MemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[11]
+	mi := &file_roster_event_v1_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1106,7 @@ func (x *MemberAdded) String() string {
 func (*MemberAdded) ProtoMessage() {}
 
 func (x *MemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[11]
+	mi := &file_roster_event_v1_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1119,7 @@ func (x *MemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberAdded.ProtoReflect.Descriptor instead.
 func (*MemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{11}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *MemberAdded) GetContext() *Context {
@@ -1289,16 +1151,14 @@ type MemberRoleChanged struct {
 	// Before.
 	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberRoleChanged) Reset() {
 	*x = MemberRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[12]
+	mi := &file_roster_event_v1_event_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1170,7 @@ func (x *MemberRoleChanged) String() string {
 func (*MemberRoleChanged) ProtoMessage() {}
 
 func (x *MemberRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[12]
+	mi := &file_roster_event_v1_event_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1183,7 @@ func (x *MemberRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRoleChanged.ProtoReflect.Descriptor instead.
 func (*MemberRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{12}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *MemberRoleChanged) GetContext() *Context {
@@ -1347,13 +1207,6 @@ func (x *MemberRoleChanged) GetAfter() *Member {
 	return nil
 }
 
-func (x *MemberRoleChanged) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // MemberDisabled: `member.disabled`.
 type MemberDisabled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1362,16 +1215,14 @@ type MemberDisabled struct {
 	// Before.
 	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberDisabled) Reset() {
 	*x = MemberDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[13]
+	mi := &file_roster_event_v1_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1383,7 +1234,7 @@ func (x *MemberDisabled) String() string {
 func (*MemberDisabled) ProtoMessage() {}
 
 func (x *MemberDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[13]
+	mi := &file_roster_event_v1_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1396,7 +1247,7 @@ func (x *MemberDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberDisabled.ProtoReflect.Descriptor instead.
 func (*MemberDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{13}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *MemberDisabled) GetContext() *Context {
@@ -1420,13 +1271,6 @@ func (x *MemberDisabled) GetAfter() *Member {
 	return nil
 }
 
-func (x *MemberDisabled) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // MemberEnabled: `member.enabled`.
 type MemberEnabled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1435,16 +1279,14 @@ type MemberEnabled struct {
 	// Before.
 	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberEnabled) Reset() {
 	*x = MemberEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[14]
+	mi := &file_roster_event_v1_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1298,7 @@ func (x *MemberEnabled) String() string {
 func (*MemberEnabled) ProtoMessage() {}
 
 func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[14]
+	mi := &file_roster_event_v1_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1311,7 @@ func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberEnabled.ProtoReflect.Descriptor instead.
 func (*MemberEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{14}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MemberEnabled) GetContext() *Context {
@@ -1493,13 +1335,6 @@ func (x *MemberEnabled) GetAfter() *Member {
 	return nil
 }
 
-func (x *MemberEnabled) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // MemberRemoved: `member.removed`.
 type MemberRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1511,15 +1346,13 @@ type MemberRemoved struct {
 	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	// The projects in which the person was a direct member, and no longer is. In others they stay.
 	LeftProjectIds []string `protobuf:"bytes,4,rep,name=left_project_ids,json=leftProjectIds,proto3" json:"left_project_ids,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *MemberRemoved) Reset() {
 	*x = MemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1364,7 @@ func (x *MemberRemoved) String() string {
 func (*MemberRemoved) ProtoMessage() {}
 
 func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1377,7 @@ func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRemoved.ProtoReflect.Descriptor instead.
 func (*MemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MemberRemoved) GetContext() *Context {
@@ -1575,13 +1408,6 @@ func (x *MemberRemoved) GetLeftProjectIds() []string {
 	return nil
 }
 
-func (x *MemberRemoved) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // MemberLeft: `member.left`. The person did it.
 type MemberLeft struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1593,15 +1419,13 @@ type MemberLeft struct {
 	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	// The projects in which the person was a direct member, and no longer is. In others they stay.
 	LeftProjectIds []string `protobuf:"bytes,4,rep,name=left_project_ids,json=leftProjectIds,proto3" json:"left_project_ids,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *MemberLeft) Reset() {
 	*x = MemberLeft{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1437,7 @@ func (x *MemberLeft) String() string {
 func (*MemberLeft) ProtoMessage() {}
 
 func (x *MemberLeft) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1450,7 @@ func (x *MemberLeft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberLeft.ProtoReflect.Descriptor instead.
 func (*MemberLeft) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MemberLeft) GetContext() *Context {
@@ -1657,13 +1481,6 @@ func (x *MemberLeft) GetLeftProjectIds() []string {
 	return nil
 }
 
-func (x *MemberLeft) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // Invitation is an invitation as events show it.
 type Invitation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1689,7 +1506,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1518,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1531,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Invitation) GetInvitationId() string {
@@ -1788,7 +1605,7 @@ type InvitationCreated struct {
 
 func (x *InvitationCreated) Reset() {
 	*x = InvitationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1617,7 @@ func (x *InvitationCreated) String() string {
 func (*InvitationCreated) ProtoMessage() {}
 
 func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1630,7 @@ func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationCreated.ProtoReflect.Descriptor instead.
 func (*InvitationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *InvitationCreated) GetContext() *Context {
@@ -1843,16 +1660,14 @@ type InvitationSent struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Invitation *Invitation `protobuf:"bytes,2,opt,name=invitation,proto3" json:"invitation,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Invitation    *Invitation `protobuf:"bytes,2,opt,name=invitation,proto3" json:"invitation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationSent) Reset() {
 	*x = InvitationSent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +1679,7 @@ func (x *InvitationSent) String() string {
 func (*InvitationSent) ProtoMessage() {}
 
 func (x *InvitationSent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +1692,7 @@ func (x *InvitationSent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationSent.ProtoReflect.Descriptor instead.
 func (*InvitationSent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InvitationSent) GetContext() *Context {
@@ -1894,13 +1709,6 @@ func (x *InvitationSent) GetInvitation() *Invitation {
 	return nil
 }
 
-func (x *InvitationSent) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // InvitationFailed: `invitation.failed`.
 type InvitationFailed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1909,16 +1717,14 @@ type InvitationFailed struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationFailed) Reset() {
 	*x = InvitationFailed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +1736,7 @@ func (x *InvitationFailed) String() string {
 func (*InvitationFailed) ProtoMessage() {}
 
 func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +1749,7 @@ func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationFailed.ProtoReflect.Descriptor instead.
 func (*InvitationFailed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InvitationFailed) GetContext() *Context {
@@ -1967,13 +1773,6 @@ func (x *InvitationFailed) GetAfter() *Invitation {
 	return nil
 }
 
-func (x *InvitationFailed) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // InvitationResent: `invitation.resent`. The links before this are void.
 type InvitationResent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1991,7 +1790,7 @@ type InvitationResent struct {
 
 func (x *InvitationResent) Reset() {
 	*x = InvitationResent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +1802,7 @@ func (x *InvitationResent) String() string {
 func (*InvitationResent) ProtoMessage() {}
 
 func (x *InvitationResent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +1815,7 @@ func (x *InvitationResent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationResent.ProtoReflect.Descriptor instead.
 func (*InvitationResent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InvitationResent) GetContext() *Context {
@@ -2055,16 +1854,14 @@ type InvitationAccepted struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationAccepted) Reset() {
 	*x = InvitationAccepted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +1873,7 @@ func (x *InvitationAccepted) String() string {
 func (*InvitationAccepted) ProtoMessage() {}
 
 func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +1886,7 @@ func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationAccepted.ProtoReflect.Descriptor instead.
 func (*InvitationAccepted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *InvitationAccepted) GetContext() *Context {
@@ -2113,13 +1910,6 @@ func (x *InvitationAccepted) GetAfter() *Invitation {
 	return nil
 }
 
-func (x *InvitationAccepted) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // InvitationDeclined: `invitation.declined`.
 type InvitationDeclined struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2128,16 +1918,14 @@ type InvitationDeclined struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationDeclined) Reset() {
 	*x = InvitationDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +1937,7 @@ func (x *InvitationDeclined) String() string {
 func (*InvitationDeclined) ProtoMessage() {}
 
 func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +1950,7 @@ func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationDeclined.ProtoReflect.Descriptor instead.
 func (*InvitationDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InvitationDeclined) GetContext() *Context {
@@ -2186,13 +1974,6 @@ func (x *InvitationDeclined) GetAfter() *Invitation {
 	return nil
 }
 
-func (x *InvitationDeclined) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // InvitationRevoked: `invitation.revoked`.
 type InvitationRevoked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2201,16 +1982,14 @@ type InvitationRevoked struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationRevoked) Reset() {
 	*x = InvitationRevoked{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2001,7 @@ func (x *InvitationRevoked) String() string {
 func (*InvitationRevoked) ProtoMessage() {}
 
 func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2014,7 @@ func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRevoked.ProtoReflect.Descriptor instead.
 func (*InvitationRevoked) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InvitationRevoked) GetContext() *Context {
@@ -2259,13 +2038,6 @@ func (x *InvitationRevoked) GetAfter() *Invitation {
 	return nil
 }
 
-func (x *InvitationRevoked) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // InvitationExpired: `invitation.expired`.
 type InvitationExpired struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2274,16 +2046,14 @@ type InvitationExpired struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationExpired) Reset() {
 	*x = InvitationExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2065,7 @@ func (x *InvitationExpired) String() string {
 func (*InvitationExpired) ProtoMessage() {}
 
 func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2078,7 @@ func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationExpired.ProtoReflect.Descriptor instead.
 func (*InvitationExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InvitationExpired) GetContext() *Context {
@@ -2332,13 +2102,6 @@ func (x *InvitationExpired) GetAfter() *Invitation {
 	return nil
 }
 
-func (x *InvitationExpired) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // Seat is a seat as events show it.
 type Seat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2356,7 +2119,7 @@ type Seat struct {
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2368,7 +2131,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2144,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Seat) GetSeatId() string {
@@ -2418,16 +2181,14 @@ type SeatReserved struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Seats []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Seats         []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatReserved) Reset() {
 	*x = SeatReserved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2200,7 @@ func (x *SeatReserved) String() string {
 func (*SeatReserved) ProtoMessage() {}
 
 func (x *SeatReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2213,7 @@ func (x *SeatReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReserved.ProtoReflect.Descriptor instead.
 func (*SeatReserved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SeatReserved) GetContext() *Context {
@@ -2469,29 +2230,20 @@ func (x *SeatReserved) GetSeats() []*Seat {
 	return nil
 }
 
-func (x *SeatReserved) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // SeatOccupied: `seat.occupied`.
 type SeatOccupied struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Seats []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Seats         []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatOccupied) Reset() {
 	*x = SeatOccupied{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2255,7 @@ func (x *SeatOccupied) String() string {
 func (*SeatOccupied) ProtoMessage() {}
 
 func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2268,7 @@ func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatOccupied.ProtoReflect.Descriptor instead.
 func (*SeatOccupied) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SeatOccupied) GetContext() *Context {
@@ -2533,29 +2285,20 @@ func (x *SeatOccupied) GetSeats() []*Seat {
 	return nil
 }
 
-func (x *SeatOccupied) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // SeatReleased: `seat.released`.
 type SeatReleased struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Seats []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Seats         []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatReleased) Reset() {
 	*x = SeatReleased{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2567,7 +2310,7 @@ func (x *SeatReleased) String() string {
 func (*SeatReleased) ProtoMessage() {}
 
 func (x *SeatReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2580,7 +2323,7 @@ func (x *SeatReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReleased.ProtoReflect.Descriptor instead.
 func (*SeatReleased) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SeatReleased) GetContext() *Context {
@@ -2597,13 +2340,6 @@ func (x *SeatReleased) GetSeats() []*Seat {
 	return nil
 }
 
-func (x *SeatReleased) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // SeatLimitChanged: `seat.limit_changed`.
 type SeatLimitChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2614,16 +2350,14 @@ type SeatLimitChanged struct {
 	// Seats after; absent: no limit.
 	After *int32 `protobuf:"varint,3,opt,name=after,proto3,oneof" json:"after,omitempty"`
 	// Why, in the operator's words.
-	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatLimitChanged) Reset() {
 	*x = SeatLimitChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +2369,7 @@ func (x *SeatLimitChanged) String() string {
 func (*SeatLimitChanged) ProtoMessage() {}
 
 func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +2382,7 @@ func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatLimitChanged.ProtoReflect.Descriptor instead.
 func (*SeatLimitChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SeatLimitChanged) GetContext() *Context {
@@ -2679,27 +2413,18 @@ func (x *SeatLimitChanged) GetReason() string {
 	return ""
 }
 
-func (x *SeatLimitChanged) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // SeatAtLimit: `seat.at_limit`. The last free seat was taken.
 type SeatAtLimit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
-	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,2,opt,name=personal,proto3" json:"personal,omitempty"`
+	Context       *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatAtLimit) Reset() {
 	*x = SeatAtLimit{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2711,7 +2436,7 @@ func (x *SeatAtLimit) String() string {
 func (*SeatAtLimit) ProtoMessage() {}
 
 func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2724,19 +2449,12 @@ func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatAtLimit.ProtoReflect.Descriptor instead.
 func (*SeatAtLimit) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SeatAtLimit) GetContext() *Context {
 	if x != nil {
 		return x.Context
-	}
-	return nil
-}
-
-func (x *SeatAtLimit) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
 	}
 	return nil
 }
@@ -2752,7 +2470,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2764,7 +2482,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2777,7 +2495,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Account) GetAccountId() string {
@@ -2802,7 +2520,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2814,7 +2532,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2827,7 +2545,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -2864,7 +2582,7 @@ type AccountEmailVerified struct {
 
 func (x *AccountEmailVerified) Reset() {
 	*x = AccountEmailVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +2594,7 @@ func (x *AccountEmailVerified) String() string {
 func (*AccountEmailVerified) ProtoMessage() {}
 
 func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +2607,7 @@ func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEmailVerified.ProtoReflect.Descriptor instead.
 func (*AccountEmailVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AccountEmailVerified) GetContext() *Context {
@@ -2919,7 +2637,7 @@ type AccountUpdated struct {
 
 func (x *AccountUpdated) Reset() {
 	*x = AccountUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2931,7 +2649,7 @@ func (x *AccountUpdated) String() string {
 func (*AccountUpdated) ProtoMessage() {}
 
 func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2944,7 +2662,7 @@ func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountUpdated.ProtoReflect.Descriptor instead.
 func (*AccountUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AccountUpdated) GetContext() *Context {
@@ -2967,16 +2685,14 @@ type AccountDisabled struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The account.
-	Account *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Account       *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountDisabled) Reset() {
 	*x = AccountDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2988,7 +2704,7 @@ func (x *AccountDisabled) String() string {
 func (*AccountDisabled) ProtoMessage() {}
 
 func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3001,7 +2717,7 @@ func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDisabled.ProtoReflect.Descriptor instead.
 func (*AccountDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AccountDisabled) GetContext() *Context {
@@ -3018,29 +2734,20 @@ func (x *AccountDisabled) GetAccount() *Account {
 	return nil
 }
 
-func (x *AccountDisabled) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // AccountEnabled: `account.enabled`.
 type AccountEnabled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The account.
-	Account *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Account       *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountEnabled) Reset() {
 	*x = AccountEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3052,7 +2759,7 @@ func (x *AccountEnabled) String() string {
 func (*AccountEnabled) ProtoMessage() {}
 
 func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3065,7 +2772,7 @@ func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEnabled.ProtoReflect.Descriptor instead.
 func (*AccountEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AccountEnabled) GetContext() *Context {
@@ -3082,11 +2789,224 @@ func (x *AccountEnabled) GetAccount() *Account {
 	return nil
 }
 
-func (x *AccountEnabled) GetPersonal() *Client {
+// Mfa is what an account has beside its password, as events show it.
+type Mfa struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ways to prove it, without recovery codes: `TOTP`. Empty: none.
+	Methods []string `protobuf:"bytes,1,rep,name=methods,proto3" json:"methods,omitempty"`
+	// The factors.
+	FactorIds     []string `protobuf:"bytes,2,rep,name=factor_ids,json=factorIds,proto3" json:"factor_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mfa) Reset() {
+	*x = Mfa{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mfa) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mfa) ProtoMessage() {}
+
+func (x *Mfa) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	if x != nil {
-		return x.Personal
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mfa.ProtoReflect.Descriptor instead.
+func (*Mfa) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Mfa) GetMethods() []string {
+	if x != nil {
+		return x.Methods
 	}
 	return nil
+}
+
+func (x *Mfa) GetFactorIds() []string {
+	if x != nil {
+		return x.FactorIds
+	}
+	return nil
+}
+
+// AccountMfaChanged: `account.mfa_changed`. A second factor was set up, renamed or taken away.
+type AccountMfaChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Mfa `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After         *Mfa `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountMfaChanged) Reset() {
+	*x = AccountMfaChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountMfaChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountMfaChanged) ProtoMessage() {}
+
+func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountMfaChanged.ProtoReflect.Descriptor instead.
+func (*AccountMfaChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *AccountMfaChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountMfaChanged) GetBefore() *Mfa {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AccountMfaChanged) GetAfter() *Mfa {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// AccountRecoveryCodesReplaced: `account.recovery_codes_replaced`. The old ones work no more.
+type AccountRecoveryCodesReplaced struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context       *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountRecoveryCodesReplaced) Reset() {
+	*x = AccountRecoveryCodesReplaced{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountRecoveryCodesReplaced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountRecoveryCodesReplaced) ProtoMessage() {}
+
+func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountRecoveryCodesReplaced.ProtoReflect.Descriptor instead.
+func (*AccountRecoveryCodesReplaced) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AccountRecoveryCodesReplaced) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+// AccountRecoveryCodeUsed: `account.recovery_code_used`, in place of a second factor.
+type AccountRecoveryCodeUsed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// How many are left.
+	Left          int32 `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountRecoveryCodeUsed) Reset() {
+	*x = AccountRecoveryCodeUsed{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountRecoveryCodeUsed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountRecoveryCodeUsed) ProtoMessage() {}
+
+func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountRecoveryCodeUsed.ProtoReflect.Descriptor instead.
+func (*AccountRecoveryCodeUsed) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AccountRecoveryCodeUsed) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountRecoveryCodeUsed) GetLeft() int32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
 }
 
 // AccountSignedIn: `account.signed_in`.
@@ -3095,16 +3015,14 @@ type AccountSignedIn struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The session that began.
-	SessionId string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	SessionId     string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3034,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3047,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -3146,84 +3064,20 @@ func (x *AccountSignedIn) GetSessionId() string {
 	return ""
 }
 
-func (x *AccountSignedIn) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
-// AccountPasswordChanged: `account.password_changed`. By its person, or with a link that was mailed to them.
-type AccountPasswordChanged struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Origin.
-	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,2,opt,name=personal,proto3" json:"personal,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AccountPasswordChanged) Reset() {
-	*x = AccountPasswordChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AccountPasswordChanged) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AccountPasswordChanged) ProtoMessage() {}
-
-func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AccountPasswordChanged.ProtoReflect.Descriptor instead.
-func (*AccountPasswordChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
-}
-
-func (x *AccountPasswordChanged) GetContext() *Context {
-	if x != nil {
-		return x.Context
-	}
-	return nil
-}
-
-func (x *AccountPasswordChanged) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // SessionEnded: `session.ended`.
 type SessionEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The session that ended.
-	SessionId string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	SessionId     string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3235,7 +3089,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3248,7 +3102,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -3263,13 +3117,6 @@ func (x *SessionEnded) GetSessionId() string {
 		return x.SessionId
 	}
 	return ""
-}
-
-func (x *SessionEnded) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
 }
 
 // Group is a group as events show it.
@@ -3293,7 +3140,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3305,7 +3152,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3318,7 +3165,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Group) GetGroupId() string {
@@ -3369,16 +3216,14 @@ type GroupCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Group *Group `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Group         *Group `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3390,7 +3235,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3403,7 +3248,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -3420,13 +3265,6 @@ func (x *GroupCreated) GetGroup() *Group {
 	return nil
 }
 
-func (x *GroupCreated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // GroupUpdated: `group.updated`.
 type GroupUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3435,16 +3273,14 @@ type GroupUpdated struct {
 	// Before.
 	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3456,7 +3292,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3469,7 +3305,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -3493,29 +3329,20 @@ func (x *GroupUpdated) GetAfter() *Group {
 	return nil
 }
 
-func (x *GroupUpdated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // GroupDeleted: `group.deleted`. Nobody is in it any more, and what it gave is gone.
 type GroupDeleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Before        *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3527,7 +3354,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3540,7 +3367,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -3553,13 +3380,6 @@ func (x *GroupDeleted) GetContext() *Context {
 func (x *GroupDeleted) GetBefore() *Group {
 	if x != nil {
 		return x.Before
-	}
-	return nil
-}
-
-func (x *GroupDeleted) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
 	}
 	return nil
 }
@@ -3577,7 +3397,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3589,7 +3409,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3602,7 +3422,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -3625,16 +3445,14 @@ type GroupMemberAdded struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Membership *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Membership    *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3646,7 +3464,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3659,7 +3477,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -3676,29 +3494,20 @@ func (x *GroupMemberAdded) GetMembership() *GroupMembership {
 	return nil
 }
 
-func (x *GroupMemberAdded) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // GroupMemberRemoved: `group.member_removed`. Whoever is removed from the organization leaves all its groups without one of these.
 type GroupMemberRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Membership *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Membership    *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3710,7 +3519,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3723,7 +3532,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -3740,13 +3549,6 @@ func (x *GroupMemberRemoved) GetMembership() *GroupMembership {
 	return nil
 }
 
-func (x *GroupMemberRemoved) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // GroupRoleBound: `group.role_bound`.
 type GroupRoleBound struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3755,16 +3557,14 @@ type GroupRoleBound struct {
 	// Before.
 	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3776,7 +3576,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3789,7 +3589,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -3813,13 +3613,6 @@ func (x *GroupRoleBound) GetAfter() *Group {
 	return nil
 }
 
-func (x *GroupRoleBound) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // GroupRoleUnbound: `group.role_unbound`.
 type GroupRoleUnbound struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3828,16 +3621,14 @@ type GroupRoleUnbound struct {
 	// Before.
 	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +3640,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +3653,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -3886,13 +3677,6 @@ func (x *GroupRoleUnbound) GetAfter() *Group {
 	return nil
 }
 
-func (x *GroupRoleUnbound) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // Domain is a domain as events show it.
 type Domain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3908,7 +3692,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3920,7 +3704,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3933,7 +3717,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -3963,16 +3747,14 @@ type DomainAdded struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Domain *Domain `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Domain        *Domain `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3984,7 +3766,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3997,7 +3779,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -4014,13 +3796,6 @@ func (x *DomainAdded) GetDomain() *Domain {
 	return nil
 }
 
-func (x *DomainAdded) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // DomainVerified: `domain.verified`. The proof was found, for the first time or again.
 type DomainVerified struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4029,16 +3804,14 @@ type DomainVerified struct {
 	// Before.
 	Before *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4050,7 +3823,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4063,7 +3836,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -4087,13 +3860,6 @@ func (x *DomainVerified) GetAfter() *Domain {
 	return nil
 }
 
-func (x *DomainVerified) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // DomainLost: `domain.lost`. The proof is missing for too long.
 type DomainLost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4102,16 +3868,14 @@ type DomainLost struct {
 	// Before.
 	Before *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4123,7 +3887,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4136,7 +3900,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -4160,29 +3924,20 @@ func (x *DomainLost) GetAfter() *Domain {
 	return nil
 }
 
-func (x *DomainLost) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // DomainRemoved: `domain.removed`.
 type DomainRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Before        *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4194,7 +3949,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4207,7 +3962,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -4220,13 +3975,6 @@ func (x *DomainRemoved) GetContext() *Context {
 func (x *DomainRemoved) GetBefore() *Domain {
 	if x != nil {
 		return x.Before
-	}
-	return nil
-}
-
-func (x *DomainRemoved) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
 	}
 	return nil
 }
@@ -4252,7 +4000,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4264,7 +4012,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4277,7 +4025,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Role) GetRoleId() string {
@@ -4328,16 +4076,14 @@ type RoleCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Role *Role `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Role          *Role `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4349,7 +4095,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4362,7 +4108,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -4379,13 +4125,6 @@ func (x *RoleCreated) GetRole() *Role {
 	return nil
 }
 
-func (x *RoleCreated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // RoleUpdated: `role.updated`. It holds for all who have the role, from this revision on.
 type RoleUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4394,16 +4133,14 @@ type RoleUpdated struct {
 	// Before.
 	Before *Role `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Role `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Role `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4415,7 +4152,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4428,7 +4165,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -4452,13 +4189,6 @@ func (x *RoleUpdated) GetAfter() *Role {
 	return nil
 }
 
-func (x *RoleUpdated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // RoleDeleted: `role.deleted`. Whoever had the role, active or disabled, has the replacement from this revision on: no event
 // per member follows. Groups and projects that gave the role give the replacement. Pending invitations follow one by one, as `invitation.role_changed`.
 type RoleDeleted struct {
@@ -4470,16 +4200,14 @@ type RoleDeleted struct {
 	// The key of the role that its holders have now; empty: there were none.
 	Replacement string `protobuf:"bytes,3,opt,name=replacement,proto3" json:"replacement,omitempty"`
 	// How many members were moved.
-	Members int64 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
+	Members       int64 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4491,7 +4219,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4504,7 +4232,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -4535,13 +4263,6 @@ func (x *RoleDeleted) GetMembers() int64 {
 	return 0
 }
 
-func (x *RoleDeleted) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // InvitationRoleChanged: `invitation.role_changed`. The role that it gave was replaced.
 type InvitationRoleChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4550,16 +4271,14 @@ type InvitationRoleChanged struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4571,7 +4290,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4584,7 +4303,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -4608,13 +4327,6 @@ func (x *InvitationRoleChanged) GetAfter() *Invitation {
 	return nil
 }
 
-func (x *InvitationRoleChanged) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // MemberProfile is what an organization says of a member in place of what the account says; empty: as the account says.
 type MemberProfile struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4630,7 +4342,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4642,7 +4354,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4655,7 +4367,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -4685,16 +4397,14 @@ type MemberProfileChange struct {
 	// Before.
 	Before *MemberProfile `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *MemberProfile `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address, see Client.
-	ClientAddress string `protobuf:"bytes,3,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	After         *MemberProfile `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4706,7 +4416,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4719,7 +4429,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -4734,13 +4444,6 @@ func (x *MemberProfileChange) GetAfter() *MemberProfile {
 		return x.After
 	}
 	return nil
-}
-
-func (x *MemberProfileChange) GetClientAddress() string {
-	if x != nil {
-		return x.ClientAddress
-	}
-	return ""
 }
 
 // MemberProfileChanged: `member.profile_changed`. How the member is shown in this organization.
@@ -4762,7 +4465,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4774,7 +4477,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4787,7 +4490,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -4838,7 +4541,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4850,7 +4553,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4863,7 +4566,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -4890,16 +4593,14 @@ type MemberHoursChanged struct {
 	// Before.
 	Before *WeeklyHours `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *WeeklyHours `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *WeeklyHours `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4911,7 +4612,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4924,7 +4625,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -4955,13 +4656,6 @@ func (x *MemberHoursChanged) GetAfter() *WeeklyHours {
 	return nil
 }
 
-func (x *MemberHoursChanged) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // Override is a time for which it is said how a member is available, as events show it. What is noted about it is not told.
 type Override struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4987,7 +4681,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4999,7 +4693,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5012,7 +4706,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -5077,16 +4771,14 @@ type MemberOverrideAdded struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Override *Override `protobuf:"bytes,2,opt,name=override,proto3" json:"override,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Override      *Override `protobuf:"bytes,2,opt,name=override,proto3" json:"override,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5098,7 +4790,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5111,7 +4803,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -5128,29 +4820,20 @@ func (x *MemberOverrideAdded) GetOverride() *Override {
 	return nil
 }
 
-func (x *MemberOverrideAdded) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // MemberOverrideRemoved: `member.override_removed`. Somebody took it back; of one that ended there is no event.
 type MemberOverrideRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before *Override `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Before        *Override `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5162,7 +4845,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5175,7 +4858,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -5188,13 +4871,6 @@ func (x *MemberOverrideRemoved) GetContext() *Context {
 func (x *MemberOverrideRemoved) GetBefore() *Override {
 	if x != nil {
 		return x.Before
-	}
-	return nil
-}
-
-func (x *MemberOverrideRemoved) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
 	}
 	return nil
 }
@@ -5222,7 +4898,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5234,7 +4910,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5247,7 +4923,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -5305,16 +4981,14 @@ type OrganizationRotationCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Rotation *Rotation `protobuf:"bytes,2,opt,name=rotation,proto3" json:"rotation,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Rotation      *Rotation `protobuf:"bytes,2,opt,name=rotation,proto3" json:"rotation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5326,7 +5000,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5339,7 +5013,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -5356,13 +5030,6 @@ func (x *OrganizationRotationCreated) GetRotation() *Rotation {
 	return nil
 }
 
-func (x *OrganizationRotationCreated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // OrganizationRotationUpdated: `organization.rotation_updated`.
 type OrganizationRotationUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5371,16 +5038,14 @@ type OrganizationRotationUpdated struct {
 	// Before.
 	Before *Rotation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Rotation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Rotation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5392,7 +5057,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5405,7 +5070,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -5429,29 +5094,20 @@ func (x *OrganizationRotationUpdated) GetAfter() *Rotation {
 	return nil
 }
 
-func (x *OrganizationRotationUpdated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // OrganizationRotationDeleted: `organization.rotation_deleted`.
 type OrganizationRotationDeleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before *Rotation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Before        *Rotation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5463,7 +5119,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5476,7 +5132,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -5489,13 +5145,6 @@ func (x *OrganizationRotationDeleted) GetContext() *Context {
 func (x *OrganizationRotationDeleted) GetBefore() *Rotation {
 	if x != nil {
 		return x.Before
-	}
-	return nil
-}
-
-func (x *OrganizationRotationDeleted) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
 	}
 	return nil
 }
@@ -5515,7 +5164,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5527,7 +5176,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5540,7 +5189,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Project) GetProjectId() string {
@@ -5570,16 +5219,14 @@ type ProjectCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Project *Project `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Project       *Project `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5591,7 +5238,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5604,7 +5251,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -5621,13 +5268,6 @@ func (x *ProjectCreated) GetProject() *Project {
 	return nil
 }
 
-func (x *ProjectCreated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // ProjectUpdated: `project.updated`.
 type ProjectUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5636,16 +5276,14 @@ type ProjectUpdated struct {
 	// Before.
 	Before *Project `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After *Project `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	After         *Project `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5657,7 +5295,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5670,7 +5308,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -5694,29 +5332,20 @@ func (x *ProjectUpdated) GetAfter() *Project {
 	return nil
 }
 
-func (x *ProjectUpdated) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // ProjectDeleted: `project.deleted`. All that was given in it is gone.
 type ProjectDeleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before *Project `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Before        *Project `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5728,7 +5357,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5741,7 +5370,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -5754,13 +5383,6 @@ func (x *ProjectDeleted) GetContext() *Context {
 func (x *ProjectDeleted) GetBefore() *Project {
 	if x != nil {
 		return x.Before
-	}
-	return nil
-}
-
-func (x *ProjectDeleted) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
 	}
 	return nil
 }
@@ -5780,7 +5402,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5792,7 +5414,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5805,7 +5427,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -5835,16 +5457,14 @@ type ProjectMemberAdded struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Membership *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Membership    *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5856,7 +5476,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5869,7 +5489,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -5886,13 +5506,6 @@ func (x *ProjectMemberAdded) GetMembership() *ProjectMembership {
 	return nil
 }
 
-func (x *ProjectMemberAdded) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // ProjectMemberRemoved: `project.member_removed`. Whoever is removed from the organization may leave projects without one of
 // these, see `member.removed`.
 type ProjectMemberRemoved struct {
@@ -5900,16 +5513,14 @@ type ProjectMemberRemoved struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Membership *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Membership    *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5921,7 +5532,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5934,7 +5545,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -5947,13 +5558,6 @@ func (x *ProjectMemberRemoved) GetContext() *Context {
 func (x *ProjectMemberRemoved) GetMembership() *ProjectMembership {
 	if x != nil {
 		return x.Membership
-	}
-	return nil
-}
-
-func (x *ProjectMemberRemoved) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
 	}
 	return nil
 }
@@ -5975,7 +5579,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5987,7 +5591,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6000,7 +5604,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -6037,16 +5641,14 @@ type OrganizationTransferOffered struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Transfer *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6058,7 +5660,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6071,7 +5673,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -6088,29 +5690,20 @@ func (x *OrganizationTransferOffered) GetTransfer() *Transfer {
 	return nil
 }
 
-func (x *OrganizationTransferOffered) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // OrganizationTransferDeclined: `organization.transfer_declined`. Whom it was offered to said no.
 type OrganizationTransferDeclined struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Transfer *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6122,7 +5715,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6135,7 +5728,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -6152,29 +5745,20 @@ func (x *OrganizationTransferDeclined) GetTransfer() *Transfer {
 	return nil
 }
 
-func (x *OrganizationTransferDeclined) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // OrganizationTransferCancelled: `organization.transfer_cancelled`. An owner took it back, or what it needed has changed.
 type OrganizationTransferCancelled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Transfer *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6186,7 +5770,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6199,7 +5783,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -6216,29 +5800,20 @@ func (x *OrganizationTransferCancelled) GetTransfer() *Transfer {
 	return nil
 }
 
-func (x *OrganizationTransferCancelled) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // OrganizationTransferExpired: `organization.transfer_expired`.
 type OrganizationTransferExpired struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Transfer *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6250,7 +5825,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6263,7 +5838,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -6280,13 +5855,6 @@ func (x *OrganizationTransferExpired) GetTransfer() *Transfer {
 	return nil
 }
 
-func (x *OrganizationTransferExpired) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // OrganizationOwnerChanged: `organization.owner_changed`. It follows what was told of the members.
 type OrganizationOwnerChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -6296,15 +5864,13 @@ type OrganizationOwnerChanged struct {
 	BeforeAccountId string `protobuf:"bytes,2,opt,name=before_account_id,json=beforeAccountId,proto3" json:"before_account_id,omitempty"`
 	// Who is an owner now and was none; empty: the organization has one less.
 	AfterAccountId string `protobuf:"bytes,3,opt,name=after_account_id,json=afterAccountId,proto3" json:"after_account_id,omitempty"`
-	// The client's address.
-	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6316,7 +5882,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6329,7 +5895,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -6353,223 +5919,6 @@ func (x *OrganizationOwnerChanged) GetAfterAccountId() string {
 	return ""
 }
 
-func (x *OrganizationOwnerChanged) GetPersonal() *Client {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
-// AuditExport is what of the audit log was exported.
-type AuditExport struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The format.
-	Format AuditExport_Format `protobuf:"varint,1,opt,name=format,proto3,enum=roster.event.v1.AuditExport_Format" json:"format,omitempty"`
-	// Only what this account, operator or service did.
-	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Only what was done to this.
-	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
-	// Only these types.
-	Types []string `protobuf:"bytes,4,rep,name=types,proto3" json:"types,omitempty"`
-	// Not before.
-	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// Before.
-	EndTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AuditExport) Reset() {
-	*x = AuditExport{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AuditExport) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AuditExport) ProtoMessage() {}
-
-func (x *AuditExport) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
-func (*AuditExport) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
-}
-
-func (x *AuditExport) GetFormat() AuditExport_Format {
-	if x != nil {
-		return x.Format
-	}
-	return AuditExport_FORMAT_UNSPECIFIED
-}
-
-func (x *AuditExport) GetActor() string {
-	if x != nil {
-		return x.Actor
-	}
-	return ""
-}
-
-func (x *AuditExport) GetTarget() string {
-	if x != nil {
-		return x.Target
-	}
-	return ""
-}
-
-func (x *AuditExport) GetTypes() []string {
-	if x != nil {
-		return x.Types
-	}
-	return nil
-}
-
-func (x *AuditExport) GetStartTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.StartTime
-	}
-	return nil
-}
-
-func (x *AuditExport) GetEndTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.EndTime
-	}
-	return nil
-}
-
-// AuditQuery is what was looked for in the audit log, which may be a name or an address.
-type AuditQuery struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The words.
-	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
-	// The client's address, see Client.
-	ClientAddress string `protobuf:"bytes,2,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AuditQuery) Reset() {
-	*x = AuditQuery{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AuditQuery) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AuditQuery) ProtoMessage() {}
-
-func (x *AuditQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
-func (*AuditQuery) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
-}
-
-func (x *AuditQuery) GetQuery() string {
-	if x != nil {
-		return x.Query
-	}
-	return ""
-}
-
-func (x *AuditQuery) GetClientAddress() string {
-	if x != nil {
-		return x.ClientAddress
-	}
-	return ""
-}
-
-// OrganizationAuditExported: `organization.audit_exported`. Told before the first row leaves, whatever becomes of the others.
-type OrganizationAuditExported struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Origin.
-	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
-	// What was asked for.
-	After *AuditExport `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
-	// What was looked for, and the client's address.
-	Personal      *AuditQuery `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *OrganizationAuditExported) Reset() {
-	*x = OrganizationAuditExported{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *OrganizationAuditExported) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*OrganizationAuditExported) ProtoMessage() {}
-
-func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
-func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
-}
-
-func (x *OrganizationAuditExported) GetContext() *Context {
-	if x != nil {
-		return x.Context
-	}
-	return nil
-}
-
-func (x *OrganizationAuditExported) GetAfter() *AuditExport {
-	if x != nil {
-		return x.After
-	}
-	return nil
-}
-
-func (x *OrganizationAuditExported) GetPersonal() *AuditQuery {
-	if x != nil {
-		return x.Personal
-	}
-	return nil
-}
-
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -6585,7 +5934,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6597,7 +5946,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6647,7 +5996,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6659,7 +6008,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6672,7 +6021,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -6704,7 +6053,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6716,7 +6065,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6729,7 +6078,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -6793,30 +6142,24 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x05cause\x18\x02 \x01(\v2\x16.roster.event.v1.CauseR\x05cause\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x12\x19\n" +
-	"\btrace_id\x18\x04 \x01(\tR\atraceId\"\x86\x01\n" +
+	"\btrace_id\x18\x04 \x01(\tR\atraceId\"_\n" +
 	"\bPersonal\x12!\n" +
 	"\fdisplay_name\x18\x01 \x01(\tR\vdisplayName\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1a\n" +
-	"\busername\x18\x03 \x01(\tR\busername\x12%\n" +
-	"\x0eclient_address\x18\x04 \x01(\tR\rclientAddress\"/\n" +
-	"\x06Client\x12%\n" +
-	"\x0eclient_address\x18\x01 \x01(\tR\rclientAddress\"I\n" +
+	"\busername\x18\x03 \x01(\tR\busername\"I\n" +
 	"\fOrganization\x12!\n" +
 	"\fdisplay_name\x18\x01 \x01(\tR\vdisplayName\x12\x16\n" +
-	"\x06preset\x18\x02 \x01(\tR\x06preset\"\xc1\x01\n" +
+	"\x06preset\x18\x02 \x01(\tR\x06preset\"\x8c\x01\n" +
 	"\x13OrganizationCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12A\n" +
-	"\forganization\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\forganization\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xea\x01\n" +
+	"\forganization\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\forganization\"\xb5\x01\n" +
 	"\x13OrganizationUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
 	"\x06before\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\x06before\x123\n" +
-	"\x05after\x18\x03 \x01(\v2\x1d.roster.event.v1.OrganizationR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb5\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1d.roster.event.v1.OrganizationR\x05after\"\x80\x01\n" +
 	"\x13OrganizationDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\x06before\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\x06before\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x9b\x02\n" +
+	"\x06before\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\x06before\"\x9b\x02\n" +
 	"\x06Member\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x12\n" +
@@ -6832,35 +6175,30 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\vMemberAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06member\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06member\x125\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xdc\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xa7\x01\n" +
 	"\x11MemberRoleChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd9\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xa4\x01\n" +
 	"\x0eMemberDisabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd8\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xa3\x01\n" +
 	"\rMemberEnabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x82\x02\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xcd\x01\n" +
 	"\rMemberRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x12(\n" +
-	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\x123\n" +
-	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xff\x01\n" +
+	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\"\xca\x01\n" +
 	"\n" +
 	"MemberLeft\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x12(\n" +
-	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\x123\n" +
-	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xce\x03\n" +
+	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\"\xce\x03\n" +
 	"\n" +
 	"Invitation\x12#\n" +
 	"\rinvitation_id\x18\x01 \x01(\tR\finvitationId\x12\x12\n" +
@@ -6888,43 +6226,37 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"invitation\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\n" +
 	"invitation\x125\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xb6\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\x81\x01\n" +
 	"\x0eInvitationSent\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12;\n" +
 	"\n" +
 	"invitation\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\n" +
-	"invitation\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe3\x01\n" +
+	"invitation\"\xae\x01\n" +
 	"\x10InvitationFailed\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe5\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xe5\x01\n" +
 	"\x10InvitationResent\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
 	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x125\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xe5\x01\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xb0\x01\n" +
 	"\x12InvitationAccepted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe5\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xb0\x01\n" +
 	"\x12InvitationDeclined\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe4\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xaf\x01\n" +
 	"\x11InvitationRevoked\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe4\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xaf\x01\n" +
 	"\x11InvitationExpired\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe8\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xe8\x01\n" +
 	"\x04Seat\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x121\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1b.roster.event.v1.Seat.StateR\x05state\x12\x19\n" +
@@ -6935,30 +6267,25 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTATE_RESERVED\x10\x01\x12\x12\n" +
 	"\x0eSTATE_OCCUPIED\x10\x02\x12\x12\n" +
-	"\x0eSTATE_RELEASED\x10\x03\"\xa4\x01\n" +
+	"\x0eSTATE_RELEASED\x10\x03\"o\n" +
 	"\fSeatReserved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12+\n" +
-	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xa4\x01\n" +
+	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\"o\n" +
 	"\fSeatOccupied\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12+\n" +
-	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xa4\x01\n" +
+	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\"o\n" +
 	"\fSeatReleased\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12+\n" +
-	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe0\x01\n" +
+	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\"\xab\x01\n" +
 	"\x10SeatLimitChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1b\n" +
 	"\x06before\x18\x02 \x01(\x05H\x00R\x06before\x88\x01\x01\x12\x19\n" +
 	"\x05after\x18\x03 \x01(\x05H\x01R\x05after\x88\x01\x01\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\x123\n" +
-	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB\t\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reasonB\t\n" +
 	"\a_beforeB\b\n" +
-	"\x06_after\"v\n" +
+	"\x06_after\"A\n" +
 	"\vSeatAtLimit\x122\n" +
-	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
-	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"(\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\"(\n" +
 	"\aAccount\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\"\xaf\x01\n" +
@@ -6971,28 +6298,34 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"{\n" +
 	"\x0eAccountUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xae\x01\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"y\n" +
 	"\x0fAccountDisabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
-	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xad\x01\n" +
+	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\"x\n" +
 	"\x0eAccountEnabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
-	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x99\x01\n" +
+	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\">\n" +
+	"\x03Mfa\x12\x18\n" +
+	"\amethods\x18\x01 \x03(\tR\amethods\x12\x1d\n" +
+	"\n" +
+	"factor_ids\x18\x02 \x03(\tR\tfactorIds\"\xa1\x01\n" +
+	"\x11AccountMfaChanged\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
+	"\x06before\x18\x02 \x01(\v2\x14.roster.event.v1.MfaR\x06before\x12*\n" +
+	"\x05after\x18\x03 \x01(\v2\x14.roster.event.v1.MfaR\x05after\"R\n" +
+	"\x1cAccountRecoveryCodesReplaced\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\"a\n" +
+	"\x17AccountRecoveryCodeUsed\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x12\n" +
+	"\x04left\x18\x02 \x01(\x05R\x04left\"d\n" +
 	"\x0fAccountSignedIn\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x02 \x01(\tR\tsessionId\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x81\x01\n" +
-	"\x16AccountPasswordChanged\x122\n" +
-	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
-	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
+	"session_id\x18\x02 \x01(\tR\tsessionId\"a\n" +
 	"\fSessionEnded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x02 \x01(\tR\tsessionId\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x9f\x02\n" +
+	"session_id\x18\x02 \x01(\tR\tsessionId\"\x9f\x02\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
@@ -7003,46 +6336,39 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\aBinding\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x1d\n" +
 	"\n" +
-	"project_id\x18\x02 \x01(\tR\tprojectId\"\xa5\x01\n" +
+	"project_id\x18\x02 \x01(\tR\tprojectId\"p\n" +
 	"\fGroupCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
-	"\x05group\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x05group\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd5\x01\n" +
+	"\x05group\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x05group\"\xa0\x01\n" +
 	"\fGroupUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
 	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
-	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xa7\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\"r\n" +
 	"\fGroupDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
-	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"K\n" +
+	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\"K\n" +
 	"\x0fGroupMembership\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x1d\n" +
 	"\n" +
-	"account_id\x18\x02 \x01(\tR\taccountId\"\xbd\x01\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\"\x88\x01\n" +
 	"\x10GroupMemberAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12@\n" +
 	"\n" +
 	"membership\x18\x02 \x01(\v2 .roster.event.v1.GroupMembershipR\n" +
-	"membership\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xbf\x01\n" +
+	"membership\"\x8a\x01\n" +
 	"\x12GroupMemberRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12@\n" +
 	"\n" +
 	"membership\x18\x02 \x01(\v2 .roster.event.v1.GroupMembershipR\n" +
-	"membership\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd7\x01\n" +
+	"membership\"\xa2\x01\n" +
 	"\x0eGroupRoleBound\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
 	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
-	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd9\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\"\xa4\x01\n" +
 	"\x10GroupRoleUnbound\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
 	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
-	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xca\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\"\xca\x01\n" +
 	"\x06Domain\x12\x1b\n" +
 	"\tdomain_id\x18\x01 \x01(\tR\bdomainId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
@@ -7051,61 +6377,52 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x12\n" +
 	"\x0eSTATE_VERIFIED\x10\x02\x12\x13\n" +
-	"\x0fSTATE_SUSPENDED\x10\x03\"\xa7\x01\n" +
+	"\x0fSTATE_SUSPENDED\x10\x03\"r\n" +
 	"\vDomainAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
-	"\x06domain\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06domain\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd9\x01\n" +
+	"\x06domain\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06domain\"\xa4\x01\n" +
 	"\x0eDomainVerified\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd5\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\"\xa0\x01\n" +
 	"\n" +
 	"DomainLost\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xa9\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\"t\n" +
 	"\rDomainRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
-	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xae\x01\n" +
+	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\"\xae\x01\n" +
 	"\x04Role\x12\x17\n" +
 	"\arole_id\x18\x01 \x01(\tR\x06roleId\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12!\n" +
 	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12 \n" +
 	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x14\n" +
 	"\x05color\x18\x05 \x01(\tR\x05color\x12 \n" +
-	"\vpermissions\x18\x06 \x03(\tR\vpermissions\"\xa1\x01\n" +
+	"\vpermissions\x18\x06 \x03(\tR\vpermissions\"l\n" +
 	"\vRoleCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12)\n" +
-	"\x04role\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x04role\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd2\x01\n" +
+	"\x04role\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x04role\"\x9d\x01\n" +
 	"\vRoleUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12-\n" +
 	"\x06before\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x06before\x12+\n" +
-	"\x05after\x18\x03 \x01(\v2\x15.roster.event.v1.RoleR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe1\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x15.roster.event.v1.RoleR\x05after\"\xac\x01\n" +
 	"\vRoleDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12-\n" +
 	"\x06before\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x06before\x12 \n" +
 	"\vreplacement\x18\x03 \x01(\tR\vreplacement\x12\x18\n" +
-	"\amembers\x18\x04 \x01(\x03R\amembers\x123\n" +
-	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe8\x01\n" +
+	"\amembers\x18\x04 \x01(\x03R\amembers\"\xb3\x01\n" +
 	"\x15InvitationRoleChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"m\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"m\n" +
 	"\rMemberProfile\x12!\n" +
 	"\fdisplay_name\x18\x01 \x01(\tR\vdisplayName\x12#\n" +
 	"\rcontact_email\x18\x02 \x01(\tR\fcontactEmail\x12\x14\n" +
-	"\x05phone\x18\x03 \x01(\tR\x05phone\"\xaa\x01\n" +
+	"\x05phone\x18\x03 \x01(\tR\x05phone\"\x83\x01\n" +
 	"\x13MemberProfileChange\x126\n" +
 	"\x06before\x18\x01 \x01(\v2\x1e.roster.event.v1.MemberProfileR\x06before\x124\n" +
-	"\x05after\x18\x02 \x01(\v2\x1e.roster.event.v1.MemberProfileR\x05after\x12%\n" +
-	"\x0eclient_address\x18\x03 \x01(\tR\rclientAddress\"\x86\x02\n" +
+	"\x05after\x18\x02 \x01(\v2\x1e.roster.event.v1.MemberProfileR\x05after\"\x86\x02\n" +
 	"\x14MemberProfileChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
@@ -7118,14 +6435,13 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\bInterval\x12\x10\n" +
 	"\x03day\x18\x01 \x01(\x05R\x03day\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\tR\x05start\x12\x10\n" +
-	"\x03end\x18\x03 \x01(\tR\x03end\"\x86\x02\n" +
+	"\x03end\x18\x03 \x01(\tR\x03end\"\xd1\x01\n" +
 	"\x12MemberHoursChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x124\n" +
 	"\x06before\x18\x03 \x01(\v2\x1c.roster.event.v1.WeeklyHoursR\x06before\x122\n" +
-	"\x05after\x18\x04 \x01(\v2\x1c.roster.event.v1.WeeklyHoursR\x05after\x123\n" +
-	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xcb\x03\n" +
+	"\x05after\x18\x04 \x01(\v2\x1c.roster.event.v1.WeeklyHoursR\x05after\"\xcb\x03\n" +
 	"\bOverride\x12\x1f\n" +
 	"\voverride_id\x18\x01 \x01(\tR\n" +
 	"overrideId\x12\x1d\n" +
@@ -7144,15 +6460,13 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_AVAILABLE\x10\x01\x12\x11\n" +
 	"\rSTATE_ON_CALL\x10\x02\x12\x15\n" +
-	"\x11STATE_UNAVAILABLE\x10\x03\"\xb5\x01\n" +
+	"\x11STATE_UNAVAILABLE\x10\x03\"\x80\x01\n" +
 	"\x13MemberOverrideAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\boverride\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\boverride\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb3\x01\n" +
+	"\boverride\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\boverride\"~\n" +
 	"\x15MemberOverrideRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
-	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\x06before\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x9e\x02\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\x06before\"\x9e\x02\n" +
 	"\bRotation\x12\x1f\n" +
 	"\vrotation_id\x18\x01 \x01(\tR\n" +
 	"rotationId\x12!\n" +
@@ -7162,105 +6476,71 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1b\n" +
 	"\tturn_days\x18\x06 \x01(\x05R\bturnDays\x12\"\n" +
-	"\fparticipants\x18\a \x03(\tR\fparticipants\"\xbd\x01\n" +
+	"\fparticipants\x18\a \x03(\tR\fparticipants\"\x88\x01\n" +
 	"\x1bOrganizationRotationCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\brotation\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\brotation\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xea\x01\n" +
+	"\brotation\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\brotation\"\xb5\x01\n" +
 	"\x1bOrganizationRotationUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
 	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06before\x12/\n" +
-	"\x05after\x18\x03 \x01(\v2\x19.roster.event.v1.RotationR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb9\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x19.roster.event.v1.RotationR\x05after\"\x84\x01\n" +
 	"\x1bOrganizationRotationDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
-	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06before\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"m\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06before\"m\n" +
 	"\aProject\x12\x1d\n" +
 	"\n" +
 	"project_id\x18\x01 \x01(\tR\tprojectId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription\"\xad\x01\n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\"x\n" +
 	"\x0eProjectCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
-	"\aproject\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\aproject\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xdb\x01\n" +
+	"\aproject\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\aproject\"\xa6\x01\n" +
 	"\x0eProjectUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x120\n" +
 	"\x06before\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\x06before\x12.\n" +
-	"\x05after\x18\x03 \x01(\v2\x18.roster.event.v1.ProjectR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xab\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x18.roster.event.v1.ProjectR\x05after\"v\n" +
 	"\x0eProjectDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x120\n" +
-	"\x06before\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\x06before\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"e\n" +
+	"\x06before\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\x06before\"e\n" +
 	"\x11ProjectMembership\x12\x1d\n" +
 	"\n" +
 	"project_id\x18\x01 \x01(\tR\tprojectId\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x12\x12\n" +
-	"\x04role\x18\x03 \x01(\tR\x04role\"\xc1\x01\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\"\x8c\x01\n" +
 	"\x12ProjectMemberAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12B\n" +
 	"\n" +
 	"membership\x18\x02 \x01(\v2\".roster.event.v1.ProjectMembershipR\n" +
-	"membership\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc3\x01\n" +
+	"membership\"\x8e\x01\n" +
 	"\x14ProjectMemberRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12B\n" +
 	"\n" +
 	"membership\x18\x02 \x01(\v2\".roster.event.v1.ProjectMembershipR\n" +
-	"membership\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb7\x01\n" +
+	"membership\"\xb7\x01\n" +
 	"\bTransfer\x12(\n" +
 	"\x10owner_account_id\x18\x01 \x01(\tR\x0eownerAccountId\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x12%\n" +
 	"\x0ereplaces_owner\x18\x03 \x01(\bR\rreplacesOwner\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xbd\x01\n" +
+	"expireTime\"\x88\x01\n" +
 	"\x1bOrganizationTransferOffered\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xbe\x01\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\x89\x01\n" +
 	"\x1cOrganizationTransferDeclined\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xbf\x01\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\x8a\x01\n" +
 	"\x1dOrganizationTransferCancelled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xbd\x01\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\x88\x01\n" +
 	"\x1bOrganizationTransferExpired\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd9\x01\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\xa4\x01\n" +
 	"\x18OrganizationOwnerChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12*\n" +
 	"\x11before_account_id\x18\x02 \x01(\tR\x0fbeforeAccountId\x12(\n" +
-	"\x10after_account_id\x18\x03 \x01(\tR\x0eafterAccountId\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc9\x02\n" +
-	"\vAuditExport\x12;\n" +
-	"\x06format\x18\x01 \x01(\x0e2#.roster.event.v1.AuditExport.FormatR\x06format\x12\x14\n" +
-	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06target\x18\x03 \x01(\tR\x06target\x12\x14\n" +
-	"\x05types\x18\x04 \x03(\tR\x05types\x129\n" +
-	"\n" +
-	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"G\n" +
-	"\x06Format\x12\x16\n" +
-	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\x0e\n" +
-	"\n" +
-	"FORMAT_CSV\x10\x01\x12\x15\n" +
-	"\x11FORMAT_JSON_LINES\x10\x02\"I\n" +
-	"\n" +
-	"AuditQuery\x12\x14\n" +
-	"\x05query\x18\x01 \x01(\tR\x05query\x12%\n" +
-	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\"\xbc\x01\n" +
-	"\x19OrganizationAuditExported\x122\n" +
-	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
-	"\x05after\x18\x02 \x01(\v2\x1c.roster.event.v1.AuditExportR\x05after\x127\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x1b.roster.event.v1.AuditQueryR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\x10after_account_id\x18\x03 \x01(\tR\x0eafterAccountIdB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -7274,8 +6554,8 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 	return file_roster_event_v1_event_proto_rawDescData
 }
 
-var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
+var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
@@ -7284,335 +6564,276 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(Seat_State)(0),                       // 4: roster.event.v1.Seat.State
 	(Domain_State)(0),                     // 5: roster.event.v1.Domain.State
 	(Override_State)(0),                   // 6: roster.event.v1.Override.State
-	(AuditExport_Format)(0),               // 7: roster.event.v1.AuditExport.Format
-	(*Token)(nil),                         // 8: roster.event.v1.Token
-	(*Actor)(nil),                         // 9: roster.event.v1.Actor
-	(*Cause)(nil),                         // 10: roster.event.v1.Cause
-	(*Context)(nil),                       // 11: roster.event.v1.Context
-	(*Personal)(nil),                      // 12: roster.event.v1.Personal
-	(*Client)(nil),                        // 13: roster.event.v1.Client
-	(*Organization)(nil),                  // 14: roster.event.v1.Organization
-	(*OrganizationCreated)(nil),           // 15: roster.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil),           // 16: roster.event.v1.OrganizationUpdated
-	(*OrganizationDeleted)(nil),           // 17: roster.event.v1.OrganizationDeleted
-	(*Member)(nil),                        // 18: roster.event.v1.Member
-	(*MemberAdded)(nil),                   // 19: roster.event.v1.MemberAdded
-	(*MemberRoleChanged)(nil),             // 20: roster.event.v1.MemberRoleChanged
-	(*MemberDisabled)(nil),                // 21: roster.event.v1.MemberDisabled
-	(*MemberEnabled)(nil),                 // 22: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),                 // 23: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                    // 24: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                    // 25: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),             // 26: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),                // 27: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),              // 28: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),              // 29: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),            // 30: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),            // 31: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),             // 32: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),             // 33: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                          // 34: roster.event.v1.Seat
-	(*SeatReserved)(nil),                  // 35: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                  // 36: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                  // 37: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),              // 38: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                   // 39: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                       // 40: roster.event.v1.Account
-	(*AccountCreated)(nil),                // 41: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),          // 42: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),                // 43: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),               // 44: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                // 45: roster.event.v1.AccountEnabled
-	(*AccountSignedIn)(nil),               // 46: roster.event.v1.AccountSignedIn
-	(*AccountPasswordChanged)(nil),        // 47: roster.event.v1.AccountPasswordChanged
-	(*SessionEnded)(nil),                  // 48: roster.event.v1.SessionEnded
-	(*Group)(nil),                         // 49: roster.event.v1.Group
-	(*GroupCreated)(nil),                  // 50: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                  // 51: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                  // 52: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),               // 53: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),              // 54: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),            // 55: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                // 56: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),              // 57: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                        // 58: roster.event.v1.Domain
-	(*DomainAdded)(nil),                   // 59: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                // 60: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                    // 61: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                 // 62: roster.event.v1.DomainRemoved
-	(*Role)(nil),                          // 63: roster.event.v1.Role
-	(*RoleCreated)(nil),                   // 64: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                   // 65: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                   // 66: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),         // 67: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                 // 68: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),           // 69: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),          // 70: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                   // 71: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),            // 72: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                      // 73: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),           // 74: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),         // 75: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                      // 76: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),   // 77: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),   // 78: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),   // 79: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                       // 80: roster.event.v1.Project
-	(*ProjectCreated)(nil),                // 81: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                // 82: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                // 83: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),             // 84: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),            // 85: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),          // 86: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                      // 87: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),   // 88: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),  // 89: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil), // 90: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),   // 91: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),      // 92: roster.event.v1.OrganizationOwnerChanged
-	(*AuditExport)(nil),                   // 93: roster.event.v1.AuditExport
-	(*AuditQuery)(nil),                    // 94: roster.event.v1.AuditQuery
-	(*OrganizationAuditExported)(nil),     // 95: roster.event.v1.OrganizationAuditExported
-	(*Token_Position)(nil),                // 96: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                 // 97: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),          // 98: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),         // 99: google.protobuf.Timestamp
+	(*Token)(nil),                         // 7: roster.event.v1.Token
+	(*Actor)(nil),                         // 8: roster.event.v1.Actor
+	(*Cause)(nil),                         // 9: roster.event.v1.Cause
+	(*Context)(nil),                       // 10: roster.event.v1.Context
+	(*Personal)(nil),                      // 11: roster.event.v1.Personal
+	(*Organization)(nil),                  // 12: roster.event.v1.Organization
+	(*OrganizationCreated)(nil),           // 13: roster.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),           // 14: roster.event.v1.OrganizationUpdated
+	(*OrganizationDeleted)(nil),           // 15: roster.event.v1.OrganizationDeleted
+	(*Member)(nil),                        // 16: roster.event.v1.Member
+	(*MemberAdded)(nil),                   // 17: roster.event.v1.MemberAdded
+	(*MemberRoleChanged)(nil),             // 18: roster.event.v1.MemberRoleChanged
+	(*MemberDisabled)(nil),                // 19: roster.event.v1.MemberDisabled
+	(*MemberEnabled)(nil),                 // 20: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                 // 21: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                    // 22: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                    // 23: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),             // 24: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                // 25: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),              // 26: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),              // 27: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),            // 28: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),            // 29: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),             // 30: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),             // 31: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                          // 32: roster.event.v1.Seat
+	(*SeatReserved)(nil),                  // 33: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                  // 34: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                  // 35: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),              // 36: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                   // 37: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                       // 38: roster.event.v1.Account
+	(*AccountCreated)(nil),                // 39: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),          // 40: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),                // 41: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),               // 42: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                // 43: roster.event.v1.AccountEnabled
+	(*Mfa)(nil),                           // 44: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),             // 45: roster.event.v1.AccountMfaChanged
+	(*AccountRecoveryCodesReplaced)(nil),  // 46: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),       // 47: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),               // 48: roster.event.v1.AccountSignedIn
+	(*SessionEnded)(nil),                  // 49: roster.event.v1.SessionEnded
+	(*Group)(nil),                         // 50: roster.event.v1.Group
+	(*GroupCreated)(nil),                  // 51: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                  // 52: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                  // 53: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),               // 54: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),              // 55: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),            // 56: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                // 57: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),              // 58: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                        // 59: roster.event.v1.Domain
+	(*DomainAdded)(nil),                   // 60: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                // 61: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                    // 62: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                 // 63: roster.event.v1.DomainRemoved
+	(*Role)(nil),                          // 64: roster.event.v1.Role
+	(*RoleCreated)(nil),                   // 65: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                   // 66: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                   // 67: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),         // 68: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                 // 69: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),           // 70: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),          // 71: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                   // 72: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),            // 73: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                      // 74: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),           // 75: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),         // 76: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                      // 77: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),   // 78: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),   // 79: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),   // 80: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                       // 81: roster.event.v1.Project
+	(*ProjectCreated)(nil),                // 82: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                // 83: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                // 84: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),             // 85: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),            // 86: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),          // 87: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                      // 88: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),   // 89: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),  // 90: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil), // 91: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),   // 92: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),      // 93: roster.event.v1.OrganizationOwnerChanged
+	(*Token_Position)(nil),                // 94: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                 // 95: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),          // 96: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),         // 97: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	96,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	94,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
-	9,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
-	10,  // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
-	11,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
-	14,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
-	13,  // 7: roster.event.v1.OrganizationCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 8: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
-	14,  // 9: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
-	14,  // 10: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
-	13,  // 11: roster.event.v1.OrganizationUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 12: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
-	14,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
-	13,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
-	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	99,  // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	11,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
-	18,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
-	12,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
-	11,  // 20: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
-	18,  // 21: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
-	18,  // 22: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
-	13,  // 23: roster.event.v1.MemberRoleChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 24: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
-	18,  // 25: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
-	18,  // 26: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
-	13,  // 27: roster.event.v1.MemberDisabled.personal:type_name -> roster.event.v1.Client
-	11,  // 28: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	18,  // 29: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	18,  // 30: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	13,  // 31: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
-	11,  // 32: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	18,  // 33: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	18,  // 34: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	13,  // 35: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 36: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	18,  // 37: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	18,  // 38: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
-	13,  // 39: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
-	3,   // 40: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	99,  // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	11,  // 42: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	25,  // 43: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	12,  // 44: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	11,  // 45: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	25,  // 46: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	13,  // 47: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
-	11,  // 48: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	25,  // 49: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	25,  // 50: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	13,  // 51: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
-	11,  // 52: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	25,  // 53: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	25,  // 54: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	12,  // 55: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	11,  // 56: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	25,  // 57: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	25,  // 58: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	13,  // 59: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
-	11,  // 60: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	25,  // 61: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	25,  // 62: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	13,  // 63: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
-	11,  // 64: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	25,  // 65: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	25,  // 66: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	13,  // 67: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
-	11,  // 68: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	25,  // 69: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	25,  // 70: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	13,  // 71: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
-	4,   // 72: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	11,  // 73: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	34,  // 74: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	13,  // 75: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
-	11,  // 76: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	34,  // 77: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	13,  // 78: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
-	11,  // 79: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	34,  // 80: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	13,  // 81: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
-	11,  // 82: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	13,  // 83: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 84: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	13,  // 85: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
-	11,  // 86: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	40,  // 87: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	12,  // 88: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	11,  // 89: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	12,  // 90: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	11,  // 91: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	12,  // 92: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	11,  // 93: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	40,  // 94: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	13,  // 95: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
-	11,  // 96: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	40,  // 97: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	13,  // 98: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
-	11,  // 99: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	13,  // 100: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	11,  // 101: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
-	13,  // 102: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 103: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	13,  // 104: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	97,  // 105: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	11,  // 106: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	49,  // 107: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	13,  // 108: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 109: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	49,  // 110: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	49,  // 111: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	13,  // 112: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 113: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	49,  // 114: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	13,  // 115: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 116: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	53,  // 117: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 118: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 119: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	53,  // 120: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 121: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 122: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	49,  // 123: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	49,  // 124: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	13,  // 125: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	11,  // 126: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	49,  // 127: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	49,  // 128: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	13,  // 129: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	5,   // 130: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	11,  // 131: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	58,  // 132: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	13,  // 133: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 134: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	58,  // 135: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	58,  // 136: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	13,  // 137: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	11,  // 138: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	58,  // 139: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	58,  // 140: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	13,  // 141: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	11,  // 142: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	58,  // 143: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	13,  // 144: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 145: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	63,  // 146: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	13,  // 147: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 148: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	63,  // 149: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	63,  // 150: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	13,  // 151: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 152: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	63,  // 153: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	13,  // 154: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 155: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	25,  // 156: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	25,  // 157: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	13,  // 158: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	68,  // 159: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	68,  // 160: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	11,  // 161: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	18,  // 162: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	18,  // 163: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	69,  // 164: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	98,  // 165: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	11,  // 166: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	71,  // 167: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	71,  // 168: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	13,  // 169: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	6,   // 170: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	99,  // 171: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	99,  // 172: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	99,  // 173: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	11,  // 174: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	73,  // 175: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	13,  // 176: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 177: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	73,  // 178: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	13,  // 179: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	99,  // 180: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	99,  // 181: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 182: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	76,  // 183: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	13,  // 184: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 185: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	76,  // 186: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	76,  // 187: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	13,  // 188: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 189: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	76,  // 190: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	13,  // 191: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 192: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	80,  // 193: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	13,  // 194: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 195: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	80,  // 196: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	80,  // 197: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	13,  // 198: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 199: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	80,  // 200: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	13,  // 201: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 202: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	84,  // 203: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 204: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 205: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	84,  // 206: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 207: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	99,  // 208: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	11,  // 209: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	87,  // 210: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 211: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	11,  // 212: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	87,  // 213: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 214: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	11,  // 215: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	87,  // 216: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 217: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	11,  // 218: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	87,  // 219: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 220: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	11,  // 221: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	13,  // 222: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	7,   // 223: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	99,  // 224: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	99,  // 225: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 226: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
-	93,  // 227: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
-	94,  // 228: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
-	229, // [229:229] is the sub-list for method output_type
-	229, // [229:229] is the sub-list for method input_type
-	229, // [229:229] is the sub-list for extension type_name
-	229, // [229:229] is the sub-list for extension extendee
-	0,   // [0:229] is the sub-list for field type_name
+	8,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
+	9,   // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
+	10,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
+	12,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
+	10,  // 7: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
+	12,  // 8: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
+	12,  // 9: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
+	10,  // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
+	12,  // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
+	2,   // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
+	97,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	10,  // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
+	16,  // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
+	11,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
+	10,  // 17: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
+	16,  // 18: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
+	16,  // 19: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
+	10,  // 20: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
+	16,  // 21: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
+	16,  // 22: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
+	10,  // 23: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	16,  // 24: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	16,  // 25: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	10,  // 26: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	16,  // 27: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	16,  // 28: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	10,  // 29: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	16,  // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	16,  // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	3,   // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
+	97,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	10,  // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	23,  // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	11,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	10,  // 37: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	23,  // 38: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	10,  // 39: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	23,  // 40: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	23,  // 41: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	10,  // 42: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	23,  // 43: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	23,  // 44: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	11,  // 45: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	10,  // 46: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	23,  // 47: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	23,  // 48: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	10,  // 49: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	23,  // 50: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	23,  // 51: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	10,  // 52: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	23,  // 53: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	23,  // 54: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	10,  // 55: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	23,  // 56: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	23,  // 57: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	4,   // 58: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
+	10,  // 59: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	32,  // 60: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	10,  // 61: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	32,  // 62: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	10,  // 63: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	32,  // 64: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	10,  // 65: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	10,  // 66: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	10,  // 67: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	38,  // 68: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	11,  // 69: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	10,  // 70: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	11,  // 71: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	10,  // 72: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	11,  // 73: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	10,  // 74: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	38,  // 75: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	10,  // 76: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	38,  // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	10,  // 78: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
+	44,  // 79: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
+	44,  // 80: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
+	10,  // 81: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
+	10,  // 82: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
+	10,  // 83: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	10,  // 84: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	95,  // 85: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	10,  // 86: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	50,  // 87: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	10,  // 88: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	50,  // 89: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	50,  // 90: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	10,  // 91: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	50,  // 92: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	10,  // 93: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	54,  // 94: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	10,  // 95: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	54,  // 96: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	10,  // 97: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	50,  // 98: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	50,  // 99: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	10,  // 100: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	50,  // 101: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	50,  // 102: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	5,   // 103: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	10,  // 104: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	59,  // 105: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	10,  // 106: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	59,  // 107: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	59,  // 108: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	10,  // 109: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	59,  // 110: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	59,  // 111: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	10,  // 112: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	59,  // 113: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	10,  // 114: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	64,  // 115: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	10,  // 116: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	64,  // 117: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	64,  // 118: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	10,  // 119: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	64,  // 120: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	10,  // 121: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	23,  // 122: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	23,  // 123: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	69,  // 124: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	69,  // 125: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	10,  // 126: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	16,  // 127: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	16,  // 128: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	70,  // 129: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	96,  // 130: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	10,  // 131: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	72,  // 132: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	72,  // 133: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	6,   // 134: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	97,  // 135: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	97,  // 136: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	97,  // 137: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	10,  // 138: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	74,  // 139: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	10,  // 140: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	74,  // 141: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	97,  // 142: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	97,  // 143: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	10,  // 144: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	77,  // 145: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	10,  // 146: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	77,  // 147: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	77,  // 148: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	10,  // 149: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	77,  // 150: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	10,  // 151: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	81,  // 152: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	10,  // 153: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	81,  // 154: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	81,  // 155: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	10,  // 156: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	81,  // 157: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	10,  // 158: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	85,  // 159: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	10,  // 160: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	85,  // 161: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	97,  // 162: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	10,  // 163: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	88,  // 164: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	10,  // 165: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	88,  // 166: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	10,  // 167: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	88,  // 168: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	10,  // 169: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	88,  // 170: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	10,  // 171: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	172, // [172:172] is the sub-list for method output_type
+	172, // [172:172] is the sub-list for method input_type
+	172, // [172:172] is the sub-list for extension type_name
+	172, // [172:172] is the sub-list for extension extendee
+	0,   // [0:172] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -7620,14 +6841,14 @@ func file_roster_event_v1_event_proto_init() {
 	if File_roster_event_v1_event_proto != nil {
 		return
 	}
-	file_roster_event_v1_event_proto_msgTypes[30].OneofWrappers = []any{}
+	file_roster_event_v1_event_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   91,
+			NumEnums:      7,
+			NumMessages:   90,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

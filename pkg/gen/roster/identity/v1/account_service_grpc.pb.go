@@ -253,205 +253,12 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	PasswordService_ChangePassword_FullMethodName       = "/roster.identity.v1.PasswordService/ChangePassword"
-	PasswordService_RequestPasswordReset_FullMethodName = "/roster.identity.v1.PasswordService/RequestPasswordReset"
-	PasswordService_ResetPassword_FullMethodName        = "/roster.identity.v1.PasswordService/ResetPassword"
-)
-
-// PasswordServiceClient is the client API for PasswordService service.
-//
-// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
-//
-// PasswordService changes passwords.
-type PasswordServiceClient interface {
-	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Reasons:
-	// CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
-	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
-	// RequestPasswordReset mails a link that resets the password, to the address that the account has proven. The answer is always the
-	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED.
-	RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error)
-	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in.
-	// Reasons: LINK_INVALID, PASSWORD_REFUSED, which leaves the link as it is, BUSY.
-	ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*ResetPasswordResponse, error)
-}
-
-type passwordServiceClient struct {
-	cc grpc.ClientConnInterface
-}
-
-func NewPasswordServiceClient(cc grpc.ClientConnInterface) PasswordServiceClient {
-	return &passwordServiceClient{cc}
-}
-
-func (c *passwordServiceClient) ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ChangePasswordResponse)
-	err := c.cc.Invoke(ctx, PasswordService_ChangePassword_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *passwordServiceClient) RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(RequestPasswordResetResponse)
-	err := c.cc.Invoke(ctx, PasswordService_RequestPasswordReset_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *passwordServiceClient) ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*ResetPasswordResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ResetPasswordResponse)
-	err := c.cc.Invoke(ctx, PasswordService_ResetPassword_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// PasswordServiceServer is the server API for PasswordService service.
-// All implementations must embed UnimplementedPasswordServiceServer
-// for forward compatibility.
-//
-// PasswordService changes passwords.
-type PasswordServiceServer interface {
-	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Reasons:
-	// CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
-	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
-	// RequestPasswordReset mails a link that resets the password, to the address that the account has proven. The answer is always the
-	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED.
-	RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error)
-	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in.
-	// Reasons: LINK_INVALID, PASSWORD_REFUSED, which leaves the link as it is, BUSY.
-	ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error)
-	mustEmbedUnimplementedPasswordServiceServer()
-}
-
-// UnimplementedPasswordServiceServer must be embedded to have
-// forward compatible implementations.
-//
-// NOTE: this should be embedded by value instead of pointer to avoid a nil
-// pointer dereference when methods are called.
-type UnimplementedPasswordServiceServer struct{}
-
-func (UnimplementedPasswordServiceServer) ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ChangePassword not implemented")
-}
-func (UnimplementedPasswordServiceServer) RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method RequestPasswordReset not implemented")
-}
-func (UnimplementedPasswordServiceServer) ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ResetPassword not implemented")
-}
-func (UnimplementedPasswordServiceServer) mustEmbedUnimplementedPasswordServiceServer() {}
-func (UnimplementedPasswordServiceServer) testEmbeddedByValue()                         {}
-
-// UnsafePasswordServiceServer may be embedded to opt out of forward compatibility for this service.
-// Use of this interface is not recommended, as added methods to PasswordServiceServer will
-// result in compilation errors.
-type UnsafePasswordServiceServer interface {
-	mustEmbedUnimplementedPasswordServiceServer()
-}
-
-func RegisterPasswordServiceServer(s grpc.ServiceRegistrar, srv PasswordServiceServer) {
-	// If the following call panics, it indicates UnimplementedPasswordServiceServer was
-	// embedded by pointer and is nil.  This will cause panics if an
-	// unimplemented method is ever invoked, so we test this at initialization
-	// time to prevent it from happening at runtime later due to I/O.
-	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
-		t.testEmbeddedByValue()
-	}
-	s.RegisterService(&PasswordService_ServiceDesc, srv)
-}
-
-func _PasswordService_ChangePassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ChangePasswordRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(PasswordServiceServer).ChangePassword(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: PasswordService_ChangePassword_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(PasswordServiceServer).ChangePassword(ctx, req.(*ChangePasswordRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _PasswordService_RequestPasswordReset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RequestPasswordResetRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(PasswordServiceServer).RequestPasswordReset(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: PasswordService_RequestPasswordReset_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(PasswordServiceServer).RequestPasswordReset(ctx, req.(*RequestPasswordResetRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _PasswordService_ResetPassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ResetPasswordRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(PasswordServiceServer).ResetPassword(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: PasswordService_ResetPassword_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(PasswordServiceServer).ResetPassword(ctx, req.(*ResetPasswordRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-// PasswordService_ServiceDesc is the grpc.ServiceDesc for PasswordService service.
-// It's only intended for direct use with grpc.RegisterService,
-// and not to be introspected or modified (even as a copy)
-var PasswordService_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "roster.identity.v1.PasswordService",
-	HandlerType: (*PasswordServiceServer)(nil),
-	Methods: []grpc.MethodDesc{
-		{
-			MethodName: "ChangePassword",
-			Handler:    _PasswordService_ChangePassword_Handler,
-		},
-		{
-			MethodName: "RequestPasswordReset",
-			Handler:    _PasswordService_RequestPasswordReset_Handler,
-		},
-		{
-			MethodName: "ResetPassword",
-			Handler:    _PasswordService_ResetPassword_Handler,
-		},
-	},
-	Streams:  []grpc.StreamDesc{},
-	Metadata: "roster/identity/v1/account_service.proto",
-}
-
-const (
-	SessionService_CreateSession_FullMethodName  = "/roster.identity.v1.SessionService/CreateSession"
-	SessionService_Reauthenticate_FullMethodName = "/roster.identity.v1.SessionService/Reauthenticate"
-	SessionService_ListSessions_FullMethodName   = "/roster.identity.v1.SessionService/ListSessions"
-	SessionService_DeleteSession_FullMethodName  = "/roster.identity.v1.SessionService/DeleteSession"
-	SessionService_SignOut_FullMethodName        = "/roster.identity.v1.SessionService/SignOut"
+	SessionService_CreateSession_FullMethodName   = "/roster.identity.v1.SessionService/CreateSession"
+	SessionService_AnswerChallenge_FullMethodName = "/roster.identity.v1.SessionService/AnswerChallenge"
+	SessionService_Reauthenticate_FullMethodName  = "/roster.identity.v1.SessionService/Reauthenticate"
+	SessionService_ListSessions_FullMethodName    = "/roster.identity.v1.SessionService/ListSessions"
+	SessionService_DeleteSession_FullMethodName   = "/roster.identity.v1.SessionService/DeleteSession"
+	SessionService_SignOut_FullMethodName         = "/roster.identity.v1.SessionService/SignOut"
 )
 
 // SessionServiceClient is the client API for SessionService service.
@@ -461,10 +268,17 @@ const (
 // SessionService signs people in and out.
 type SessionServiceClient interface {
 	// CreateSession signs in with an address or a username, and a password. Unknown and wrong are
-	// one answer. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
+	// one answer. Where the account has a second factor, the answer holds a challenge, and its session is good for AnswerChallenge
+	// and nothing else. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
 	CreateSession(ctx context.Context, in *CreateSessionRequest, opts ...grpc.CallOption) (*CreateSessionResponse, error)
+	// AnswerChallenge completes a sign-in with a code of an authenticator app, or with a recovery code. The session of the challenge ends,
+	// and the one in the answer takes its place, delivered like it. After five wrong codes the challenge is over, and wrong
+	// ones in a row make everybody wait who wants to sign in to the account. Reasons: CODE_INVALID, RATE_LIMITED; STATE_CONFLICT when no
+	// challenge is due; UNAUTHENTICATED when it is over.
+	AnswerChallenge(ctx context.Context, in *AnswerChallengeRequest, opts ...grpc.CallOption) (*AnswerChallengeResponse, error)
 	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED). The session that the call is made with
-	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY.
+	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY; where the
+	// account has a second factor CODE_REQUIRED, CODE_INVALID, RATE_LIMITED.
 	Reauthenticate(ctx context.Context, in *ReauthenticateRequest, opts ...grpc.CallOption) (*ReauthenticateResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
@@ -486,6 +300,16 @@ func (c *sessionServiceClient) CreateSession(ctx context.Context, in *CreateSess
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateSessionResponse)
 	err := c.cc.Invoke(ctx, SessionService_CreateSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) AnswerChallenge(ctx context.Context, in *AnswerChallengeRequest, opts ...grpc.CallOption) (*AnswerChallengeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnswerChallengeResponse)
+	err := c.cc.Invoke(ctx, SessionService_AnswerChallenge_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -539,10 +363,17 @@ func (c *sessionServiceClient) SignOut(ctx context.Context, in *SignOutRequest, 
 // SessionService signs people in and out.
 type SessionServiceServer interface {
 	// CreateSession signs in with an address or a username, and a password. Unknown and wrong are
-	// one answer. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
+	// one answer. Where the account has a second factor, the answer holds a challenge, and its session is good for AnswerChallenge
+	// and nothing else. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
 	CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error)
+	// AnswerChallenge completes a sign-in with a code of an authenticator app, or with a recovery code. The session of the challenge ends,
+	// and the one in the answer takes its place, delivered like it. After five wrong codes the challenge is over, and wrong
+	// ones in a row make everybody wait who wants to sign in to the account. Reasons: CODE_INVALID, RATE_LIMITED; STATE_CONFLICT when no
+	// challenge is due; UNAUTHENTICATED when it is over.
+	AnswerChallenge(context.Context, *AnswerChallengeRequest) (*AnswerChallengeResponse, error)
 	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED). The session that the call is made with
-	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY.
+	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY; where the
+	// account has a second factor CODE_REQUIRED, CODE_INVALID, RATE_LIMITED.
 	Reauthenticate(context.Context, *ReauthenticateRequest) (*ReauthenticateResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
@@ -562,6 +393,9 @@ type UnimplementedSessionServiceServer struct{}
 
 func (UnimplementedSessionServiceServer) CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateSession not implemented")
+}
+func (UnimplementedSessionServiceServer) AnswerChallenge(context.Context, *AnswerChallengeRequest) (*AnswerChallengeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AnswerChallenge not implemented")
 }
 func (UnimplementedSessionServiceServer) Reauthenticate(context.Context, *ReauthenticateRequest) (*ReauthenticateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reauthenticate not implemented")
@@ -610,6 +444,24 @@ func _SessionService_CreateSession_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(SessionServiceServer).CreateSession(ctx, req.(*CreateSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_AnswerChallenge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnswerChallengeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).AnswerChallenge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_AnswerChallenge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).AnswerChallenge(ctx, req.(*AnswerChallengeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -696,6 +548,10 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateSession",
 			Handler:    _SessionService_CreateSession_Handler,
+		},
+		{
+			MethodName: "AnswerChallenge",
+			Handler:    _SessionService_AnswerChallenge_Handler,
 		},
 		{
 			MethodName: "Reauthenticate",

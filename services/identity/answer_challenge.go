@@ -1,0 +1,126 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/identity/internal/factor"
+	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// AnswerChallenge completes a sign-in whose second factor is due. The session gets another id and another secret.
+func (s *Service) AnswerChallenge(ctx context.Context, req *identityv1.AnswerChallengeRequest) (*identityv1.AnswerChallengeResponse, error) {
+	who := caller.From(ctx)
+	if who.Stage != caller.Challenge {
+		return nil, factor.ErrNoChallenge
+	}
+	if err := s.checkCode(ctx, who.Account, who.Session, req.GetCode()); err != nil {
+		return nil, err
+	}
+	opened, key, err := s.openSession(ctx, session.Session{
+		AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address,
+	}, proof{code: true}, who.Session)
+	if err != nil {
+		return nil, err
+	}
+	token, err := deliver(ctx, opened, key)
+	return &identityv1.AnswerChallengeResponse{Session: sessionToProto(opened, opened.ID), Token: token}, err
+}
+
+// checkCode finds out whether a typed code is one of the account's, of an app or a recovery code, and uses it up. challenged is the session
+// whose challenge it answers, if any.
+func (s *Service) checkCode(ctx context.Context, owner id.Account, challenged id.Session, typed string) error {
+	return s.tryCode(ctx, owner, challenged, func(ctx context.Context, q store.Queries, f store.Factors) error {
+		if code, ok := factor.Digits(typed); ok {
+			return s.useCode(ctx, q, owner, f.Active(), code)
+		}
+		used, err := q.UseRecoveryCode(ctx, owner, factor.ParseRecoveryCode(owner, typed).Hash)
+		if err != nil || !used {
+			return errors.Join(err, factor.ErrCodeInvalid)
+		}
+		left := f.Recovery - 1
+		if err := s.notify(q, f.Account, mail.RecoveryCodeUsed{Left: left}); err != nil {
+			return err
+		}
+		return outbox.Publish(q.Tx, owner, q.Now(), &eventv1.AccountRecoveryCodeUsed{Context: origin(ctx, owner, ""), Left: int32(left)})
+	})
+}
+
+// useCode uses up a code of one of the apps.
+func (s *Service) useCode(ctx context.Context, q store.Queries, owner id.Account, apps []factor.Factor, code string) error {
+	for _, app := range apps {
+		secret, err := s.Key.Open(app.SealedSecret, factorSeal, owner.String(), app.ID.String())
+		if err != nil {
+			return err
+		}
+		step, ok := factor.Secret(secret).Match(code, app.LastStep, q.Now())
+		if !ok {
+			continue
+		}
+		used, err := q.UseStep(ctx, owner, app.ID, step)
+		if err != nil || used {
+			return err
+		}
+	}
+	return factor.ErrCodeInvalid
+}
+
+// tryCode lets somebody try a code of the account. What becomes of it is committed before anything follows from it, also when the client has left:
+// a wrong one counts, together with wrong passwords, and many at once are no way around the delays.
+func (s *Service) tryCode(
+	ctx context.Context, owner id.Account, challenged id.Session, try func(context.Context, store.Queries, store.Factors) error,
+) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	var wrong error
+	err := s.inTxOnce(ctx, postgres.In(owner), func(q store.Queries) error {
+		wrong = nil
+		f, err := q.LockFactors(ctx, owner)
+		if err != nil {
+			return err
+		}
+		var answered session.Session
+		if !challenged.IsZero() {
+			answered, err = q.LockSession(ctx, owner, challenged)
+			if errors.Is(err, session.ErrNotFound) || err == nil && !answered.Live(q.Now()) {
+				return session.ErrUnauthenticated
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if wait := f.NextTime.Sub(q.Now()); wait > 0 {
+			return factor.TooEarly(wait)
+		}
+		if err := try(ctx, q, f); !errors.Is(err, factor.ErrCodeInvalid) {
+			return err
+		}
+		wrong = factor.ErrCodeInvalid
+		q.CountFailure(owner)
+		switch {
+		case challenged.IsZero():
+			return nil
+		case answered.Tries+1 < factor.Tries:
+			q.CountTry(answered)
+			return nil
+		}
+		return endSession(q, answered, origin(ctx, owner, ""))
+	})
+	if err != nil {
+		return err
+	}
+	return wrong
+}
+
+// factorSeal is the purpose of a sealed secret; its account and its factor are the rest of the context.
+const factorSeal = "factor"

@@ -1,0 +1,69 @@
+package identity
+
+import (
+	"context"
+	"slices"
+
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/identity/internal/factor"
+	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+)
+
+// ConfirmTotp makes an authenticator app a factor with its first code, which is used up by that. The session goes on as one that has shown
+// both; the person's others stay, with less: what asks for a proof of who is there asks them for both.
+func (s *Service) ConfirmTotp(ctx context.Context, req *identityv1.ConfirmTotpRequest) (*identityv1.ConfirmTotpResponse, error) {
+	who := caller.From(ctx)
+	key, err := id.ParseFactor(req.GetFactorId())
+	if err != nil {
+		return nil, factor.ErrNotFound
+	}
+	var confirmed factor.Factor
+	var codes []factor.RecoveryCode
+	err = s.tryCode(ctx, who.Account, id.Session{}, func(ctx context.Context, q store.Queries, has store.Factors) error {
+		i := slices.IndexFunc(has.All, func(f factor.Factor) bool { return f.ID == key && !f.Active })
+		if i < 0 {
+			return factor.ErrNotFound
+		}
+		code, ok := factor.Digits(req.GetCode())
+		if !ok {
+			return factor.ErrCodeInvalid
+		}
+		if err := s.useCode(ctx, q, who.Account, has.All[i:i+1], code); err != nil {
+			return err
+		}
+		before := has.Active()
+		has.All[i].Active = true
+		confirmed, codes = has.All[i], nil
+		q.SaveFactor(who.Account, confirmed)
+		q.SaveReach(who.Account, 2)
+		if len(before) == 0 {
+			codes = factor.NewRecoveryCodes(who.Account)
+			q.ReplaceRecoveryCodes(who.Account, codes)
+		}
+		return s.publishMfa(q, has.Account, before, has.Active(), origin(ctx, who.Account, ""))
+	})
+	if err != nil {
+		return nil, err
+	}
+	opened, secret, err := s.openSession(ctx, session.Session{
+		AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address,
+	}, proof{code: true}, who.Session)
+	if err != nil {
+		return nil, err
+	}
+	token, err := deliver(ctx, opened, secret)
+	return &identityv1.ConfirmTotpResponse{
+		Factor: factorToProto(confirmed), RecoveryCodes: texts(codes), Session: sessionToProto(opened, opened.ID), Token: token,
+	}, err
+}
+
+func texts(codes []factor.RecoveryCode) (texts []string) {
+	for _, code := range codes {
+		texts = append(texts, code.Text())
+	}
+	return texts
+}

@@ -1,0 +1,59 @@
+package identity
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/identity/internal/factor"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// RemoveFactor takes a factor away. With the last one signing in takes the password alone again, and the recovery codes go.
+func (s *Service) RemoveFactor(ctx context.Context, req *identityv1.RemoveFactorRequest) (*identityv1.RemoveFactorResponse, error) {
+	return changeFactor(ctx, s, req, "RemoveFactor", func(q store.Queries, has store.Factors, i int) (*identityv1.RemoveFactorResponse, error) {
+		before := has.Active()
+		after := slices.Delete(slices.Clone(before), i, i+1)
+		q.DeleteFactor(has.Account.ID, before[i].ID)
+		if len(after) == 0 {
+			q.SaveReach(has.Account.ID, 1)
+			q.ReplaceRecoveryCodes(has.Account.ID, nil)
+		}
+		return &identityv1.RemoveFactorResponse{}, s.publishMfa(q, has.Account, before, after, origin(ctx, has.Account.ID, req.GetRequestId()))
+	})
+}
+
+// changeFactor changes one of the caller's factors: the i-th of those that signing in asks for.
+func changeFactor[R proto.Message](
+	ctx context.Context, s *Service, req interface {
+		proto.Message
+		GetFactorId() string
+		GetRequestId() string
+	}, method string, change func(q store.Queries, has store.Factors, i int) (R, error),
+) (answer R, err error) {
+	who := caller.From(ctx)
+	key, err := id.ParseFactor(req.GetFactorId())
+	if err != nil {
+		return answer, factor.ErrNotFound
+	}
+	once := postgres.Request{ID: req.GetRequestId(), Principal: who.Account.String(), Method: method, Body: req}
+	answer, _, err = postgres.Once(ctx, s.DB, postgres.In(who.Account), once, func(tx *postgres.Tx) (answer R, err error) {
+		q := store.Queries{Tx: tx}
+		has, err := q.LockFactors(ctx, who.Account)
+		if err != nil {
+			return answer, err
+		}
+		i := slices.IndexFunc(has.Active(), func(f factor.Factor) bool { return f.ID == key })
+		if i < 0 {
+			return answer, factor.ErrNotFound
+		}
+		return change(q, has, i)
+	})
+	return answer, err
+}
