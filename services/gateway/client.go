@@ -145,7 +145,8 @@ func isRefusal(err error) bool {
 // learn takes from an answer what concerns the client's session.
 func (c *call) learn(method, token string, req, reply any, header metadata.MD) {
 	switch method {
-	case identityv1.SessionService_Reauthenticate_FullMethodName:
+	case identityv1.SessionService_Reauthenticate_FullMethodName, identityv1.SessionService_AnswerChallenge_FullMethodName,
+		identityv1.FactorService_ConfirmTotp_FullMethodName:
 		c.forget(credential.SessionOf(token))
 	case identityv1.SessionService_SignOut_FullMethodName:
 		current := credential.SessionOf(token)

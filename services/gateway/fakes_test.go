@@ -37,6 +37,7 @@ type fakes struct {
 
 	verify     func(context.Context, *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error)
 	reset      func(context.Context, *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error)
+	answer     func(context.Context, *identityv1.AnswerChallengeRequest) (*identityv1.AnswerChallengeResponse, error)
 	signIn     func(context.Context, *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error)
 	resolve    func(context.Context, *identityv1.ResolveCredentialRequest) (*identityv1.ResolveCredentialResponse, error)
 	changeRole func(context.Context, *membershipv1.ChangeMemberRoleRequest) (*membershipv1.ChangeMemberRoleResponse, error)
@@ -130,7 +131,7 @@ func (f *fakes) ResolveCredential(ctx context.Context, req *identityv1.ResolveCr
 	}
 	now := time.Now()
 	token, err := credential.Sign(f.key, credential.Claims{
-		Account: account, Session: who.session, AuthTime: now, Level: 1, Reach: 1, Audience: req.GetAudience(), IssuedAt: now, Expires: now.Add(credential.Lifetime)})
+		Account: account, Session: who.session, Stage: who.stage, AuthTime: now, Level: 1, Reach: 1, Audience: req.GetAudience(), IssuedAt: now, Expires: now.Add(credential.Lifetime)})
 	return &identityv1.ResolveCredentialResponse{Token: token, ExpireTime: timestamppb.New(now.Add(credential.Lifetime))}, err
 }
 
@@ -148,6 +149,10 @@ func (f *fakes) openSession(ctx context.Context, name string) (*identityv1.Sessi
 
 func (f *fakes) CreateSession(ctx context.Context, req *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error) {
 	return answerTo(f, ctx, "CreateSession", f.signIn, req)
+}
+
+func (f *fakes) AnswerChallenge(ctx context.Context, req *identityv1.AnswerChallengeRequest) (*identityv1.AnswerChallengeResponse, error) {
+	return answerTo(f, ctx, "AnswerChallenge", f.answer, req)
 }
 
 func (f *fakes) SignOut(ctx context.Context, _ *identityv1.SignOutRequest) (*identityv1.SignOutResponse, error) {

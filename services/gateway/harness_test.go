@@ -25,6 +25,7 @@ import (
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/network"
@@ -244,6 +245,7 @@ type person struct {
 	account *identityv1.Account
 	session id.Session
 	cookie  bool // the session is one for browsers
+	stage   caller.Stage
 }
 
 // newKey returns a key of identity.

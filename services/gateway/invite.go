@@ -102,7 +102,11 @@ func (s *site) accept(w http.ResponseWriter, r *http.Request) {
 	case wayMe:
 		err = s.stillMe(r, form.Get("account"))
 	case waySignIn:
-		err = s.openSession(r, form.Get("identifier"), form.Get("password"))
+		var due bool
+		if due, err = s.openSession(r, form.Get("identifier"), form.Get("password")); due {
+			s.askCode(w, r, http.StatusOK, codeForm{Token: form.Get("token")})
+			return
+		}
 	default:
 		c.credential = presented{} // the form was filled in by somebody new, whoever is signed in
 		req.Password, req.DisplayName = form.Get("password"), form.Get("display_name")

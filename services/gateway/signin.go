@@ -9,7 +9,8 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 )
 
-// me returns who is signed in; nil: nobody. A stale cookie is nobody's, and is taken back.
+// me returns who is signed in; nil: nobody. A stale cookie is nobody's, and is taken back. So is that of a sign-in whose second
+// factor is due, but it stays.
 func (s *site) me(r *http.Request) (*identityv1.Account, error) {
 	c := callFrom(r.Context())
 	if !c.credential.cookie {
@@ -18,6 +19,9 @@ func (s *site) me(r *http.Request) (*identityv1.Account, error) {
 	answer, err := s.accounts.GetMe(r.Context(), &identityv1.GetMeRequest{})
 	if isRefusal(err) {
 		c.credential, c.closed = presented{}, true
+		return nil, nil
+	}
+	if fault.ReasonOf(err) == errorv1.Reason_REASON_SIGN_IN_INCOMPLETE {
 		return nil, nil
 	}
 	return answer.GetAccount(), err
@@ -67,6 +71,10 @@ func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
+	if callFrom(r.Context()).credential.cookie { // it is good, and nobody's yet
+		s.askCode(w, r, http.StatusOK, codeForm{})
+		return
+	}
 	s.render(w, r, http.StatusOK, "sign_in", view{Title: "Sign in", Data: signInForm{}})
 }
 
@@ -76,7 +84,8 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	if err := s.openSession(r, form.Get("identifier"), form.Get("password")); err != nil {
+	due, err := s.openSession(r, form.Get("identifier"), form.Get("password"))
+	if err != nil {
 		again, ok := s.signInAgain(form.Get("identifier"), err)
 		if !ok {
 			s.refuse(w, r, err)
@@ -87,11 +96,70 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		s.render(w, r, f.HTTPStatus(), "sign_in", view{Title: "Sign in", Data: again})
 		return
 	}
+	if due {
+		s.askCode(w, r, http.StatusOK, codeForm{})
+		return
+	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// openSession signs in. From then on the request, and the browser, have the new session.
-func (s *site) openSession(r *http.Request, identifier, password string) error {
+// codeForm asks for the code of a second factor.
+type codeForm struct {
+	Token   string // of the invitation that is to be accepted then, if any
+	Problem string
+}
+
+func (s *site) askCode(w http.ResponseWriter, r *http.Request, status int, form codeForm) {
+	s.render(w, r, status, "code", view{Title: "Sign in", Data: form})
+}
+
+// answerChallenge completes a sign-in with the code of a second factor. When the challenge is over, it begins anew.
+func (s *site) answerChallenge(w http.ResponseWriter, r *http.Request) {
+	form, err := s.form(w, r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	c := callFrom(r.Context())
+	again := codeForm{Token: form.Get("token")}
+	_, err = s.sessions.AnswerChallenge(r.Context(), &identityv1.AnswerChallengeRequest{Code: form.Get("code")})
+	switch reason := fault.ReasonOf(err); reason {
+	case errorv1.Reason_REASON_CODE_INVALID, errorv1.Reason_REASON_VALIDATION_FAILED:
+		again.Problem = "The code is wrong, or was used before. Wait for the next one."
+	case errorv1.Reason_REASON_RATE_LIMITED:
+		again.Problem = "There were too many wrong codes. Wait a moment, then try again."
+	case errorv1.Reason_REASON_BUSY, errorv1.Reason_REASON_UNAVAILABLE, errorv1.Reason_REASON_DEADLINE_EXCEEDED:
+		again.Problem = busyText
+	case errorv1.Reason_REASON_UNAUTHENTICATED:
+		c.credential, c.closed = presented{}, true
+		s.render(w, r, http.StatusUnauthorized, "sign_in", view{Title: "Sign in", Data: signInForm{
+			Problem: "That took too long, or there were too many wrong codes. Sign in again."}})
+		return
+	default:
+		if err != nil && reason != errorv1.Reason_REASON_STATE_CONFLICT { // that is: the form was sent twice
+			s.refuse(w, r, err)
+			return
+		}
+	}
+	if again.Problem != "" {
+		f := s.faultOf(r, err)
+		setRetry(w.Header(), f)
+		s.askCode(w, r, f.HTTPStatus(), again)
+		return
+	}
+	if c.opened != nil {
+		c.credential = presented{c.opened.Value, true}
+	}
+	if again.Token != "" {
+		s.invitation(w, r, http.StatusOK, invitationPage{Token: again.Token})
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// openSession signs in. From then on the request, and the browser, have the new session. due tells that it is not complete before a
+// second factor is proven.
+func (s *site) openSession(r *http.Request, identifier, password string) (due bool, err error) {
 	c := callFrom(r.Context())
 	c.credential = presented{} // whoever was signed in does not matter
 	req := &identityv1.CreateSessionRequest{Password: password, Delivery: identityv1.Delivery_DELIVERY_COOKIE}
@@ -100,14 +168,15 @@ func (s *site) openSession(r *http.Request, identifier, password string) error {
 	} else {
 		req.Username = identifier
 	}
-	if _, err := s.sessions.CreateSession(r.Context(), req); err != nil {
-		return err
+	answer, err := s.sessions.CreateSession(r.Context(), req)
+	if err != nil {
+		return false, err
 	}
 	if c.opened == nil {
-		return fault.New(errorv1.Reason_REASON_INTERNAL, errInternal.Message)
+		return false, fault.New(errorv1.Reason_REASON_INTERNAL, errInternal.Message)
 	}
 	c.credential = presented{c.opened.Value, true}
-	return nil
+	return answer.GetChallenge() != nil, nil
 }
 
 // signInAgain returns the form to try again with; false when trying again is no use.

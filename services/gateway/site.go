@@ -66,6 +66,8 @@ func (e *edge) newSite() (http.Handler, error) {
 		"GET /{$}":             s.home,
 		"GET /sign-in":         s.showSignIn,
 		"POST /sign-in":        s.signIn,
+		"GET /sign-in/code":    s.showSignIn,
+		"POST /sign-in/code":   s.answerChallenge,
 		"POST /sign-out":       s.signOut,
 		"GET /verify/{token}":  s.showVerify,
 		"POST /verify":         s.verify,
@@ -136,7 +138,7 @@ var pages = func() map[string]*template.Template {
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "sign_in", "verify", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
+	for _, name := range []string{"home", "sign_in", "code", "verify", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(functions).
 			ParseFS(pageFiles, "pages/layout.html", "pages/forms.html", "pages/"+name+".html"))
 	}

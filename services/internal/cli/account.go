@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -82,8 +83,18 @@ func lastSegment(link string) string {
 	return link[strings.LastIndexByte(link, '/')+1:]
 }
 
+// codeFlag is for a code that is given at once; otherwise it is asked for when it is due.
+func codeFlag(c *cobra.Command, code *string) {
+	c.Flags().StringVar(code, "code", "", "the code of your authenticator app, or a recovery code")
+}
+
+func (a *app) askCode(ctx context.Context, given string) (string, error) {
+	return a.ask(ctx, given, "--code", "Code of your authenticator app, or a recovery code")
+}
+
 func (a *app) loginCommand() *cobra.Command {
 	var stdin bool
+	var code string
 	c := &cobra.Command{
 		Use:   "login [EMAIL | USERNAME]",
 		Short: "Sign in; the session is kept for the commands that follow",
@@ -111,6 +122,19 @@ func (a *app) loginCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if answer.GetChallenge() != nil {
+				if code, err = a.askCode(ctx, code); err != nil {
+					return err
+				}
+				if c, err = a.dial(answer.GetToken()); err != nil {
+					return err
+				}
+				in, err := call(ctx, a, c.Sessions.AnswerChallenge, &identityv1.AnswerChallengeRequest{Code: code})
+				if err != nil {
+					return err
+				}
+				answer = &identityv1.CreateSessionResponse{Session: in.GetSession(), Token: in.GetToken()}
+			}
 			if err := a.keepSession(answer.GetSession(), answer.GetToken()); err != nil {
 				return err
 			}
@@ -120,11 +144,13 @@ func (a *app) loginCommand() *cobra.Command {
 		},
 	}
 	passwordFlag(c, &stdin)
+	codeFlag(c, &code)
 	return c
 }
 
 func (a *app) reauthCommand() *cobra.Command {
 	var stdin bool
+	var code string
 	c := &cobra.Command{
 		Use:   "reauth",
 		Short: "Prove again that it is you, for what asks for that",
@@ -139,7 +165,14 @@ func (a *app) reauthCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := call(ctx, a, c.Sessions.Reauthenticate, &identityv1.ReauthenticateRequest{Password: password})
+			request := &identityv1.ReauthenticateRequest{Password: password, Code: code}
+			answer, err := call(ctx, a, c.Sessions.Reauthenticate, request)
+			if fault.ReasonOf(err) == errorv1.Reason_REASON_CODE_REQUIRED {
+				if request.Code, err = a.askCode(ctx, ""); err != nil {
+					return err
+				}
+				answer, err = call(ctx, a, c.Sessions.Reauthenticate, request)
+			}
 			if err != nil {
 				return err
 			}
@@ -150,6 +183,7 @@ func (a *app) reauthCommand() *cobra.Command {
 		},
 	}
 	passwordFlag(c, &stdin)
+	codeFlag(c, &code)
 	return c
 }
 

@@ -151,6 +151,8 @@ func (a *app) remedy(f *fault.Fault) string {
 		return "Sign in: roster login"
 	case errorv1.Reason_REASON_STEP_UP_REQUIRED:
 		return "Prove it: roster reauth"
+	case errorv1.Reason_REASON_FACTOR_NOT_FOUND:
+		return "Your second factors: roster mfa status"
 	case errorv1.Reason_REASON_SIGN_IN_REQUIRED:
 		return "Sign in, then accept again: roster login"
 	case errorv1.Reason_REASON_INVITATION_MISMATCH:

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
+
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/failpoint"
 )
@@ -62,7 +64,18 @@ func (s *Server) admit(ctx context.Context, method string) (caller.Caller, error
 	if err != nil {
 		return who, err
 	}
-	return who, s.permit(method, who, forwarded)
+	if err := s.permit(method, who, forwarded); err != nil {
+		return who, err
+	}
+	return s.forAnyone(method, who), nil
+}
+
+// forAnyone makes who has not completed a sign-in nobody, where that may call, too: what they have shown is not enough to be anybody.
+func (s *Server) forAnyone(method string, who caller.Caller) caller.Caller {
+	if who.Stage == caller.Complete || s.rules[method].GetCaller() != accessv1.Rule_CALLER_ANYONE {
+		return who
+	}
+	return caller.Caller{Service: who.Service, Address: who.Address, UserAgent: who.UserAgent}
 }
 
 // bound gives a call its deadline: the caller's, within reason.

@@ -134,6 +134,20 @@ func TestProven(t *testing.T) {
 	}
 }
 
+func TestForAnyone(t *testing.T) {
+	t.Parallel()
+	s := &Server{rules: map[string]*accessv1.Rule{
+		"/anyone": {Caller: accessv1.Rule_CALLER_ANYONE}, "/account": {Caller: accessv1.Rule_CALLER_ACCOUNT},
+	}}
+	half := caller.Caller{Account: account, Stage: caller.Challenge, Service: "gateway", Address: "192.0.2.7", UserAgent: "Firefox"}
+	t.Run("R36_AHalfSessionIsNobodyWhereThatMayCall", func(t *testing.T) {
+		t.Parallel()
+		require.Equal(t, caller.Caller{Service: "gateway", Address: "192.0.2.7", UserAgent: "Firefox"}, s.forAnyone("/anyone", half))
+		require.Equal(t, half, s.forAnyone("/account", half))
+		require.Equal(t, caller.Caller{Account: account}, s.forAnyone("/anyone", caller.Caller{Account: account}))
+	})
+}
+
 func TestRulesOfDescriptors(t *testing.T) {
 	t.Parallel()
 	rules := Rules(billingv1.File_roster_billing_v1_seat_service_proto.Services().ByName("SeatService"), grpc_health_v1.File_grpc_health_v1_health_proto.Services().Get(0))

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+)
+
+func TestMfa(t *testing.T) {
+	t.Parallel()
+	phone := &identityv1.Factor{Id: "fac_1", Method: identityv1.FactorMethod_FACTOR_METHOD_TOTP, DisplayName: "Phone", CreateTime: away(-2 * day)}
+	signedIn := func(t *testing.T) *world {
+		w := newWorld(t)
+		w.in = "a long password\n"
+		gives(w, &identityv1.CreateSessionRequest{}, signIn)
+		w.ok("login", "ada", "--password-stdin")
+		return w
+	}
+
+	t.Run("LoginAsksForTheCodeWhenItIsDue", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.interactive, w.secrets, w.in = true, []string{"a long password"}, "123456\n"
+		gives(w, &identityv1.CreateSessionRequest{}, &identityv1.CreateSessionResponse{
+			Token: "half", Session: signIn.GetSession(), Challenge: &identityv1.Challenge{}})
+		gives(w, &identityv1.AnswerChallengeRequest{}, &identityv1.AnswerChallengeResponse{Token: "whole", Session: signIn.GetSession()})
+		r := w.run("login", "ada")
+		require.Equal(t, exitOK, r.code, r.err)
+		require.Contains(t, r.err, "Code of your authenticator app, or a recovery code: ")
+		require.Equal(t, "Bearer half", w.last().authorization)
+		require.Equal(t, "123456", w.last().request.(*identityv1.AnswerChallengeRequest).GetCode())
+		require.Contains(t, w.keptFile(), "whole")
+		require.NotContains(t, w.keptFile(), "half")
+	})
+	t.Run("WithoutATerminalTheCodeIsAFlag", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.in = "a long password\n"
+		gives(w, &identityv1.CreateSessionRequest{}, &identityv1.CreateSessionResponse{
+			Token: "half", Session: signIn.GetSession(), Challenge: &identityv1.Challenge{}})
+		gives(w, &identityv1.AnswerChallengeRequest{}, &identityv1.AnswerChallengeResponse{Token: "whole", Session: signIn.GetSession()})
+		require.Contains(t, w.run("login", "ada", "--password-stdin").err, "--code is missing")
+		w.in = "a long password\n"
+		w.ok("login", "ada", "--password-stdin", "--code", "123456")
+		require.Equal(t, "123456", w.last().request.(*identityv1.AnswerChallengeRequest).GetCode())
+	})
+	t.Run("ReauthAsksForTheCodeWhenItIsDue", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		on(w, func(_ context.Context, req *identityv1.ReauthenticateRequest) (*identityv1.ReauthenticateResponse, error) {
+			if req.GetCode() == "" {
+				return nil, fault.New(errorv1.Reason_REASON_CODE_REQUIRED, "A code is due too.")
+			}
+			return &identityv1.ReauthenticateResponse{Session: signIn.GetSession(), Token: "another"}, nil
+		})
+		w.interactive, w.secrets, w.in = true, []string{"a long password"}, "123456\n"
+		w.ok("reauth")
+		require.Equal(t, "123456", w.last().request.(*identityv1.ReauthenticateRequest).GetCode())
+		require.Contains(t, w.keptFile(), "another")
+	})
+	t.Run("Enable", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		gives(w, &identityv1.BeginTotpRequest{}, &identityv1.BeginTotpResponse{FactorId: "fac_1", Secret: "ABCD", Uri: "otpauth://totp/x"})
+		gives(w, &identityv1.ConfirmTotpRequest{}, &identityv1.ConfirmTotpResponse{
+			Factor: phone, RecoveryCodes: []string{"AAAA-BBBB", "CCCC-DDDD"}, Session: signIn.GetSession(), Token: "another"})
+		require.Equal(t, exitUsage, w.run("mfa", "enable").code, "a secret is for a person")
+		w.interactive, w.in = true, "123456\n"
+		r := w.run("mfa", "enable", "--name", "Phone")
+		require.Equal(t, `Signing in asks for a code of "Phone" from now on.
+
+Without the app at hand, one of these signs you in, each once. They are shown this once; keep them in a safe place.
+  AAAA-BBBB
+  CCCC-DDDD
+`, r.out)
+		require.Contains(t, r.err, "Type this into your authenticator app: ABCD")
+		require.Contains(t, r.err, "otpauth://totp/x")
+		sent := w.last().request.(*identityv1.ConfirmTotpRequest)
+		require.Equal(t, "fac_1 123456", sent.GetFactorId()+" "+sent.GetCode())
+		require.Contains(t, w.keptFile(), "another")
+	})
+	t.Run("Status", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		gives(w, &identityv1.ListFactorsRequest{}, &identityv1.ListFactorsResponse{})
+		require.Contains(t, w.ok("mfa", "status"), "your password alone")
+		gives(w, &identityv1.ListFactorsRequest{}, &identityv1.ListFactorsResponse{Factors: []*identityv1.Factor{phone}, RecoveryCodesLeft: 9})
+		out := w.ok("mfa", "status")
+		require.Regexp(t, `fac_1 +TOTP +Phone`, out)
+		require.Contains(t, out, "Recovery codes left: 9")
+	})
+	t.Run("Disable", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		gives(w, &identityv1.RemoveFactorRequest{}, &identityv1.RemoveFactorResponse{})
+		gives(w, &identityv1.ListFactorsRequest{}, &identityv1.ListFactorsResponse{Factors: []*identityv1.Factor{phone}})
+		require.Contains(t, w.run("mfa", "disable").err, "say --yes")
+		w.ok("mfa", "disable", "--yes")
+		require.Equal(t, "fac_1", w.last().request.(*identityv1.RemoveFactorRequest).GetFactorId())
+		gives(w, &identityv1.ListFactorsRequest{}, &identityv1.ListFactorsResponse{Factors: []*identityv1.Factor{phone, phone}})
+		require.Contains(t, w.run("mfa", "disable", "--yes").err, "you have 2 second factors")
+		w.ok("mfa", "disable", "fac_2", "--yes")
+		require.Equal(t, "fac_2", w.last().request.(*identityv1.RemoveFactorRequest).GetFactorId())
+	})
+	t.Run("RecoveryCodes", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		gives(w, &identityv1.RegenerateRecoveryCodesRequest{}, &identityv1.RegenerateRecoveryCodesResponse{RecoveryCodes: []string{"AAAA-BBBB"}})
+		require.Contains(t, w.ok("mfa", "recovery-codes", "--yes"), "AAAA-BBBB")
+	})
+}
