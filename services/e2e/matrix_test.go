@@ -133,6 +133,10 @@ func TestForeignIDs(t *testing.T) {
 		project, foreignProject := org.project(t, "Project"), other.project(t, "Project")
 
 		type values struct{ own, foreign, absent string }
+		ownFactor, err := org.owner.BeginTotp(t.Context(), &identityv1.BeginTotpRequest{})
+		require.NoError(t, err)
+		foreignFactor, err := theirs.BeginTotp(t.Context(), &identityv1.BeginTotpRequest{})
+		require.NoError(t, err)
 		ids := map[string]values{
 			"organization_id": {org.ID, other.ID, id.NewOrganization().String()},
 			"account_id":      {mine.ID, theirs.ID, id.NewAccount().String()},
@@ -144,10 +148,12 @@ func TestForeignIDs(t *testing.T) {
 			"role_id":         {org.role(t, "viewer").GetId(), other.role(t, "viewer").GetId(), id.NewRole().String()},
 			"override_id":     {id.NewOverride().String(), id.NewOverride().String(), id.NewOverride().String()},
 			"rotation_id":     {id.NewRotation().String(), id.NewRotation().String(), id.NewRotation().String()},
+			"factor_id":       {ownFactor.GetFactorId(), foreignFactor.GetFactorId(), id.NewFactor().String()},
 			"session_id":      {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
 		}
 		fields := map[string]string{
 			"email": "x@example.com", "username": "x", "display_name": "x", "role": "viewer", "permission": "org.read", "reason": "x", "domain": "x.example",
+			"code": "000000",
 		}
 		for name, value := range ids {
 			fields[name] = value.own

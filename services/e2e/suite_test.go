@@ -176,6 +176,7 @@ type client struct {
 	identityv1.AccountServiceClient
 	identityv1.SessionServiceClient
 	identityv1.PasswordServiceClient
+	identityv1.FactorServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
@@ -199,6 +200,7 @@ func connect(transport, token string) client {
 	conn := wire(transport, token)
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewPasswordServiceClient(conn),
+		identityv1.NewFactorServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn),

@@ -29,6 +29,9 @@ func (s *Service) BeginTotp(ctx context.Context, req *identityv1.BeginTotpReques
 		if err != nil {
 			return err
 		}
+		if err := provenFor(ctx, q, has); err != nil {
+			return err
+		}
 		if len(has.Active()) >= factor.Most {
 			return factor.ErrMost
 		}

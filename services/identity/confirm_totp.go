@@ -24,6 +24,9 @@ func (s *Service) ConfirmTotp(ctx context.Context, req *identityv1.ConfirmTotpRe
 	var confirmed factor.Factor
 	var codes []factor.RecoveryCode
 	err = s.tryCode(ctx, who.Account, id.Session{}, func(ctx context.Context, q store.Queries, has store.Factors) error {
+		if err := provenFor(ctx, q, has); err != nil {
+			return err
+		}
 		i := slices.IndexFunc(has.All, func(f factor.Factor) bool { return f.ID == key && !f.Active })
 		if i < 0 {
 			return factor.ErrNotFound

@@ -26,6 +26,9 @@ func (s *Service) RegenerateRecoveryCodes(
 		if err != nil {
 			return nil, err
 		}
+		if err := provenFor(ctx, q, has); err != nil {
+			return nil, err
+		}
 		if len(has.Active()) == 0 {
 			return nil, factor.ErrNotFound
 		}

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -29,6 +30,16 @@ func (s *Service) RemoveFactor(ctx context.Context, req *identityv1.RemoveFactor
 	})
 }
 
+// provenFor is what the rules of these methods say, with the factors as they are now: whoever is called with may be known from before
+// the first was set up.
+func provenFor(ctx context.Context, q store.Queries, has store.Factors) error {
+	who := caller.From(ctx)
+	if len(has.Active()) > 0 {
+		who.Reach = 2
+	}
+	return who.StepUp(q.Now(), 5*time.Minute)
+}
+
 // changeFactor changes one of the caller's factors: the i-th of those that signing in asks for.
 func changeFactor[R proto.Message](
 	ctx context.Context, s *Service, req interface {
@@ -47,6 +58,9 @@ func changeFactor[R proto.Message](
 		q := store.Queries{Tx: tx}
 		has, err := q.LockFactors(ctx, who.Account)
 		if err != nil {
+			return answer, err
+		}
+		if err := provenFor(ctx, q, has); err != nil {
 			return answer, err
 		}
 		i := slices.IndexFunc(has.Active(), func(f factor.Factor) bool { return f.ID == key })

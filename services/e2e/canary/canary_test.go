@@ -139,6 +139,7 @@ func (s *suite) live(t *testing.T) {
 	_, err = accounts.GetMe(as(s.plant(t, "wrong session", "rst_canarycanarycanarycanarycanary")), &identityv1.GetMeRequest{})
 	require.Error(t, err)
 	s.plant(t, "cookie", s.signInWithCookie(t, password))
+	ada = s.useFactor(t, as, sessions, ada, password)
 
 	claimed, err := identityv1.NewOperatorServiceClient(s.Conn()).ClaimOperator(ctx, &identityv1.ClaimOperatorRequest{Token: s.plant(t, "claim", s.Claim)})
 	require.NoError(t, err)

@@ -41,6 +41,7 @@ func TestCommandTree(t *testing.T) {
 		invite/accept invite/create invite/decline invite/get invite/list invite/new-link invite/preview invite/resend invite/revoke
 		login logout me
 		member/change-role member/disable member/edit member/enable member/get member/leave member/remove
+		mfa/disable mfa/enable mfa/recovery-codes mfa/status
 		operator/claim operator/permissions/apply operator/permissions/list operator/seat-limit
 		org/create org/delete org/get org/list org/policy org/step-down
 		org/transfer/accept org/transfer/cancel org/transfer/decline org/transfer/offer org/transfer/show org/update org/use

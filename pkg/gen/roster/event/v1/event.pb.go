@@ -9,8 +9,8 @@
 // An event travels as CloudEvents 1.0 structured JSON on the subject
 // `roster.v1.<noun>.<verb>.<partition>.<organization_id>`; `data` is the proto3 JSON of the message
 // named after the event, `member.removed` = MemberRemoved. Revisions have no gap per publishing service
-// and organization (account events: per account). Names and addresses stand in `personal` only, which
-// is absent once the person was erased. No event carries a secret, a token or a link.
+// and organization (account events: per account). Names and addresses, of mail and of networks, stand in
+// `personal` only, which is absent once the person was erased. No event carries a secret, a token or a link.
 
 package eventv1
 
@@ -222,7 +222,7 @@ func (x Member_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Member_State.Descriptor instead.
 func (Member_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{9, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // State of an invitation, as outsiders see it.
@@ -291,7 +291,7 @@ func (x Invitation_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invitation_State.Descriptor instead.
 func (Invitation_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // State of a seat.
@@ -348,7 +348,7 @@ func (x Seat_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Seat_State.Descriptor instead.
 func (Seat_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26, 0}
 }
 
 // State of a domain.
@@ -405,7 +405,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53, 0}
 }
 
 // State that it says.
@@ -462,7 +462,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -712,7 +712,9 @@ type Personal struct {
 	// Address.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// Username.
-	Username      string `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
+	Username string `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
+	// The client's address, see Client.
+	ClientAddress string `protobuf:"bytes,4,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -768,6 +770,62 @@ func (x *Personal) GetUsername() string {
 	return ""
 }
 
+func (x *Personal) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
+	}
+	return ""
+}
+
+// Client is what can be erased from an event that tells no names: where the call came from. As the rest of what is personal it is
+// published with the event, because the organization's audit view is made of what is published: whoever is given the stream is
+// given this too. No subject and no header holds it.
+type Client struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Network address of the client whose call caused the event. Absent where the suite acts by itself, and in the events of
+	// other services that follow from the call: those have its cause and its trace.
+	ClientAddress string `protobuf:"bytes,1,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Client) Reset() {
+	*x = Client{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Client) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Client) ProtoMessage() {}
+
+func (x *Client) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Client.ProtoReflect.Descriptor instead.
+func (*Client) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Client) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
+	}
+	return ""
+}
+
 // Organization is an organization as events show it.
 type Organization struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -781,7 +839,7 @@ type Organization struct {
 
 func (x *Organization) Reset() {
 	*x = Organization{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[5]
+	mi := &file_roster_event_v1_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +851,7 @@ func (x *Organization) String() string {
 func (*Organization) ProtoMessage() {}
 
 func (x *Organization) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[5]
+	mi := &file_roster_event_v1_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +864,7 @@ func (x *Organization) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Organization.ProtoReflect.Descriptor instead.
 func (*Organization) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{5}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Organization) GetDisplayName() string {
@@ -829,14 +887,16 @@ type OrganizationCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Organization  *Organization `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	Organization *Organization `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationCreated) Reset() {
 	*x = OrganizationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[6]
+	mi := &file_roster_event_v1_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +908,7 @@ func (x *OrganizationCreated) String() string {
 func (*OrganizationCreated) ProtoMessage() {}
 
 func (x *OrganizationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[6]
+	mi := &file_roster_event_v1_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +921,7 @@ func (x *OrganizationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{6}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OrganizationCreated) GetContext() *Context {
@@ -878,6 +938,13 @@ func (x *OrganizationCreated) GetOrganization() *Organization {
 	return nil
 }
 
+func (x *OrganizationCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // OrganizationUpdated: `organization.updated`.
 type OrganizationUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -886,14 +953,16 @@ type OrganizationUpdated struct {
 	// Before.
 	Before *Organization `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Organization `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Organization `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationUpdated) Reset() {
 	*x = OrganizationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[7]
+	mi := &file_roster_event_v1_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +974,7 @@ func (x *OrganizationUpdated) String() string {
 func (*OrganizationUpdated) ProtoMessage() {}
 
 func (x *OrganizationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[7]
+	mi := &file_roster_event_v1_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +987,7 @@ func (x *OrganizationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{7}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OrganizationUpdated) GetContext() *Context {
@@ -942,20 +1011,29 @@ func (x *OrganizationUpdated) GetAfter() *Organization {
 	return nil
 }
 
+func (x *OrganizationUpdated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // OrganizationDeleted: `organization.deleted`. Nothing follows on this organization from this service.
 type OrganizationDeleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before        *Organization `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	Before *Organization `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationDeleted) Reset() {
 	*x = OrganizationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[8]
+	mi := &file_roster_event_v1_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1045,7 @@ func (x *OrganizationDeleted) String() string {
 func (*OrganizationDeleted) ProtoMessage() {}
 
 func (x *OrganizationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[8]
+	mi := &file_roster_event_v1_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1058,7 @@ func (x *OrganizationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{8}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OrganizationDeleted) GetContext() *Context {
@@ -993,6 +1071,13 @@ func (x *OrganizationDeleted) GetContext() *Context {
 func (x *OrganizationDeleted) GetBefore() *Organization {
 	if x != nil {
 		return x.Before
+	}
+	return nil
+}
+
+func (x *OrganizationDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -1016,7 +1101,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[9]
+	mi := &file_roster_event_v1_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1113,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[9]
+	mi := &file_roster_event_v1_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1126,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{9}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Member) GetAccountId() string {
@@ -1094,7 +1179,7 @@ type MemberAdded struct {
 
 func (x *MemberAdded) Reset() {
 	*x = MemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[10]
+	mi := &file_roster_event_v1_event_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1191,7 @@ func (x *MemberAdded) String() string {
 func (*MemberAdded) ProtoMessage() {}
 
 func (x *MemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[10]
+	mi := &file_roster_event_v1_event_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1204,7 @@ func (x *MemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberAdded.ProtoReflect.Descriptor instead.
 func (*MemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{10}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *MemberAdded) GetContext() *Context {
@@ -1151,14 +1236,16 @@ type MemberRoleChanged struct {
 	// Before.
 	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberRoleChanged) Reset() {
 	*x = MemberRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[11]
+	mi := &file_roster_event_v1_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1257,7 @@ func (x *MemberRoleChanged) String() string {
 func (*MemberRoleChanged) ProtoMessage() {}
 
 func (x *MemberRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[11]
+	mi := &file_roster_event_v1_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1270,7 @@ func (x *MemberRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRoleChanged.ProtoReflect.Descriptor instead.
 func (*MemberRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{11}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *MemberRoleChanged) GetContext() *Context {
@@ -1207,6 +1294,13 @@ func (x *MemberRoleChanged) GetAfter() *Member {
 	return nil
 }
 
+func (x *MemberRoleChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberDisabled: `member.disabled`.
 type MemberDisabled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1215,14 +1309,16 @@ type MemberDisabled struct {
 	// Before.
 	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberDisabled) Reset() {
 	*x = MemberDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[12]
+	mi := &file_roster_event_v1_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1330,7 @@ func (x *MemberDisabled) String() string {
 func (*MemberDisabled) ProtoMessage() {}
 
 func (x *MemberDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[12]
+	mi := &file_roster_event_v1_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1343,7 @@ func (x *MemberDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberDisabled.ProtoReflect.Descriptor instead.
 func (*MemberDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{12}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MemberDisabled) GetContext() *Context {
@@ -1271,6 +1367,13 @@ func (x *MemberDisabled) GetAfter() *Member {
 	return nil
 }
 
+func (x *MemberDisabled) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberEnabled: `member.enabled`.
 type MemberEnabled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1279,14 +1382,16 @@ type MemberEnabled struct {
 	// Before.
 	Before *Member `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberEnabled) Reset() {
 	*x = MemberEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[13]
+	mi := &file_roster_event_v1_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1403,7 @@ func (x *MemberEnabled) String() string {
 func (*MemberEnabled) ProtoMessage() {}
 
 func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[13]
+	mi := &file_roster_event_v1_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1416,7 @@ func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberEnabled.ProtoReflect.Descriptor instead.
 func (*MemberEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{13}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MemberEnabled) GetContext() *Context {
@@ -1335,6 +1440,13 @@ func (x *MemberEnabled) GetAfter() *Member {
 	return nil
 }
 
+func (x *MemberEnabled) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberRemoved: `member.removed`.
 type MemberRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1346,13 +1458,15 @@ type MemberRemoved struct {
 	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	// The projects in which the person was a direct member, and no longer is. In others they stay.
 	LeftProjectIds []string `protobuf:"bytes,4,rep,name=left_project_ids,json=leftProjectIds,proto3" json:"left_project_ids,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberRemoved) Reset() {
 	*x = MemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[14]
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1478,7 @@ func (x *MemberRemoved) String() string {
 func (*MemberRemoved) ProtoMessage() {}
 
 func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[14]
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1491,7 @@ func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRemoved.ProtoReflect.Descriptor instead.
 func (*MemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{14}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MemberRemoved) GetContext() *Context {
@@ -1408,6 +1522,13 @@ func (x *MemberRemoved) GetLeftProjectIds() []string {
 	return nil
 }
 
+func (x *MemberRemoved) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberLeft: `member.left`. The person did it.
 type MemberLeft struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1419,13 +1540,15 @@ type MemberLeft struct {
 	After *Member `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	// The projects in which the person was a direct member, and no longer is. In others they stay.
 	LeftProjectIds []string `protobuf:"bytes,4,rep,name=left_project_ids,json=leftProjectIds,proto3" json:"left_project_ids,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberLeft) Reset() {
 	*x = MemberLeft{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1560,7 @@ func (x *MemberLeft) String() string {
 func (*MemberLeft) ProtoMessage() {}
 
 func (x *MemberLeft) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1573,7 @@ func (x *MemberLeft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberLeft.ProtoReflect.Descriptor instead.
 func (*MemberLeft) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MemberLeft) GetContext() *Context {
@@ -1481,6 +1604,13 @@ func (x *MemberLeft) GetLeftProjectIds() []string {
 	return nil
 }
 
+func (x *MemberLeft) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Invitation is an invitation as events show it.
 type Invitation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1506,7 +1636,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1648,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1661,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Invitation) GetInvitationId() string {
@@ -1605,7 +1735,7 @@ type InvitationCreated struct {
 
 func (x *InvitationCreated) Reset() {
 	*x = InvitationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1747,7 @@ func (x *InvitationCreated) String() string {
 func (*InvitationCreated) ProtoMessage() {}
 
 func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1760,7 @@ func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationCreated.ProtoReflect.Descriptor instead.
 func (*InvitationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InvitationCreated) GetContext() *Context {
@@ -1660,14 +1790,16 @@ type InvitationSent struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Invitation    *Invitation `protobuf:"bytes,2,opt,name=invitation,proto3" json:"invitation,omitempty"`
+	Invitation *Invitation `protobuf:"bytes,2,opt,name=invitation,proto3" json:"invitation,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationSent) Reset() {
 	*x = InvitationSent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +1811,7 @@ func (x *InvitationSent) String() string {
 func (*InvitationSent) ProtoMessage() {}
 
 func (x *InvitationSent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +1824,7 @@ func (x *InvitationSent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationSent.ProtoReflect.Descriptor instead.
 func (*InvitationSent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InvitationSent) GetContext() *Context {
@@ -1709,6 +1841,13 @@ func (x *InvitationSent) GetInvitation() *Invitation {
 	return nil
 }
 
+func (x *InvitationSent) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // InvitationFailed: `invitation.failed`.
 type InvitationFailed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1717,14 +1856,16 @@ type InvitationFailed struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationFailed) Reset() {
 	*x = InvitationFailed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1877,7 @@ func (x *InvitationFailed) String() string {
 func (*InvitationFailed) ProtoMessage() {}
 
 func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +1890,7 @@ func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationFailed.ProtoReflect.Descriptor instead.
 func (*InvitationFailed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InvitationFailed) GetContext() *Context {
@@ -1773,6 +1914,13 @@ func (x *InvitationFailed) GetAfter() *Invitation {
 	return nil
 }
 
+func (x *InvitationFailed) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // InvitationResent: `invitation.resent`. The links before this are void.
 type InvitationResent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1790,7 +1938,7 @@ type InvitationResent struct {
 
 func (x *InvitationResent) Reset() {
 	*x = InvitationResent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1950,7 @@ func (x *InvitationResent) String() string {
 func (*InvitationResent) ProtoMessage() {}
 
 func (x *InvitationResent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1963,7 @@ func (x *InvitationResent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationResent.ProtoReflect.Descriptor instead.
 func (*InvitationResent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *InvitationResent) GetContext() *Context {
@@ -1854,14 +2002,16 @@ type InvitationAccepted struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationAccepted) Reset() {
 	*x = InvitationAccepted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +2023,7 @@ func (x *InvitationAccepted) String() string {
 func (*InvitationAccepted) ProtoMessage() {}
 
 func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +2036,7 @@ func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationAccepted.ProtoReflect.Descriptor instead.
 func (*InvitationAccepted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InvitationAccepted) GetContext() *Context {
@@ -1910,6 +2060,13 @@ func (x *InvitationAccepted) GetAfter() *Invitation {
 	return nil
 }
 
+func (x *InvitationAccepted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // InvitationDeclined: `invitation.declined`.
 type InvitationDeclined struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1918,14 +2075,16 @@ type InvitationDeclined struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationDeclined) Reset() {
 	*x = InvitationDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1937,7 +2096,7 @@ func (x *InvitationDeclined) String() string {
 func (*InvitationDeclined) ProtoMessage() {}
 
 func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1950,7 +2109,7 @@ func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationDeclined.ProtoReflect.Descriptor instead.
 func (*InvitationDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InvitationDeclined) GetContext() *Context {
@@ -1974,6 +2133,13 @@ func (x *InvitationDeclined) GetAfter() *Invitation {
 	return nil
 }
 
+func (x *InvitationDeclined) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // InvitationRevoked: `invitation.revoked`.
 type InvitationRevoked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1982,14 +2148,16 @@ type InvitationRevoked struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationRevoked) Reset() {
 	*x = InvitationRevoked{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2001,7 +2169,7 @@ func (x *InvitationRevoked) String() string {
 func (*InvitationRevoked) ProtoMessage() {}
 
 func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2014,7 +2182,7 @@ func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRevoked.ProtoReflect.Descriptor instead.
 func (*InvitationRevoked) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InvitationRevoked) GetContext() *Context {
@@ -2038,6 +2206,13 @@ func (x *InvitationRevoked) GetAfter() *Invitation {
 	return nil
 }
 
+func (x *InvitationRevoked) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // InvitationExpired: `invitation.expired`.
 type InvitationExpired struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2046,14 +2221,16 @@ type InvitationExpired struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationExpired) Reset() {
 	*x = InvitationExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2242,7 @@ func (x *InvitationExpired) String() string {
 func (*InvitationExpired) ProtoMessage() {}
 
 func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2255,7 @@ func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationExpired.ProtoReflect.Descriptor instead.
 func (*InvitationExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *InvitationExpired) GetContext() *Context {
@@ -2102,6 +2279,13 @@ func (x *InvitationExpired) GetAfter() *Invitation {
 	return nil
 }
 
+func (x *InvitationExpired) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Seat is a seat as events show it.
 type Seat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2119,7 +2303,7 @@ type Seat struct {
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2315,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2328,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Seat) GetSeatId() string {
@@ -2181,14 +2365,16 @@ type SeatReserved struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Seats         []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
+	Seats []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatReserved) Reset() {
 	*x = SeatReserved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2200,7 +2386,7 @@ func (x *SeatReserved) String() string {
 func (*SeatReserved) ProtoMessage() {}
 
 func (x *SeatReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2213,7 +2399,7 @@ func (x *SeatReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReserved.ProtoReflect.Descriptor instead.
 func (*SeatReserved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SeatReserved) GetContext() *Context {
@@ -2230,20 +2416,29 @@ func (x *SeatReserved) GetSeats() []*Seat {
 	return nil
 }
 
+func (x *SeatReserved) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // SeatOccupied: `seat.occupied`.
 type SeatOccupied struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Seats         []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
+	Seats []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatOccupied) Reset() {
 	*x = SeatOccupied{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2255,7 +2450,7 @@ func (x *SeatOccupied) String() string {
 func (*SeatOccupied) ProtoMessage() {}
 
 func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2268,7 +2463,7 @@ func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatOccupied.ProtoReflect.Descriptor instead.
 func (*SeatOccupied) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SeatOccupied) GetContext() *Context {
@@ -2285,20 +2480,29 @@ func (x *SeatOccupied) GetSeats() []*Seat {
 	return nil
 }
 
+func (x *SeatOccupied) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // SeatReleased: `seat.released`.
 type SeatReleased struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Seats         []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
+	Seats []*Seat `protobuf:"bytes,2,rep,name=seats,proto3" json:"seats,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatReleased) Reset() {
 	*x = SeatReleased{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +2514,7 @@ func (x *SeatReleased) String() string {
 func (*SeatReleased) ProtoMessage() {}
 
 func (x *SeatReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2527,7 @@ func (x *SeatReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReleased.ProtoReflect.Descriptor instead.
 func (*SeatReleased) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SeatReleased) GetContext() *Context {
@@ -2340,6 +2544,13 @@ func (x *SeatReleased) GetSeats() []*Seat {
 	return nil
 }
 
+func (x *SeatReleased) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // SeatLimitChanged: `seat.limit_changed`.
 type SeatLimitChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2350,14 +2561,16 @@ type SeatLimitChanged struct {
 	// Seats after; absent: no limit.
 	After *int32 `protobuf:"varint,3,opt,name=after,proto3,oneof" json:"after,omitempty"`
 	// Why, in the operator's words.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatLimitChanged) Reset() {
 	*x = SeatLimitChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2369,7 +2582,7 @@ func (x *SeatLimitChanged) String() string {
 func (*SeatLimitChanged) ProtoMessage() {}
 
 func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2382,7 +2595,7 @@ func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatLimitChanged.ProtoReflect.Descriptor instead.
 func (*SeatLimitChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SeatLimitChanged) GetContext() *Context {
@@ -2413,18 +2626,27 @@ func (x *SeatLimitChanged) GetReason() string {
 	return ""
 }
 
+func (x *SeatLimitChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // SeatAtLimit: `seat.at_limit`. The last free seat was taken.
 type SeatAtLimit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
-	Context       *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,2,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SeatAtLimit) Reset() {
 	*x = SeatAtLimit{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2436,7 +2658,7 @@ func (x *SeatAtLimit) String() string {
 func (*SeatAtLimit) ProtoMessage() {}
 
 func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2449,12 +2671,19 @@ func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatAtLimit.ProtoReflect.Descriptor instead.
 func (*SeatAtLimit) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SeatAtLimit) GetContext() *Context {
 	if x != nil {
 		return x.Context
+	}
+	return nil
+}
+
+func (x *SeatAtLimit) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -2470,7 +2699,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2711,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2724,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Account) GetAccountId() string {
@@ -2520,7 +2749,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2532,7 +2761,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2545,7 +2774,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -2582,7 +2811,7 @@ type AccountEmailVerified struct {
 
 func (x *AccountEmailVerified) Reset() {
 	*x = AccountEmailVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +2823,7 @@ func (x *AccountEmailVerified) String() string {
 func (*AccountEmailVerified) ProtoMessage() {}
 
 func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +2836,7 @@ func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEmailVerified.ProtoReflect.Descriptor instead.
 func (*AccountEmailVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AccountEmailVerified) GetContext() *Context {
@@ -2637,7 +2866,7 @@ type AccountUpdated struct {
 
 func (x *AccountUpdated) Reset() {
 	*x = AccountUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2878,7 @@ func (x *AccountUpdated) String() string {
 func (*AccountUpdated) ProtoMessage() {}
 
 func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2891,7 @@ func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountUpdated.ProtoReflect.Descriptor instead.
 func (*AccountUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AccountUpdated) GetContext() *Context {
@@ -2685,14 +2914,16 @@ type AccountDisabled struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The account.
-	Account       *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	Account *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountDisabled) Reset() {
 	*x = AccountDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2704,7 +2935,7 @@ func (x *AccountDisabled) String() string {
 func (*AccountDisabled) ProtoMessage() {}
 
 func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2717,7 +2948,7 @@ func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDisabled.ProtoReflect.Descriptor instead.
 func (*AccountDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AccountDisabled) GetContext() *Context {
@@ -2734,20 +2965,29 @@ func (x *AccountDisabled) GetAccount() *Account {
 	return nil
 }
 
+func (x *AccountDisabled) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // AccountEnabled: `account.enabled`.
 type AccountEnabled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The account.
-	Account       *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	Account *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountEnabled) Reset() {
 	*x = AccountEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2759,7 +2999,7 @@ func (x *AccountEnabled) String() string {
 func (*AccountEnabled) ProtoMessage() {}
 
 func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2772,7 +3012,7 @@ func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEnabled.ProtoReflect.Descriptor instead.
 func (*AccountEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AccountEnabled) GetContext() *Context {
@@ -2785,6 +3025,13 @@ func (x *AccountEnabled) GetContext() *Context {
 func (x *AccountEnabled) GetAccount() *Account {
 	if x != nil {
 		return x.Account
+	}
+	return nil
+}
+
+func (x *AccountEnabled) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -2802,7 +3049,7 @@ type Mfa struct {
 
 func (x *Mfa) Reset() {
 	*x = Mfa{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2814,7 +3061,7 @@ func (x *Mfa) String() string {
 func (*Mfa) ProtoMessage() {}
 
 func (x *Mfa) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2827,7 +3074,7 @@ func (x *Mfa) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mfa.ProtoReflect.Descriptor instead.
 func (*Mfa) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Mfa) GetMethods() []string {
@@ -2852,14 +3099,16 @@ type AccountMfaChanged struct {
 	// Before.
 	Before *Mfa `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Mfa `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Mfa `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountMfaChanged) Reset() {
 	*x = AccountMfaChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2871,7 +3120,7 @@ func (x *AccountMfaChanged) String() string {
 func (*AccountMfaChanged) ProtoMessage() {}
 
 func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2884,7 +3133,7 @@ func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaChanged.ProtoReflect.Descriptor instead.
 func (*AccountMfaChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AccountMfaChanged) GetContext() *Context {
@@ -2908,18 +3157,27 @@ func (x *AccountMfaChanged) GetAfter() *Mfa {
 	return nil
 }
 
+func (x *AccountMfaChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // AccountRecoveryCodesReplaced: `account.recovery_codes_replaced`. The old ones work no more.
 type AccountRecoveryCodesReplaced struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
-	Context       *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,2,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountRecoveryCodesReplaced) Reset() {
 	*x = AccountRecoveryCodesReplaced{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2931,7 +3189,7 @@ func (x *AccountRecoveryCodesReplaced) String() string {
 func (*AccountRecoveryCodesReplaced) ProtoMessage() {}
 
 func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2944,12 +3202,19 @@ func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodesReplaced.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodesReplaced) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AccountRecoveryCodesReplaced) GetContext() *Context {
 	if x != nil {
 		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountRecoveryCodesReplaced) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -2960,14 +3225,16 @@ type AccountRecoveryCodeUsed struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// How many are left.
-	Left          int32 `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"`
+	Left int32 `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountRecoveryCodeUsed) Reset() {
 	*x = AccountRecoveryCodeUsed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2979,7 +3246,7 @@ func (x *AccountRecoveryCodeUsed) String() string {
 func (*AccountRecoveryCodeUsed) ProtoMessage() {}
 
 func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2992,7 +3259,7 @@ func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodeUsed.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodeUsed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AccountRecoveryCodeUsed) GetContext() *Context {
@@ -3009,20 +3276,29 @@ func (x *AccountRecoveryCodeUsed) GetLeft() int32 {
 	return 0
 }
 
+func (x *AccountRecoveryCodeUsed) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // AccountSignedIn: `account.signed_in`.
 type AccountSignedIn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The session that began.
-	SessionId     string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	SessionId string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3034,7 +3310,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3047,7 +3323,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -3064,20 +3340,29 @@ func (x *AccountSignedIn) GetSessionId() string {
 	return ""
 }
 
+func (x *AccountSignedIn) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // SessionEnded: `session.ended`.
 type SessionEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The session that ended.
-	SessionId     string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	SessionId string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3089,7 +3374,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3102,7 +3387,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -3117,6 +3402,13 @@ func (x *SessionEnded) GetSessionId() string {
 		return x.SessionId
 	}
 	return ""
+}
+
+func (x *SessionEnded) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
 }
 
 // Group is a group as events show it.
@@ -3140,7 +3432,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3444,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +3457,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Group) GetGroupId() string {
@@ -3216,14 +3508,16 @@ type GroupCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Group         *Group `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Group *Group `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3235,7 +3529,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3248,7 +3542,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -3265,6 +3559,13 @@ func (x *GroupCreated) GetGroup() *Group {
 	return nil
 }
 
+func (x *GroupCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // GroupUpdated: `group.updated`.
 type GroupUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3273,14 +3574,16 @@ type GroupUpdated struct {
 	// Before.
 	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3292,7 +3595,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3305,7 +3608,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -3329,20 +3632,29 @@ func (x *GroupUpdated) GetAfter() *Group {
 	return nil
 }
 
+func (x *GroupUpdated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // GroupDeleted: `group.deleted`. Nobody is in it any more, and what it gave is gone.
 type GroupDeleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before        *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3354,7 +3666,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3367,7 +3679,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -3380,6 +3692,13 @@ func (x *GroupDeleted) GetContext() *Context {
 func (x *GroupDeleted) GetBefore() *Group {
 	if x != nil {
 		return x.Before
+	}
+	return nil
+}
+
+func (x *GroupDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -3397,7 +3716,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3409,7 +3728,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3422,7 +3741,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -3445,14 +3764,16 @@ type GroupMemberAdded struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Membership    *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	Membership *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3464,7 +3785,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3477,7 +3798,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -3494,20 +3815,29 @@ func (x *GroupMemberAdded) GetMembership() *GroupMembership {
 	return nil
 }
 
+func (x *GroupMemberAdded) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // GroupMemberRemoved: `group.member_removed`. Whoever is removed from the organization leaves all its groups without one of these.
 type GroupMemberRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Membership    *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	Membership *GroupMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3519,7 +3849,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3532,7 +3862,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -3549,6 +3879,13 @@ func (x *GroupMemberRemoved) GetMembership() *GroupMembership {
 	return nil
 }
 
+func (x *GroupMemberRemoved) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // GroupRoleBound: `group.role_bound`.
 type GroupRoleBound struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3557,14 +3894,16 @@ type GroupRoleBound struct {
 	// Before.
 	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3576,7 +3915,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3589,7 +3928,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -3613,6 +3952,13 @@ func (x *GroupRoleBound) GetAfter() *Group {
 	return nil
 }
 
+func (x *GroupRoleBound) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // GroupRoleUnbound: `group.role_unbound`.
 type GroupRoleUnbound struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3621,14 +3967,16 @@ type GroupRoleUnbound struct {
 	// Before.
 	Before *Group `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Group `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3640,7 +3988,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3653,7 +4001,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -3677,6 +4025,13 @@ func (x *GroupRoleUnbound) GetAfter() *Group {
 	return nil
 }
 
+func (x *GroupRoleUnbound) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Domain is a domain as events show it.
 type Domain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3692,7 +4047,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3704,7 +4059,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3717,7 +4072,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -3747,14 +4102,16 @@ type DomainAdded struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Domain        *Domain `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	Domain *Domain `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3766,7 +4123,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3779,7 +4136,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -3796,6 +4153,13 @@ func (x *DomainAdded) GetDomain() *Domain {
 	return nil
 }
 
+func (x *DomainAdded) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // DomainVerified: `domain.verified`. The proof was found, for the first time or again.
 type DomainVerified struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3804,14 +4168,16 @@ type DomainVerified struct {
 	// Before.
 	Before *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3823,7 +4189,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3836,7 +4202,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -3860,6 +4226,13 @@ func (x *DomainVerified) GetAfter() *Domain {
 	return nil
 }
 
+func (x *DomainVerified) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // DomainLost: `domain.lost`. The proof is missing for too long.
 type DomainLost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3868,14 +4241,16 @@ type DomainLost struct {
 	// Before.
 	Before *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Domain `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3887,7 +4262,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3900,7 +4275,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -3924,20 +4299,29 @@ func (x *DomainLost) GetAfter() *Domain {
 	return nil
 }
 
+func (x *DomainLost) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // DomainRemoved: `domain.removed`.
 type DomainRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before        *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	Before *Domain `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3949,7 +4333,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3962,7 +4346,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -3975,6 +4359,13 @@ func (x *DomainRemoved) GetContext() *Context {
 func (x *DomainRemoved) GetBefore() *Domain {
 	if x != nil {
 		return x.Before
+	}
+	return nil
+}
+
+func (x *DomainRemoved) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -4000,7 +4391,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +4403,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +4416,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Role) GetRoleId() string {
@@ -4076,14 +4467,16 @@ type RoleCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Role          *Role `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	Role *Role `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4095,7 +4488,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4108,7 +4501,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -4125,6 +4518,13 @@ func (x *RoleCreated) GetRole() *Role {
 	return nil
 }
 
+func (x *RoleCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // RoleUpdated: `role.updated`. It holds for all who have the role, from this revision on.
 type RoleUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4133,14 +4533,16 @@ type RoleUpdated struct {
 	// Before.
 	Before *Role `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Role `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Role `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4152,7 +4554,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4165,7 +4567,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -4189,6 +4591,13 @@ func (x *RoleUpdated) GetAfter() *Role {
 	return nil
 }
 
+func (x *RoleUpdated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // RoleDeleted: `role.deleted`. Whoever had the role, active or disabled, has the replacement from this revision on: no event
 // per member follows. Groups and projects that gave the role give the replacement. Pending invitations follow one by one, as `invitation.role_changed`.
 type RoleDeleted struct {
@@ -4200,14 +4609,16 @@ type RoleDeleted struct {
 	// The key of the role that its holders have now; empty: there were none.
 	Replacement string `protobuf:"bytes,3,opt,name=replacement,proto3" json:"replacement,omitempty"`
 	// How many members were moved.
-	Members       int64 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
+	Members int64 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4219,7 +4630,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4232,7 +4643,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -4263,6 +4674,13 @@ func (x *RoleDeleted) GetMembers() int64 {
 	return 0
 }
 
+func (x *RoleDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // InvitationRoleChanged: `invitation.role_changed`. The role that it gave was replaced.
 type InvitationRoleChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4271,14 +4689,16 @@ type InvitationRoleChanged struct {
 	// Before.
 	Before *Invitation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Invitation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4290,7 +4710,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4303,7 +4723,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -4327,6 +4747,13 @@ func (x *InvitationRoleChanged) GetAfter() *Invitation {
 	return nil
 }
 
+func (x *InvitationRoleChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberProfile is what an organization says of a member in place of what the account says; empty: as the account says.
 type MemberProfile struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4342,7 +4769,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4354,7 +4781,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4367,7 +4794,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -4397,14 +4824,16 @@ type MemberProfileChange struct {
 	// Before.
 	Before *MemberProfile `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *MemberProfile `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	After *MemberProfile `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address, see Client.
+	ClientAddress string `protobuf:"bytes,3,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4416,7 +4845,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4429,7 +4858,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -4444,6 +4873,13 @@ func (x *MemberProfileChange) GetAfter() *MemberProfile {
 		return x.After
 	}
 	return nil
+}
+
+func (x *MemberProfileChange) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
+	}
+	return ""
 }
 
 // MemberProfileChanged: `member.profile_changed`. How the member is shown in this organization.
@@ -4465,7 +4901,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4477,7 +4913,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4490,7 +4926,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -4541,7 +4977,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4553,7 +4989,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4566,7 +5002,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -4593,14 +5029,16 @@ type MemberHoursChanged struct {
 	// Before.
 	Before *WeeklyHours `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *WeeklyHours `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	After *WeeklyHours `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4612,7 +5050,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4625,7 +5063,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -4656,6 +5094,13 @@ func (x *MemberHoursChanged) GetAfter() *WeeklyHours {
 	return nil
 }
 
+func (x *MemberHoursChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Override is a time for which it is said how a member is available, as events show it. What is noted about it is not told.
 type Override struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4681,7 +5126,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4693,7 +5138,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4706,7 +5151,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -4771,14 +5216,16 @@ type MemberOverrideAdded struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Override      *Override `protobuf:"bytes,2,opt,name=override,proto3" json:"override,omitempty"`
+	Override *Override `protobuf:"bytes,2,opt,name=override,proto3" json:"override,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4790,7 +5237,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4803,7 +5250,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -4820,20 +5267,29 @@ func (x *MemberOverrideAdded) GetOverride() *Override {
 	return nil
 }
 
+func (x *MemberOverrideAdded) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberOverrideRemoved: `member.override_removed`. Somebody took it back; of one that ended there is no event.
 type MemberOverrideRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before        *Override `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	Before *Override `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4845,7 +5301,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4858,7 +5314,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -4871,6 +5327,13 @@ func (x *MemberOverrideRemoved) GetContext() *Context {
 func (x *MemberOverrideRemoved) GetBefore() *Override {
 	if x != nil {
 		return x.Before
+	}
+	return nil
+}
+
+func (x *MemberOverrideRemoved) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -4898,7 +5361,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4910,7 +5373,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4923,7 +5386,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -4981,14 +5444,16 @@ type OrganizationRotationCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Rotation      *Rotation `protobuf:"bytes,2,opt,name=rotation,proto3" json:"rotation,omitempty"`
+	Rotation *Rotation `protobuf:"bytes,2,opt,name=rotation,proto3" json:"rotation,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5000,7 +5465,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5013,7 +5478,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -5030,6 +5495,13 @@ func (x *OrganizationRotationCreated) GetRotation() *Rotation {
 	return nil
 }
 
+func (x *OrganizationRotationCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // OrganizationRotationUpdated: `organization.rotation_updated`.
 type OrganizationRotationUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5038,14 +5510,16 @@ type OrganizationRotationUpdated struct {
 	// Before.
 	Before *Rotation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Rotation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Rotation `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5057,7 +5531,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5070,7 +5544,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -5094,20 +5568,29 @@ func (x *OrganizationRotationUpdated) GetAfter() *Rotation {
 	return nil
 }
 
+func (x *OrganizationRotationUpdated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // OrganizationRotationDeleted: `organization.rotation_deleted`.
 type OrganizationRotationDeleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before        *Rotation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	Before *Rotation `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5119,7 +5602,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5132,7 +5615,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -5145,6 +5628,13 @@ func (x *OrganizationRotationDeleted) GetContext() *Context {
 func (x *OrganizationRotationDeleted) GetBefore() *Rotation {
 	if x != nil {
 		return x.Before
+	}
+	return nil
+}
+
+func (x *OrganizationRotationDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -5164,7 +5654,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5176,7 +5666,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5189,7 +5679,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Project) GetProjectId() string {
@@ -5219,14 +5709,16 @@ type ProjectCreated struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Project       *Project `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"`
+	Project *Project `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5238,7 +5730,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5251,7 +5743,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -5268,6 +5760,13 @@ func (x *ProjectCreated) GetProject() *Project {
 	return nil
 }
 
+func (x *ProjectCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // ProjectUpdated: `project.updated`.
 type ProjectUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5276,14 +5775,16 @@ type ProjectUpdated struct {
 	// Before.
 	Before *Project `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Project `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Project `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5295,7 +5796,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5308,7 +5809,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -5332,20 +5833,29 @@ func (x *ProjectUpdated) GetAfter() *Project {
 	return nil
 }
 
+func (x *ProjectUpdated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // ProjectDeleted: `project.deleted`. All that was given in it is gone.
 type ProjectDeleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Before        *Project `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	Before *Project `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5357,7 +5867,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5370,7 +5880,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -5383,6 +5893,13 @@ func (x *ProjectDeleted) GetContext() *Context {
 func (x *ProjectDeleted) GetBefore() *Project {
 	if x != nil {
 		return x.Before
+	}
+	return nil
+}
+
+func (x *ProjectDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -5402,7 +5919,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5414,7 +5931,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5427,7 +5944,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -5457,14 +5974,16 @@ type ProjectMemberAdded struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Membership    *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	Membership *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5476,7 +5995,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5489,7 +6008,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -5506,6 +6025,13 @@ func (x *ProjectMemberAdded) GetMembership() *ProjectMembership {
 	return nil
 }
 
+func (x *ProjectMemberAdded) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // ProjectMemberRemoved: `project.member_removed`. Whoever is removed from the organization may leave projects without one of
 // these, see `member.removed`.
 type ProjectMemberRemoved struct {
@@ -5513,14 +6039,16 @@ type ProjectMemberRemoved struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Membership    *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	Membership *ProjectMembership `protobuf:"bytes,2,opt,name=membership,proto3" json:"membership,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5532,7 +6060,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5545,7 +6073,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -5558,6 +6086,13 @@ func (x *ProjectMemberRemoved) GetContext() *Context {
 func (x *ProjectMemberRemoved) GetMembership() *ProjectMembership {
 	if x != nil {
 		return x.Membership
+	}
+	return nil
+}
+
+func (x *ProjectMemberRemoved) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -5579,7 +6114,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5591,7 +6126,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5604,7 +6139,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -5641,14 +6176,16 @@ type OrganizationTransferOffered struct {
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// After.
-	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	Transfer *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5660,7 +6197,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5673,7 +6210,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -5690,20 +6227,29 @@ func (x *OrganizationTransferOffered) GetTransfer() *Transfer {
 	return nil
 }
 
+func (x *OrganizationTransferOffered) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // OrganizationTransferDeclined: `organization.transfer_declined`. Whom it was offered to said no.
 type OrganizationTransferDeclined struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	Transfer *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5715,7 +6261,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5728,7 +6274,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -5745,20 +6291,29 @@ func (x *OrganizationTransferDeclined) GetTransfer() *Transfer {
 	return nil
 }
 
+func (x *OrganizationTransferDeclined) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // OrganizationTransferCancelled: `organization.transfer_cancelled`. An owner took it back, or what it needed has changed.
 type OrganizationTransferCancelled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	Transfer *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5770,7 +6325,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5783,7 +6338,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -5800,20 +6355,29 @@ func (x *OrganizationTransferCancelled) GetTransfer() *Transfer {
 	return nil
 }
 
+func (x *OrganizationTransferCancelled) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // OrganizationTransferExpired: `organization.transfer_expired`.
 type OrganizationTransferExpired struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// Before.
-	Transfer      *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	Transfer *Transfer `protobuf:"bytes,2,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5825,7 +6389,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5838,7 +6402,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -5855,6 +6419,13 @@ func (x *OrganizationTransferExpired) GetTransfer() *Transfer {
 	return nil
 }
 
+func (x *OrganizationTransferExpired) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // OrganizationOwnerChanged: `organization.owner_changed`. It follows what was told of the members.
 type OrganizationOwnerChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5864,13 +6435,15 @@ type OrganizationOwnerChanged struct {
 	BeforeAccountId string `protobuf:"bytes,2,opt,name=before_account_id,json=beforeAccountId,proto3" json:"before_account_id,omitempty"`
 	// Who is an owner now and was none; empty: the organization has one less.
 	AfterAccountId string `protobuf:"bytes,3,opt,name=after_account_id,json=afterAccountId,proto3" json:"after_account_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5882,7 +6455,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5895,7 +6468,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -5919,6 +6492,13 @@ func (x *OrganizationOwnerChanged) GetAfterAccountId() string {
 	return ""
 }
 
+func (x *OrganizationOwnerChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5934,7 +6514,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5946,7 +6526,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5996,7 +6576,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6008,7 +6588,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6021,7 +6601,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -6053,7 +6633,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6065,7 +6645,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6078,7 +6658,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -6142,24 +6722,30 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x05cause\x18\x02 \x01(\v2\x16.roster.event.v1.CauseR\x05cause\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x12\x19\n" +
-	"\btrace_id\x18\x04 \x01(\tR\atraceId\"_\n" +
+	"\btrace_id\x18\x04 \x01(\tR\atraceId\"\x86\x01\n" +
 	"\bPersonal\x12!\n" +
 	"\fdisplay_name\x18\x01 \x01(\tR\vdisplayName\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1a\n" +
-	"\busername\x18\x03 \x01(\tR\busername\"I\n" +
+	"\busername\x18\x03 \x01(\tR\busername\x12%\n" +
+	"\x0eclient_address\x18\x04 \x01(\tR\rclientAddress\"/\n" +
+	"\x06Client\x12%\n" +
+	"\x0eclient_address\x18\x01 \x01(\tR\rclientAddress\"I\n" +
 	"\fOrganization\x12!\n" +
 	"\fdisplay_name\x18\x01 \x01(\tR\vdisplayName\x12\x16\n" +
-	"\x06preset\x18\x02 \x01(\tR\x06preset\"\x8c\x01\n" +
+	"\x06preset\x18\x02 \x01(\tR\x06preset\"\xc1\x01\n" +
 	"\x13OrganizationCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12A\n" +
-	"\forganization\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\forganization\"\xb5\x01\n" +
+	"\forganization\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\forganization\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xea\x01\n" +
 	"\x13OrganizationUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
 	"\x06before\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\x06before\x123\n" +
-	"\x05after\x18\x03 \x01(\v2\x1d.roster.event.v1.OrganizationR\x05after\"\x80\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1d.roster.event.v1.OrganizationR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb5\x01\n" +
 	"\x13OrganizationDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\x06before\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\x06before\"\x9b\x02\n" +
+	"\x06before\x18\x02 \x01(\v2\x1d.roster.event.v1.OrganizationR\x06before\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x9b\x02\n" +
 	"\x06Member\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x12\n" +
@@ -6175,30 +6761,35 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\vMemberAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06member\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06member\x125\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xa7\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xdc\x01\n" +
 	"\x11MemberRoleChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xa4\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd9\x01\n" +
 	"\x0eMemberDisabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xa3\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd8\x01\n" +
 	"\rMemberEnabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\"\xcd\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x82\x02\n" +
 	"\rMemberRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x12(\n" +
-	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\"\xca\x01\n" +
+	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\x123\n" +
+	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xff\x01\n" +
 	"\n" +
 	"MemberLeft\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x12(\n" +
-	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\"\xce\x03\n" +
+	"\x10left_project_ids\x18\x04 \x03(\tR\x0eleftProjectIds\x123\n" +
+	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xce\x03\n" +
 	"\n" +
 	"Invitation\x12#\n" +
 	"\rinvitation_id\x18\x01 \x01(\tR\finvitationId\x12\x12\n" +
@@ -6226,37 +6817,43 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"invitation\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\n" +
 	"invitation\x125\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\x81\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xb6\x01\n" +
 	"\x0eInvitationSent\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12;\n" +
 	"\n" +
 	"invitation\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\n" +
-	"invitation\"\xae\x01\n" +
+	"invitation\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe3\x01\n" +
 	"\x10InvitationFailed\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xe5\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe5\x01\n" +
 	"\x10InvitationResent\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
 	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x125\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xb0\x01\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xe5\x01\n" +
 	"\x12InvitationAccepted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xb0\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe5\x01\n" +
 	"\x12InvitationDeclined\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xaf\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe4\x01\n" +
 	"\x11InvitationRevoked\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xaf\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe4\x01\n" +
 	"\x11InvitationExpired\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"\xe8\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe8\x01\n" +
 	"\x04Seat\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x121\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1b.roster.event.v1.Seat.StateR\x05state\x12\x19\n" +
@@ -6267,25 +6864,30 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTATE_RESERVED\x10\x01\x12\x12\n" +
 	"\x0eSTATE_OCCUPIED\x10\x02\x12\x12\n" +
-	"\x0eSTATE_RELEASED\x10\x03\"o\n" +
+	"\x0eSTATE_RELEASED\x10\x03\"\xa4\x01\n" +
 	"\fSeatReserved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12+\n" +
-	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\"o\n" +
+	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xa4\x01\n" +
 	"\fSeatOccupied\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12+\n" +
-	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\"o\n" +
+	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xa4\x01\n" +
 	"\fSeatReleased\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12+\n" +
-	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\"\xab\x01\n" +
+	"\x05seats\x18\x02 \x03(\v2\x15.roster.event.v1.SeatR\x05seats\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe0\x01\n" +
 	"\x10SeatLimitChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1b\n" +
 	"\x06before\x18\x02 \x01(\x05H\x00R\x06before\x88\x01\x01\x12\x19\n" +
 	"\x05after\x18\x03 \x01(\x05H\x01R\x05after\x88\x01\x01\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reasonB\t\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x123\n" +
+	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB\t\n" +
 	"\a_beforeB\b\n" +
-	"\x06_after\"A\n" +
+	"\x06_after\"v\n" +
 	"\vSeatAtLimit\x122\n" +
-	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\"(\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"(\n" +
 	"\aAccount\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\"\xaf\x01\n" +
@@ -6298,34 +6900,41 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"{\n" +
 	"\x0eAccountUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"y\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xae\x01\n" +
 	"\x0fAccountDisabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
-	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\"x\n" +
+	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xad\x01\n" +
 	"\x0eAccountEnabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
-	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\">\n" +
+	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\">\n" +
 	"\x03Mfa\x12\x18\n" +
 	"\amethods\x18\x01 \x03(\tR\amethods\x12\x1d\n" +
 	"\n" +
-	"factor_ids\x18\x02 \x03(\tR\tfactorIds\"\xa1\x01\n" +
+	"factor_ids\x18\x02 \x03(\tR\tfactorIds\"\xd6\x01\n" +
 	"\x11AccountMfaChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
 	"\x06before\x18\x02 \x01(\v2\x14.roster.event.v1.MfaR\x06before\x12*\n" +
-	"\x05after\x18\x03 \x01(\v2\x14.roster.event.v1.MfaR\x05after\"R\n" +
+	"\x05after\x18\x03 \x01(\v2\x14.roster.event.v1.MfaR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x87\x01\n" +
 	"\x1cAccountRecoveryCodesReplaced\x122\n" +
-	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\"a\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
 	"\x17AccountRecoveryCodeUsed\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x12\n" +
-	"\x04left\x18\x02 \x01(\x05R\x04left\"d\n" +
+	"\x04left\x18\x02 \x01(\x05R\x04left\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x99\x01\n" +
 	"\x0fAccountSignedIn\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x02 \x01(\tR\tsessionId\"a\n" +
+	"session_id\x18\x02 \x01(\tR\tsessionId\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
 	"\fSessionEnded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x02 \x01(\tR\tsessionId\"\x9f\x02\n" +
+	"session_id\x18\x02 \x01(\tR\tsessionId\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x9f\x02\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
@@ -6336,39 +6945,46 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\aBinding\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x1d\n" +
 	"\n" +
-	"project_id\x18\x02 \x01(\tR\tprojectId\"p\n" +
+	"project_id\x18\x02 \x01(\tR\tprojectId\"\xa5\x01\n" +
 	"\fGroupCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
-	"\x05group\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x05group\"\xa0\x01\n" +
+	"\x05group\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x05group\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd5\x01\n" +
 	"\fGroupUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
 	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
-	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\"r\n" +
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xa7\x01\n" +
 	"\fGroupDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
-	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\"K\n" +
+	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"K\n" +
 	"\x0fGroupMembership\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x1d\n" +
 	"\n" +
-	"account_id\x18\x02 \x01(\tR\taccountId\"\x88\x01\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\"\xbd\x01\n" +
 	"\x10GroupMemberAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12@\n" +
 	"\n" +
 	"membership\x18\x02 \x01(\v2 .roster.event.v1.GroupMembershipR\n" +
-	"membership\"\x8a\x01\n" +
+	"membership\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xbf\x01\n" +
 	"\x12GroupMemberRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12@\n" +
 	"\n" +
 	"membership\x18\x02 \x01(\v2 .roster.event.v1.GroupMembershipR\n" +
-	"membership\"\xa2\x01\n" +
+	"membership\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd7\x01\n" +
 	"\x0eGroupRoleBound\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
 	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
-	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\"\xa4\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd9\x01\n" +
 	"\x10GroupRoleUnbound\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
 	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
-	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\"\xca\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xca\x01\n" +
 	"\x06Domain\x12\x1b\n" +
 	"\tdomain_id\x18\x01 \x01(\tR\bdomainId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
@@ -6377,52 +6993,61 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x12\n" +
 	"\x0eSTATE_VERIFIED\x10\x02\x12\x13\n" +
-	"\x0fSTATE_SUSPENDED\x10\x03\"r\n" +
+	"\x0fSTATE_SUSPENDED\x10\x03\"\xa7\x01\n" +
 	"\vDomainAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
-	"\x06domain\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06domain\"\xa4\x01\n" +
+	"\x06domain\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06domain\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd9\x01\n" +
 	"\x0eDomainVerified\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\"\xa0\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd5\x01\n" +
 	"\n" +
 	"DomainLost\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\"t\n" +
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.DomainR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xa9\x01\n" +
 	"\rDomainRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
-	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\"\xae\x01\n" +
+	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.DomainR\x06before\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xae\x01\n" +
 	"\x04Role\x12\x17\n" +
 	"\arole_id\x18\x01 \x01(\tR\x06roleId\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12!\n" +
 	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12 \n" +
 	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x14\n" +
 	"\x05color\x18\x05 \x01(\tR\x05color\x12 \n" +
-	"\vpermissions\x18\x06 \x03(\tR\vpermissions\"l\n" +
+	"\vpermissions\x18\x06 \x03(\tR\vpermissions\"\xa1\x01\n" +
 	"\vRoleCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12)\n" +
-	"\x04role\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x04role\"\x9d\x01\n" +
+	"\x04role\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x04role\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd2\x01\n" +
 	"\vRoleUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12-\n" +
 	"\x06before\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x06before\x12+\n" +
-	"\x05after\x18\x03 \x01(\v2\x15.roster.event.v1.RoleR\x05after\"\xac\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x15.roster.event.v1.RoleR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe1\x01\n" +
 	"\vRoleDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12-\n" +
 	"\x06before\x18\x02 \x01(\v2\x15.roster.event.v1.RoleR\x06before\x12 \n" +
 	"\vreplacement\x18\x03 \x01(\tR\vreplacement\x12\x18\n" +
-	"\amembers\x18\x04 \x01(\x03R\amembers\"\xb3\x01\n" +
+	"\amembers\x18\x04 \x01(\x03R\amembers\x123\n" +
+	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe8\x01\n" +
 	"\x15InvitationRoleChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\x06before\x18\x02 \x01(\v2\x1b.roster.event.v1.InvitationR\x06before\x121\n" +
-	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\"m\n" +
+	"\x05after\x18\x03 \x01(\v2\x1b.roster.event.v1.InvitationR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"m\n" +
 	"\rMemberProfile\x12!\n" +
 	"\fdisplay_name\x18\x01 \x01(\tR\vdisplayName\x12#\n" +
 	"\rcontact_email\x18\x02 \x01(\tR\fcontactEmail\x12\x14\n" +
-	"\x05phone\x18\x03 \x01(\tR\x05phone\"\x83\x01\n" +
+	"\x05phone\x18\x03 \x01(\tR\x05phone\"\xaa\x01\n" +
 	"\x13MemberProfileChange\x126\n" +
 	"\x06before\x18\x01 \x01(\v2\x1e.roster.event.v1.MemberProfileR\x06before\x124\n" +
-	"\x05after\x18\x02 \x01(\v2\x1e.roster.event.v1.MemberProfileR\x05after\"\x86\x02\n" +
+	"\x05after\x18\x02 \x01(\v2\x1e.roster.event.v1.MemberProfileR\x05after\x12%\n" +
+	"\x0eclient_address\x18\x03 \x01(\tR\rclientAddress\"\x86\x02\n" +
 	"\x14MemberProfileChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
@@ -6435,13 +7060,14 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\bInterval\x12\x10\n" +
 	"\x03day\x18\x01 \x01(\x05R\x03day\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\tR\x05start\x12\x10\n" +
-	"\x03end\x18\x03 \x01(\tR\x03end\"\xd1\x01\n" +
+	"\x03end\x18\x03 \x01(\tR\x03end\"\x86\x02\n" +
 	"\x12MemberHoursChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x124\n" +
 	"\x06before\x18\x03 \x01(\v2\x1c.roster.event.v1.WeeklyHoursR\x06before\x122\n" +
-	"\x05after\x18\x04 \x01(\v2\x1c.roster.event.v1.WeeklyHoursR\x05after\"\xcb\x03\n" +
+	"\x05after\x18\x04 \x01(\v2\x1c.roster.event.v1.WeeklyHoursR\x05after\x123\n" +
+	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xcb\x03\n" +
 	"\bOverride\x12\x1f\n" +
 	"\voverride_id\x18\x01 \x01(\tR\n" +
 	"overrideId\x12\x1d\n" +
@@ -6460,13 +7086,15 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_AVAILABLE\x10\x01\x12\x11\n" +
 	"\rSTATE_ON_CALL\x10\x02\x12\x15\n" +
-	"\x11STATE_UNAVAILABLE\x10\x03\"\x80\x01\n" +
+	"\x11STATE_UNAVAILABLE\x10\x03\"\xb5\x01\n" +
 	"\x13MemberOverrideAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\boverride\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\boverride\"~\n" +
+	"\boverride\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\boverride\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb3\x01\n" +
 	"\x15MemberOverrideRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
-	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\x06before\"\x9e\x02\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.OverrideR\x06before\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x9e\x02\n" +
 	"\bRotation\x12\x1f\n" +
 	"\vrotation_id\x18\x01 \x01(\tR\n" +
 	"rotationId\x12!\n" +
@@ -6476,71 +7104,84 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1b\n" +
 	"\tturn_days\x18\x06 \x01(\x05R\bturnDays\x12\"\n" +
-	"\fparticipants\x18\a \x03(\tR\fparticipants\"\x88\x01\n" +
+	"\fparticipants\x18\a \x03(\tR\fparticipants\"\xbd\x01\n" +
 	"\x1bOrganizationRotationCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\brotation\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\brotation\"\xb5\x01\n" +
+	"\brotation\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\brotation\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xea\x01\n" +
 	"\x1bOrganizationRotationUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
 	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06before\x12/\n" +
-	"\x05after\x18\x03 \x01(\v2\x19.roster.event.v1.RotationR\x05after\"\x84\x01\n" +
+	"\x05after\x18\x03 \x01(\v2\x19.roster.event.v1.RotationR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb9\x01\n" +
 	"\x1bOrganizationRotationDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
-	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06before\"m\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.RotationR\x06before\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"m\n" +
 	"\aProject\x12\x1d\n" +
 	"\n" +
 	"project_id\x18\x01 \x01(\tR\tprojectId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription\"x\n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\"\xad\x01\n" +
 	"\x0eProjectCreated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
-	"\aproject\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\aproject\"\xa6\x01\n" +
+	"\aproject\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\aproject\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xdb\x01\n" +
 	"\x0eProjectUpdated\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x120\n" +
 	"\x06before\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\x06before\x12.\n" +
-	"\x05after\x18\x03 \x01(\v2\x18.roster.event.v1.ProjectR\x05after\"v\n" +
+	"\x05after\x18\x03 \x01(\v2\x18.roster.event.v1.ProjectR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xab\x01\n" +
 	"\x0eProjectDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x120\n" +
-	"\x06before\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\x06before\"e\n" +
+	"\x06before\x18\x02 \x01(\v2\x18.roster.event.v1.ProjectR\x06before\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"e\n" +
 	"\x11ProjectMembership\x12\x1d\n" +
 	"\n" +
 	"project_id\x18\x01 \x01(\tR\tprojectId\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x12\x12\n" +
-	"\x04role\x18\x03 \x01(\tR\x04role\"\x8c\x01\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\"\xc1\x01\n" +
 	"\x12ProjectMemberAdded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12B\n" +
 	"\n" +
 	"membership\x18\x02 \x01(\v2\".roster.event.v1.ProjectMembershipR\n" +
-	"membership\"\x8e\x01\n" +
+	"membership\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc3\x01\n" +
 	"\x14ProjectMemberRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12B\n" +
 	"\n" +
 	"membership\x18\x02 \x01(\v2\".roster.event.v1.ProjectMembershipR\n" +
-	"membership\"\xb7\x01\n" +
+	"membership\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb7\x01\n" +
 	"\bTransfer\x12(\n" +
 	"\x10owner_account_id\x18\x01 \x01(\tR\x0eownerAccountId\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x12%\n" +
 	"\x0ereplaces_owner\x18\x03 \x01(\bR\rreplacesOwner\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\x88\x01\n" +
+	"expireTime\"\xbd\x01\n" +
 	"\x1bOrganizationTransferOffered\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\x89\x01\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xbe\x01\n" +
 	"\x1cOrganizationTransferDeclined\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\x8a\x01\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xbf\x01\n" +
 	"\x1dOrganizationTransferCancelled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\x88\x01\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xbd\x01\n" +
 	"\x1bOrganizationTransferExpired\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\"\xa4\x01\n" +
+	"\btransfer\x18\x02 \x01(\v2\x19.roster.event.v1.TransferR\btransfer\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd9\x01\n" +
 	"\x18OrganizationOwnerChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12*\n" +
 	"\x11before_account_id\x18\x02 \x01(\tR\x0fbeforeAccountId\x12(\n" +
-	"\x10after_account_id\x18\x03 \x01(\tR\x0eafterAccountIdB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\x10after_account_id\x18\x03 \x01(\tR\x0eafterAccountId\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -6555,7 +7196,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
@@ -6569,271 +7210,329 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*Cause)(nil),                         // 9: roster.event.v1.Cause
 	(*Context)(nil),                       // 10: roster.event.v1.Context
 	(*Personal)(nil),                      // 11: roster.event.v1.Personal
-	(*Organization)(nil),                  // 12: roster.event.v1.Organization
-	(*OrganizationCreated)(nil),           // 13: roster.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil),           // 14: roster.event.v1.OrganizationUpdated
-	(*OrganizationDeleted)(nil),           // 15: roster.event.v1.OrganizationDeleted
-	(*Member)(nil),                        // 16: roster.event.v1.Member
-	(*MemberAdded)(nil),                   // 17: roster.event.v1.MemberAdded
-	(*MemberRoleChanged)(nil),             // 18: roster.event.v1.MemberRoleChanged
-	(*MemberDisabled)(nil),                // 19: roster.event.v1.MemberDisabled
-	(*MemberEnabled)(nil),                 // 20: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),                 // 21: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                    // 22: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                    // 23: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),             // 24: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),                // 25: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),              // 26: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),              // 27: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),            // 28: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),            // 29: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),             // 30: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),             // 31: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                          // 32: roster.event.v1.Seat
-	(*SeatReserved)(nil),                  // 33: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                  // 34: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                  // 35: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),              // 36: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                   // 37: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                       // 38: roster.event.v1.Account
-	(*AccountCreated)(nil),                // 39: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),          // 40: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),                // 41: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),               // 42: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                // 43: roster.event.v1.AccountEnabled
-	(*Mfa)(nil),                           // 44: roster.event.v1.Mfa
-	(*AccountMfaChanged)(nil),             // 45: roster.event.v1.AccountMfaChanged
-	(*AccountRecoveryCodesReplaced)(nil),  // 46: roster.event.v1.AccountRecoveryCodesReplaced
-	(*AccountRecoveryCodeUsed)(nil),       // 47: roster.event.v1.AccountRecoveryCodeUsed
-	(*AccountSignedIn)(nil),               // 48: roster.event.v1.AccountSignedIn
-	(*SessionEnded)(nil),                  // 49: roster.event.v1.SessionEnded
-	(*Group)(nil),                         // 50: roster.event.v1.Group
-	(*GroupCreated)(nil),                  // 51: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                  // 52: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                  // 53: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),               // 54: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),              // 55: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),            // 56: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                // 57: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),              // 58: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                        // 59: roster.event.v1.Domain
-	(*DomainAdded)(nil),                   // 60: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                // 61: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                    // 62: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                 // 63: roster.event.v1.DomainRemoved
-	(*Role)(nil),                          // 64: roster.event.v1.Role
-	(*RoleCreated)(nil),                   // 65: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                   // 66: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                   // 67: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),         // 68: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                 // 69: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),           // 70: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),          // 71: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                   // 72: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),            // 73: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                      // 74: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),           // 75: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),         // 76: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                      // 77: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),   // 78: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),   // 79: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),   // 80: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                       // 81: roster.event.v1.Project
-	(*ProjectCreated)(nil),                // 82: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                // 83: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                // 84: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),             // 85: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),            // 86: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),          // 87: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                      // 88: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),   // 89: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),  // 90: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil), // 91: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),   // 92: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),      // 93: roster.event.v1.OrganizationOwnerChanged
-	(*Token_Position)(nil),                // 94: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                 // 95: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),          // 96: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),         // 97: google.protobuf.Timestamp
+	(*Client)(nil),                        // 12: roster.event.v1.Client
+	(*Organization)(nil),                  // 13: roster.event.v1.Organization
+	(*OrganizationCreated)(nil),           // 14: roster.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),           // 15: roster.event.v1.OrganizationUpdated
+	(*OrganizationDeleted)(nil),           // 16: roster.event.v1.OrganizationDeleted
+	(*Member)(nil),                        // 17: roster.event.v1.Member
+	(*MemberAdded)(nil),                   // 18: roster.event.v1.MemberAdded
+	(*MemberRoleChanged)(nil),             // 19: roster.event.v1.MemberRoleChanged
+	(*MemberDisabled)(nil),                // 20: roster.event.v1.MemberDisabled
+	(*MemberEnabled)(nil),                 // 21: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                 // 22: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                    // 23: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                    // 24: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),             // 25: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                // 26: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),              // 27: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),              // 28: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),            // 29: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),            // 30: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),             // 31: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),             // 32: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                          // 33: roster.event.v1.Seat
+	(*SeatReserved)(nil),                  // 34: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                  // 35: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                  // 36: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),              // 37: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                   // 38: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                       // 39: roster.event.v1.Account
+	(*AccountCreated)(nil),                // 40: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),          // 41: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),                // 42: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),               // 43: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                // 44: roster.event.v1.AccountEnabled
+	(*Mfa)(nil),                           // 45: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),             // 46: roster.event.v1.AccountMfaChanged
+	(*AccountRecoveryCodesReplaced)(nil),  // 47: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),       // 48: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),               // 49: roster.event.v1.AccountSignedIn
+	(*SessionEnded)(nil),                  // 50: roster.event.v1.SessionEnded
+	(*Group)(nil),                         // 51: roster.event.v1.Group
+	(*GroupCreated)(nil),                  // 52: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                  // 53: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                  // 54: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),               // 55: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),              // 56: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),            // 57: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                // 58: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),              // 59: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                        // 60: roster.event.v1.Domain
+	(*DomainAdded)(nil),                   // 61: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                // 62: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                    // 63: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                 // 64: roster.event.v1.DomainRemoved
+	(*Role)(nil),                          // 65: roster.event.v1.Role
+	(*RoleCreated)(nil),                   // 66: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                   // 67: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                   // 68: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),         // 69: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                 // 70: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),           // 71: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),          // 72: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                   // 73: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),            // 74: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                      // 75: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),           // 76: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),         // 77: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                      // 78: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),   // 79: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),   // 80: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),   // 81: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                       // 82: roster.event.v1.Project
+	(*ProjectCreated)(nil),                // 83: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                // 84: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                // 85: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),             // 86: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),            // 87: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),          // 88: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                      // 89: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),   // 90: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),  // 91: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil), // 92: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),   // 93: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),      // 94: roster.event.v1.OrganizationOwnerChanged
+	(*Token_Position)(nil),                // 95: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                 // 96: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),          // 97: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),         // 98: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	94,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	95,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	8,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
 	9,   // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
 	10,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
-	12,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
-	10,  // 7: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
-	12,  // 8: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
-	12,  // 9: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
-	10,  // 10: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
-	12,  // 11: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
-	2,   // 12: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	97,  // 13: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	10,  // 14: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
-	16,  // 15: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
-	11,  // 16: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
-	10,  // 17: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
-	16,  // 18: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
-	16,  // 19: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
-	10,  // 20: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
-	16,  // 21: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
-	16,  // 22: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
-	10,  // 23: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	16,  // 24: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	16,  // 25: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	10,  // 26: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	16,  // 27: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	16,  // 28: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	10,  // 29: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	16,  // 30: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	16,  // 31: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
-	3,   // 32: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	97,  // 33: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	10,  // 34: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	23,  // 35: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	11,  // 36: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	10,  // 37: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	23,  // 38: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	10,  // 39: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	23,  // 40: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	23,  // 41: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	10,  // 42: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	23,  // 43: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	23,  // 44: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	11,  // 45: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	10,  // 46: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	23,  // 47: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	23,  // 48: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	10,  // 49: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	23,  // 50: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	23,  // 51: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	10,  // 52: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	23,  // 53: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	23,  // 54: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	10,  // 55: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	23,  // 56: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	23,  // 57: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	4,   // 58: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	10,  // 59: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	32,  // 60: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	10,  // 61: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	32,  // 62: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	10,  // 63: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	32,  // 64: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	10,  // 65: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	10,  // 66: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	10,  // 67: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	38,  // 68: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	11,  // 69: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	10,  // 70: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	11,  // 71: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	10,  // 72: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	11,  // 73: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	10,  // 74: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	38,  // 75: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	10,  // 76: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	38,  // 77: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	10,  // 78: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
-	44,  // 79: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
-	44,  // 80: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
-	10,  // 81: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
-	10,  // 82: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
-	10,  // 83: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	10,  // 84: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	95,  // 85: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	10,  // 86: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	50,  // 87: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	10,  // 88: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	50,  // 89: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	50,  // 90: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	10,  // 91: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	50,  // 92: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	10,  // 93: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	54,  // 94: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	10,  // 95: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	54,  // 96: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	10,  // 97: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	50,  // 98: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	50,  // 99: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	10,  // 100: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	50,  // 101: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	50,  // 102: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	5,   // 103: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	10,  // 104: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	59,  // 105: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	10,  // 106: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	59,  // 107: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	59,  // 108: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	10,  // 109: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	59,  // 110: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	59,  // 111: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	10,  // 112: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	59,  // 113: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	10,  // 114: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	64,  // 115: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	10,  // 116: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	64,  // 117: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	64,  // 118: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	10,  // 119: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	64,  // 120: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	10,  // 121: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	23,  // 122: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	23,  // 123: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	69,  // 124: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	69,  // 125: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	10,  // 126: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	16,  // 127: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	16,  // 128: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	70,  // 129: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	96,  // 130: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	10,  // 131: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	72,  // 132: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	72,  // 133: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	6,   // 134: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	97,  // 135: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	97,  // 136: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	97,  // 137: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	10,  // 138: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	74,  // 139: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	10,  // 140: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	74,  // 141: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	97,  // 142: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	97,  // 143: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	10,  // 144: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	77,  // 145: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	10,  // 146: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	77,  // 147: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	77,  // 148: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	10,  // 149: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	77,  // 150: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	10,  // 151: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	81,  // 152: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	10,  // 153: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	81,  // 154: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	81,  // 155: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	10,  // 156: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	81,  // 157: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	10,  // 158: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	85,  // 159: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	10,  // 160: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	85,  // 161: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	97,  // 162: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	10,  // 163: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	88,  // 164: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	10,  // 165: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	88,  // 166: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	10,  // 167: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	88,  // 168: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	10,  // 169: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	88,  // 170: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	10,  // 171: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	172, // [172:172] is the sub-list for method output_type
-	172, // [172:172] is the sub-list for method input_type
-	172, // [172:172] is the sub-list for extension type_name
-	172, // [172:172] is the sub-list for extension extendee
-	0,   // [0:172] is the sub-list for field type_name
+	13,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
+	12,  // 7: roster.event.v1.OrganizationCreated.personal:type_name -> roster.event.v1.Client
+	10,  // 8: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
+	13,  // 9: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
+	13,  // 10: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
+	12,  // 11: roster.event.v1.OrganizationUpdated.personal:type_name -> roster.event.v1.Client
+	10,  // 12: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
+	13,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
+	12,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
+	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
+	98,  // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	10,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
+	17,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
+	11,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
+	10,  // 20: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
+	17,  // 21: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
+	17,  // 22: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
+	12,  // 23: roster.event.v1.MemberRoleChanged.personal:type_name -> roster.event.v1.Client
+	10,  // 24: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
+	17,  // 25: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
+	17,  // 26: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
+	12,  // 27: roster.event.v1.MemberDisabled.personal:type_name -> roster.event.v1.Client
+	10,  // 28: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	17,  // 29: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	17,  // 30: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	12,  // 31: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
+	10,  // 32: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	17,  // 33: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	17,  // 34: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	12,  // 35: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
+	10,  // 36: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	17,  // 37: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	17,  // 38: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	12,  // 39: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
+	3,   // 40: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
+	98,  // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	10,  // 42: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	24,  // 43: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	11,  // 44: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	10,  // 45: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	24,  // 46: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	12,  // 47: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
+	10,  // 48: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	24,  // 49: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	24,  // 50: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	12,  // 51: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
+	10,  // 52: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	24,  // 53: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	24,  // 54: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	11,  // 55: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	10,  // 56: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	24,  // 57: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	24,  // 58: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	12,  // 59: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
+	10,  // 60: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	24,  // 61: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	24,  // 62: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	12,  // 63: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
+	10,  // 64: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	24,  // 65: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	24,  // 66: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	12,  // 67: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
+	10,  // 68: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	24,  // 69: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	24,  // 70: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	12,  // 71: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
+	4,   // 72: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
+	10,  // 73: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	33,  // 74: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	12,  // 75: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
+	10,  // 76: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	33,  // 77: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	12,  // 78: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
+	10,  // 79: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	33,  // 80: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	12,  // 81: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
+	10,  // 82: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	12,  // 83: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
+	10,  // 84: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	12,  // 85: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
+	10,  // 86: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	39,  // 87: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	11,  // 88: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	10,  // 89: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	11,  // 90: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	10,  // 91: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	11,  // 92: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	10,  // 93: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	39,  // 94: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	12,  // 95: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
+	10,  // 96: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	39,  // 97: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	12,  // 98: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
+	10,  // 99: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
+	45,  // 100: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
+	45,  // 101: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
+	12,  // 102: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
+	10,  // 103: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
+	12,  // 104: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
+	10,  // 105: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
+	12,  // 106: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
+	10,  // 107: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	12,  // 108: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
+	10,  // 109: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	12,  // 110: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	96,  // 111: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	10,  // 112: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	51,  // 113: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	12,  // 114: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	10,  // 115: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	51,  // 116: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	51,  // 117: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	12,  // 118: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	10,  // 119: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	51,  // 120: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	12,  // 121: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	10,  // 122: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	55,  // 123: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	12,  // 124: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	10,  // 125: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	55,  // 126: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	12,  // 127: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	10,  // 128: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	51,  // 129: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	51,  // 130: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	12,  // 131: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	10,  // 132: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	51,  // 133: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	51,  // 134: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	12,  // 135: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	5,   // 136: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	10,  // 137: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	60,  // 138: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	12,  // 139: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	10,  // 140: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	60,  // 141: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	60,  // 142: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	12,  // 143: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	10,  // 144: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	60,  // 145: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	60,  // 146: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	12,  // 147: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	10,  // 148: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	60,  // 149: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	12,  // 150: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	10,  // 151: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	65,  // 152: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	12,  // 153: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	10,  // 154: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	65,  // 155: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	65,  // 156: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	12,  // 157: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	10,  // 158: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	65,  // 159: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	12,  // 160: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	10,  // 161: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	24,  // 162: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	24,  // 163: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	12,  // 164: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	70,  // 165: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	70,  // 166: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	10,  // 167: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	17,  // 168: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	17,  // 169: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	71,  // 170: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	97,  // 171: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	10,  // 172: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	73,  // 173: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	73,  // 174: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	12,  // 175: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	6,   // 176: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	98,  // 177: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	98,  // 178: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	98,  // 179: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	10,  // 180: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	75,  // 181: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	12,  // 182: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	10,  // 183: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	75,  // 184: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	12,  // 185: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	98,  // 186: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	98,  // 187: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	10,  // 188: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	78,  // 189: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	12,  // 190: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	10,  // 191: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	78,  // 192: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	78,  // 193: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	12,  // 194: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	10,  // 195: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	78,  // 196: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	12,  // 197: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	10,  // 198: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	82,  // 199: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	12,  // 200: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	10,  // 201: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	82,  // 202: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	82,  // 203: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	12,  // 204: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	10,  // 205: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	82,  // 206: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	12,  // 207: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	10,  // 208: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	86,  // 209: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	12,  // 210: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	10,  // 211: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	86,  // 212: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	12,  // 213: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	98,  // 214: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	10,  // 215: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	89,  // 216: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	12,  // 217: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	10,  // 218: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	89,  // 219: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	12,  // 220: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	10,  // 221: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	89,  // 222: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	12,  // 223: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	10,  // 224: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	89,  // 225: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	12,  // 226: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	10,  // 227: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	12,  // 228: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	229, // [229:229] is the sub-list for method output_type
+	229, // [229:229] is the sub-list for method input_type
+	229, // [229:229] is the sub-list for extension type_name
+	229, // [229:229] is the sub-list for extension extendee
+	0,   // [0:229] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -6841,14 +7540,14 @@ func file_roster_event_v1_event_proto_init() {
 	if File_roster_event_v1_event_proto != nil {
 		return
 	}
-	file_roster_event_v1_event_proto_msgTypes[29].OneofWrappers = []any{}
+	file_roster_event_v1_event_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   90,
+			NumMessages:   91,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
