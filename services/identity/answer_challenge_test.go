@@ -162,6 +162,20 @@ func TestAnswerChallenge(t *testing.T) {
 		_, err = h.answer(half, a.code())
 		requireReason(t, rateLimited, err)
 	})
+	t.Run("R61 AnotherPasswordForgivesNoWrongCodes", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		key, a, confirmed := h.withApp("ada@example.com")
+		half := h.challenge("ada@example.com")
+		_, err := h.answer(half, a.wrong())
+		requireReason(t, codeInvalid, err)
+		_, err = h.passwords.ChangePassword(h.as(confirmed.GetToken()), &identityv1.ChangePasswordRequest{
+			CurrentPassword: goodPassword, Password: "amber river lantern 9"})
+		require.NoError(t, err)
+		require.Equal(t, 1, count(h, `sign_in_failures WHERE account_id = $1 AND count = 1`, key))
+		_, err = h.answer(half, a.code())
+		requireReason(t, unauthenticated, err) // R43: it began with the old one
+	})
 	t.Run("R31 OneCodeFiftyTimesAtOnceIsOneSuccess", func(t *testing.T) {
 		t.Parallel()
 		h := start(t)

@@ -7,7 +7,6 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
-	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -36,14 +35,14 @@ func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePass
 		return nil, err
 	}
 	err = s.inTxOnce(ctx, postgres.In(who.Account), func(q store.Queries) error {
-		live, passwordSet, err := q.LockSignIn(ctx, who.Account)
+		in, err := q.LockSignIn(ctx, who.Account)
 		if err != nil {
 			return err
 		}
-		if !proven.SetTime.Equal(passwordSet) { // changed since it was checked
+		if !proven.SetTime.Equal(in.PasswordSet) { // changed since it was checked
 			return account.ErrCredentialsInvalid
 		}
-		return s.setPassword(ctx, q, me, hash, live, who.Session, origin(ctx, who.Account, ""))
+		return s.setPassword(ctx, q, me, hash, in, who.Session, origin(ctx, who.Account, ""))
 	})
 	if err != nil {
 		return nil, err
@@ -61,10 +60,12 @@ func (s *Service) newPassword(ctx context.Context, text string, of account.Accou
 }
 
 // setPassword stores a password, ends the sessions but the one that is kept, and tells the person.
-func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.Account, hash string, live []session.Session, kept id.Session, from *eventv1.Context) error {
+func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.Account, hash string, in store.SignIn, kept id.Session, from *eventv1.Context) error {
 	q.SavePassword(of.ID, hash)
-	q.ForgetFailures(of.ID)
-	for _, one := range live {
+	if in.Factors == 1 { // otherwise there are wrong codes among them, which another password does not forgive
+		q.ForgetFailures(of.ID)
+	}
+	for _, one := range in.Live {
 		if one.ID == kept {
 			continue
 		}
@@ -72,11 +73,8 @@ func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.A
 			return err
 		}
 	}
-	if of.EmailVerified {
-		words := mail.PasswordChanged{Time: q.Now(), ResetLink: s.PublicURL + "/forgot"}
-		if err := mail.Add(s.Mail, q.Tx, of.ID, of.ID, of.Email, words); err != nil {
-			return err
-		}
+	if err := s.notify(q, of, mail.PasswordChanged{Time: q.Now(), ResetLink: s.PublicURL + "/forgot"}); err != nil {
+		return err
 	}
 	return outbox.Publish(q.Tx, of.ID, q.Now(), &eventv1.AccountPasswordChanged{Context: from})
 }

@@ -57,7 +57,7 @@ func (s *Service) sendReset(ctx context.Context, task saga.Task) error {
 	return s.inTx(ctx, postgres.In(who.ID), func(q store.Queries) error {
 		q.DeleteResetRequest(key)
 		task.Done(q.Tx)
-		if _, _, err := q.LockSignIn(ctx, who.ID); errors.Is(err, account.ErrNotFound) { // who may not sign in gets no link
+		if _, err := q.LockSignIn(ctx, who.ID); errors.Is(err, account.ErrNotFound) { // who may not sign in gets no link
 			return nil
 		} else if err != nil {
 			return err

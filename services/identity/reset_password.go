@@ -48,11 +48,11 @@ func (s *Service) ResetPassword(ctx context.Context, req *identityv1.ResetPasswo
 		if err != nil {
 			return nil, err
 		}
-		live, _, err := q.LockSignIn(ctx, key)
+		in, err := q.LockSignIn(ctx, key)
 		if err != nil {
 			return nil, err
 		}
-		return &identityv1.ResetPasswordResponse{}, s.setPassword(ctx, q, who, hash, live, id.Session{}, origin(ctx, key, req.GetRequestId()))
+		return &identityv1.ResetPasswordResponse{}, s.setPassword(ctx, q, who, hash, in, id.Session{}, origin(ctx, key, req.GetRequestId()))
 	})
 	return answer, err
 }

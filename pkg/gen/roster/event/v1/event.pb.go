@@ -405,7 +405,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54, 0}
 }
 
 // State that it says.
@@ -462,7 +462,60 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69, 0}
+}
+
+// Format of an export.
+type AuditExport_Format int32
+
+const (
+	// Not given.
+	AuditExport_FORMAT_UNSPECIFIED AuditExport_Format = 0
+	// Comma-separated values with a header, RFC 4180.
+	AuditExport_FORMAT_CSV AuditExport_Format = 1
+	// One JSON object a line.
+	AuditExport_FORMAT_JSON_LINES AuditExport_Format = 2
+)
+
+// Enum value maps for AuditExport_Format.
+var (
+	AuditExport_Format_name = map[int32]string{
+		0: "FORMAT_UNSPECIFIED",
+		1: "FORMAT_CSV",
+		2: "FORMAT_JSON_LINES",
+	}
+	AuditExport_Format_value = map[string]int32{
+		"FORMAT_UNSPECIFIED": 0,
+		"FORMAT_CSV":         1,
+		"FORMAT_JSON_LINES":  2,
+	}
+)
+
+func (x AuditExport_Format) Enum() *AuditExport_Format {
+	p := new(AuditExport_Format)
+	*p = x
+	return p
+}
+
+func (x AuditExport_Format) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AuditExport_Format) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_event_v1_event_proto_enumTypes[7].Descriptor()
+}
+
+func (AuditExport_Format) Type() protoreflect.EnumType {
+	return &file_roster_event_v1_event_proto_enumTypes[7]
+}
+
+func (x AuditExport_Format) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AuditExport_Format.Descriptor instead.
+func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -3347,6 +3400,61 @@ func (x *AccountSignedIn) GetPersonal() *Client {
 	return nil
 }
 
+// AccountPasswordChanged: `account.password_changed`. By its person, or with a link that was mailed to them.
+type AccountPasswordChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,2,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountPasswordChanged) Reset() {
+	*x = AccountPasswordChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountPasswordChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountPasswordChanged) ProtoMessage() {}
+
+func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountPasswordChanged.ProtoReflect.Descriptor instead.
+func (*AccountPasswordChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *AccountPasswordChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountPasswordChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // SessionEnded: `session.ended`.
 type SessionEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3362,7 +3470,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3374,7 +3482,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3387,7 +3495,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -3432,7 +3540,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3444,7 +3552,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3457,7 +3565,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Group) GetGroupId() string {
@@ -3517,7 +3625,7 @@ type GroupCreated struct {
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3529,7 +3637,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3542,7 +3650,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -3583,7 +3691,7 @@ type GroupUpdated struct {
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3595,7 +3703,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3608,7 +3716,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -3654,7 +3762,7 @@ type GroupDeleted struct {
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3666,7 +3774,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3679,7 +3787,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -3716,7 +3824,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3728,7 +3836,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3741,7 +3849,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -3773,7 +3881,7 @@ type GroupMemberAdded struct {
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3785,7 +3893,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3798,7 +3906,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -3837,7 +3945,7 @@ type GroupMemberRemoved struct {
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +3957,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +3970,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -3903,7 +4011,7 @@ type GroupRoleBound struct {
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3915,7 +4023,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3928,7 +4036,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -3976,7 +4084,7 @@ type GroupRoleUnbound struct {
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3988,7 +4096,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4001,7 +4109,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -4047,7 +4155,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4059,7 +4167,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4072,7 +4180,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -4111,7 +4219,7 @@ type DomainAdded struct {
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4123,7 +4231,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4136,7 +4244,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -4177,7 +4285,7 @@ type DomainVerified struct {
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4189,7 +4297,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4202,7 +4310,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -4250,7 +4358,7 @@ type DomainLost struct {
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4262,7 +4370,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4275,7 +4383,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -4321,7 +4429,7 @@ type DomainRemoved struct {
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4333,7 +4441,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4346,7 +4454,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -4391,7 +4499,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4403,7 +4511,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4416,7 +4524,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Role) GetRoleId() string {
@@ -4476,7 +4584,7 @@ type RoleCreated struct {
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4488,7 +4596,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4501,7 +4609,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -4542,7 +4650,7 @@ type RoleUpdated struct {
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4554,7 +4662,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4567,7 +4675,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -4618,7 +4726,7 @@ type RoleDeleted struct {
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4630,7 +4738,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4643,7 +4751,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -4698,7 +4806,7 @@ type InvitationRoleChanged struct {
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4710,7 +4818,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4723,7 +4831,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -4769,7 +4877,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4781,7 +4889,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4794,7 +4902,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -4833,7 +4941,7 @@ type MemberProfileChange struct {
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4845,7 +4953,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4858,7 +4966,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -4901,7 +5009,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4913,7 +5021,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4926,7 +5034,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -4977,7 +5085,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4989,7 +5097,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5002,7 +5110,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -5038,7 +5146,7 @@ type MemberHoursChanged struct {
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5050,7 +5158,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5063,7 +5171,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -5126,7 +5234,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5138,7 +5246,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5151,7 +5259,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -5225,7 +5333,7 @@ type MemberOverrideAdded struct {
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5237,7 +5345,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5250,7 +5358,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -5289,7 +5397,7 @@ type MemberOverrideRemoved struct {
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5301,7 +5409,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5314,7 +5422,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -5361,7 +5469,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5373,7 +5481,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5386,7 +5494,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -5453,7 +5561,7 @@ type OrganizationRotationCreated struct {
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5465,7 +5573,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5478,7 +5586,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -5519,7 +5627,7 @@ type OrganizationRotationUpdated struct {
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5531,7 +5639,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5544,7 +5652,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -5590,7 +5698,7 @@ type OrganizationRotationDeleted struct {
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5602,7 +5710,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5615,7 +5723,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -5654,7 +5762,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5666,7 +5774,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5679,7 +5787,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Project) GetProjectId() string {
@@ -5718,7 +5826,7 @@ type ProjectCreated struct {
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5730,7 +5838,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5743,7 +5851,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -5784,7 +5892,7 @@ type ProjectUpdated struct {
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5796,7 +5904,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5809,7 +5917,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -5855,7 +5963,7 @@ type ProjectDeleted struct {
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5867,7 +5975,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5880,7 +5988,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -5919,7 +6027,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5931,7 +6039,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5944,7 +6052,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -5983,7 +6091,7 @@ type ProjectMemberAdded struct {
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5995,7 +6103,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6008,7 +6116,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -6048,7 +6156,7 @@ type ProjectMemberRemoved struct {
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6060,7 +6168,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6073,7 +6181,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -6114,7 +6222,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6126,7 +6234,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6139,7 +6247,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -6185,7 +6293,7 @@ type OrganizationTransferOffered struct {
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6197,7 +6305,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6210,7 +6318,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -6249,7 +6357,7 @@ type OrganizationTransferDeclined struct {
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6261,7 +6369,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6274,7 +6382,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -6313,7 +6421,7 @@ type OrganizationTransferCancelled struct {
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6325,7 +6433,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6338,7 +6446,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -6377,7 +6485,7 @@ type OrganizationTransferExpired struct {
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6389,7 +6497,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6402,7 +6510,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -6443,7 +6551,7 @@ type OrganizationOwnerChanged struct {
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6455,7 +6563,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6468,7 +6576,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -6499,6 +6607,216 @@ func (x *OrganizationOwnerChanged) GetPersonal() *Client {
 	return nil
 }
 
+// AuditExport is what of the audit log was exported.
+type AuditExport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format.
+	Format AuditExport_Format `protobuf:"varint,1,opt,name=format,proto3,enum=roster.event.v1.AuditExport_Format" json:"format,omitempty"`
+	// Only what this account, operator or service did.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Only what was done to this.
+	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
+	// Only these types.
+	Types []string `protobuf:"bytes,4,rep,name=types,proto3" json:"types,omitempty"`
+	// Not before.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Before.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditExport) Reset() {
+	*x = AuditExport{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditExport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditExport) ProtoMessage() {}
+
+func (x *AuditExport) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
+func (*AuditExport) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *AuditExport) GetFormat() AuditExport_Format {
+	if x != nil {
+		return x.Format
+	}
+	return AuditExport_FORMAT_UNSPECIFIED
+}
+
+func (x *AuditExport) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *AuditExport) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *AuditExport) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *AuditExport) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *AuditExport) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// AuditQuery is what was looked for in the audit log, which may be a name or an address.
+type AuditQuery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The words.
+	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	// The client's address, see Client.
+	ClientAddress string `protobuf:"bytes,2,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditQuery) Reset() {
+	*x = AuditQuery{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditQuery) ProtoMessage() {}
+
+func (x *AuditQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
+func (*AuditQuery) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *AuditQuery) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *AuditQuery) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
+	}
+	return ""
+}
+
+// OrganizationAuditExported: `organization.audit_exported`. Told before the first row leaves, whatever becomes of the others.
+type OrganizationAuditExported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// What was asked for.
+	After *AuditExport `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// What was looked for, and the client's address.
+	Personal      *AuditQuery `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationAuditExported) Reset() {
+	*x = OrganizationAuditExported{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationAuditExported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationAuditExported) ProtoMessage() {}
+
+func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
+func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *OrganizationAuditExported) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationAuditExported) GetAfter() *AuditExport {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *OrganizationAuditExported) GetPersonal() *AuditQuery {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -6514,7 +6832,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6526,7 +6844,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6576,7 +6894,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6588,7 +6906,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6601,7 +6919,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -6633,7 +6951,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6645,7 +6963,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6658,7 +6976,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -6929,7 +7247,10 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x02 \x01(\tR\tsessionId\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x81\x01\n" +
+	"\x16AccountPasswordChanged\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
 	"\fSessionEnded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -7181,7 +7502,28 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12*\n" +
 	"\x11before_account_id\x18\x02 \x01(\tR\x0fbeforeAccountId\x12(\n" +
 	"\x10after_account_id\x18\x03 \x01(\tR\x0eafterAccountId\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc9\x02\n" +
+	"\vAuditExport\x12;\n" +
+	"\x06format\x18\x01 \x01(\x0e2#.roster.event.v1.AuditExport.FormatR\x06format\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06target\x18\x03 \x01(\tR\x06target\x12\x14\n" +
+	"\x05types\x18\x04 \x03(\tR\x05types\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"G\n" +
+	"\x06Format\x12\x16\n" +
+	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"FORMAT_CSV\x10\x01\x12\x15\n" +
+	"\x11FORMAT_JSON_LINES\x10\x02\"I\n" +
+	"\n" +
+	"AuditQuery\x12\x14\n" +
+	"\x05query\x18\x01 \x01(\tR\x05query\x12%\n" +
+	"\x0eclient_address\x18\x02 \x01(\tR\rclientAddress\"\xbc\x01\n" +
+	"\x19OrganizationAuditExported\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
+	"\x05after\x18\x02 \x01(\v2\x1c.roster.event.v1.AuditExportR\x05after\x127\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x1b.roster.event.v1.AuditQueryR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -7195,8 +7537,8 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 	return file_roster_event_v1_event_proto_rawDescData
 }
 
-var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
+var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 95)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
@@ -7205,334 +7547,347 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(Seat_State)(0),                       // 4: roster.event.v1.Seat.State
 	(Domain_State)(0),                     // 5: roster.event.v1.Domain.State
 	(Override_State)(0),                   // 6: roster.event.v1.Override.State
-	(*Token)(nil),                         // 7: roster.event.v1.Token
-	(*Actor)(nil),                         // 8: roster.event.v1.Actor
-	(*Cause)(nil),                         // 9: roster.event.v1.Cause
-	(*Context)(nil),                       // 10: roster.event.v1.Context
-	(*Personal)(nil),                      // 11: roster.event.v1.Personal
-	(*Client)(nil),                        // 12: roster.event.v1.Client
-	(*Organization)(nil),                  // 13: roster.event.v1.Organization
-	(*OrganizationCreated)(nil),           // 14: roster.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil),           // 15: roster.event.v1.OrganizationUpdated
-	(*OrganizationDeleted)(nil),           // 16: roster.event.v1.OrganizationDeleted
-	(*Member)(nil),                        // 17: roster.event.v1.Member
-	(*MemberAdded)(nil),                   // 18: roster.event.v1.MemberAdded
-	(*MemberRoleChanged)(nil),             // 19: roster.event.v1.MemberRoleChanged
-	(*MemberDisabled)(nil),                // 20: roster.event.v1.MemberDisabled
-	(*MemberEnabled)(nil),                 // 21: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),                 // 22: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                    // 23: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                    // 24: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),             // 25: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),                // 26: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),              // 27: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),              // 28: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),            // 29: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),            // 30: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),             // 31: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),             // 32: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                          // 33: roster.event.v1.Seat
-	(*SeatReserved)(nil),                  // 34: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                  // 35: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                  // 36: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),              // 37: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                   // 38: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                       // 39: roster.event.v1.Account
-	(*AccountCreated)(nil),                // 40: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),          // 41: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),                // 42: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),               // 43: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                // 44: roster.event.v1.AccountEnabled
-	(*Mfa)(nil),                           // 45: roster.event.v1.Mfa
-	(*AccountMfaChanged)(nil),             // 46: roster.event.v1.AccountMfaChanged
-	(*AccountRecoveryCodesReplaced)(nil),  // 47: roster.event.v1.AccountRecoveryCodesReplaced
-	(*AccountRecoveryCodeUsed)(nil),       // 48: roster.event.v1.AccountRecoveryCodeUsed
-	(*AccountSignedIn)(nil),               // 49: roster.event.v1.AccountSignedIn
-	(*SessionEnded)(nil),                  // 50: roster.event.v1.SessionEnded
-	(*Group)(nil),                         // 51: roster.event.v1.Group
-	(*GroupCreated)(nil),                  // 52: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                  // 53: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                  // 54: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),               // 55: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),              // 56: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),            // 57: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                // 58: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),              // 59: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                        // 60: roster.event.v1.Domain
-	(*DomainAdded)(nil),                   // 61: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                // 62: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                    // 63: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                 // 64: roster.event.v1.DomainRemoved
-	(*Role)(nil),                          // 65: roster.event.v1.Role
-	(*RoleCreated)(nil),                   // 66: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                   // 67: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                   // 68: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),         // 69: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                 // 70: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),           // 71: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),          // 72: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                   // 73: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),            // 74: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                      // 75: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),           // 76: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),         // 77: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                      // 78: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),   // 79: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),   // 80: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),   // 81: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                       // 82: roster.event.v1.Project
-	(*ProjectCreated)(nil),                // 83: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                // 84: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                // 85: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),             // 86: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),            // 87: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),          // 88: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                      // 89: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),   // 90: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),  // 91: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil), // 92: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),   // 93: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),      // 94: roster.event.v1.OrganizationOwnerChanged
-	(*Token_Position)(nil),                // 95: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                 // 96: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),          // 97: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),         // 98: google.protobuf.Timestamp
+	(AuditExport_Format)(0),               // 7: roster.event.v1.AuditExport.Format
+	(*Token)(nil),                         // 8: roster.event.v1.Token
+	(*Actor)(nil),                         // 9: roster.event.v1.Actor
+	(*Cause)(nil),                         // 10: roster.event.v1.Cause
+	(*Context)(nil),                       // 11: roster.event.v1.Context
+	(*Personal)(nil),                      // 12: roster.event.v1.Personal
+	(*Client)(nil),                        // 13: roster.event.v1.Client
+	(*Organization)(nil),                  // 14: roster.event.v1.Organization
+	(*OrganizationCreated)(nil),           // 15: roster.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),           // 16: roster.event.v1.OrganizationUpdated
+	(*OrganizationDeleted)(nil),           // 17: roster.event.v1.OrganizationDeleted
+	(*Member)(nil),                        // 18: roster.event.v1.Member
+	(*MemberAdded)(nil),                   // 19: roster.event.v1.MemberAdded
+	(*MemberRoleChanged)(nil),             // 20: roster.event.v1.MemberRoleChanged
+	(*MemberDisabled)(nil),                // 21: roster.event.v1.MemberDisabled
+	(*MemberEnabled)(nil),                 // 22: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                 // 23: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                    // 24: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                    // 25: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),             // 26: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                // 27: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),              // 28: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),              // 29: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),            // 30: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),            // 31: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),             // 32: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),             // 33: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                          // 34: roster.event.v1.Seat
+	(*SeatReserved)(nil),                  // 35: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                  // 36: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                  // 37: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),              // 38: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                   // 39: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                       // 40: roster.event.v1.Account
+	(*AccountCreated)(nil),                // 41: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),          // 42: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),                // 43: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),               // 44: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                // 45: roster.event.v1.AccountEnabled
+	(*Mfa)(nil),                           // 46: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),             // 47: roster.event.v1.AccountMfaChanged
+	(*AccountRecoveryCodesReplaced)(nil),  // 48: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),       // 49: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),               // 50: roster.event.v1.AccountSignedIn
+	(*AccountPasswordChanged)(nil),        // 51: roster.event.v1.AccountPasswordChanged
+	(*SessionEnded)(nil),                  // 52: roster.event.v1.SessionEnded
+	(*Group)(nil),                         // 53: roster.event.v1.Group
+	(*GroupCreated)(nil),                  // 54: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                  // 55: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                  // 56: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),               // 57: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),              // 58: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),            // 59: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                // 60: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),              // 61: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                        // 62: roster.event.v1.Domain
+	(*DomainAdded)(nil),                   // 63: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                // 64: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                    // 65: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                 // 66: roster.event.v1.DomainRemoved
+	(*Role)(nil),                          // 67: roster.event.v1.Role
+	(*RoleCreated)(nil),                   // 68: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                   // 69: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                   // 70: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),         // 71: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                 // 72: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),           // 73: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),          // 74: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                   // 75: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),            // 76: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                      // 77: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),           // 78: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),         // 79: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                      // 80: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),   // 81: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),   // 82: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),   // 83: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                       // 84: roster.event.v1.Project
+	(*ProjectCreated)(nil),                // 85: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                // 86: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                // 87: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),             // 88: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),            // 89: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),          // 90: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                      // 91: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),   // 92: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),  // 93: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil), // 94: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),   // 95: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),      // 96: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                   // 97: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                    // 98: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),     // 99: roster.event.v1.OrganizationAuditExported
+	(*Token_Position)(nil),                // 100: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                 // 101: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),          // 102: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),         // 103: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	95,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	100, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
-	8,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
-	9,   // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
-	10,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
-	13,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
-	12,  // 7: roster.event.v1.OrganizationCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 8: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
-	13,  // 9: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
-	13,  // 10: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
-	12,  // 11: roster.event.v1.OrganizationUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 12: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
-	13,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
-	12,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
+	9,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
+	10,  // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
+	11,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
+	14,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
+	13,  // 7: roster.event.v1.OrganizationCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 8: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
+	14,  // 9: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
+	14,  // 10: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
+	13,  // 11: roster.event.v1.OrganizationUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 12: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
+	14,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
+	13,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	98,  // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	10,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
-	17,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
-	11,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
-	10,  // 20: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
-	17,  // 21: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
-	17,  // 22: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
-	12,  // 23: roster.event.v1.MemberRoleChanged.personal:type_name -> roster.event.v1.Client
-	10,  // 24: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
-	17,  // 25: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
-	17,  // 26: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
-	12,  // 27: roster.event.v1.MemberDisabled.personal:type_name -> roster.event.v1.Client
-	10,  // 28: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	17,  // 29: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	17,  // 30: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	12,  // 31: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
-	10,  // 32: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	17,  // 33: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	17,  // 34: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	12,  // 35: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
-	10,  // 36: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	17,  // 37: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	17,  // 38: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
-	12,  // 39: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
+	103, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	11,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
+	18,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
+	12,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
+	11,  // 20: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
+	18,  // 21: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
+	18,  // 22: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
+	13,  // 23: roster.event.v1.MemberRoleChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 24: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
+	18,  // 25: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
+	18,  // 26: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
+	13,  // 27: roster.event.v1.MemberDisabled.personal:type_name -> roster.event.v1.Client
+	11,  // 28: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	18,  // 29: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	18,  // 30: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	13,  // 31: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
+	11,  // 32: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	18,  // 33: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	18,  // 34: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	13,  // 35: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 36: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	18,  // 37: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	18,  // 38: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	13,  // 39: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	3,   // 40: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	98,  // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	10,  // 42: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	24,  // 43: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	11,  // 44: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	10,  // 45: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	24,  // 46: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	12,  // 47: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
-	10,  // 48: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	24,  // 49: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	24,  // 50: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	12,  // 51: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
-	10,  // 52: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	24,  // 53: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	24,  // 54: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	11,  // 55: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	10,  // 56: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	24,  // 57: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	24,  // 58: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	12,  // 59: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
-	10,  // 60: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	24,  // 61: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	24,  // 62: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	12,  // 63: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
-	10,  // 64: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	24,  // 65: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	24,  // 66: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	12,  // 67: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
-	10,  // 68: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	24,  // 69: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	24,  // 70: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	12,  // 71: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
+	103, // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	11,  // 42: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	25,  // 43: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	12,  // 44: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	11,  // 45: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	25,  // 46: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	13,  // 47: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
+	11,  // 48: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	25,  // 49: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	25,  // 50: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	13,  // 51: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
+	11,  // 52: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	25,  // 53: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	25,  // 54: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	12,  // 55: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	11,  // 56: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	25,  // 57: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	25,  // 58: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	13,  // 59: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
+	11,  // 60: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	25,  // 61: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	25,  // 62: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	13,  // 63: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
+	11,  // 64: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	25,  // 65: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	25,  // 66: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	13,  // 67: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
+	11,  // 68: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	25,  // 69: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	25,  // 70: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	13,  // 71: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
 	4,   // 72: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	10,  // 73: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	33,  // 74: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	12,  // 75: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
-	10,  // 76: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	33,  // 77: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	12,  // 78: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
-	10,  // 79: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	33,  // 80: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	12,  // 81: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
-	10,  // 82: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	12,  // 83: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
-	10,  // 84: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	12,  // 85: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
-	10,  // 86: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	39,  // 87: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	11,  // 88: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	10,  // 89: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	11,  // 90: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	10,  // 91: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	11,  // 92: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	10,  // 93: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	39,  // 94: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	12,  // 95: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
-	10,  // 96: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	39,  // 97: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	12,  // 98: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
-	10,  // 99: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
-	45,  // 100: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
-	45,  // 101: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
-	12,  // 102: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
-	10,  // 103: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
-	12,  // 104: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
-	10,  // 105: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
-	12,  // 106: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
-	10,  // 107: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	12,  // 108: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	10,  // 109: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	12,  // 110: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	96,  // 111: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	10,  // 112: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	51,  // 113: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	12,  // 114: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 115: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	51,  // 116: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	51,  // 117: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	12,  // 118: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 119: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	51,  // 120: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	12,  // 121: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 122: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	55,  // 123: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	12,  // 124: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 125: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	55,  // 126: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	12,  // 127: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	10,  // 128: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	51,  // 129: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	51,  // 130: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	12,  // 131: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	10,  // 132: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	51,  // 133: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	51,  // 134: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	12,  // 135: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	5,   // 136: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	10,  // 137: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	60,  // 138: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	12,  // 139: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 140: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	60,  // 141: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	60,  // 142: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	12,  // 143: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	10,  // 144: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	60,  // 145: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	60,  // 146: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	12,  // 147: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	10,  // 148: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	60,  // 149: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	12,  // 150: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	10,  // 151: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	65,  // 152: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	12,  // 153: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 154: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	65,  // 155: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	65,  // 156: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	12,  // 157: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 158: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	65,  // 159: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	12,  // 160: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 161: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	24,  // 162: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	24,  // 163: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	12,  // 164: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	70,  // 165: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	70,  // 166: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	10,  // 167: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	17,  // 168: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	17,  // 169: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	71,  // 170: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	97,  // 171: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	10,  // 172: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	73,  // 173: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	73,  // 174: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	12,  // 175: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	6,   // 176: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	98,  // 177: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	98,  // 178: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	98,  // 179: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	10,  // 180: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	75,  // 181: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	12,  // 182: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 183: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	75,  // 184: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	12,  // 185: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	98,  // 186: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	98,  // 187: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	10,  // 188: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	78,  // 189: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	12,  // 190: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 191: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	78,  // 192: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	78,  // 193: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	12,  // 194: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 195: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	78,  // 196: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	12,  // 197: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 198: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	82,  // 199: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	12,  // 200: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	10,  // 201: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	82,  // 202: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	82,  // 203: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	12,  // 204: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	10,  // 205: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	82,  // 206: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	12,  // 207: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	10,  // 208: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	86,  // 209: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	12,  // 210: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	10,  // 211: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	86,  // 212: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	12,  // 213: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	98,  // 214: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	10,  // 215: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	89,  // 216: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 217: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	10,  // 218: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	89,  // 219: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 220: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	10,  // 221: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	89,  // 222: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 223: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	10,  // 224: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	89,  // 225: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	12,  // 226: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	10,  // 227: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	12,  // 228: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	229, // [229:229] is the sub-list for method output_type
-	229, // [229:229] is the sub-list for method input_type
-	229, // [229:229] is the sub-list for extension type_name
-	229, // [229:229] is the sub-list for extension extendee
-	0,   // [0:229] is the sub-list for field type_name
+	11,  // 73: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	34,  // 74: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	13,  // 75: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
+	11,  // 76: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	34,  // 77: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	13,  // 78: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
+	11,  // 79: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	34,  // 80: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	13,  // 81: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
+	11,  // 82: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	13,  // 83: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 84: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	13,  // 85: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
+	11,  // 86: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	40,  // 87: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	12,  // 88: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	11,  // 89: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	12,  // 90: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	11,  // 91: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	12,  // 92: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	11,  // 93: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	40,  // 94: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	13,  // 95: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
+	11,  // 96: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	40,  // 97: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	13,  // 98: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
+	11,  // 99: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
+	46,  // 100: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
+	46,  // 101: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
+	13,  // 102: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 103: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
+	13,  // 104: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
+	11,  // 105: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
+	13,  // 106: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
+	11,  // 107: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	13,  // 108: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
+	11,  // 109: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
+	13,  // 110: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 111: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	13,  // 112: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	101, // 113: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	11,  // 114: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	53,  // 115: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	13,  // 116: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 117: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	53,  // 118: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	53,  // 119: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	13,  // 120: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 121: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	53,  // 122: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	13,  // 123: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 124: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	57,  // 125: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 126: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 127: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	57,  // 128: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 129: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 130: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	53,  // 131: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	53,  // 132: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	13,  // 133: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	11,  // 134: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	53,  // 135: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	53,  // 136: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	13,  // 137: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	5,   // 138: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	11,  // 139: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	62,  // 140: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	13,  // 141: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 142: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	62,  // 143: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	62,  // 144: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	13,  // 145: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	11,  // 146: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	62,  // 147: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	62,  // 148: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	13,  // 149: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	11,  // 150: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	62,  // 151: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	13,  // 152: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 153: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	67,  // 154: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	13,  // 155: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 156: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	67,  // 157: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	67,  // 158: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	13,  // 159: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 160: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	67,  // 161: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	13,  // 162: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 163: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	25,  // 164: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	25,  // 165: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	13,  // 166: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	72,  // 167: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	72,  // 168: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	11,  // 169: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	18,  // 170: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	18,  // 171: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	73,  // 172: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	102, // 173: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	11,  // 174: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	75,  // 175: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	75,  // 176: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	13,  // 177: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	6,   // 178: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	103, // 179: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	103, // 180: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	103, // 181: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	11,  // 182: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	77,  // 183: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	13,  // 184: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 185: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	77,  // 186: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	13,  // 187: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	103, // 188: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	103, // 189: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 190: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	80,  // 191: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	13,  // 192: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 193: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	80,  // 194: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	80,  // 195: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	13,  // 196: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 197: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	80,  // 198: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	13,  // 199: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 200: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	84,  // 201: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	13,  // 202: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 203: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	84,  // 204: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	84,  // 205: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	13,  // 206: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 207: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	84,  // 208: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	13,  // 209: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 210: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	88,  // 211: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 212: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 213: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	88,  // 214: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 215: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	103, // 216: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	11,  // 217: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	91,  // 218: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 219: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	11,  // 220: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	91,  // 221: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 222: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	11,  // 223: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	91,  // 224: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 225: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	11,  // 226: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	91,  // 227: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 228: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	11,  // 229: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	13,  // 230: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 231: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	103, // 232: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	103, // 233: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 234: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	97,  // 235: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	98,  // 236: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	237, // [237:237] is the sub-list for method output_type
+	237, // [237:237] is the sub-list for method input_type
+	237, // [237:237] is the sub-list for extension type_name
+	237, // [237:237] is the sub-list for extension extendee
+	0,   // [0:237] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -7546,8 +7901,8 @@ func file_roster_event_v1_event_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   91,
+			NumEnums:      8,
+			NumMessages:   95,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -728,6 +728,291 @@ func (x *UpdateMeResponse) GetAccount() *Account {
 	return nil
 }
 
+// ChangePasswordRequest changes the caller's password.
+type ChangePasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The password until now.
+	CurrentPassword string `protobuf:"bytes,1,opt,name=current_password,json=currentPassword,proto3" json:"current_password,omitempty"`
+	// The password from now on: 15 to 256 characters, no rules about kinds of characters.
+	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordRequest) Reset() {
+	*x = ChangePasswordRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordRequest) ProtoMessage() {}
+
+func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
+func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ChangePasswordRequest) GetCurrentPassword() string {
+	if x != nil {
+		return x.CurrentPassword
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// ChangePasswordResponse is empty.
+type ChangePasswordResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordResponse) Reset() {
+	*x = ChangePasswordResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordResponse) ProtoMessage() {}
+
+func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
+func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{11}
+}
+
+// RequestPasswordResetRequest names an account. Exactly one of email and username is given.
+type RequestPasswordResetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The address.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// The username.
+	Username      string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestPasswordResetRequest) Reset() {
+	*x = RequestPasswordResetRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestPasswordResetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestPasswordResetRequest) ProtoMessage() {}
+
+func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestPasswordResetRequest.ProtoReflect.Descriptor instead.
+func (*RequestPasswordResetRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RequestPasswordResetRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *RequestPasswordResetRequest) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+// RequestPasswordResetResponse says nothing about the account.
+type RequestPasswordResetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestPasswordResetResponse) Reset() {
+	*x = RequestPasswordResetResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestPasswordResetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestPasswordResetResponse) ProtoMessage() {}
+
+func (x *RequestPasswordResetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestPasswordResetResponse.ProtoReflect.Descriptor instead.
+func (*RequestPasswordResetResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
+}
+
+// ResetPasswordRequest carries the token of the mail.
+type ResetPasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The password from now on.
+	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetPasswordRequest) Reset() {
+	*x = ResetPasswordRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetPasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetPasswordRequest) ProtoMessage() {}
+
+func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetPasswordRequest.ProtoReflect.Descriptor instead.
+func (*ResetPasswordRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ResetPasswordRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *ResetPasswordRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *ResetPasswordRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ResetPasswordResponse is empty.
+type ResetPasswordResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetPasswordResponse) Reset() {
+	*x = ResetPasswordResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetPasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetPasswordResponse) ProtoMessage() {}
+
+func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetPasswordResponse.ProtoReflect.Descriptor instead.
+func (*ResetPasswordResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
+}
+
 // CreateSessionRequest signs in. Exactly one of email and username is given.
 type CreateSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -745,7 +1030,7 @@ type CreateSessionRequest struct {
 
 func (x *CreateSessionRequest) Reset() {
 	*x = CreateSessionRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +1042,7 @@ func (x *CreateSessionRequest) String() string {
 func (*CreateSessionRequest) ProtoMessage() {}
 
 func (x *CreateSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +1055,7 @@ func (x *CreateSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionRequest.ProtoReflect.Descriptor instead.
 func (*CreateSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{10}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateSessionRequest) GetEmail() string {
@@ -816,7 +1101,7 @@ type CreateSessionResponse struct {
 
 func (x *CreateSessionResponse) Reset() {
 	*x = CreateSessionResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +1113,7 @@ func (x *CreateSessionResponse) String() string {
 func (*CreateSessionResponse) ProtoMessage() {}
 
 func (x *CreateSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +1126,7 @@ func (x *CreateSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionResponse.ProtoReflect.Descriptor instead.
 func (*CreateSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateSessionResponse) GetSession() *Session {
@@ -876,7 +1161,7 @@ type Challenge struct {
 
 func (x *Challenge) Reset() {
 	*x = Challenge{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +1173,7 @@ func (x *Challenge) String() string {
 func (*Challenge) ProtoMessage() {}
 
 func (x *Challenge) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +1186,7 @@ func (x *Challenge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Challenge.ProtoReflect.Descriptor instead.
 func (*Challenge) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Challenge) GetMethods() []FactorMethod {
@@ -922,7 +1207,7 @@ type AnswerChallengeRequest struct {
 
 func (x *AnswerChallengeRequest) Reset() {
 	*x = AnswerChallengeRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1219,7 @@ func (x *AnswerChallengeRequest) String() string {
 func (*AnswerChallengeRequest) ProtoMessage() {}
 
 func (x *AnswerChallengeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1232,7 @@ func (x *AnswerChallengeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerChallengeRequest.ProtoReflect.Descriptor instead.
 func (*AnswerChallengeRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AnswerChallengeRequest) GetCode() string {
@@ -970,7 +1255,7 @@ type AnswerChallengeResponse struct {
 
 func (x *AnswerChallengeResponse) Reset() {
 	*x = AnswerChallengeResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1267,7 @@ func (x *AnswerChallengeResponse) String() string {
 func (*AnswerChallengeResponse) ProtoMessage() {}
 
 func (x *AnswerChallengeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1280,7 @@ func (x *AnswerChallengeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerChallengeResponse.ProtoReflect.Descriptor instead.
 func (*AnswerChallengeResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AnswerChallengeResponse) GetSession() *Session {
@@ -1025,7 +1310,7 @@ type ReauthenticateRequest struct {
 
 func (x *ReauthenticateRequest) Reset() {
 	*x = ReauthenticateRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1322,7 @@ func (x *ReauthenticateRequest) String() string {
 func (*ReauthenticateRequest) ProtoMessage() {}
 
 func (x *ReauthenticateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1335,7 @@ func (x *ReauthenticateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReauthenticateRequest.ProtoReflect.Descriptor instead.
 func (*ReauthenticateRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReauthenticateRequest) GetPassword() string {
@@ -1080,7 +1365,7 @@ type ReauthenticateResponse struct {
 
 func (x *ReauthenticateResponse) Reset() {
 	*x = ReauthenticateResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1377,7 @@ func (x *ReauthenticateResponse) String() string {
 func (*ReauthenticateResponse) ProtoMessage() {}
 
 func (x *ReauthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1390,7 @@ func (x *ReauthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReauthenticateResponse.ProtoReflect.Descriptor instead.
 func (*ReauthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReauthenticateResponse) GetSession() *Session {
@@ -1131,7 +1416,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1428,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1441,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{23}
 }
 
 // ListSessionsResponse holds the sessions.
@@ -1170,7 +1455,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1467,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1480,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1216,7 +1501,7 @@ type DeleteSessionRequest struct {
 
 func (x *DeleteSessionRequest) Reset() {
 	*x = DeleteSessionRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1513,7 @@ func (x *DeleteSessionRequest) String() string {
 func (*DeleteSessionRequest) ProtoMessage() {}
 
 func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1526,7 @@ func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteSessionRequest) GetSessionId() string {
@@ -1260,7 +1545,7 @@ type DeleteSessionResponse struct {
 
 func (x *DeleteSessionResponse) Reset() {
 	*x = DeleteSessionResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1557,7 @@ func (x *DeleteSessionResponse) String() string {
 func (*DeleteSessionResponse) ProtoMessage() {}
 
 func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1570,7 @@ func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{26}
 }
 
 // SignOutRequest is empty.
@@ -1297,7 +1582,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1594,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1607,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{27}
 }
 
 // SignOutResponse is empty.
@@ -1334,7 +1619,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1631,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1644,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{22}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{28}
 }
 
 // ClaimOperatorRequest carries the one-time token.
@@ -1377,7 +1662,7 @@ type ClaimOperatorRequest struct {
 
 func (x *ClaimOperatorRequest) Reset() {
 	*x = ClaimOperatorRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1674,7 @@ func (x *ClaimOperatorRequest) String() string {
 func (*ClaimOperatorRequest) ProtoMessage() {}
 
 func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1687,7 @@ func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorRequest.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{23}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ClaimOperatorRequest) GetToken() string {
@@ -1439,7 +1724,7 @@ type ClaimOperatorResponse struct {
 
 func (x *ClaimOperatorResponse) Reset() {
 	*x = ClaimOperatorResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +1736,7 @@ func (x *ClaimOperatorResponse) String() string {
 func (*ClaimOperatorResponse) ProtoMessage() {}
 
 func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +1749,7 @@ func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorResponse.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{24}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ClaimOperatorResponse) GetOperatorId() string {
@@ -1529,7 +1814,24 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"I\n" +
 	"\x10UpdateMeResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\xb6\x02\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"|\n" +
+	"\x15ChangePasswordRequest\x128\n" +
+	"\x10current_password\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\x0fcurrentPassword\x12)\n" +
+	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\"\x18\n" +
+	"\x16ChangePasswordResponse\"\xcb\x01\n" +
+	"\x1bRequestPasswordResetRequest\x12!\n" +
+	"\x05email\x18\x01 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12&\n" +
+	"\busername\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\busername:a\xbaH^\x1a\\\n" +
+	"\x0eone_identifier\x12\x1dgive either email or username\x1a+(this.email != '') != (this.username != '')\"\x1e\n" +
+	"\x1cRequestPasswordResetResponse\"\x91\x01\n" +
+	"\x14ResetPasswordRequest\x12#\n" +
+	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05token\x12)\n" +
+	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\x12)\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"\x17\n" +
+	"\x15ResetPasswordResponse\"\xb6\x02\n" +
 	"\x14CreateSessionRequest\x12!\n" +
 	"\x05email\x18\x01 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12&\n" +
 	"\busername\x18\x02 \x01(\tB\n" +
@@ -1588,7 +1890,11 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xb2\x01\n" +
 	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"R\xaa\xbb\x18+\b\x01*\x0faccount.created*\x16account.email_verified\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
 	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1a\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
-	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\x8f\b\n" +
+	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\xb1\x04\n" +
+	"\x0fPasswordService\x12\xb8\x01\n" +
+	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"O\xaa\xbb\x18+\b\x02*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
+	"\x14RequestPasswordReset\x12/.roster.identity.v1.RequestPasswordResetRequest\x1a0.roster.identity.v1.RequestPasswordResetResponse\"1\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/passwords:requestReset\x12\xb3\x01\n" +
+	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\x8f\b\n" +
 	"\x0eSessionService\x12\x96\x01\n" +
 	"\rCreateSession\x12(.roster.identity.v1.CreateSessionRequest\x1a).roster.identity.v1.CreateSessionResponse\"0\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12\xda\x01\n" +
 	"\x0fAnswerChallenge\x12*.roster.identity.v1.AnswerChallengeRequest\x1a+.roster.identity.v1.AnswerChallengeResponse\"n\xaa\xbb\x18C\b\x02*\x11account.signed_in*\x1aaccount.recovery_code_used*\rsession.ended2\x01\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sessions:answerChallenge\x12\xd3\x01\n" +
@@ -1612,49 +1918,55 @@ func file_roster_identity_v1_account_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_identity_v1_account_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_roster_identity_v1_account_service_proto_goTypes = []any{
-	(Delivery)(0),                   // 0: roster.identity.v1.Delivery
-	(FactorMethod)(0),               // 1: roster.identity.v1.FactorMethod
-	(*Account)(nil),                 // 2: roster.identity.v1.Account
-	(*Session)(nil),                 // 3: roster.identity.v1.Session
-	(*SignUpRequest)(nil),           // 4: roster.identity.v1.SignUpRequest
-	(*SignUpResponse)(nil),          // 5: roster.identity.v1.SignUpResponse
-	(*VerifyEmailRequest)(nil),      // 6: roster.identity.v1.VerifyEmailRequest
-	(*VerifyEmailResponse)(nil),     // 7: roster.identity.v1.VerifyEmailResponse
-	(*GetMeRequest)(nil),            // 8: roster.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),           // 9: roster.identity.v1.GetMeResponse
-	(*UpdateMeRequest)(nil),         // 10: roster.identity.v1.UpdateMeRequest
-	(*UpdateMeResponse)(nil),        // 11: roster.identity.v1.UpdateMeResponse
-	(*CreateSessionRequest)(nil),    // 12: roster.identity.v1.CreateSessionRequest
-	(*CreateSessionResponse)(nil),   // 13: roster.identity.v1.CreateSessionResponse
-	(*Challenge)(nil),               // 14: roster.identity.v1.Challenge
-	(*AnswerChallengeRequest)(nil),  // 15: roster.identity.v1.AnswerChallengeRequest
-	(*AnswerChallengeResponse)(nil), // 16: roster.identity.v1.AnswerChallengeResponse
-	(*ReauthenticateRequest)(nil),   // 17: roster.identity.v1.ReauthenticateRequest
-	(*ReauthenticateResponse)(nil),  // 18: roster.identity.v1.ReauthenticateResponse
-	(*ListSessionsRequest)(nil),     // 19: roster.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),    // 20: roster.identity.v1.ListSessionsResponse
-	(*DeleteSessionRequest)(nil),    // 21: roster.identity.v1.DeleteSessionRequest
-	(*DeleteSessionResponse)(nil),   // 22: roster.identity.v1.DeleteSessionResponse
-	(*SignOutRequest)(nil),          // 23: roster.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),         // 24: roster.identity.v1.SignOutResponse
-	(*ClaimOperatorRequest)(nil),    // 25: roster.identity.v1.ClaimOperatorRequest
-	(*ClaimOperatorResponse)(nil),   // 26: roster.identity.v1.ClaimOperatorResponse
-	(*timestamppb.Timestamp)(nil),   // 27: google.protobuf.Timestamp
+	(Delivery)(0),                        // 0: roster.identity.v1.Delivery
+	(FactorMethod)(0),                    // 1: roster.identity.v1.FactorMethod
+	(*Account)(nil),                      // 2: roster.identity.v1.Account
+	(*Session)(nil),                      // 3: roster.identity.v1.Session
+	(*SignUpRequest)(nil),                // 4: roster.identity.v1.SignUpRequest
+	(*SignUpResponse)(nil),               // 5: roster.identity.v1.SignUpResponse
+	(*VerifyEmailRequest)(nil),           // 6: roster.identity.v1.VerifyEmailRequest
+	(*VerifyEmailResponse)(nil),          // 7: roster.identity.v1.VerifyEmailResponse
+	(*GetMeRequest)(nil),                 // 8: roster.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),                // 9: roster.identity.v1.GetMeResponse
+	(*UpdateMeRequest)(nil),              // 10: roster.identity.v1.UpdateMeRequest
+	(*UpdateMeResponse)(nil),             // 11: roster.identity.v1.UpdateMeResponse
+	(*ChangePasswordRequest)(nil),        // 12: roster.identity.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),       // 13: roster.identity.v1.ChangePasswordResponse
+	(*RequestPasswordResetRequest)(nil),  // 14: roster.identity.v1.RequestPasswordResetRequest
+	(*RequestPasswordResetResponse)(nil), // 15: roster.identity.v1.RequestPasswordResetResponse
+	(*ResetPasswordRequest)(nil),         // 16: roster.identity.v1.ResetPasswordRequest
+	(*ResetPasswordResponse)(nil),        // 17: roster.identity.v1.ResetPasswordResponse
+	(*CreateSessionRequest)(nil),         // 18: roster.identity.v1.CreateSessionRequest
+	(*CreateSessionResponse)(nil),        // 19: roster.identity.v1.CreateSessionResponse
+	(*Challenge)(nil),                    // 20: roster.identity.v1.Challenge
+	(*AnswerChallengeRequest)(nil),       // 21: roster.identity.v1.AnswerChallengeRequest
+	(*AnswerChallengeResponse)(nil),      // 22: roster.identity.v1.AnswerChallengeResponse
+	(*ReauthenticateRequest)(nil),        // 23: roster.identity.v1.ReauthenticateRequest
+	(*ReauthenticateResponse)(nil),       // 24: roster.identity.v1.ReauthenticateResponse
+	(*ListSessionsRequest)(nil),          // 25: roster.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 26: roster.identity.v1.ListSessionsResponse
+	(*DeleteSessionRequest)(nil),         // 27: roster.identity.v1.DeleteSessionRequest
+	(*DeleteSessionResponse)(nil),        // 28: roster.identity.v1.DeleteSessionResponse
+	(*SignOutRequest)(nil),               // 29: roster.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),              // 30: roster.identity.v1.SignOutResponse
+	(*ClaimOperatorRequest)(nil),         // 31: roster.identity.v1.ClaimOperatorRequest
+	(*ClaimOperatorResponse)(nil),        // 32: roster.identity.v1.ClaimOperatorResponse
+	(*timestamppb.Timestamp)(nil),        // 33: google.protobuf.Timestamp
 }
 var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
-	27, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	27, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	27, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	27, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	33, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	33, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	33, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	33, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
 	2,  // 6: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
 	2,  // 7: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
 	0,  // 8: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
 	3,  // 9: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
-	14, // 10: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
+	20, // 10: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
 	1,  // 11: roster.identity.v1.Challenge.methods:type_name -> roster.identity.v1.FactorMethod
 	3,  // 12: roster.identity.v1.AnswerChallengeResponse.session:type_name -> roster.identity.v1.Session
 	3,  // 13: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
@@ -1663,26 +1975,32 @@ var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
 	6,  // 16: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
 	8,  // 17: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
 	10, // 18: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
-	12, // 19: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
-	15, // 20: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
-	17, // 21: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
-	19, // 22: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
-	21, // 23: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
-	23, // 24: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
-	25, // 25: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	5,  // 26: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	7,  // 27: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	9,  // 28: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	11, // 29: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	13, // 30: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	16, // 31: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
-	18, // 32: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
-	20, // 33: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	22, // 34: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	24, // 35: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	26, // 36: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	26, // [26:37] is the sub-list for method output_type
-	15, // [15:26] is the sub-list for method input_type
+	12, // 19: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
+	14, // 20: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
+	16, // 21: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
+	18, // 22: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
+	21, // 23: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
+	23, // 24: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
+	25, // 25: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
+	27, // 26: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
+	29, // 27: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
+	31, // 28: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
+	5,  // 29: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	7,  // 30: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	9,  // 31: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	11, // 32: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	13, // 33: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
+	15, // 34: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
+	17, // 35: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
+	19, // 36: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	22, // 37: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
+	24, // 38: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	26, // 39: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	28, // 40: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	30, // 41: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	32, // 42: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	29, // [29:43] is the sub-list for method output_type
+	15, // [15:29] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name
@@ -1699,9 +2017,9 @@ func file_roster_identity_v1_account_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_account_service_proto_rawDesc), len(file_roster_identity_v1_account_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   25,
+			NumMessages:   31,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_roster_identity_v1_account_service_proto_goTypes,
 		DependencyIndexes: file_roster_identity_v1_account_service_proto_depIdxs,

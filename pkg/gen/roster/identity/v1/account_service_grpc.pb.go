@@ -253,6 +253,200 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	PasswordService_ChangePassword_FullMethodName       = "/roster.identity.v1.PasswordService/ChangePassword"
+	PasswordService_RequestPasswordReset_FullMethodName = "/roster.identity.v1.PasswordService/RequestPasswordReset"
+	PasswordService_ResetPassword_FullMethodName        = "/roster.identity.v1.PasswordService/ResetPassword"
+)
+
+// PasswordServiceClient is the client API for PasswordService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// PasswordService changes passwords.
+type PasswordServiceClient interface {
+	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Reasons:
+	// CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
+	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
+	// RequestPasswordReset mails a link that resets the password, to the address that the account has proven. The answer is always the
+	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED.
+	RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error)
+	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in.
+	// Reasons: LINK_INVALID, PASSWORD_REFUSED, which leaves the link as it is, BUSY.
+	ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*ResetPasswordResponse, error)
+}
+
+type passwordServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewPasswordServiceClient(cc grpc.ClientConnInterface) PasswordServiceClient {
+	return &passwordServiceClient{cc}
+}
+
+func (c *passwordServiceClient) ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangePasswordResponse)
+	err := c.cc.Invoke(ctx, PasswordService_ChangePassword_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *passwordServiceClient) RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RequestPasswordResetResponse)
+	err := c.cc.Invoke(ctx, PasswordService_RequestPasswordReset_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *passwordServiceClient) ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*ResetPasswordResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetPasswordResponse)
+	err := c.cc.Invoke(ctx, PasswordService_ResetPassword_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// PasswordServiceServer is the server API for PasswordService service.
+// All implementations must embed UnimplementedPasswordServiceServer
+// for forward compatibility.
+//
+// PasswordService changes passwords.
+type PasswordServiceServer interface {
+	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Reasons:
+	// CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
+	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
+	// RequestPasswordReset mails a link that resets the password, to the address that the account has proven. The answer is always the
+	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED.
+	RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error)
+	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in.
+	// Reasons: LINK_INVALID, PASSWORD_REFUSED, which leaves the link as it is, BUSY.
+	ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error)
+	mustEmbedUnimplementedPasswordServiceServer()
+}
+
+// UnimplementedPasswordServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedPasswordServiceServer struct{}
+
+func (UnimplementedPasswordServiceServer) ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangePassword not implemented")
+}
+func (UnimplementedPasswordServiceServer) RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestPasswordReset not implemented")
+}
+func (UnimplementedPasswordServiceServer) ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetPassword not implemented")
+}
+func (UnimplementedPasswordServiceServer) mustEmbedUnimplementedPasswordServiceServer() {}
+func (UnimplementedPasswordServiceServer) testEmbeddedByValue()                         {}
+
+// UnsafePasswordServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to PasswordServiceServer will
+// result in compilation errors.
+type UnsafePasswordServiceServer interface {
+	mustEmbedUnimplementedPasswordServiceServer()
+}
+
+func RegisterPasswordServiceServer(s grpc.ServiceRegistrar, srv PasswordServiceServer) {
+	// If the following call panics, it indicates UnimplementedPasswordServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&PasswordService_ServiceDesc, srv)
+}
+
+func _PasswordService_ChangePassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangePasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PasswordServiceServer).ChangePassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PasswordService_ChangePassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PasswordServiceServer).ChangePassword(ctx, req.(*ChangePasswordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PasswordService_RequestPasswordReset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestPasswordResetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PasswordServiceServer).RequestPasswordReset(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PasswordService_RequestPasswordReset_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PasswordServiceServer).RequestPasswordReset(ctx, req.(*RequestPasswordResetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PasswordService_ResetPassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetPasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PasswordServiceServer).ResetPassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PasswordService_ResetPassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PasswordServiceServer).ResetPassword(ctx, req.(*ResetPasswordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// PasswordService_ServiceDesc is the grpc.ServiceDesc for PasswordService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var PasswordService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "roster.identity.v1.PasswordService",
+	HandlerType: (*PasswordServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "ChangePassword",
+			Handler:    _PasswordService_ChangePassword_Handler,
+		},
+		{
+			MethodName: "RequestPasswordReset",
+			Handler:    _PasswordService_RequestPasswordReset_Handler,
+		},
+		{
+			MethodName: "ResetPassword",
+			Handler:    _PasswordService_ResetPassword_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "roster/identity/v1/account_service.proto",
+}
+
+const (
 	SessionService_CreateSession_FullMethodName   = "/roster.identity.v1.SessionService/CreateSession"
 	SessionService_AnswerChallenge_FullMethodName = "/roster.identity.v1.SessionService/AnswerChallenge"
 	SessionService_Reauthenticate_FullMethodName  = "/roster.identity.v1.SessionService/Reauthenticate"
