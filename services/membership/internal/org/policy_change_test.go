@@ -1,0 +1,122 @@
+package org_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+
+	"github.com/rosterhq/roster/services/membership/internal/org"
+)
+
+func TestValidatePolicy(t *testing.T) {
+	t.Parallel()
+
+	t.Run("Every preset fits its own roles", func(t *testing.T) {
+		t.Parallel()
+		for _, preset := range presets {
+			require.NoError(t, preset.Policy().Validate(preset.Roles()), preset)
+		}
+	})
+
+	t.Run("Combinations that are refused, by the field that is told", func(t *testing.T) {
+		t.Parallel()
+		for _, row := range []struct {
+			preset org.Preset
+			change func(*org.Policy)
+			field  string // empty: it is fine
+		}{
+			{org.RBAC, func(p *org.Policy) { p.Ownership = "" }, "ownership"},
+			{org.RBAC, func(p *org.Policy) { p.Ownership = org.Multiple }, ""},
+			{org.RBAC, func(p *org.Policy) { p.Ownership = org.None }, "admin_appointment"},
+			{org.RBAC, func(p *org.Policy) { p.AdminsManagedBy = "" }, "admins_managed_by"},
+			{org.Flat, func(p *org.Policy) { p.AdminAppointment = org.ByOwner }, "admin_appointment"},
+			{org.RBAC, func(p *org.Policy) { p.CreatorRole = "nobody" }, "creator_role"},
+			{org.RBAC, func(p *org.Policy) { p.CreatorRole = "admin" }, "creator_role"},
+			{org.RBAC, func(p *org.Policy) { p.DefaultInviteRole = "admin" }, ""},
+			{org.RBAC, func(p *org.Policy) { p.DefaultInviteRole = "owner" }, "default_invite_role"},
+			{org.RBAC, func(p *org.Policy) { p.DefaultInviteRole = "viewer" }, "default_invite_role"},
+			{org.RBAC, func(p *org.Policy) { p.DefaultJoinRole = "owner" }, "default_join_role"},
+			{org.RBAC, func(p *org.Policy) { p.AutoJoin = true }, ""},
+			{org.RBAC, func(p *org.Policy) { p.AutoJoin, p.DefaultJoinRole = true, "admin" }, "default_join_role"},
+			{org.RBAC, func(p *org.Policy) { p.AutoJoin, p.DefaultJoinRole = true, "" }, "default_join_role"},
+			{org.Pipeline, func(p *org.Policy) { p.AutoJoin, p.DefaultJoinRole = true, "developer" }, "default_join_role"},
+			{org.Flat, func(p *org.Policy) { p.AutoJoin, p.DefaultJoinRole = true, "member" }, "auto_join"},
+			{org.RBAC, func(p *org.Policy) { p.InviteTTL = time.Hour }, ""},
+			{org.RBAC, func(p *org.Policy) { p.InviteTTL = time.Hour - 1 }, "invite_ttl"},
+			{org.RBAC, func(p *org.Policy) { p.InviteTTL = 30 * 24 * time.Hour }, ""},
+			{org.RBAC, func(p *org.Policy) { p.InviteTTL = 30*24*time.Hour + 1 }, "invite_ttl"},
+			{org.RBAC, func(p *org.Policy) { p.Email = org.Off }, "email"},
+			{org.RBAC, func(p *org.Policy) { p.Email, p.Username, p.LinkInvites = org.Optional, org.Required, true }, ""},
+			{org.RBAC, func(p *org.Policy) { p.Email, p.Username = org.Optional, org.Required }, "link_invites"},
+			{org.RBAC, func(p *org.Policy) { p.Email, p.LinkInvites = org.Optional, true }, "username"},
+			{org.RBAC, func(p *org.Policy) { p.ProjectGuests = true }, "project_guests"},
+			{org.RBAC, func(p *org.Policy) { p.GatedPermissions = org.Set{"products.use"} }, "gated_permissions"},
+			{org.Pipeline, func(p *org.Policy) { p.GatedPermissions = org.Set{"products.use"} }, ""},
+			{org.Pipeline, func(p *org.Policy) { p.GatedPermissions = org.Set{"products.fly"} }, "gated_permissions"},
+			{org.RBAC, func(p *org.Policy) { p.MemberLabel = "" }, "member_label"},
+			{org.RBAC, func(p *org.Policy) { p.DisabledLabel = strings.Repeat("x", 51) }, "disabled_label"},
+			{org.RBAC, func(p *org.Policy) { p.ExistingUserAdd = "" }, "existing_user_add"},
+			{org.RBAC, func(p *org.Policy) { p.PasswordReset = "" }, "password_reset"},
+			{org.RBAC, func(p *org.Policy) { p.PeopleLayout = "" }, "people_layout"},
+		} {
+			policy := row.preset.Policy()
+			row.change(&policy)
+			err := policy.Validate(row.preset.Roles())
+			if row.field == "" {
+				require.NoError(t, err)
+				continue
+			}
+			require.Equal(t, "policy."+row.field, reason(t, err, errorv1.Reason_REASON_VALIDATION_FAILED).Fields[0].Name)
+		}
+	})
+}
+
+func TestPolicyFits(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		policy org.Policy
+		has    org.Facts
+		want   string
+	}{
+		{org.RBAC.Policy(), org.Facts{Owners: 1, OwnRoles: 3}, ""},
+		{org.RBAC.Policy(), org.Facts{Owners: 3}, "2 owners too many"},
+		{org.RBAC.Policy(), org.Facts{}, "nobody is an owner"},
+		{org.Flat.Policy(), org.Facts{Owners: 1}, "no active member can do everything"},
+		{org.Flat.Policy(), org.Facts{FullMembers: 1, Projects: 2}, ""},
+		{org.Portal.Policy(), org.Facts{Owners: 1, OwnRoles: 2, Groups: 4, Projects: 1}, "2 roles of the organization's own|4 groups|1 projects"},
+	} {
+		err := row.policy.Fits(row.has)
+		if row.want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		var said []string
+		for _, f := range reason(t, err, errorv1.Reason_REASON_POLICY_CONFLICT).Fields {
+			said = append(said, f.Reason)
+		}
+		require.Equal(t, row.want, strings.Join(said, "|"))
+	}
+}
+
+func TestMayChangePolicy(t *testing.T) {
+	t.Parallel()
+	c := open(org.RBAC)
+	before := c.Policy
+	appointment, rest := before, before
+	appointment.AdminAppointment = org.ByOwner
+	rest.RemovalMail = true
+	owner, admin := c.actor(t, "owner"), c.actor(t, "admin")
+	for _, after := range []org.Policy{before, appointment, rest} {
+		require.NoError(t, owner.MayChange(before, after))
+		reason(t, admin.MayChange(before, after), lacks)
+	}
+	admin.Permissions = org.Set{"policy.update"}
+	require.NoError(t, admin.MayChange(before, rest))
+	require.Equal(t, "org.policy.admin_appointment", reason(t, admin.MayChange(before, appointment), lacks).Metadata["permission"])
+	admin.Permissions = org.Set{"org.policy.admin_appointment"}
+	require.NoError(t, admin.MayChange(before, appointment))
+}
