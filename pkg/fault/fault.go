@@ -29,12 +29,12 @@ type Fault struct {
 	Reason   Reason
 	Message  string            // a sentence that says what to do
 	Metadata map[string]string // what the message names, for programs; keys in lowerCamelCase
-	Fields   []Field           // what is wrong with the request
+	Fields   []Field           // what is wrong with the request, or in its way
 	Help     string            // where to go on, a URL
 	Retry    time.Duration     // when to try again; 0: waiting does not help
 }
 
-// Field is one thing that is wrong with a request.
+// Field is one thing that is wrong with a request, or in its way.
 type Field struct {
 	Name   string // path of the field, as in the proto
 	Reason string
@@ -122,8 +122,15 @@ func (f *Fault) GRPCStatus() *status.Status {
 			details = append(details, bad)
 		}
 	case codes.FailedPrecondition:
-		details = append(details, &errdetails.PreconditionFailure{Violations: []*errdetails.PreconditionFailure_Violation{
-			{Type: f.Name(), Subject: f.Metadata["subject"], Description: f.Message}}})
+		failed := &errdetails.PreconditionFailure{}
+		for _, field := range f.Fields {
+			failed.Violations = append(failed.Violations,
+				&errdetails.PreconditionFailure_Violation{Type: f.Name(), Subject: field.Name, Description: field.Reason})
+		}
+		if len(f.Fields) == 0 {
+			failed.Violations = []*errdetails.PreconditionFailure_Violation{{Type: f.Name(), Subject: f.Metadata["subject"], Description: f.Message}}
+		}
+		details = append(details, failed)
 	case codes.ResourceExhausted:
 		details = append(details, &errdetails.QuotaFailure{Violations: []*errdetails.QuotaFailure_Violation{
 			{Subject: f.Metadata["subject"], Description: f.Message}}})
@@ -156,6 +163,9 @@ func From(err error) *Fault {
 		return nil
 	}
 	for _, detail := range st.Details() {
+		if _, ours := detail.(*errdetails.ErrorInfo); f == nil && !ours { // it comes first in what we send
+			return nil
+		}
 		switch d := detail.(type) {
 		case *errdetails.ErrorInfo:
 			reason, known := errorv1.Reason_value["REASON_"+d.GetReason()]
@@ -167,15 +177,18 @@ func From(err error) *Fault {
 			for _, v := range d.GetFieldViolations() {
 				f.Fields = append(f.Fields, Field{Name: v.GetField(), Reason: v.GetDescription()})
 			}
+		case *errdetails.PreconditionFailure:
+			for _, v := range d.GetViolations() {
+				if v.GetDescription() != f.Message { // else it is the fault itself
+					f.Fields = append(f.Fields, Field{Name: v.GetSubject(), Reason: v.GetDescription()})
+				}
+			}
 		case *errdetails.Help:
 			if len(d.GetLinks()) > 0 {
 				f.Help = d.GetLinks()[0].GetUrl()
 			}
 		case *errdetails.RetryInfo:
 			f.Retry = d.GetRetryDelay().AsDuration()
-		}
-		if f == nil { // ErrorInfo comes first in what we send; anything else is not ours
-			return nil
 		}
 	}
 	return f

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -24,6 +25,8 @@ func TestFault(t *testing.T) {
 			fault.New(errorv1.Reason_REASON_BUSY, "Busy.").WithRetry(2 * time.Second),
 			fault.Invalid("email", "is not an address"),
 			fault.New(errorv1.Reason_REASON_OWNER_PROTECTED, "The owner cannot be removed."),
+			{Reason: errorv1.Reason_REASON_POLICY_CONFLICT, Message: "It does not fit.", Fields: []fault.Field{
+				{Name: "policy.groups", Reason: "4 groups there"}, {Name: "policy.ownership", Reason: "2 owners too many"}}},
 		} {
 			got := fault.From(status.FromProto(want.GRPCStatus().Proto()).Err())
 			require.Equal(t, want, got)
@@ -62,5 +65,9 @@ func TestFault(t *testing.T) {
 		require.Nil(t, fault.From(errors.New("x")))
 		require.Nil(t, fault.From(status.Error(codes.NotFound, "x")))
 		require.Nil(t, fault.From(nil))
+		foreign, err := status.New(codes.FailedPrecondition, "x").WithDetails(&errdetails.PreconditionFailure{
+			Violations: []*errdetails.PreconditionFailure_Violation{{Subject: "a", Description: "b"}}})
+		require.NoError(t, err)
+		require.Nil(t, fault.From(foreign.Err()))
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"unicode"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
@@ -21,17 +20,6 @@ import (
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
-var presets = map[membershipv1.Preset]org.Preset{
-	membershipv1.Preset_PRESET_PIPELINE: org.Pipeline,
-	membershipv1.Preset_PRESET_PORTAL:   org.Portal,
-	membershipv1.Preset_PRESET_RBAC:     org.RBAC,
-	membershipv1.Preset_PRESET_FLAT:     org.Flat,
-}
-
-func presetToProto(p org.Preset) membershipv1.Preset {
-	return membershipv1.Preset(membershipv1.Preset_value["PRESET_"+strings.ToUpper(string(p))])
-}
-
 // organizationToProto shows an organization to a member with this role. A disabled member may do nothing there.
 func organizationToProto(o org.Organization, role string, may org.Set) *membershipv1.Organization {
 	return &membershipv1.Organization{
@@ -43,45 +31,6 @@ func organizationToProto(o org.Organization, role string, may org.Set) *membersh
 		Etag:          org.Etag(o.Version),
 		MyRole:        role,
 		MyPermissions: may,
-	}
-}
-
-func requirementToProto(r org.Requirement) membershipv1.Requirement {
-	return membershipv1.Requirement(membershipv1.Requirement_value["REQUIREMENT_"+string(r)])
-}
-
-func policyToProto(p org.Policy) *membershipv1.OrganizationPolicy {
-	appointment := func(a org.Appointment) membershipv1.OrganizationPolicy_Appointment {
-		return membershipv1.OrganizationPolicy_Appointment(membershipv1.OrganizationPolicy_Appointment_value["APPOINTMENT_"+string(a)])
-	}
-	return &membershipv1.OrganizationPolicy{
-		Ownership:           membershipv1.OrganizationPolicy_Ownership(membershipv1.OrganizationPolicy_Ownership_value["OWNERSHIP_"+string(p.Ownership)]),
-		AdminsManagedBy:     appointment(p.AdminsManagedBy),
-		AdminAppointment:    appointment(p.AdminAppointment),
-		CreatorRole:         p.CreatorRole,
-		DefaultInviteRole:   p.DefaultInviteRole,
-		DefaultJoinRole:     p.DefaultJoinRole,
-		Username:            requirementToProto(p.Username),
-		Email:               requirementToProto(p.Email),
-		LinkInvites:         p.LinkInvites,
-		InviteTtl:           durationpb.New(p.InviteTTL),
-		ExistingUserAdd:     membershipv1.OrganizationPolicy_Addition(membershipv1.OrganizationPolicy_Addition_value["ADDITION_"+string(p.ExistingUserAdd)]),
-		CreateUser:          p.CreateUser,
-		AutoJoin:            p.AutoJoin,
-		AllowLeave:          p.AllowLeave,
-		PasswordReset:       membershipv1.OrganizationPolicy_Reset(membershipv1.OrganizationPolicy_Reset_value["RESET_"+string(p.PasswordReset)]),
-		DisableBlocksSignIn: p.DisableBlocksSignIn,
-		Groups:              p.Groups,
-		Projects:            p.Projects,
-		ProjectGuests:       p.ProjectGuests,
-		Availability:        p.Availability,
-		CustomRoles:         p.CustomRoles,
-		GatedPermissions:    p.GatedPermissions,
-		PeopleLayout:        membershipv1.OrganizationPolicy_Layout(membershipv1.OrganizationPolicy_Layout_value["LAYOUT_"+string(p.PeopleLayout)]),
-		MemberLabel:         p.MemberLabel,
-		DisabledLabel:       p.DisabledLabel,
-		RemovalMail:         p.RemovalMail,
-		SeatMail:            p.SeatMail,
 	}
 }
 

@@ -19,5 +19,6 @@ func (s *Service) GetPolicy(ctx context.Context, req *membershipv1.GetPolicyRequ
 	if err != nil {
 		return nil, err
 	}
-	return &membershipv1.GetPolicyResponse{Policy: policyToProto(at.Organization.Policy)}, nil
+	o := at.Organization
+	return &membershipv1.GetPolicyResponse{Policy: policyToProto(o.Policy), Etag: org.Etag(o.Version), Preset: presetToProto(o.Preset)}, nil
 }

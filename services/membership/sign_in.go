@@ -46,8 +46,8 @@ func (s *Service) tellSignIn(ctx context.Context, key id.Organization, account i
 	}
 	return s.inTx(ctx, key, func(q store.Queries) error {
 		now, err := q.LockMembers(ctx, key, account, account)
-		if err != nil || now.Members[account].Version != at.Members[account].Version { // changed meanwhile; its own task follows
-			return err
+		if err != nil || now.Members[account].Version != at.Members[account].Version || now.Organization.Version != at.Organization.Version {
+			return err // changed meanwhile: this runs once more
 		}
 		saga.For(key, signInTask, account).Done(q.Tx)
 		return nil

@@ -86,7 +86,11 @@ func fill(message protoreflect.Message, event string) {
 		case field.Kind() == protoreflect.Int32Kind:
 			message.Set(field, protoreflect.ValueOfInt32(int32(field.Number())))
 		case field.Kind() == protoreflect.Int64Kind:
-			message.Set(field, protoreflect.ValueOfInt64(int64(field.Number())))
+			n := int64(field.Number())
+			if field.Name() == "invite_ttl_seconds" {
+				n = 7 * 24 * 60 * 60
+			}
+			message.Set(field, protoreflect.ValueOfInt64(n))
 		case field.Name() == "failure_reason" && verb != "failed":
 		default:
 			message.Set(field, protoreflect.ValueOfString(word(field, verb)))
@@ -112,8 +116,21 @@ func stateAfter(enum protoreflect.EnumDescriptor, verb string) protoreflect.Enum
 	return 1
 }
 
+// policyWords are the words of a policy, as a pipeline begins.
+var policyWords = map[string]string{
+	"ownership": "SINGLE", "admins_managed_by": "ADMINS", "admin_appointment": "ADMINS",
+	"creator_role": "owner", "default_invite_role": "developer", "default_join_role": "viewer",
+	"username": "REQUIRED", "email": "OPTIONAL", "existing_user_add": "INVITE", "password_reset": "LINK", "gated_permissions": "products.use",
+	"people_layout": "COMBINED", "member_label": "member", "disabled_label": "deactivated",
+}
+
 // word is a value of a string field.
 func word(field protoreflect.FieldDescriptor, verb string) string {
+	if field.Parent().Name() == "Policy" {
+		if said, ok := policyWords[string(field.Name())]; ok {
+			return said
+		}
+	}
 	switch field.Name() {
 	case "account_id", "after_account_id":
 		return exampleAccount.String()

@@ -44,6 +44,8 @@ func (o *organizationFold) apply(e entry) {
 		o.display, o.preset, o.state = m.GetOrganization().GetDisplayName(), m.GetOrganization().GetPreset(), "ACTIVE"
 	case *eventv1.OrganizationUpdated:
 		o.display, o.preset = m.GetAfter().GetDisplayName(), m.GetAfter().GetPreset()
+	case *eventv1.OrganizationPolicyChanged:
+		o.preset = m.GetAfter().GetPreset()
 	case *eventv1.OrganizationDeleted:
 		o.state = "DELETED"
 		for _, member := range o.members {

@@ -155,6 +155,9 @@ func Known(permission string) error {
 // Set is a set of permissions, sorted.
 type Set []string
 
+// SetOf makes a set of names.
+func SetOf(names []string) Set { return slices.Compact(slices.Sorted(slices.Values(names))) }
+
 // Has tells whether the set allows it.
 func (s Set) Has(permission string) bool {
 	_, has := slices.BinarySearch(s, permission)

@@ -181,14 +181,16 @@ var rolesOf = map[Preset][]string{
 }
 
 // Roles returns the roles that an organization of this preset begins with, in display order. They have no ids yet.
-func (p Preset) Roles() []Role {
+func (p Preset) Roles() []Role { return p.rolesUnder(p.Policy()) }
+
+// rolesUnder are the roles of the preset where the policy differs from the preset's.
+func (p Preset) rolesUnder(policy Policy) []Role {
 	if p == Flat {
 		return []Role{{
 			Key: "member", DisplayName: "Member", Description: "Has full administrative rights, like every member.", Color: "#0891b2",
 			BuiltIn: true, Permissions: Everything(), Version: 1,
 		}}
 	}
-	policy := p.Policy()
 	var roles []Role
 	for rank, key := range rolesOf[p] {
 		built := builtIn[key]
@@ -210,5 +212,6 @@ func (p Preset) Roles() []Role {
 // SwitchedOff is the refusal of what an organization's policy has no use for. field is the policy's, as in JSON.
 func SwitchedOff(field string) error {
 	return fault.New(errorv1.Reason_REASON_FEATURE_OFF,
-		"This organization works without this. Its policy can be changed: "+field+".").With("policy", field)
+		"This organization works without this. Whoever holds policy.update, as its owner does, can change that: set "+field+
+			" with PATCH /v1/organizations/{organization_id}/policy or 'roster org policy set'.").With("policy", field)
 }

@@ -44,9 +44,9 @@ func (q Queries) InsertOrganization(o org.Organization, creator id.Account) {
 func (q Queries) SaveOrganization(o org.Organization) {
 	q.Write(`
 		UPDATE organizations
-		SET display_name = $2, sort_name = $3, state = $4, version = $5, update_time = $6
+		SET display_name = $2, sort_name = $3, state = $4, version = $5, update_time = $6, preset = $7, policy = $8
 		WHERE organization_id = $1`,
-		o.ID, o.DisplayName, fold(o.DisplayName), o.State, o.Version, o.UpdateTime)
+		o.ID, o.DisplayName, fold(o.DisplayName), o.State, o.Version, o.UpdateTime, o.Preset, o.Policy)
 }
 
 // LockOrganization returns the organization and the actor, and holds both rows until the transaction ends.

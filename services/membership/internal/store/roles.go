@@ -75,7 +75,7 @@ func (q Queries) MoveMembers(ctx context.Context, key id.Organization, role, rep
 		if err := q.Fetch(ctx); err != nil || len(holders) == 0 {
 			return err
 		}
-		q.Read(`UPDATE members SET role_id = $3, version = version + 1 WHERE organization_id = $1 AND account_id = ANY ($2)`,
+		q.Read(`UPDATE members SET role_id = $3, sole_owner = false, version = version + 1 WHERE organization_id = $1 AND account_id = ANY ($2)`,
 			[]any{key, holders, replacement.ID}, nothing)
 		q.Read(`UPDATE people SET role = $3 WHERE organization_id = $1 AND person_id = ANY ($2)`,
 			[]any{key, holders, replacement.Key}, nothing)

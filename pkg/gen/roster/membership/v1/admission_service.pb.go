@@ -409,7 +409,7 @@ var File_roster_membership_v1_admission_service_proto protoreflect.FileDescripto
 
 const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\n" +
-	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1droster/access/v1/access.proto\x1a/roster/membership/v1/organization_service.proto\"\xe5\x01\n" +
+	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"\xe5\x01\n" +
 	"\x1aAuthorizeInvitationRequest\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12(\n" +
 	"\x10actor_account_id\x18\x02 \x01(\tR\x0eactorAccountId\x12\x1e\n" +
@@ -495,7 +495,7 @@ func file_roster_membership_v1_admission_service_proto_init() {
 	if File_roster_membership_v1_admission_service_proto != nil {
 		return
 	}
-	file_roster_membership_v1_organization_service_proto_init()
+	file_roster_membership_v1_policy_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

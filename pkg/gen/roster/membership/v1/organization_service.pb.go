@@ -14,7 +14,6 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -29,397 +28,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Preset is a policy to begin with.
-type Preset int32
-
-const (
-	// Not given.
-	Preset_PRESET_UNSPECIFIED Preset = 0
-	// Owner, admin, developer, viewer; usernames; invitations by mail or by link.
-	Preset_PRESET_PIPELINE Preset = 1
-	// Owner, admin, member; invitations by mail; hard seats.
-	Preset_PRESET_PORTAL Preset = 2
-	// Owner, admin, member and custom roles.
-	Preset_PRESET_RBAC Preset = 3
-	// One role, with full rights, for everybody.
-	Preset_PRESET_FLAT Preset = 4
-)
-
-// Enum value maps for Preset.
-var (
-	Preset_name = map[int32]string{
-		0: "PRESET_UNSPECIFIED",
-		1: "PRESET_PIPELINE",
-		2: "PRESET_PORTAL",
-		3: "PRESET_RBAC",
-		4: "PRESET_FLAT",
-	}
-	Preset_value = map[string]int32{
-		"PRESET_UNSPECIFIED": 0,
-		"PRESET_PIPELINE":    1,
-		"PRESET_PORTAL":      2,
-		"PRESET_RBAC":        3,
-		"PRESET_FLAT":        4,
-	}
-)
-
-func (x Preset) Enum() *Preset {
-	p := new(Preset)
-	*p = x
-	return p
-}
-
-func (x Preset) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Preset) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_organization_service_proto_enumTypes[0].Descriptor()
-}
-
-func (Preset) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_organization_service_proto_enumTypes[0]
-}
-
-func (x Preset) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Preset.Descriptor instead.
-func (Preset) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{0}
-}
-
-// Requirement says whether something must, may or cannot be given.
-type Requirement int32
-
-const (
-	// Not given.
-	Requirement_REQUIREMENT_UNSPECIFIED Requirement = 0
-	// It must be given.
-	Requirement_REQUIREMENT_REQUIRED Requirement = 1
-	// It may be given.
-	Requirement_REQUIREMENT_OPTIONAL Requirement = 2
-	// It cannot be given.
-	Requirement_REQUIREMENT_OFF Requirement = 3
-)
-
-// Enum value maps for Requirement.
-var (
-	Requirement_name = map[int32]string{
-		0: "REQUIREMENT_UNSPECIFIED",
-		1: "REQUIREMENT_REQUIRED",
-		2: "REQUIREMENT_OPTIONAL",
-		3: "REQUIREMENT_OFF",
-	}
-	Requirement_value = map[string]int32{
-		"REQUIREMENT_UNSPECIFIED": 0,
-		"REQUIREMENT_REQUIRED":    1,
-		"REQUIREMENT_OPTIONAL":    2,
-		"REQUIREMENT_OFF":         3,
-	}
-)
-
-func (x Requirement) Enum() *Requirement {
-	p := new(Requirement)
-	*p = x
-	return p
-}
-
-func (x Requirement) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Requirement) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_organization_service_proto_enumTypes[1].Descriptor()
-}
-
-func (Requirement) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_organization_service_proto_enumTypes[1]
-}
-
-func (x Requirement) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Requirement.Descriptor instead.
-func (Requirement) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1}
-}
-
-// Ownership says how many owners there are.
-type OrganizationPolicy_Ownership int32
-
-const (
-	// Not given.
-	OrganizationPolicy_OWNERSHIP_UNSPECIFIED OrganizationPolicy_Ownership = 0
-	// Exactly one.
-	OrganizationPolicy_OWNERSHIP_SINGLE OrganizationPolicy_Ownership = 1
-	// At least one.
-	OrganizationPolicy_OWNERSHIP_MULTIPLE OrganizationPolicy_Ownership = 2
-	// None; at least one member has every permission.
-	OrganizationPolicy_OWNERSHIP_NONE OrganizationPolicy_Ownership = 3
-)
-
-// Enum value maps for OrganizationPolicy_Ownership.
-var (
-	OrganizationPolicy_Ownership_name = map[int32]string{
-		0: "OWNERSHIP_UNSPECIFIED",
-		1: "OWNERSHIP_SINGLE",
-		2: "OWNERSHIP_MULTIPLE",
-		3: "OWNERSHIP_NONE",
-	}
-	OrganizationPolicy_Ownership_value = map[string]int32{
-		"OWNERSHIP_UNSPECIFIED": 0,
-		"OWNERSHIP_SINGLE":      1,
-		"OWNERSHIP_MULTIPLE":    2,
-		"OWNERSHIP_NONE":        3,
-	}
-)
-
-func (x OrganizationPolicy_Ownership) Enum() *OrganizationPolicy_Ownership {
-	p := new(OrganizationPolicy_Ownership)
-	*p = x
-	return p
-}
-
-func (x OrganizationPolicy_Ownership) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (OrganizationPolicy_Ownership) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_organization_service_proto_enumTypes[2].Descriptor()
-}
-
-func (OrganizationPolicy_Ownership) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_organization_service_proto_enumTypes[2]
-}
-
-func (x OrganizationPolicy_Ownership) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use OrganizationPolicy_Ownership.Descriptor instead.
-func (OrganizationPolicy_Ownership) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1, 0}
-}
-
-// Appointment says who may appoint and manage admins.
-type OrganizationPolicy_Appointment int32
-
-const (
-	// Not given.
-	OrganizationPolicy_APPOINTMENT_UNSPECIFIED OrganizationPolicy_Appointment = 0
-	// Admins.
-	OrganizationPolicy_APPOINTMENT_ADMINS OrganizationPolicy_Appointment = 1
-	// The owner only.
-	OrganizationPolicy_APPOINTMENT_OWNER_ONLY OrganizationPolicy_Appointment = 2
-)
-
-// Enum value maps for OrganizationPolicy_Appointment.
-var (
-	OrganizationPolicy_Appointment_name = map[int32]string{
-		0: "APPOINTMENT_UNSPECIFIED",
-		1: "APPOINTMENT_ADMINS",
-		2: "APPOINTMENT_OWNER_ONLY",
-	}
-	OrganizationPolicy_Appointment_value = map[string]int32{
-		"APPOINTMENT_UNSPECIFIED": 0,
-		"APPOINTMENT_ADMINS":      1,
-		"APPOINTMENT_OWNER_ONLY":  2,
-	}
-)
-
-func (x OrganizationPolicy_Appointment) Enum() *OrganizationPolicy_Appointment {
-	p := new(OrganizationPolicy_Appointment)
-	*p = x
-	return p
-}
-
-func (x OrganizationPolicy_Appointment) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (OrganizationPolicy_Appointment) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_organization_service_proto_enumTypes[3].Descriptor()
-}
-
-func (OrganizationPolicy_Appointment) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_organization_service_proto_enumTypes[3]
-}
-
-func (x OrganizationPolicy_Appointment) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use OrganizationPolicy_Appointment.Descriptor instead.
-func (OrganizationPolicy_Appointment) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1, 1}
-}
-
-// Layout of the people page.
-type OrganizationPolicy_Layout int32
-
-const (
-	// Not given.
-	OrganizationPolicy_LAYOUT_UNSPECIFIED OrganizationPolicy_Layout = 0
-	// Members and invitations in one list.
-	OrganizationPolicy_LAYOUT_COMBINED OrganizationPolicy_Layout = 1
-	// Invitations on a card below.
-	OrganizationPolicy_LAYOUT_CARD OrganizationPolicy_Layout = 2
-	// Invitations on a tab.
-	OrganizationPolicy_LAYOUT_TABS OrganizationPolicy_Layout = 3
-)
-
-// Enum value maps for OrganizationPolicy_Layout.
-var (
-	OrganizationPolicy_Layout_name = map[int32]string{
-		0: "LAYOUT_UNSPECIFIED",
-		1: "LAYOUT_COMBINED",
-		2: "LAYOUT_CARD",
-		3: "LAYOUT_TABS",
-	}
-	OrganizationPolicy_Layout_value = map[string]int32{
-		"LAYOUT_UNSPECIFIED": 0,
-		"LAYOUT_COMBINED":    1,
-		"LAYOUT_CARD":        2,
-		"LAYOUT_TABS":        3,
-	}
-)
-
-func (x OrganizationPolicy_Layout) Enum() *OrganizationPolicy_Layout {
-	p := new(OrganizationPolicy_Layout)
-	*p = x
-	return p
-}
-
-func (x OrganizationPolicy_Layout) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (OrganizationPolicy_Layout) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_organization_service_proto_enumTypes[4].Descriptor()
-}
-
-func (OrganizationPolicy_Layout) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_organization_service_proto_enumTypes[4]
-}
-
-func (x OrganizationPolicy_Layout) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use OrganizationPolicy_Layout.Descriptor instead.
-func (OrganizationPolicy_Layout) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1, 2}
-}
-
-// Addition says how somebody who has an account already comes into the organization.
-type OrganizationPolicy_Addition int32
-
-const (
-	// Not given.
-	OrganizationPolicy_ADDITION_UNSPECIFIED OrganizationPolicy_Addition = 0
-	// By an invitation that they accept.
-	OrganizationPolicy_ADDITION_INVITE OrganizationPolicy_Addition = 1
-	// At once; they are told, and can leave.
-	OrganizationPolicy_ADDITION_DIRECT OrganizationPolicy_Addition = 2
-)
-
-// Enum value maps for OrganizationPolicy_Addition.
-var (
-	OrganizationPolicy_Addition_name = map[int32]string{
-		0: "ADDITION_UNSPECIFIED",
-		1: "ADDITION_INVITE",
-		2: "ADDITION_DIRECT",
-	}
-	OrganizationPolicy_Addition_value = map[string]int32{
-		"ADDITION_UNSPECIFIED": 0,
-		"ADDITION_INVITE":      1,
-		"ADDITION_DIRECT":      2,
-	}
-)
-
-func (x OrganizationPolicy_Addition) Enum() *OrganizationPolicy_Addition {
-	p := new(OrganizationPolicy_Addition)
-	*p = x
-	return p
-}
-
-func (x OrganizationPolicy_Addition) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (OrganizationPolicy_Addition) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_organization_service_proto_enumTypes[5].Descriptor()
-}
-
-func (OrganizationPolicy_Addition) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_organization_service_proto_enumTypes[5]
-}
-
-func (x OrganizationPolicy_Addition) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use OrganizationPolicy_Addition.Descriptor instead.
-func (OrganizationPolicy_Addition) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1, 3}
-}
-
-// Reset says how somebody else resets a member's password.
-type OrganizationPolicy_Reset int32
-
-const (
-	// Not given.
-	OrganizationPolicy_RESET_UNSPECIFIED OrganizationPolicy_Reset = 0
-	// The member gets a link.
-	OrganizationPolicy_RESET_LINK OrganizationPolicy_Reset = 1
-	// A temporary password is shown once; only for accounts that the organization manages.
-	OrganizationPolicy_RESET_TEMP_PASSWORD OrganizationPolicy_Reset = 2
-)
-
-// Enum value maps for OrganizationPolicy_Reset.
-var (
-	OrganizationPolicy_Reset_name = map[int32]string{
-		0: "RESET_UNSPECIFIED",
-		1: "RESET_LINK",
-		2: "RESET_TEMP_PASSWORD",
-	}
-	OrganizationPolicy_Reset_value = map[string]int32{
-		"RESET_UNSPECIFIED":   0,
-		"RESET_LINK":          1,
-		"RESET_TEMP_PASSWORD": 2,
-	}
-)
-
-func (x OrganizationPolicy_Reset) Enum() *OrganizationPolicy_Reset {
-	p := new(OrganizationPolicy_Reset)
-	*p = x
-	return p
-}
-
-func (x OrganizationPolicy_Reset) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (OrganizationPolicy_Reset) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_membership_v1_organization_service_proto_enumTypes[6].Descriptor()
-}
-
-func (OrganizationPolicy_Reset) Type() protoreflect.EnumType {
-	return &file_roster_membership_v1_organization_service_proto_enumTypes[6]
-}
-
-func (x OrganizationPolicy_Reset) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use OrganizationPolicy_Reset.Descriptor instead.
-func (OrganizationPolicy_Reset) EnumDescriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1, 4}
-}
-
 // Organization is a tenant.
 type Organization struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -427,7 +35,7 @@ type Organization struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Name as shown.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// The preset that its policy began with.
+	// The preset that its policy began with last.
 	Preset Preset `protobuf:"varint,3,opt,name=preset,proto3,enum=roster.membership.v1.Preset" json:"preset,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -529,286 +137,6 @@ func (x *Organization) GetMyPermissions() []string {
 	return nil
 }
 
-// OrganizationPolicy is how an organization works.
-type OrganizationPolicy struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Owners.
-	Ownership OrganizationPolicy_Ownership `protobuf:"varint,1,opt,name=ownership,proto3,enum=roster.membership.v1.OrganizationPolicy_Ownership" json:"ownership,omitempty"`
-	// Role of whoever creates the organization.
-	CreatorRole string `protobuf:"bytes,2,opt,name=creator_role,json=creatorRole,proto3" json:"creator_role,omitempty"`
-	// Role of an invitation that names none; empty: it must name one.
-	DefaultInviteRole string `protobuf:"bytes,3,opt,name=default_invite_role,json=defaultInviteRole,proto3" json:"default_invite_role,omitempty"`
-	// Whether an invitation carries a username.
-	Username Requirement `protobuf:"varint,4,opt,name=username,proto3,enum=roster.membership.v1.Requirement" json:"username,omitempty"`
-	// Whether an invitation carries an address.
-	Email Requirement `protobuf:"varint,5,opt,name=email,proto3,enum=roster.membership.v1.Requirement" json:"email,omitempty"`
-	// Whether invitations may be links without a mail.
-	LinkInvites bool `protobuf:"varint,6,opt,name=link_invites,json=linkInvites,proto3" json:"link_invites,omitempty"`
-	// Who acts on admins.
-	AdminsManagedBy OrganizationPolicy_Appointment `protobuf:"varint,7,opt,name=admins_managed_by,json=adminsManagedBy,proto3,enum=roster.membership.v1.OrganizationPolicy_Appointment" json:"admins_managed_by,omitempty"`
-	// Who makes admins.
-	AdminAppointment OrganizationPolicy_Appointment `protobuf:"varint,8,opt,name=admin_appointment,json=adminAppointment,proto3,enum=roster.membership.v1.OrganizationPolicy_Appointment" json:"admin_appointment,omitempty"`
-	// How long an invitation lives.
-	InviteTtl *durationpb.Duration `protobuf:"bytes,9,opt,name=invite_ttl,json=inviteTtl,proto3" json:"invite_ttl,omitempty"`
-	// The people page.
-	PeopleLayout OrganizationPolicy_Layout `protobuf:"varint,10,opt,name=people_layout,json=peopleLayout,proto3,enum=roster.membership.v1.OrganizationPolicy_Layout" json:"people_layout,omitempty"`
-	// What a disabled member is called on the page.
-	DisabledLabel string `protobuf:"bytes,11,opt,name=disabled_label,json=disabledLabel,proto3" json:"disabled_label,omitempty"`
-	// Whether a removed member is told by mail.
-	RemovalMail bool `protobuf:"varint,12,opt,name=removal_mail,json=removalMail,proto3" json:"removal_mail,omitempty"`
-	// Role of who joins without an invitation, through a domain.
-	DefaultJoinRole string `protobuf:"bytes,13,opt,name=default_join_role,json=defaultJoinRole,proto3" json:"default_join_role,omitempty"`
-	// How people who have an account come in.
-	ExistingUserAdd OrganizationPolicy_Addition `protobuf:"varint,14,opt,name=existing_user_add,json=existingUserAdd,proto3,enum=roster.membership.v1.OrganizationPolicy_Addition" json:"existing_user_add,omitempty"`
-	// Whether accounts can be made for people.
-	CreateUser bool `protobuf:"varint,15,opt,name=create_user,json=createUser,proto3" json:"create_user,omitempty"`
-	// How somebody else resets a member's password.
-	PasswordReset OrganizationPolicy_Reset `protobuf:"varint,16,opt,name=password_reset,json=passwordReset,proto3,enum=roster.membership.v1.OrganizationPolicy_Reset" json:"password_reset,omitempty"`
-	// Whether who is disabled here cannot sign in at all; only accounts that the organization manages.
-	DisableBlocksSignIn bool `protobuf:"varint,17,opt,name=disable_blocks_sign_in,json=disableBlocksSignIn,proto3" json:"disable_blocks_sign_in,omitempty"`
-	// Whether people with an address of a verified domain join by themselves.
-	AutoJoin bool `protobuf:"varint,18,opt,name=auto_join,json=autoJoin,proto3" json:"auto_join,omitempty"`
-	// Whether there are groups.
-	Groups bool `protobuf:"varint,19,opt,name=groups,proto3" json:"groups,omitempty"`
-	// Whether there are projects.
-	Projects bool `protobuf:"varint,20,opt,name=projects,proto3" json:"projects,omitempty"`
-	// Whether who is removed from the organization keeps their direct project memberships.
-	ProjectGuests bool `protobuf:"varint,21,opt,name=project_guests,json=projectGuests,proto3" json:"project_guests,omitempty"`
-	// Whether members have an availability.
-	Availability bool `protobuf:"varint,22,opt,name=availability,proto3" json:"availability,omitempty"`
-	// Whether the organization makes roles of its own.
-	CustomRoles bool `protobuf:"varint,23,opt,name=custom_roles,json=customRoles,proto3" json:"custom_roles,omitempty"`
-	// Permissions that a member's role gives only if a group of theirs opens them, sorted.
-	GatedPermissions []string `protobuf:"bytes,24,rep,name=gated_permissions,json=gatedPermissions,proto3" json:"gated_permissions,omitempty"`
-	// Whether members may leave by themselves.
-	AllowLeave bool `protobuf:"varint,25,opt,name=allow_leave,json=allowLeave,proto3" json:"allow_leave,omitempty"`
-	// Whether the holders of `billing.manage` are told by mail of changes of seats.
-	SeatMail bool `protobuf:"varint,26,opt,name=seat_mail,json=seatMail,proto3" json:"seat_mail,omitempty"`
-	// What a member is called on the page.
-	MemberLabel   string `protobuf:"bytes,27,opt,name=member_label,json=memberLabel,proto3" json:"member_label,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *OrganizationPolicy) Reset() {
-	*x = OrganizationPolicy{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *OrganizationPolicy) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*OrganizationPolicy) ProtoMessage() {}
-
-func (x *OrganizationPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use OrganizationPolicy.ProtoReflect.Descriptor instead.
-func (*OrganizationPolicy) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *OrganizationPolicy) GetOwnership() OrganizationPolicy_Ownership {
-	if x != nil {
-		return x.Ownership
-	}
-	return OrganizationPolicy_OWNERSHIP_UNSPECIFIED
-}
-
-func (x *OrganizationPolicy) GetCreatorRole() string {
-	if x != nil {
-		return x.CreatorRole
-	}
-	return ""
-}
-
-func (x *OrganizationPolicy) GetDefaultInviteRole() string {
-	if x != nil {
-		return x.DefaultInviteRole
-	}
-	return ""
-}
-
-func (x *OrganizationPolicy) GetUsername() Requirement {
-	if x != nil {
-		return x.Username
-	}
-	return Requirement_REQUIREMENT_UNSPECIFIED
-}
-
-func (x *OrganizationPolicy) GetEmail() Requirement {
-	if x != nil {
-		return x.Email
-	}
-	return Requirement_REQUIREMENT_UNSPECIFIED
-}
-
-func (x *OrganizationPolicy) GetLinkInvites() bool {
-	if x != nil {
-		return x.LinkInvites
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetAdminsManagedBy() OrganizationPolicy_Appointment {
-	if x != nil {
-		return x.AdminsManagedBy
-	}
-	return OrganizationPolicy_APPOINTMENT_UNSPECIFIED
-}
-
-func (x *OrganizationPolicy) GetAdminAppointment() OrganizationPolicy_Appointment {
-	if x != nil {
-		return x.AdminAppointment
-	}
-	return OrganizationPolicy_APPOINTMENT_UNSPECIFIED
-}
-
-func (x *OrganizationPolicy) GetInviteTtl() *durationpb.Duration {
-	if x != nil {
-		return x.InviteTtl
-	}
-	return nil
-}
-
-func (x *OrganizationPolicy) GetPeopleLayout() OrganizationPolicy_Layout {
-	if x != nil {
-		return x.PeopleLayout
-	}
-	return OrganizationPolicy_LAYOUT_UNSPECIFIED
-}
-
-func (x *OrganizationPolicy) GetDisabledLabel() string {
-	if x != nil {
-		return x.DisabledLabel
-	}
-	return ""
-}
-
-func (x *OrganizationPolicy) GetRemovalMail() bool {
-	if x != nil {
-		return x.RemovalMail
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetDefaultJoinRole() string {
-	if x != nil {
-		return x.DefaultJoinRole
-	}
-	return ""
-}
-
-func (x *OrganizationPolicy) GetExistingUserAdd() OrganizationPolicy_Addition {
-	if x != nil {
-		return x.ExistingUserAdd
-	}
-	return OrganizationPolicy_ADDITION_UNSPECIFIED
-}
-
-func (x *OrganizationPolicy) GetCreateUser() bool {
-	if x != nil {
-		return x.CreateUser
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetPasswordReset() OrganizationPolicy_Reset {
-	if x != nil {
-		return x.PasswordReset
-	}
-	return OrganizationPolicy_RESET_UNSPECIFIED
-}
-
-func (x *OrganizationPolicy) GetDisableBlocksSignIn() bool {
-	if x != nil {
-		return x.DisableBlocksSignIn
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetAutoJoin() bool {
-	if x != nil {
-		return x.AutoJoin
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetGroups() bool {
-	if x != nil {
-		return x.Groups
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetProjects() bool {
-	if x != nil {
-		return x.Projects
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetProjectGuests() bool {
-	if x != nil {
-		return x.ProjectGuests
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetAvailability() bool {
-	if x != nil {
-		return x.Availability
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetCustomRoles() bool {
-	if x != nil {
-		return x.CustomRoles
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetGatedPermissions() []string {
-	if x != nil {
-		return x.GatedPermissions
-	}
-	return nil
-}
-
-func (x *OrganizationPolicy) GetAllowLeave() bool {
-	if x != nil {
-		return x.AllowLeave
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetSeatMail() bool {
-	if x != nil {
-		return x.SeatMail
-	}
-	return false
-}
-
-func (x *OrganizationPolicy) GetMemberLabel() string {
-	if x != nil {
-		return x.MemberLabel
-	}
-	return ""
-}
-
 // Role is a named set of permissions.
 type Role struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -838,7 +166,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[2]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +178,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[2]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +191,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{2}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Role) GetId() string {
@@ -955,7 +283,7 @@ type Permission struct {
 
 func (x *Permission) Reset() {
 	*x = Permission{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +295,7 @@ func (x *Permission) String() string {
 func (*Permission) ProtoMessage() {}
 
 func (x *Permission) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +308,7 @@ func (x *Permission) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permission.ProtoReflect.Descriptor instead.
 func (*Permission) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{3}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Permission) GetName() string {
@@ -1033,7 +361,7 @@ type CreateOrganizationRequest struct {
 
 func (x *CreateOrganizationRequest) Reset() {
 	*x = CreateOrganizationRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[4]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +373,7 @@ func (x *CreateOrganizationRequest) String() string {
 func (*CreateOrganizationRequest) ProtoMessage() {}
 
 func (x *CreateOrganizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[4]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +386,7 @@ func (x *CreateOrganizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateOrganizationRequest.ProtoReflect.Descriptor instead.
 func (*CreateOrganizationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{4}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateOrganizationRequest) GetDisplayName() string {
@@ -1095,7 +423,7 @@ type CreateOrganizationResponse struct {
 
 func (x *CreateOrganizationResponse) Reset() {
 	*x = CreateOrganizationResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[5]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +435,7 @@ func (x *CreateOrganizationResponse) String() string {
 func (*CreateOrganizationResponse) ProtoMessage() {}
 
 func (x *CreateOrganizationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[5]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +448,7 @@ func (x *CreateOrganizationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateOrganizationResponse.ProtoReflect.Descriptor instead.
 func (*CreateOrganizationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{5}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateOrganizationResponse) GetOrganization() *Organization {
@@ -1148,7 +476,7 @@ type GetOrganizationRequest struct {
 
 func (x *GetOrganizationRequest) Reset() {
 	*x = GetOrganizationRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +488,7 @@ func (x *GetOrganizationRequest) String() string {
 func (*GetOrganizationRequest) ProtoMessage() {}
 
 func (x *GetOrganizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +501,7 @@ func (x *GetOrganizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrganizationRequest.ProtoReflect.Descriptor instead.
 func (*GetOrganizationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{6}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetOrganizationRequest) GetOrganizationId() string {
@@ -1194,7 +522,7 @@ type GetOrganizationResponse struct {
 
 func (x *GetOrganizationResponse) Reset() {
 	*x = GetOrganizationResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +534,7 @@ func (x *GetOrganizationResponse) String() string {
 func (*GetOrganizationResponse) ProtoMessage() {}
 
 func (x *GetOrganizationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +547,7 @@ func (x *GetOrganizationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrganizationResponse.ProtoReflect.Descriptor instead.
 func (*GetOrganizationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{7}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetOrganizationResponse) GetOrganization() *Organization {
@@ -1242,7 +570,7 @@ type ListOrganizationsRequest struct {
 
 func (x *ListOrganizationsRequest) Reset() {
 	*x = ListOrganizationsRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +582,7 @@ func (x *ListOrganizationsRequest) String() string {
 func (*ListOrganizationsRequest) ProtoMessage() {}
 
 func (x *ListOrganizationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +595,7 @@ func (x *ListOrganizationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrganizationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOrganizationsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{8}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListOrganizationsRequest) GetPageSize() int32 {
@@ -1297,7 +625,7 @@ type ListOrganizationsResponse struct {
 
 func (x *ListOrganizationsResponse) Reset() {
 	*x = ListOrganizationsResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +637,7 @@ func (x *ListOrganizationsResponse) String() string {
 func (*ListOrganizationsResponse) ProtoMessage() {}
 
 func (x *ListOrganizationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +650,7 @@ func (x *ListOrganizationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrganizationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOrganizationsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{9}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListOrganizationsResponse) GetOrganizations() []*Organization {
@@ -1356,7 +684,7 @@ type UpdateOrganizationRequest struct {
 
 func (x *UpdateOrganizationRequest) Reset() {
 	*x = UpdateOrganizationRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +696,7 @@ func (x *UpdateOrganizationRequest) String() string {
 func (*UpdateOrganizationRequest) ProtoMessage() {}
 
 func (x *UpdateOrganizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +709,7 @@ func (x *UpdateOrganizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOrganizationRequest.ProtoReflect.Descriptor instead.
 func (*UpdateOrganizationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{10}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateOrganizationRequest) GetOrganizationId() string {
@@ -1425,7 +753,7 @@ type UpdateOrganizationResponse struct {
 
 func (x *UpdateOrganizationResponse) Reset() {
 	*x = UpdateOrganizationResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +765,7 @@ func (x *UpdateOrganizationResponse) String() string {
 func (*UpdateOrganizationResponse) ProtoMessage() {}
 
 func (x *UpdateOrganizationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +778,7 @@ func (x *UpdateOrganizationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOrganizationResponse.ProtoReflect.Descriptor instead.
 func (*UpdateOrganizationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateOrganizationResponse) GetOrganization() *Organization {
@@ -1480,7 +808,7 @@ type DeleteOrganizationRequest struct {
 
 func (x *DeleteOrganizationRequest) Reset() {
 	*x = DeleteOrganizationRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +820,7 @@ func (x *DeleteOrganizationRequest) String() string {
 func (*DeleteOrganizationRequest) ProtoMessage() {}
 
 func (x *DeleteOrganizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +833,7 @@ func (x *DeleteOrganizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteOrganizationRequest.ProtoReflect.Descriptor instead.
 func (*DeleteOrganizationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteOrganizationRequest) GetOrganizationId() string {
@@ -1533,7 +861,7 @@ type DeleteOrganizationResponse struct {
 
 func (x *DeleteOrganizationResponse) Reset() {
 	*x = DeleteOrganizationResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +873,7 @@ func (x *DeleteOrganizationResponse) String() string {
 func (*DeleteOrganizationResponse) ProtoMessage() {}
 
 func (x *DeleteOrganizationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +886,7 @@ func (x *DeleteOrganizationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteOrganizationResponse.ProtoReflect.Descriptor instead.
 func (*DeleteOrganizationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteOrganizationResponse) GetToken() string {
@@ -1566,98 +894,6 @@ func (x *DeleteOrganizationResponse) GetToken() string {
 		return x.Token
 	}
 	return ""
-}
-
-// GetPolicyRequest names an organization.
-type GetPolicyRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The organization.
-	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
-}
-
-func (x *GetPolicyRequest) Reset() {
-	*x = GetPolicyRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetPolicyRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetPolicyRequest) ProtoMessage() {}
-
-func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
-func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *GetPolicyRequest) GetOrganizationId() string {
-	if x != nil {
-		return x.OrganizationId
-	}
-	return ""
-}
-
-// GetPolicyResponse holds the policy.
-type GetPolicyResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The policy.
-	Policy        *OrganizationPolicy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetPolicyResponse) Reset() {
-	*x = GetPolicyResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetPolicyResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetPolicyResponse) ProtoMessage() {}
-
-func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
-func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *GetPolicyResponse) GetPolicy() *OrganizationPolicy {
-	if x != nil {
-		return x.Policy
-	}
-	return nil
 }
 
 // ListRolesRequest names an organization.
@@ -1671,7 +907,7 @@ type ListRolesRequest struct {
 
 func (x *ListRolesRequest) Reset() {
 	*x = ListRolesRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +919,7 @@ func (x *ListRolesRequest) String() string {
 func (*ListRolesRequest) ProtoMessage() {}
 
 func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +932,7 @@ func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesRequest.ProtoReflect.Descriptor instead.
 func (*ListRolesRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListRolesRequest) GetOrganizationId() string {
@@ -1717,7 +953,7 @@ type ListRolesResponse struct {
 
 func (x *ListRolesResponse) Reset() {
 	*x = ListRolesResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +965,7 @@ func (x *ListRolesResponse) String() string {
 func (*ListRolesResponse) ProtoMessage() {}
 
 func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +978,7 @@ func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesResponse.ProtoReflect.Descriptor instead.
 func (*ListRolesResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListRolesResponse) GetRoles() []*Role {
@@ -1775,7 +1011,7 @@ type CreateRoleRequest struct {
 
 func (x *CreateRoleRequest) Reset() {
 	*x = CreateRoleRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[18]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1023,7 @@ func (x *CreateRoleRequest) String() string {
 func (*CreateRoleRequest) ProtoMessage() {}
 
 func (x *CreateRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[18]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1036,7 @@ func (x *CreateRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRoleRequest.ProtoReflect.Descriptor instead.
 func (*CreateRoleRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateRoleRequest) GetOrganizationId() string {
@@ -1865,7 +1101,7 @@ type CreateRoleResponse struct {
 
 func (x *CreateRoleResponse) Reset() {
 	*x = CreateRoleResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[19]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +1113,7 @@ func (x *CreateRoleResponse) String() string {
 func (*CreateRoleResponse) ProtoMessage() {}
 
 func (x *CreateRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[19]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +1126,7 @@ func (x *CreateRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRoleResponse.ProtoReflect.Descriptor instead.
 func (*CreateRoleResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateRoleResponse) GetRole() *Role {
@@ -1934,7 +1170,7 @@ type UpdateRoleRequest struct {
 
 func (x *UpdateRoleRequest) Reset() {
 	*x = UpdateRoleRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[20]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +1182,7 @@ func (x *UpdateRoleRequest) String() string {
 func (*UpdateRoleRequest) ProtoMessage() {}
 
 func (x *UpdateRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[20]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +1195,7 @@ func (x *UpdateRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRoleRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRoleRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateRoleRequest) GetOrganizationId() string {
@@ -2040,7 +1276,7 @@ type UpdateRoleResponse struct {
 
 func (x *UpdateRoleResponse) Reset() {
 	*x = UpdateRoleResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[21]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +1288,7 @@ func (x *UpdateRoleResponse) String() string {
 func (*UpdateRoleResponse) ProtoMessage() {}
 
 func (x *UpdateRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[21]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,7 +1301,7 @@ func (x *UpdateRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRoleResponse.ProtoReflect.Descriptor instead.
 func (*UpdateRoleResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateRoleResponse) GetRole() *Role {
@@ -2110,7 +1346,7 @@ type DeleteRoleRequest struct {
 
 func (x *DeleteRoleRequest) Reset() {
 	*x = DeleteRoleRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[22]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2122,7 +1358,7 @@ func (x *DeleteRoleRequest) String() string {
 func (*DeleteRoleRequest) ProtoMessage() {}
 
 func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[22]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2135,7 +1371,7 @@ func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRoleRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{22}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteRoleRequest) GetOrganizationId() string {
@@ -2195,7 +1431,7 @@ type DeleteRoleResponse struct {
 
 func (x *DeleteRoleResponse) Reset() {
 	*x = DeleteRoleResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[23]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2207,7 +1443,7 @@ func (x *DeleteRoleResponse) String() string {
 func (*DeleteRoleResponse) ProtoMessage() {}
 
 func (x *DeleteRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[23]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2220,7 +1456,7 @@ func (x *DeleteRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoleResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRoleResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{23}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteRoleResponse) GetMembers() int64 {
@@ -2253,7 +1489,7 @@ type ListPermissionsRequest struct {
 
 func (x *ListPermissionsRequest) Reset() {
 	*x = ListPermissionsRequest{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[24]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2265,7 +1501,7 @@ func (x *ListPermissionsRequest) String() string {
 func (*ListPermissionsRequest) ProtoMessage() {}
 
 func (x *ListPermissionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[24]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2278,7 +1514,7 @@ func (x *ListPermissionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPermissionsRequest.ProtoReflect.Descriptor instead.
 func (*ListPermissionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{24}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{21}
 }
 
 // ListPermissionsResponse holds the catalogue.
@@ -2292,7 +1528,7 @@ type ListPermissionsResponse struct {
 
 func (x *ListPermissionsResponse) Reset() {
 	*x = ListPermissionsResponse{}
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[25]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +1540,7 @@ func (x *ListPermissionsResponse) String() string {
 func (*ListPermissionsResponse) ProtoMessage() {}
 
 func (x *ListPermissionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[25]
+	mi := &file_roster_membership_v1_organization_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +1553,7 @@ func (x *ListPermissionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPermissionsResponse.ProtoReflect.Descriptor instead.
 func (*ListPermissionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{25}
+	return file_roster_membership_v1_organization_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListPermissionsResponse) GetPermissions() []*Permission {
@@ -2331,7 +1567,7 @@ var File_roster_membership_v1_organization_service_proto protoreflect.FileDescri
 
 const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\n" +
-	"/roster/membership/v1/organization_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xed\x02\n" +
+	"/roster/membership/v1/organization_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"\xed\x02\n" +
 	"\fOrganization\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x03\xe0A\x02R\vdisplayName\x129\n" +
@@ -2342,62 +1578,7 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"updateTime\x12\x17\n" +
 	"\x04etag\x18\x06 \x01(\tB\x03\xe0A\x03R\x04etag\x12\x1c\n" +
 	"\amy_role\x18\a \x01(\tB\x03\xe0A\x03R\x06myRole\x12*\n" +
-	"\x0emy_permissions\x18\b \x03(\tB\x03\xe0A\x03R\rmyPermissions\"\xb4\x0e\n" +
-	"\x12OrganizationPolicy\x12P\n" +
-	"\townership\x18\x01 \x01(\x0e22.roster.membership.v1.OrganizationPolicy.OwnershipR\townership\x12!\n" +
-	"\fcreator_role\x18\x02 \x01(\tR\vcreatorRole\x12.\n" +
-	"\x13default_invite_role\x18\x03 \x01(\tR\x11defaultInviteRole\x12=\n" +
-	"\busername\x18\x04 \x01(\x0e2!.roster.membership.v1.RequirementR\busername\x127\n" +
-	"\x05email\x18\x05 \x01(\x0e2!.roster.membership.v1.RequirementR\x05email\x12!\n" +
-	"\flink_invites\x18\x06 \x01(\bR\vlinkInvites\x12`\n" +
-	"\x11admins_managed_by\x18\a \x01(\x0e24.roster.membership.v1.OrganizationPolicy.AppointmentR\x0fadminsManagedBy\x12a\n" +
-	"\x11admin_appointment\x18\b \x01(\x0e24.roster.membership.v1.OrganizationPolicy.AppointmentR\x10adminAppointment\x128\n" +
-	"\n" +
-	"invite_ttl\x18\t \x01(\v2\x19.google.protobuf.DurationR\tinviteTtl\x12T\n" +
-	"\rpeople_layout\x18\n" +
-	" \x01(\x0e2/.roster.membership.v1.OrganizationPolicy.LayoutR\fpeopleLayout\x12%\n" +
-	"\x0edisabled_label\x18\v \x01(\tR\rdisabledLabel\x12!\n" +
-	"\fremoval_mail\x18\f \x01(\bR\vremovalMail\x12*\n" +
-	"\x11default_join_role\x18\r \x01(\tR\x0fdefaultJoinRole\x12]\n" +
-	"\x11existing_user_add\x18\x0e \x01(\x0e21.roster.membership.v1.OrganizationPolicy.AdditionR\x0fexistingUserAdd\x12\x1f\n" +
-	"\vcreate_user\x18\x0f \x01(\bR\n" +
-	"createUser\x12U\n" +
-	"\x0epassword_reset\x18\x10 \x01(\x0e2..roster.membership.v1.OrganizationPolicy.ResetR\rpasswordReset\x123\n" +
-	"\x16disable_blocks_sign_in\x18\x11 \x01(\bR\x13disableBlocksSignIn\x12\x1b\n" +
-	"\tauto_join\x18\x12 \x01(\bR\bautoJoin\x12\x16\n" +
-	"\x06groups\x18\x13 \x01(\bR\x06groups\x12\x1a\n" +
-	"\bprojects\x18\x14 \x01(\bR\bprojects\x12%\n" +
-	"\x0eproject_guests\x18\x15 \x01(\bR\rprojectGuests\x12\"\n" +
-	"\favailability\x18\x16 \x01(\bR\favailability\x12!\n" +
-	"\fcustom_roles\x18\x17 \x01(\bR\vcustomRoles\x12+\n" +
-	"\x11gated_permissions\x18\x18 \x03(\tR\x10gatedPermissions\x12\x1f\n" +
-	"\vallow_leave\x18\x19 \x01(\bR\n" +
-	"allowLeave\x12\x1b\n" +
-	"\tseat_mail\x18\x1a \x01(\bR\bseatMail\x12!\n" +
-	"\fmember_label\x18\x1b \x01(\tR\vmemberLabel\"h\n" +
-	"\tOwnership\x12\x19\n" +
-	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12\x14\n" +
-	"\x10OWNERSHIP_SINGLE\x10\x01\x12\x16\n" +
-	"\x12OWNERSHIP_MULTIPLE\x10\x02\x12\x12\n" +
-	"\x0eOWNERSHIP_NONE\x10\x03\"^\n" +
-	"\vAppointment\x12\x1b\n" +
-	"\x17APPOINTMENT_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12APPOINTMENT_ADMINS\x10\x01\x12\x1a\n" +
-	"\x16APPOINTMENT_OWNER_ONLY\x10\x02\"W\n" +
-	"\x06Layout\x12\x16\n" +
-	"\x12LAYOUT_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fLAYOUT_COMBINED\x10\x01\x12\x0f\n" +
-	"\vLAYOUT_CARD\x10\x02\x12\x0f\n" +
-	"\vLAYOUT_TABS\x10\x03\"N\n" +
-	"\bAddition\x12\x18\n" +
-	"\x14ADDITION_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fADDITION_INVITE\x10\x01\x12\x13\n" +
-	"\x0fADDITION_DIRECT\x10\x02\"G\n" +
-	"\x05Reset\x12\x15\n" +
-	"\x11RESET_UNSPECIFIED\x10\x00\x12\x0e\n" +
-	"\n" +
-	"RESET_LINK\x10\x01\x12\x17\n" +
-	"\x13RESET_TEMP_PASSWORD\x10\x02\"\xc2\x02\n" +
+	"\x0emy_permissions\x18\b \x03(\tB\x03\xe0A\x03R\rmyPermissions\"\xc2\x02\n" +
 	"\x04Role\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x15\n" +
 	"\x03key\x18\x02 \x01(\tB\x03\xe0A\x03R\x03key\x12&\n" +
@@ -2460,11 +1641,6 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"2\n" +
 	"\x1aDeleteOrganizationResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\"G\n" +
-	"\x10GetPolicyRequest\x123\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\n" +
-	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\"U\n" +
-	"\x11GetPolicyResponse\x12@\n" +
-	"\x06policy\x18\x01 \x01(\v2(.roster.membership.v1.OrganizationPolicyR\x06policy\"G\n" +
 	"\x10ListRolesRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\"E\n" +
@@ -2524,18 +1700,7 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\x05token\x18\x03 \x01(\tR\x05token\"\x18\n" +
 	"\x16ListPermissionsRequest\"]\n" +
 	"\x17ListPermissionsResponse\x12B\n" +
-	"\vpermissions\x18\x01 \x03(\v2 .roster.membership.v1.PermissionR\vpermissions*j\n" +
-	"\x06Preset\x12\x16\n" +
-	"\x12PRESET_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fPRESET_PIPELINE\x10\x01\x12\x11\n" +
-	"\rPRESET_PORTAL\x10\x02\x12\x0f\n" +
-	"\vPRESET_RBAC\x10\x03\x12\x0f\n" +
-	"\vPRESET_FLAT\x10\x04*s\n" +
-	"\vRequirement\x12\x1b\n" +
-	"\x17REQUIREMENT_UNSPECIFIED\x10\x00\x12\x18\n" +
-	"\x14REQUIREMENT_REQUIRED\x10\x01\x12\x18\n" +
-	"\x14REQUIREMENT_OPTIONAL\x10\x02\x12\x13\n" +
-	"\x0fREQUIREMENT_OFF\x10\x032\xbc\t\n" +
+	"\vpermissions\x18\x01 \x03(\v2 .roster.membership.v1.PermissionR\vpermissions2\xf2\r\n" +
 	"\x13OrganizationService\x12\xbf\x01\n" +
 	"\x12CreateOrganization\x12/.roster.membership.v1.CreateOrganizationRequest\x1a0.roster.membership.v1.CreateOrganizationResponse\"F\xaa\xbb\x18&\b\x02*\x14organization.created*\fmember.added\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/organizations\x12\xc2\x01\n" +
 	"\x0fGetOrganization\x12,.roster.membership.v1.GetOrganizationRequest\x1a-.roster.membership.v1.GetOrganizationResponse\"R\xaa\xbb\x18#\b\x02\x1a\borg.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02%\x12#/v1/organizations/{organization_id}\x12\x9b\x01\n" +
@@ -2545,7 +1710,9 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\x12DeleteOrganization\x12/.roster.membership.v1.DeleteOrganizationRequest\x1a0.roster.membership.v1.DeleteOrganizationResponse\"f\xaa\xbb\x187\b\x02\x1a\n" +
 	"org.delete\"\x0forganization_id*\x14organization.deleted8\n" +
 	"\x82\xd3\xe4\x93\x02%*#/v1/organizations/{organization_id}\x12\xba\x01\n" +
-	"\tGetPolicy\x12&.roster.membership.v1.GetPolicyRequest\x1a'.roster.membership.v1.GetPolicyResponse\"\\\xaa\xbb\x18&\b\x02\x1a\vpolicy.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/policy2\xd0\a\n" +
+	"\tGetPolicy\x12&.roster.membership.v1.GetPolicyRequest\x1a'.roster.membership.v1.GetPolicyResponse\"\\\xaa\xbb\x18&\b\x02\x1a\vpolicy.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/policy\x12\xdd\x02\n" +
+	"\fUpdatePolicy\x12).roster.membership.v1.UpdatePolicyRequest\x1a*.roster.membership.v1.UpdatePolicyResponse\"\xf5\x01\xaa\xbb\x18\xbb\x01\b\x02\x1a\rpolicy.update\"\x0forganization_id*\frole.created*\frole.updated*\frole.deleted*\x13member.role_changed*\x1aorganization.owner_changed*\x1forganization.transfer_cancelled*\x1borganization.policy_changed\x82\xd3\xe4\x93\x02/:\x01*2*/v1/organizations/{organization_id}/policy\x12\xd3\x01\n" +
+	"\rPreviewPolicy\x12*.roster.membership.v1.PreviewPolicyRequest\x1a+.roster.membership.v1.PreviewPolicyResponse\"i\xaa\xbb\x18(\b\x02\x1a\rpolicy.update\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x027:\x01*\"2/v1/organizations/{organization_id}/policy:preview2\xd0\a\n" +
 	"\vRoleService\x12\xb8\x01\n" +
 	"\tListRoles\x12&.roster.membership.v1.ListRolesRequest\x1a'.roster.membership.v1.ListRolesResponse\"Z\xaa\xbb\x18%\b\x02\x1a\n" +
 	"roles.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02+\x12)/v1/organizations/{organization_id}/roles\x12\xc8\x01\n" +
@@ -2569,97 +1736,86 @@ func file_roster_membership_v1_organization_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_organization_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_organization_service_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_roster_membership_v1_organization_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_roster_membership_v1_organization_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_roster_membership_v1_organization_service_proto_goTypes = []any{
-	(Preset)(0),                         // 0: roster.membership.v1.Preset
-	(Requirement)(0),                    // 1: roster.membership.v1.Requirement
-	(OrganizationPolicy_Ownership)(0),   // 2: roster.membership.v1.OrganizationPolicy.Ownership
-	(OrganizationPolicy_Appointment)(0), // 3: roster.membership.v1.OrganizationPolicy.Appointment
-	(OrganizationPolicy_Layout)(0),      // 4: roster.membership.v1.OrganizationPolicy.Layout
-	(OrganizationPolicy_Addition)(0),    // 5: roster.membership.v1.OrganizationPolicy.Addition
-	(OrganizationPolicy_Reset)(0),       // 6: roster.membership.v1.OrganizationPolicy.Reset
-	(*Organization)(nil),                // 7: roster.membership.v1.Organization
-	(*OrganizationPolicy)(nil),          // 8: roster.membership.v1.OrganizationPolicy
-	(*Role)(nil),                        // 9: roster.membership.v1.Role
-	(*Permission)(nil),                  // 10: roster.membership.v1.Permission
-	(*CreateOrganizationRequest)(nil),   // 11: roster.membership.v1.CreateOrganizationRequest
-	(*CreateOrganizationResponse)(nil),  // 12: roster.membership.v1.CreateOrganizationResponse
-	(*GetOrganizationRequest)(nil),      // 13: roster.membership.v1.GetOrganizationRequest
-	(*GetOrganizationResponse)(nil),     // 14: roster.membership.v1.GetOrganizationResponse
-	(*ListOrganizationsRequest)(nil),    // 15: roster.membership.v1.ListOrganizationsRequest
-	(*ListOrganizationsResponse)(nil),   // 16: roster.membership.v1.ListOrganizationsResponse
-	(*UpdateOrganizationRequest)(nil),   // 17: roster.membership.v1.UpdateOrganizationRequest
-	(*UpdateOrganizationResponse)(nil),  // 18: roster.membership.v1.UpdateOrganizationResponse
-	(*DeleteOrganizationRequest)(nil),   // 19: roster.membership.v1.DeleteOrganizationRequest
-	(*DeleteOrganizationResponse)(nil),  // 20: roster.membership.v1.DeleteOrganizationResponse
-	(*GetPolicyRequest)(nil),            // 21: roster.membership.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),           // 22: roster.membership.v1.GetPolicyResponse
-	(*ListRolesRequest)(nil),            // 23: roster.membership.v1.ListRolesRequest
-	(*ListRolesResponse)(nil),           // 24: roster.membership.v1.ListRolesResponse
-	(*CreateRoleRequest)(nil),           // 25: roster.membership.v1.CreateRoleRequest
-	(*CreateRoleResponse)(nil),          // 26: roster.membership.v1.CreateRoleResponse
-	(*UpdateRoleRequest)(nil),           // 27: roster.membership.v1.UpdateRoleRequest
-	(*UpdateRoleResponse)(nil),          // 28: roster.membership.v1.UpdateRoleResponse
-	(*DeleteRoleRequest)(nil),           // 29: roster.membership.v1.DeleteRoleRequest
-	(*DeleteRoleResponse)(nil),          // 30: roster.membership.v1.DeleteRoleResponse
-	(*ListPermissionsRequest)(nil),      // 31: roster.membership.v1.ListPermissionsRequest
-	(*ListPermissionsResponse)(nil),     // 32: roster.membership.v1.ListPermissionsResponse
-	(*timestamppb.Timestamp)(nil),       // 33: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 34: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 35: google.protobuf.FieldMask
+	(*Organization)(nil),               // 0: roster.membership.v1.Organization
+	(*Role)(nil),                       // 1: roster.membership.v1.Role
+	(*Permission)(nil),                 // 2: roster.membership.v1.Permission
+	(*CreateOrganizationRequest)(nil),  // 3: roster.membership.v1.CreateOrganizationRequest
+	(*CreateOrganizationResponse)(nil), // 4: roster.membership.v1.CreateOrganizationResponse
+	(*GetOrganizationRequest)(nil),     // 5: roster.membership.v1.GetOrganizationRequest
+	(*GetOrganizationResponse)(nil),    // 6: roster.membership.v1.GetOrganizationResponse
+	(*ListOrganizationsRequest)(nil),   // 7: roster.membership.v1.ListOrganizationsRequest
+	(*ListOrganizationsResponse)(nil),  // 8: roster.membership.v1.ListOrganizationsResponse
+	(*UpdateOrganizationRequest)(nil),  // 9: roster.membership.v1.UpdateOrganizationRequest
+	(*UpdateOrganizationResponse)(nil), // 10: roster.membership.v1.UpdateOrganizationResponse
+	(*DeleteOrganizationRequest)(nil),  // 11: roster.membership.v1.DeleteOrganizationRequest
+	(*DeleteOrganizationResponse)(nil), // 12: roster.membership.v1.DeleteOrganizationResponse
+	(*ListRolesRequest)(nil),           // 13: roster.membership.v1.ListRolesRequest
+	(*ListRolesResponse)(nil),          // 14: roster.membership.v1.ListRolesResponse
+	(*CreateRoleRequest)(nil),          // 15: roster.membership.v1.CreateRoleRequest
+	(*CreateRoleResponse)(nil),         // 16: roster.membership.v1.CreateRoleResponse
+	(*UpdateRoleRequest)(nil),          // 17: roster.membership.v1.UpdateRoleRequest
+	(*UpdateRoleResponse)(nil),         // 18: roster.membership.v1.UpdateRoleResponse
+	(*DeleteRoleRequest)(nil),          // 19: roster.membership.v1.DeleteRoleRequest
+	(*DeleteRoleResponse)(nil),         // 20: roster.membership.v1.DeleteRoleResponse
+	(*ListPermissionsRequest)(nil),     // 21: roster.membership.v1.ListPermissionsRequest
+	(*ListPermissionsResponse)(nil),    // 22: roster.membership.v1.ListPermissionsResponse
+	(Preset)(0),                        // 23: roster.membership.v1.Preset
+	(*timestamppb.Timestamp)(nil),      // 24: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 25: google.protobuf.FieldMask
+	(*GetPolicyRequest)(nil),           // 26: roster.membership.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),        // 27: roster.membership.v1.UpdatePolicyRequest
+	(*PreviewPolicyRequest)(nil),       // 28: roster.membership.v1.PreviewPolicyRequest
+	(*GetPolicyResponse)(nil),          // 29: roster.membership.v1.GetPolicyResponse
+	(*UpdatePolicyResponse)(nil),       // 30: roster.membership.v1.UpdatePolicyResponse
+	(*PreviewPolicyResponse)(nil),      // 31: roster.membership.v1.PreviewPolicyResponse
 }
 var file_roster_membership_v1_organization_service_proto_depIdxs = []int32{
-	0,  // 0: roster.membership.v1.Organization.preset:type_name -> roster.membership.v1.Preset
-	33, // 1: roster.membership.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
-	33, // 2: roster.membership.v1.Organization.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 3: roster.membership.v1.OrganizationPolicy.ownership:type_name -> roster.membership.v1.OrganizationPolicy.Ownership
-	1,  // 4: roster.membership.v1.OrganizationPolicy.username:type_name -> roster.membership.v1.Requirement
-	1,  // 5: roster.membership.v1.OrganizationPolicy.email:type_name -> roster.membership.v1.Requirement
-	3,  // 6: roster.membership.v1.OrganizationPolicy.admins_managed_by:type_name -> roster.membership.v1.OrganizationPolicy.Appointment
-	3,  // 7: roster.membership.v1.OrganizationPolicy.admin_appointment:type_name -> roster.membership.v1.OrganizationPolicy.Appointment
-	34, // 8: roster.membership.v1.OrganizationPolicy.invite_ttl:type_name -> google.protobuf.Duration
-	4,  // 9: roster.membership.v1.OrganizationPolicy.people_layout:type_name -> roster.membership.v1.OrganizationPolicy.Layout
-	5,  // 10: roster.membership.v1.OrganizationPolicy.existing_user_add:type_name -> roster.membership.v1.OrganizationPolicy.Addition
-	6,  // 11: roster.membership.v1.OrganizationPolicy.password_reset:type_name -> roster.membership.v1.OrganizationPolicy.Reset
-	0,  // 12: roster.membership.v1.CreateOrganizationRequest.preset:type_name -> roster.membership.v1.Preset
-	7,  // 13: roster.membership.v1.CreateOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
-	7,  // 14: roster.membership.v1.GetOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
-	7,  // 15: roster.membership.v1.ListOrganizationsResponse.organizations:type_name -> roster.membership.v1.Organization
-	7,  // 16: roster.membership.v1.UpdateOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
-	8,  // 17: roster.membership.v1.GetPolicyResponse.policy:type_name -> roster.membership.v1.OrganizationPolicy
-	9,  // 18: roster.membership.v1.ListRolesResponse.roles:type_name -> roster.membership.v1.Role
-	9,  // 19: roster.membership.v1.CreateRoleResponse.role:type_name -> roster.membership.v1.Role
-	35, // 20: roster.membership.v1.UpdateRoleRequest.update_mask:type_name -> google.protobuf.FieldMask
-	9,  // 21: roster.membership.v1.UpdateRoleResponse.role:type_name -> roster.membership.v1.Role
-	10, // 22: roster.membership.v1.ListPermissionsResponse.permissions:type_name -> roster.membership.v1.Permission
-	11, // 23: roster.membership.v1.OrganizationService.CreateOrganization:input_type -> roster.membership.v1.CreateOrganizationRequest
-	13, // 24: roster.membership.v1.OrganizationService.GetOrganization:input_type -> roster.membership.v1.GetOrganizationRequest
-	15, // 25: roster.membership.v1.OrganizationService.ListOrganizations:input_type -> roster.membership.v1.ListOrganizationsRequest
-	17, // 26: roster.membership.v1.OrganizationService.UpdateOrganization:input_type -> roster.membership.v1.UpdateOrganizationRequest
-	19, // 27: roster.membership.v1.OrganizationService.DeleteOrganization:input_type -> roster.membership.v1.DeleteOrganizationRequest
-	21, // 28: roster.membership.v1.OrganizationService.GetPolicy:input_type -> roster.membership.v1.GetPolicyRequest
-	23, // 29: roster.membership.v1.RoleService.ListRoles:input_type -> roster.membership.v1.ListRolesRequest
-	25, // 30: roster.membership.v1.RoleService.CreateRole:input_type -> roster.membership.v1.CreateRoleRequest
-	27, // 31: roster.membership.v1.RoleService.UpdateRole:input_type -> roster.membership.v1.UpdateRoleRequest
-	29, // 32: roster.membership.v1.RoleService.DeleteRole:input_type -> roster.membership.v1.DeleteRoleRequest
-	31, // 33: roster.membership.v1.RoleService.ListPermissions:input_type -> roster.membership.v1.ListPermissionsRequest
-	12, // 34: roster.membership.v1.OrganizationService.CreateOrganization:output_type -> roster.membership.v1.CreateOrganizationResponse
-	14, // 35: roster.membership.v1.OrganizationService.GetOrganization:output_type -> roster.membership.v1.GetOrganizationResponse
-	16, // 36: roster.membership.v1.OrganizationService.ListOrganizations:output_type -> roster.membership.v1.ListOrganizationsResponse
-	18, // 37: roster.membership.v1.OrganizationService.UpdateOrganization:output_type -> roster.membership.v1.UpdateOrganizationResponse
-	20, // 38: roster.membership.v1.OrganizationService.DeleteOrganization:output_type -> roster.membership.v1.DeleteOrganizationResponse
-	22, // 39: roster.membership.v1.OrganizationService.GetPolicy:output_type -> roster.membership.v1.GetPolicyResponse
-	24, // 40: roster.membership.v1.RoleService.ListRoles:output_type -> roster.membership.v1.ListRolesResponse
-	26, // 41: roster.membership.v1.RoleService.CreateRole:output_type -> roster.membership.v1.CreateRoleResponse
-	28, // 42: roster.membership.v1.RoleService.UpdateRole:output_type -> roster.membership.v1.UpdateRoleResponse
-	30, // 43: roster.membership.v1.RoleService.DeleteRole:output_type -> roster.membership.v1.DeleteRoleResponse
-	32, // 44: roster.membership.v1.RoleService.ListPermissions:output_type -> roster.membership.v1.ListPermissionsResponse
-	34, // [34:45] is the sub-list for method output_type
-	23, // [23:34] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	23, // 0: roster.membership.v1.Organization.preset:type_name -> roster.membership.v1.Preset
+	24, // 1: roster.membership.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
+	24, // 2: roster.membership.v1.Organization.update_time:type_name -> google.protobuf.Timestamp
+	23, // 3: roster.membership.v1.CreateOrganizationRequest.preset:type_name -> roster.membership.v1.Preset
+	0,  // 4: roster.membership.v1.CreateOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
+	0,  // 5: roster.membership.v1.GetOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
+	0,  // 6: roster.membership.v1.ListOrganizationsResponse.organizations:type_name -> roster.membership.v1.Organization
+	0,  // 7: roster.membership.v1.UpdateOrganizationResponse.organization:type_name -> roster.membership.v1.Organization
+	1,  // 8: roster.membership.v1.ListRolesResponse.roles:type_name -> roster.membership.v1.Role
+	1,  // 9: roster.membership.v1.CreateRoleResponse.role:type_name -> roster.membership.v1.Role
+	25, // 10: roster.membership.v1.UpdateRoleRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 11: roster.membership.v1.UpdateRoleResponse.role:type_name -> roster.membership.v1.Role
+	2,  // 12: roster.membership.v1.ListPermissionsResponse.permissions:type_name -> roster.membership.v1.Permission
+	3,  // 13: roster.membership.v1.OrganizationService.CreateOrganization:input_type -> roster.membership.v1.CreateOrganizationRequest
+	5,  // 14: roster.membership.v1.OrganizationService.GetOrganization:input_type -> roster.membership.v1.GetOrganizationRequest
+	7,  // 15: roster.membership.v1.OrganizationService.ListOrganizations:input_type -> roster.membership.v1.ListOrganizationsRequest
+	9,  // 16: roster.membership.v1.OrganizationService.UpdateOrganization:input_type -> roster.membership.v1.UpdateOrganizationRequest
+	11, // 17: roster.membership.v1.OrganizationService.DeleteOrganization:input_type -> roster.membership.v1.DeleteOrganizationRequest
+	26, // 18: roster.membership.v1.OrganizationService.GetPolicy:input_type -> roster.membership.v1.GetPolicyRequest
+	27, // 19: roster.membership.v1.OrganizationService.UpdatePolicy:input_type -> roster.membership.v1.UpdatePolicyRequest
+	28, // 20: roster.membership.v1.OrganizationService.PreviewPolicy:input_type -> roster.membership.v1.PreviewPolicyRequest
+	13, // 21: roster.membership.v1.RoleService.ListRoles:input_type -> roster.membership.v1.ListRolesRequest
+	15, // 22: roster.membership.v1.RoleService.CreateRole:input_type -> roster.membership.v1.CreateRoleRequest
+	17, // 23: roster.membership.v1.RoleService.UpdateRole:input_type -> roster.membership.v1.UpdateRoleRequest
+	19, // 24: roster.membership.v1.RoleService.DeleteRole:input_type -> roster.membership.v1.DeleteRoleRequest
+	21, // 25: roster.membership.v1.RoleService.ListPermissions:input_type -> roster.membership.v1.ListPermissionsRequest
+	4,  // 26: roster.membership.v1.OrganizationService.CreateOrganization:output_type -> roster.membership.v1.CreateOrganizationResponse
+	6,  // 27: roster.membership.v1.OrganizationService.GetOrganization:output_type -> roster.membership.v1.GetOrganizationResponse
+	8,  // 28: roster.membership.v1.OrganizationService.ListOrganizations:output_type -> roster.membership.v1.ListOrganizationsResponse
+	10, // 29: roster.membership.v1.OrganizationService.UpdateOrganization:output_type -> roster.membership.v1.UpdateOrganizationResponse
+	12, // 30: roster.membership.v1.OrganizationService.DeleteOrganization:output_type -> roster.membership.v1.DeleteOrganizationResponse
+	29, // 31: roster.membership.v1.OrganizationService.GetPolicy:output_type -> roster.membership.v1.GetPolicyResponse
+	30, // 32: roster.membership.v1.OrganizationService.UpdatePolicy:output_type -> roster.membership.v1.UpdatePolicyResponse
+	31, // 33: roster.membership.v1.OrganizationService.PreviewPolicy:output_type -> roster.membership.v1.PreviewPolicyResponse
+	14, // 34: roster.membership.v1.RoleService.ListRoles:output_type -> roster.membership.v1.ListRolesResponse
+	16, // 35: roster.membership.v1.RoleService.CreateRole:output_type -> roster.membership.v1.CreateRoleResponse
+	18, // 36: roster.membership.v1.RoleService.UpdateRole:output_type -> roster.membership.v1.UpdateRoleResponse
+	20, // 37: roster.membership.v1.RoleService.DeleteRole:output_type -> roster.membership.v1.DeleteRoleResponse
+	22, // 38: roster.membership.v1.RoleService.ListPermissions:output_type -> roster.membership.v1.ListPermissionsResponse
+	26, // [26:39] is the sub-list for method output_type
+	13, // [13:26] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_organization_service_proto_init() }
@@ -2667,19 +1823,19 @@ func file_roster_membership_v1_organization_service_proto_init() {
 	if File_roster_membership_v1_organization_service_proto != nil {
 		return
 	}
+	file_roster_membership_v1_policy_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_organization_service_proto_rawDesc), len(file_roster_membership_v1_organization_service_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   26,
+			NumEnums:      0,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
 		GoTypes:           file_roster_membership_v1_organization_service_proto_goTypes,
 		DependencyIndexes: file_roster_membership_v1_organization_service_proto_depIdxs,
-		EnumInfos:         file_roster_membership_v1_organization_service_proto_enumTypes,
 		MessageInfos:      file_roster_membership_v1_organization_service_proto_msgTypes,
 	}.Build()
 	File_roster_membership_v1_organization_service_proto = out.File

@@ -27,6 +27,8 @@ const (
 	OrganizationService_UpdateOrganization_FullMethodName = "/roster.membership.v1.OrganizationService/UpdateOrganization"
 	OrganizationService_DeleteOrganization_FullMethodName = "/roster.membership.v1.OrganizationService/DeleteOrganization"
 	OrganizationService_GetPolicy_FullMethodName          = "/roster.membership.v1.OrganizationService/GetPolicy"
+	OrganizationService_UpdatePolicy_FullMethodName       = "/roster.membership.v1.OrganizationService/UpdatePolicy"
+	OrganizationService_PreviewPolicy_FullMethodName      = "/roster.membership.v1.OrganizationService/PreviewPolicy"
 )
 
 // OrganizationServiceClient is the client API for OrganizationService service.
@@ -50,6 +52,14 @@ type OrganizationServiceClient interface {
 	DeleteOrganization(ctx context.Context, in *DeleteOrganizationRequest, opts ...grpc.CallOption) (*DeleteOrganizationResponse, error)
 	// GetPolicy returns the organization's policy. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error)
+	// UpdatePolicy changes how the organization works, from the next request on: fields of the policy, or all of it to another preset
+	// and the fields in which it differs from that. What roles this makes, changes and deletes, role events tell before
+	// `organization.policy_changed`. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, VALIDATION_FAILED for fields
+	// that do not fit together, POLICY_CONFLICT with all that is in the way, EMAIL_UNVERIFIED for an owner to be, ETAG_MISMATCH.
+	UpdatePolicy(ctx context.Context, in *UpdatePolicyRequest, opts ...grpc.CallOption) (*UpdatePolicyResponse, error)
+	// PreviewPolicy says what UpdatePolicy would do and what is in its way, and changes nothing. Reasons: ORGANIZATION_NOT_FOUND,
+	// PERMISSION_MISSING, MEMBER_DISABLED, VALIDATION_FAILED for fields that do not fit together.
+	PreviewPolicy(ctx context.Context, in *PreviewPolicyRequest, opts ...grpc.CallOption) (*PreviewPolicyResponse, error)
 }
 
 type organizationServiceClient struct {
@@ -120,6 +130,26 @@ func (c *organizationServiceClient) GetPolicy(ctx context.Context, in *GetPolicy
 	return out, nil
 }
 
+func (c *organizationServiceClient) UpdatePolicy(ctx context.Context, in *UpdatePolicyRequest, opts ...grpc.CallOption) (*UpdatePolicyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdatePolicyResponse)
+	err := c.cc.Invoke(ctx, OrganizationService_UpdatePolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *organizationServiceClient) PreviewPolicy(ctx context.Context, in *PreviewPolicyRequest, opts ...grpc.CallOption) (*PreviewPolicyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewPolicyResponse)
+	err := c.cc.Invoke(ctx, OrganizationService_PreviewPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OrganizationServiceServer is the server API for OrganizationService service.
 // All implementations must embed UnimplementedOrganizationServiceServer
 // for forward compatibility.
@@ -141,6 +171,14 @@ type OrganizationServiceServer interface {
 	DeleteOrganization(context.Context, *DeleteOrganizationRequest) (*DeleteOrganizationResponse, error)
 	// GetPolicy returns the organization's policy. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
+	// UpdatePolicy changes how the organization works, from the next request on: fields of the policy, or all of it to another preset
+	// and the fields in which it differs from that. What roles this makes, changes and deletes, role events tell before
+	// `organization.policy_changed`. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, VALIDATION_FAILED for fields
+	// that do not fit together, POLICY_CONFLICT with all that is in the way, EMAIL_UNVERIFIED for an owner to be, ETAG_MISMATCH.
+	UpdatePolicy(context.Context, *UpdatePolicyRequest) (*UpdatePolicyResponse, error)
+	// PreviewPolicy says what UpdatePolicy would do and what is in its way, and changes nothing. Reasons: ORGANIZATION_NOT_FOUND,
+	// PERMISSION_MISSING, MEMBER_DISABLED, VALIDATION_FAILED for fields that do not fit together.
+	PreviewPolicy(context.Context, *PreviewPolicyRequest) (*PreviewPolicyResponse, error)
 	mustEmbedUnimplementedOrganizationServiceServer()
 }
 
@@ -168,6 +206,12 @@ func (UnimplementedOrganizationServiceServer) DeleteOrganization(context.Context
 }
 func (UnimplementedOrganizationServiceServer) GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPolicy not implemented")
+}
+func (UnimplementedOrganizationServiceServer) UpdatePolicy(context.Context, *UpdatePolicyRequest) (*UpdatePolicyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdatePolicy not implemented")
+}
+func (UnimplementedOrganizationServiceServer) PreviewPolicy(context.Context, *PreviewPolicyRequest) (*PreviewPolicyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewPolicy not implemented")
 }
 func (UnimplementedOrganizationServiceServer) mustEmbedUnimplementedOrganizationServiceServer() {}
 func (UnimplementedOrganizationServiceServer) testEmbeddedByValue()                             {}
@@ -298,6 +342,42 @@ func _OrganizationService_GetPolicy_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OrganizationService_UpdatePolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdatePolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).UpdatePolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_UpdatePolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).UpdatePolicy(ctx, req.(*UpdatePolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrganizationService_PreviewPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewPolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).PreviewPolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_PreviewPolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).PreviewPolicy(ctx, req.(*PreviewPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OrganizationService_ServiceDesc is the grpc.ServiceDesc for OrganizationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -328,6 +408,14 @@ var OrganizationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetPolicy",
 			Handler:    _OrganizationService_GetPolicy_Handler,
+		},
+		{
+			MethodName: "UpdatePolicy",
+			Handler:    _OrganizationService_UpdatePolicy_Handler,
+		},
+		{
+			MethodName: "PreviewPolicy",
+			Handler:    _OrganizationService_PreviewPolicy_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -3,12 +3,11 @@ package org
 import (
 	"cmp"
 	"fmt"
-	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
-	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
 	"github.com/rosterhq/roster/services/internal/naming"
 )
@@ -58,7 +57,7 @@ func (p Policy) Validate(roles Roles) error {
 	if p.AutoJoin {
 		joins, known := roles.ByKey(p.DefaultJoinRole)
 		refuse(p.DefaultJoinRole == "", "default_join_role", "must be given where people join by themselves")
-		refuse(known && !joins.Owner && len(joins.Permissions.Without(harmless)) > 0, "default_join_role",
+		refuse(known && !joins.Owner && len(joins.beyondMember()) > 0, "default_join_role",
 			"must allow no more than a member may where people join by themselves")
 		refuse(p.Ownership == None, "auto_join", "must be off where every member can do everything")
 	}
@@ -70,6 +69,7 @@ func (p Policy) Validate(roles Roles) error {
 	refuse(len(p.GatedPermissions) > 0 && !p.Groups, "gated_permissions", "must be empty where there are no groups to open them")
 	for _, permission := range p.GatedPermissions {
 		refuse(Known(permission) != nil, "gated_permissions", "has "+quote(permission)+", which is not in the catalogue")
+		refuse(ungated(permission), "gated_permissions", "has "+quote(permission)+", without which nobody could open the gate again")
 	}
 	for field, label := range map[string]string{"member_label": p.MemberLabel, "disabled_label": p.DisabledLabel} {
 		_, err := naming.ParseLine(field, label, 1, maxLabel)
@@ -82,52 +82,12 @@ func (p Policy) Validate(roles Roles) error {
 	return fault.InvalidFields(wrong...)
 }
 
-// Facts are what an organization has by now, that a policy may not fit.
-type Facts struct {
-	Owners      int64 // active or disabled
-	FullMembers int64 // active members who can do everything
-	OwnRoles    int64
-	Groups      int64
-	Projects    int64
-}
-
-// Fits refuses a policy that does not fit what the organization has by now. The fault lists all that is in the way.
-func (p Policy) Fits(has Facts) error {
-	f := fault.New(errorv1.Reason_REASON_POLICY_CONFLICT, "The policy does not fit what the organization has by now.")
-	say := func(is bool, field, format string, args ...any) {
-		if is {
-			f.Fields = append(f.Fields, fault.Field{Name: "policy." + field, Reason: fmt.Sprintf(format, args...)})
-		}
+// ungated tells whether a permission is never behind a gate: whoever opens gates, or changes the policy, would have shut themselves out.
+func ungated(permission string) bool {
+	noun, _, _ := strings.Cut(permission, ".")
+	switch noun {
+	case "policy", "groups", "roles":
+		return true
 	}
-	say(p.Ownership == Single && has.Owners > 1, "ownership", "%d owners too many", has.Owners-1)
-	say(p.Ownership != None && has.Owners == 0, "ownership", "nobody is an owner")
-	say(p.Ownership == None && has.FullMembers == 0, "ownership", "no active member can do everything")
-	say(!p.CustomRoles && has.OwnRoles > 0, "custom_roles", "%d roles of the organization's own", has.OwnRoles)
-	say(!p.Groups && has.Groups > 0, "groups", "%d groups", has.Groups)
-	say(!p.Projects && has.Projects > 0, "projects", "%d projects", has.Projects)
-	if len(f.Fields) == 0 {
-		return nil
-	}
-	return f
-}
-
-// MayChange refuses an actor who may not make this of the policy: who appoints admins is a permission of its own.
-func (a Actor) MayChange(before, after Policy) error {
-	appointment := after.AdminAppointment != before.AdminAppointment
-	before.AdminAppointment = after.AdminAppointment
-	if appointment {
-		if err := a.Need(AppointAdmins); err != nil {
-			return err
-		}
-	}
-	if !appointment || !before.same(after) {
-		return a.Need(UpdatePolicy)
-	}
-	return nil
-}
-
-func (p Policy) same(other Policy) bool {
-	gates := slices.Equal(p.GatedPermissions, other.GatedPermissions)
-	p.GatedPermissions, other.GatedPermissions = nil, nil
-	return gates && reflect.DeepEqual(p, other)
+	return Known(permission) == nil && !givable.Has(permission)
 }
