@@ -48,13 +48,6 @@ func (o *organization) waiting(t *testing.T, by *person) (accounts []string) {
 	return accounts
 }
 
-func (o *organization) setPolicy(t *testing.T, field, value string) {
-	t.Helper()
-	_, err := suite.owners["membership"].Exec(t.Context(), `UPDATE organizations SET policy = jsonb_set(policy, ARRAY[$2], $3::jsonb) WHERE organization_id = $1`,
-		uuidOf(t, o.ID), field, value)
-	require.NoError(t, err)
-}
-
 // TestDomains holds what domains are for: to know whose people somebody is one of.
 func TestDomains(t *testing.T) {
 	t.Parallel()
@@ -158,11 +151,18 @@ func TestDomains(t *testing.T) {
 	scenario(t, "RB14 nobody joins with a role that reaches further than a member's", func(t *testing.T, over string) {
 		org := create(t, over, portal)
 		name := org.domain(t)
-		org.setPolicy(t, "default_join_role", `"admin"`)
+		_, err := org.owner.UpdatePolicy(t.Context(), org.amendment(t, `{"default_join_role": "admin"}`))
+		refused(t, err, errorv1.Reason_REASON_VALIDATION_FAILED)
+		org.amend(t, `{"custom_roles": true}`)
+		role := org.shape(t, "Reader", "org.read")
+		org.amend(t, `{"default_join_role": "reader"}`)
+		_, err = org.owner.UpdateRole(t.Context(), &membershipv1.UpdateRoleRequest{
+			OrganizationId: org.ID, RoleId: role.GetId(), Permissions: []string{"org.read", "members.remove"}})
+		require.NoError(t, err)
 		ada := signUpAs(t, over, "ada@"+name)
 		eventually(t, func() bool { return len(org.waiting(t, org.owner)) == 1 }, "she waits")
 		require.False(t, org.can(t, ada, "org.read"))
-		org.setPolicy(t, "default_join_role", `"member"`)
+		org.amend(t, `{"default_join_role": "member"}`)
 		grace := signUpAs(t, over, "grace@"+name)
 		eventually(t, func() bool { return org.can(t, ada, "products.use") && org.can(t, grace, "products.use") }, "both are let in")
 	})

@@ -1,9 +1,14 @@
 package e2e
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
@@ -42,11 +47,22 @@ func (o *organization) bind(t *testing.T, group *membershipv1.Group, role string
 	require.NoError(t, err)
 }
 
-// amend changes fields of the policy, given as JSON.
+// amend changes fields of the policy, given as JSON by their names in the proto.
 func (o *organization) amend(t *testing.T, fields string) {
 	t.Helper()
-	_, err := suite.owners["membership"].Exec(t.Context(), `UPDATE organizations SET policy = policy || $2 WHERE organization_id = $1`, uuidOf(t, o.ID), fields)
+	_, err := o.owner.UpdatePolicy(t.Context(), o.amendment(t, fields))
 	require.NoError(t, err)
+}
+
+// amendment is the request to change fields of the policy.
+func (o *organization) amendment(t *testing.T, fields string) *membershipv1.UpdatePolicyRequest {
+	t.Helper()
+	req := &membershipv1.UpdatePolicyRequest{OrganizationId: o.ID, Policy: &membershipv1.OrganizationPolicy{}, UpdateMask: &fieldmaskpb.FieldMask{}}
+	require.NoError(t, protojson.Unmarshal([]byte(fields), req.GetPolicy()))
+	var named map[string]any
+	require.NoError(t, json.Unmarshal([]byte(fields), &named))
+	req.UpdateMask.Paths = slices.Sorted(maps.Keys(named))
+	return req
 }
 
 // decides tells what decides whether somebody may do something here.
@@ -93,9 +109,14 @@ func TestGroups(t *testing.T) {
 		require.True(t, org.can(t, member, "products.use"))
 		org.withdraw(t, users, member)
 		require.False(t, org.can(t, member, "products.use"))
-		org.amend(t, `{"groups": false}`)
+		_, err := org.owner.UpdatePolicy(t.Context(), org.amendment(t, `{"groups": false, "gated_permissions": []}`))
+		refused(t, err, errorv1.Reason_REASON_POLICY_CONFLICT)
+		_, err = org.owner.DeleteGroup(t.Context(), &membershipv1.DeleteGroupRequest{OrganizationId: org.ID, GroupId: users.GetId()})
+		require.NoError(t, err)
+		require.False(t, org.can(t, member, "products.use"), "the gate is there still")
+		org.amend(t, `{"groups": false, "gated_permissions": []}`)
 		require.True(t, org.can(t, member, "products.use"))
-		_, err := org.owner.ListGroups(t.Context(), &membershipv1.ListGroupsRequest{OrganizationId: org.ID})
+		_, err = org.owner.ListGroups(t.Context(), &membershipv1.ListGroupsRequest{OrganizationId: org.ID})
 		refused(t, err, errorv1.Reason_REASON_FEATURE_OFF)
 	})
 

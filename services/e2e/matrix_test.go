@@ -138,18 +138,19 @@ func TestForeignIDs(t *testing.T) {
 		foreignFactor, err := theirs.BeginTotp(t.Context(), &identityv1.BeginTotpRequest{})
 		require.NoError(t, err)
 		ids := map[string]values{
-			"organization_id": {org.ID, other.ID, id.NewOrganization().String()},
-			"account_id":      {mine.ID, theirs.ID, id.NewAccount().String()},
-			"account_ids":     {mine.ID, theirs.ID, id.NewAccount().String()},
-			"invitation_id":   {own.GetInvitation().GetId(), pending.GetInvitation().GetId(), id.NewInvitation().String()},
-			"group_id":        {group.GetId(), foreign.GetId(), id.NewGroup().String()},
-			"parent_group_id": {"", foreign.GetId(), id.NewGroup().String()},
-			"project_id":      {project.GetId(), foreignProject.GetId(), id.NewProject().String()},
-			"role_id":         {org.role(t, "viewer").GetId(), other.role(t, "viewer").GetId(), id.NewRole().String()},
-			"override_id":     {id.NewOverride().String(), id.NewOverride().String(), id.NewOverride().String()},
-			"rotation_id":     {id.NewRotation().String(), id.NewRotation().String(), id.NewRotation().String()},
-			"factor_id":       {ownFactor.GetFactorId(), foreignFactor.GetFactorId(), id.NewFactor().String()},
-			"session_id":      {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
+			"organization_id":  {org.ID, other.ID, id.NewOrganization().String()},
+			"account_id":       {mine.ID, theirs.ID, id.NewAccount().String()},
+			"owner_account_id": {mine.ID, theirs.ID, id.NewAccount().String()},
+			"account_ids":      {mine.ID, theirs.ID, id.NewAccount().String()},
+			"invitation_id":    {own.GetInvitation().GetId(), pending.GetInvitation().GetId(), id.NewInvitation().String()},
+			"group_id":         {group.GetId(), foreign.GetId(), id.NewGroup().String()},
+			"parent_group_id":  {"", foreign.GetId(), id.NewGroup().String()},
+			"project_id":       {project.GetId(), foreignProject.GetId(), id.NewProject().String()},
+			"role_id":          {org.role(t, "viewer").GetId(), other.role(t, "viewer").GetId(), id.NewRole().String()},
+			"override_id":      {id.NewOverride().String(), id.NewOverride().String(), id.NewOverride().String()},
+			"rotation_id":      {id.NewRotation().String(), id.NewRotation().String(), id.NewRotation().String()},
+			"session_id":       {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
+			"factor_id":        {ownFactor.GetFactorId(), foreignFactor.GetFactorId(), id.NewFactor().String()},
 		}
 		fields := map[string]string{
 			"email": "x@example.com", "username": "x", "display_name": "x", "role": "viewer", "permission": "org.read", "reason": "x", "domain": "x.example",

@@ -183,8 +183,7 @@ func TestOwnership(t *testing.T) {
 
 	scenario(t, "C4 several owners are equals, and none where there is no ownership", func(t *testing.T, over string) {
 		org := create(t, over, rbac)
-		org.in(t, `UPDATE members SET sole_owner = false WHERE organization_id = $1`)
-		org.in(t, `UPDATE organizations SET policy = policy || '{"ownership": "MULTIPLE"}' WHERE organization_id = $1`)
+		org.amend(t, `{"ownership": "OWNERSHIP_MULTIPLE"}`)
 		fellow := org.join(t, "admin")
 		_, err := org.owner.StepDown(t.Context(), &membershipv1.StepDownRequest{OrganizationId: org.ID})
 		refused(t, err, errorv1.Reason_REASON_LAST_OWNER)

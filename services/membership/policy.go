@@ -1,7 +1,6 @@
 package membership
 
 import (
-	"context"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
 // reforming is a request about another policy.
@@ -44,7 +44,7 @@ func parseReform(req reforming) (fields []string, owner id.Account, err error) {
 		}
 		fields = given(req.GetPolicy(), names...)
 	}
-	if len(fields) == 0 && req.GetPreset() == membershipv1.Preset_PRESET_UNSPECIFIED {
+	if len(fields) == 0 && req.GetPreset() == membershipv1.Preset_PRESET_UNSPECIFIED && req.GetOwnerAccountId() == "" {
 		return nil, owner, fault.Invalid("update_mask", "must name what to change: what becomes false or empty counts only if it is named")
 	}
 	if req.GetOwnerAccountId() != "" {
@@ -56,8 +56,13 @@ func parseReform(req reforming) (fields []string, owner id.Account, err error) {
 }
 
 // reformOf is what the request wants of an organization.
-func reformOf(o org.Organization, req reforming, fields []string, owner id.Account) org.Reform {
-	want := org.Reform{Preset: o.Preset, Remap: req.GetRoleRemap(), Owner: owner}
+func reformOf(at store.Standing, req reforming, fields []string, owner id.Account) org.Reform {
+	o := at.Organization
+	want := org.Reform{Preset: o.Preset, Remap: req.GetRoleRemap()}
+	if !owner.IsZero() {
+		member := at.Members[owner]
+		want.Owner = &member
+	}
 	begin := o.Policy
 	if preset, ok := presets[req.GetPreset()]; ok {
 		want.Preset, begin = preset, preset.Policy()
@@ -200,13 +205,4 @@ func policyToEvent(o org.Organization) *eventv1.Policy {
 		RemovalMail:         p.RemovalMail,
 		SeatMail:            p.SeatMail,
 	}
-}
-
-// consent is the caller's own, if they are to own the organization: whether they can be reached is asked before the transaction.
-func (s *Service) consent(ctx context.Context, owner id.Account) error {
-	if owner.IsZero() {
-		return nil
-	}
-	_, err := s.reachable(ctx, owner)
-	return err
 }

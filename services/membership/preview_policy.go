@@ -26,7 +26,7 @@ func (s *Service) PreviewPolicy(ctx context.Context, req *membershipv1.PreviewPo
 	var at store.Standing
 	var has org.Facts
 	err = s.view(ctx, key, func(q store.Queries) (err error) {
-		at, has, err = q.GetPolicy(ctx, key, me)
+		at, has, err = q.GetPolicy(ctx, key, me, owner)
 		return err
 	})
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *Service) PreviewPolicy(ctx context.Context, req *membershipv1.PreviewPo
 	if err != nil {
 		return nil, err
 	}
-	r, err := actor.Reform(reformOf(at.Organization, req, fields, owner), has, "", at.Organization.UpdateTime)
+	r, err := actor.Reform(reformOf(at, req, fields, owner), has, "", at.Organization.UpdateTime)
 	if err != nil {
 		return nil, err
 	}

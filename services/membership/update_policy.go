@@ -26,11 +26,14 @@ func (s *Service) UpdatePolicy(ctx context.Context, req *membershipv1.UpdatePoli
 		return nil, err
 	}
 	me := caller.From(ctx).Account
-	unreachable := s.consent(ctx, owner)
+	var unproven error
+	if owner == me { // as who accepts the ownership
+		_, unproven = s.reachable(ctx, me)
+	}
 	once := s.managed(ctx, key, org.UpdatePolicy, req.GetRequestId(), "UpdatePolicy", req)
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.UpdatePolicyResponse, error) {
 		q := queries(tx)
-		at, has, err := q.LockPolicy(ctx, key, me)
+		at, has, err := q.LockPolicy(ctx, key, me, owner)
 		if err != nil {
 			return nil, err
 		}
@@ -38,15 +41,15 @@ func (s *Service) UpdatePolicy(ctx context.Context, req *membershipv1.UpdatePoli
 		if err != nil {
 			return nil, err
 		}
-		r, err := actor.Reform(reformOf(at.Organization, req, fields, owner), has, req.GetEtag(), tx.Now())
+		r, err := actor.Reform(reformOf(at, req, fields, owner), has, req.GetEtag(), tx.Now())
 		if err != nil {
 			return nil, err
 		}
 		if err := r.Possible(); err != nil {
 			return nil, err
 		}
-		if unreachable != nil {
-			return nil, unreachable
+		if unproven != nil {
+			return nil, unproven
 		}
 		if !r.Unchanged() {
 			because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}
@@ -142,11 +145,11 @@ func changeOwners(ctx context.Context, q store.Queries, at store.Standing, has o
 		return nil
 	}
 	owner, _ := r.Roles.OwnerRole()
-	if r.Owner.IsZero() {
+	if r.Owner == nil {
 		q.SaveSoleOwner(r.ID, owner.ID, is == org.Single)
 		return nil
 	}
-	before := at.Members[r.Owner]
+	before := *r.Owner
 	if role := r.Becomes(before.Role); role.ID != before.Role { // with all others, just now
 		before.Role = role.ID
 		before.Version++

@@ -8,8 +8,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
-
-	"github.com/rosterhq/roster/services/internal/id"
 )
 
 // The operations on groups and projects: each is one transaction of membership's.
@@ -68,10 +66,8 @@ func init() {
 func structured(t *testing.T, s *scene) {
 	t.Helper()
 	member(t, s)
-	organization, err := id.ParseOrganization(s.org)
-	require.NoError(t, err)
-	_, err = s.databases["membership"].Exec(t.Context(),
-		`UPDATE organizations SET policy = policy || '{"groups": true, "projects": true}' WHERE organization_id = $1`, organization)
+	_, err := s.owner.UpdatePolicy(t.Context(), &membershipv1.UpdatePolicyRequest{
+		OrganizationId: s.org, Policy: &membershipv1.OrganizationPolicy{Groups: true, Projects: true}})
 	require.NoError(t, err)
 	for into, name := range map[*string]string{&s.group: "Engineering ", &s.full: "Users "} {
 		made, err := s.owner.CreateGroup(t.Context(), &membershipv1.CreateGroupRequest{OrganizationId: s.org, DisplayName: name + s.tag})

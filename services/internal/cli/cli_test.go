@@ -43,7 +43,7 @@ func TestCommandTree(t *testing.T) {
 		member/change-role member/disable member/edit member/enable member/get member/leave member/remove
 		mfa/disable mfa/enable mfa/recovery-codes mfa/status
 		operator/claim operator/permissions/apply operator/permissions/list operator/seat-limit
-		org/create org/delete org/get org/list org/policy org/step-down
+		org/create org/delete org/get org/list org/policy/preview org/policy/set org/policy/show org/step-down
 		org/transfer/accept org/transfer/cancel org/transfer/decline org/transfer/offer org/transfer/show org/update org/use
 		password/change password/forgot password/reset people permissions
 		project/add project/create project/delete project/get project/list project/members project/remove project/update

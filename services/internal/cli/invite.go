@@ -38,7 +38,7 @@ func (a *app) inviteCreateCommand() *cobra.Command {
 		Use:   "create [EMAIL]",
 		Short: "Invite somebody, by mail or with a link to hand over",
 		Long: `Invite somebody. With an address a mail goes out; without one, where the organization allows it, the answer
-is a link to hand over. What else is needed follows the organization: roster org policy.`,
+is a link to hand over. What else is needed follows the organization: roster org policy show.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			org, c, err := a.within()

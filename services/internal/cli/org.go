@@ -245,38 +245,3 @@ func (a *app) orgDeleteCommand() *cobra.Command {
 func yesFlag(c *cobra.Command, yes *bool) {
 	c.Flags().BoolVarP(yes, "yes", "y", false, "do not ask")
 }
-
-func (a *app) orgPolicyCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "policy [ORGANIZATION]",
-		Short: "Show how an organization works",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			org, c, err := a.within(args...)
-			if err != nil {
-				return err
-			}
-			answer, err := call(cmd.Context(), a, c.Organizations.GetPolicy, &membershipv1.GetPolicyRequest{OrganizationId: org})
-			if err != nil {
-				return err
-			}
-			return a.show(answer, func(p *page) {
-				policy := answer.GetPolicy()
-				p.fields(
-					"Owners", word(policy.GetOwnership()),
-					"Whoever creates it is", policy.GetCreatorRole(),
-					"Invited without a role", policy.GetDefaultInviteRole(),
-					"Username in invitations", word(policy.GetUsername()),
-					"Email in invitations", word(policy.GetEmail()),
-					"Invitations by link", onOff(policy.GetLinkInvites()),
-					"Admins are managed by", word(policy.GetAdminsManagedBy()),
-					"Admins are made by", word(policy.GetAdminAppointment()),
-					"Invitations live for", days(policy.GetInviteTtl().AsDuration()),
-					"People page", word(policy.GetPeopleLayout()),
-					"Disabled members are called", policy.GetDisabledLabel(),
-					"Mail to removed members", onOff(policy.GetRemovalMail()),
-				)
-			})
-		},
-	}
-}

@@ -2,10 +2,8 @@ package cli
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -43,26 +41,6 @@ Etag:          1
 Analytical  pipeline  owner      2d ago   yes      org_1
 Engines     flat      member     12h ago  -        org_2
 `, w.ok("org", "list"))
-
-	gives(w, &membershipv1.GetPolicyRequest{}, &membershipv1.GetPolicyResponse{Policy: &membershipv1.OrganizationPolicy{
-		Ownership: membershipv1.OrganizationPolicy_OWNERSHIP_SINGLE, CreatorRole: "owner", DefaultInviteRole: "developer",
-		Username: membershipv1.Requirement_REQUIREMENT_REQUIRED, Email: membershipv1.Requirement_REQUIREMENT_OPTIONAL, LinkInvites: true,
-		AdminsManagedBy: membershipv1.OrganizationPolicy_APPOINTMENT_ADMINS, AdminAppointment: membershipv1.OrganizationPolicy_APPOINTMENT_OWNER_ONLY,
-		InviteTtl: durationpb.New(7 * 24 * time.Hour), PeopleLayout: membershipv1.OrganizationPolicy_LAYOUT_COMBINED, DisabledLabel: "deactivated",
-	}})
-	require.Equal(t, `Owners:                       single
-Whoever creates it is:        owner
-Invited without a role:       developer
-Username in invitations:      required
-Email in invitations:         optional
-Invitations by link:          on
-Admins are managed by:        admins
-Admins are made by:           owner only
-Invitations live for:         7 days
-People page:                  combined
-Disabled members are called:  deactivated
-Mail to removed members:      off
-`, w.ok("org", "policy"))
 }
 
 func TestRoles(t *testing.T) {

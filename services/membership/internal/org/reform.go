@@ -19,7 +19,7 @@ type Reform struct {
 	Policy Policy            // all of it, as it is to be
 	Preset Preset            // the one that it begins with
 	Remap  map[string]string // by key or id of a role that goes: the key of the one in its place
-	Owner  id.Account        // who becomes the owner where there was none; zero: nobody
+	Owner  *Member           // who becomes the owner where there was none
 }
 
 // Facts are what an organization has by now, that a policy has to fit.
@@ -56,7 +56,7 @@ type Reformed struct {
 	Organization // with its roles
 	Before       Organization
 	Replaced     []Replacement // roles that go
-	Owner        id.Account    // who becomes the owner where there was none
+	Owner        *Member       // who becomes the owner where there was none
 	Obstacles    []Finding     // what is in the way
 }
 
@@ -251,11 +251,13 @@ func (p *Policy) follow(from, to string) {
 // mayOwn refuses an owner who did not agree to be one, or whom nobody needs.
 func (a Actor) mayOwn(r Reformed) error {
 	switch {
-	case r.Owner.IsZero():
+	case r.Owner == nil:
 		return nil
+	case !r.Owner.Belongs():
+		return ErrNoMember
 	case !r.crosses() || r.Policy.Ownership == None:
 		return fault.Invalid("owner_account_id", "must be empty where there is an owner, or none is to be: ownership is offered and accepted")
-	case r.Owner != a.Account:
+	case r.Owner.Account != a.Account:
 		return fault.Invalid("owner_account_id", "must be your own: own the organization first, then offer it to somebody, who accepts it")
 	}
 	return nil
@@ -274,7 +276,7 @@ func (r *Reformed) collide(has Facts) {
 	case is.Ownership == None:
 		when(r.full(has) == 0, 0, "policy.ownership", "no active member could do everything")
 	case r.crosses():
-		when(r.Owner.IsZero(), 0, "owner_account_id", "nobody owns the organization: name yourself")
+		when(r.Owner == nil, 0, "owner_account_id", "nobody owns the organization: name yourself")
 	case is.Ownership == Single:
 		when(owners > 1, owners-1, "policy.ownership", several(owners-1, "owner")+" too many: let them step down, or give them another role")
 	}
@@ -388,7 +390,7 @@ func (r Reformed) shifts(a Actor, has Facts) (all []shift) {
 		s.members = line.Members
 		all = append(all, s)
 	}
-	if !r.Owner.IsZero() { // one of them gets another role than the others
+	if r.Owner != nil { // one of them gets another role than the others
 		var groups []id.Group
 		for _, g := range a.member.Grants {
 			groups = append(groups, g.Group)

@@ -354,12 +354,12 @@ func TestChangePreset(t *testing.T) {
 						want.Remap[role.Key] = to.Roles()[len(to.Roles())-1].Key
 					}
 				}
-				me := c.first(t)
+				me := c.members["member"]
 				if from == org.Flat && to != org.Flat {
 					r, err := c.reform(t, has, want)
 					require.NoError(t, err)
 					require.Contains(t, inTheWay(t, r), "owner_account_id nobody owns the organization")
-					want.Owner = me.Account
+					want.Owner = &me
 				}
 				r, err := c.reform(t, has, want)
 				require.NoError(t, err, "%s to %s", from, to)
@@ -378,15 +378,20 @@ func TestChangePreset(t *testing.T) {
 	t.Run("C4 Between flat and the others a role of the same key is named, and the owner names themself", func(t *testing.T) {
 		t.Parallel()
 		c := open(org.Flat)
-		want := org.Reform{Preset: org.RBAC, Policy: org.RBAC.Policy(), Owner: c.members["member"].Account}
+		me, other := c.members["member"], c.another("member")
+		want := org.Reform{Preset: org.RBAC, Policy: org.RBAC.Policy(), Owner: &me}
 		r, err := c.reform(t, c.holding(), want)
 		require.NoError(t, err)
 		require.Equal(t, "role_remap.member held by 1 member; it means something else in the other preset: name it, as member=member", inTheWay(t, r))
-		want.Remap, want.Owner = map[string]string{"member": "member"}, id.NewAccount()
+		want.Remap, want.Owner = map[string]string{"member": "member"}, &other
 		_, err = c.reform(t, c.holding(), want)
 		require.Equal(t, "owner_account_id", reason(t, err, errorv1.Reason_REASON_VALIDATION_FAILED).Fields[0].Name)
+		want.Owner = &org.Member{Account: id.NewAccount()}
+		_, err = c.reform(t, c.holding(), want)
+		reason(t, err, errorv1.Reason_REASON_MEMBER_NOT_FOUND)
 		c = open(org.RBAC)
-		want = org.Reform{Preset: org.Portal, Policy: org.Portal.Policy(), Owner: c.members["owner"].Account}
+		me = c.members["owner"]
+		want = org.Reform{Preset: org.Portal, Policy: org.Portal.Policy(), Owner: &me}
 		_, err = c.reform(t, c.holding(), want)
 		require.Equal(t, "owner_account_id", reason(t, err, errorv1.Reason_REASON_VALIDATION_FAILED).Fields[0].Name)
 	})
@@ -397,7 +402,8 @@ func TestChangePreset(t *testing.T) {
 		has := c.holding()
 		role := c.members["member"].Role
 		has.Holders[role], has.Lines[0].Members = org.Holders{Use: org.Use{Members: 5}, Active: 4}, 4
-		r, err := c.reform(t, has, org.Reform{Preset: org.RBAC, Policy: org.RBAC.Policy(), Owner: c.members["member"].Account, Remap: map[string]string{"member": "member"}})
+		me := c.members["member"]
+		r, err := c.reform(t, has, org.Reform{Preset: org.RBAC, Policy: org.RBAC.Policy(), Owner: &me, Remap: map[string]string{"member": "member"}})
 		require.NoError(t, err)
 		said := make(map[string]string)
 		for _, f := range r.Effects(c.first(t), has) {

@@ -10,14 +10,14 @@ import (
 	"github.com/rosterhq/roster/services/membership/internal/org"
 )
 
-// LockPolicy returns the organization, its offer of ownership, the actor and what a policy has to fit. Whoever decides about members,
+// LockPolicy returns the organization, its offer of ownership, some members and what a policy has to fit. Whoever decides about members,
 // roles, groups or the policy waits until the transaction ends.
-func (q Queries) LockPolicy(ctx context.Context, key id.Organization, actor id.Account) (at Standing, has org.Facts, err error) {
+func (q Queries) LockPolicy(ctx context.Context, key id.Organization, accounts ...id.Account) (at Standing, has org.Facts, err error) {
 	q.lockOrganization(key, "FOR UPDATE")
 	var offer org.Transfer
 	q.transfer(key, &offer)
 	collect := q.facts(key, &has)
-	if at, err = q.lockMembers(ctx, key, actor); err != nil {
+	if at, err = q.lockMembers(ctx, key, accounts...); err != nil {
 		return at, has, err
 	}
 	collect()
@@ -25,8 +25,8 @@ func (q Queries) LockPolicy(ctx context.Context, key id.Organization, actor id.A
 	return at, has, nil
 }
 
-// GetPolicy returns the organization, the actor, what a policy has to fit and what its members have. It reads every member once.
-func (q Queries) GetPolicy(ctx context.Context, key id.Organization, actor id.Account) (at Standing, has org.Facts, err error) {
+// GetPolicy returns the organization, some members, what a policy has to fit and what its members have. It reads every member once.
+func (q Queries) GetPolicy(ctx context.Context, key id.Organization, accounts ...id.Account) (at Standing, has org.Facts, err error) {
 	collectFacts := q.facts(key, &has)
 	collectTree := q.groups(key, &has.Tree)
 	q.Read(`
@@ -37,7 +37,7 @@ func (q Queries) GetPolicy(ctx context.Context, key id.Organization, actor id.Ac
 		) g ON g.account_id = m.account_id
 		WHERE m.organization_id = $1 AND m.state = 'ACTIVE'
 		GROUP BY m.role_id, g.groups`, []any{key}, postgres.All(&has.Lines))
-	if at, err = q.Get(ctx, key, actor); err != nil {
+	if at, err = q.Get(ctx, key, accounts...); err != nil {
 		return at, has, err
 	}
 	collectFacts()
