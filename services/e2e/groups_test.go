@@ -195,6 +195,10 @@ func TestGroups(t *testing.T) {
 		}))
 		org.remove(t, both)
 		require.ElementsMatch(t, []string{lead.ID, deep.ID}, in(outer))
+		for _, group := range []*membershipv1.Group{inner, outer} {
+			_, err = org.owner.DeleteGroup(t.Context(), &membershipv1.DeleteGroupRequest{OrganizationId: org.ID, GroupId: group.GetId()})
+			require.NoError(t, err)
+		}
 		org.amend(t, `{"groups": false}`)
 		_, err = org.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID, GroupId: outer.GetId()})
 		refused(t, err, errorv1.Reason_REASON_FEATURE_OFF)

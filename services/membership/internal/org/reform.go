@@ -24,7 +24,7 @@ type Reform struct {
 
 // Facts are what an organization has by now, that a policy has to fit.
 type Facts struct {
-	Holders         map[id.Role]Holders
+	Held            map[id.Role]Held
 	Owners          []id.Account // active or disabled
 	Groups          int64
 	Projects        int64
@@ -38,8 +38,8 @@ type Facts struct {
 	Tree  Groups // as Lines
 }
 
-// Holders are who has a role.
-type Holders struct {
+// Held is who has a role.
+type Held struct {
 	Use
 	Active int64 // of the members
 }
@@ -63,7 +63,7 @@ type Reformed struct {
 // Replacement is a role that goes and the one in its place, the zero Role if nobody has it.
 type Replacement struct {
 	Role, By Role
-	Holders
+	Held
 }
 
 // Finding is one consequence of a reform.
@@ -173,7 +173,7 @@ func (r *Reformed) reshape(want Reform, has Facts) error {
 			}
 		}
 		stays, kept := r.Roles.ByID(role.ID)
-		switch use := has.Holders[role.ID]; {
+		switch use := has.Held[role.ID]; {
 		case kept && replaced && by.ID != role.ID:
 			return fault.Invalid("role_remap", "replaces "+role.Key+", which stays: give its members another role one by one")
 		case kept && !replaced && r.crosses() && stays.BuiltIn && use.Use != (Use{}):
@@ -295,7 +295,7 @@ func (r *Reformed) obstacle(count int64, subject, description string) {
 // full is how many active members can do everything then.
 func (r Reformed) full(has Facts) (members int64) {
 	roles := r.standIns()
-	for key, use := range has.Holders {
+	for key, use := range has.Held {
 		if role, _ := roles.ByID(key); role.full() {
 			members += use.Active
 		}
@@ -402,10 +402,10 @@ func (r Reformed) shifts(a Actor, has Facts) (all []shift) {
 	return all
 }
 
-func (h Holders) all() int64 { return h.Members + h.Invitations + h.Grants }
+func (h Held) all() int64 { return h.Members + h.Invitations + h.Grants }
 
 // said tells who has the role.
-func (h Holders) said() string {
+func (h Held) said() string {
 	var said []string
 	for _, of := range []struct {
 		count int64

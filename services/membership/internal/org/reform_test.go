@@ -79,9 +79,9 @@ func TestPresetTable(t *testing.T) {
 
 // holding is what there is when one member has each role.
 func (c company) holding() org.Facts {
-	has := org.Facts{Holders: make(map[id.Role]org.Holders)}
+	has := org.Facts{Held: make(map[id.Role]org.Held)}
 	for key, m := range c.members {
-		has.Holders[m.Role] = org.Holders{Use: org.Use{Members: 1}, Active: 1}
+		has.Held[m.Role] = org.Held{Use: org.Use{Members: 1}, Active: 1}
 		if key == "owner" {
 			has.Owners = append(has.Owners, m.Account)
 		}
@@ -262,7 +262,7 @@ func TestReform(t *testing.T) {
 			{org.RBAC, func(p *org.Policy) { p.RemovalMail = true }, func(f *org.Facts) { f.WithoutAddress = 1 }, ""},
 			{org.Flat, func(p *org.Policy) { p.Projects, p.ProjectGuests = false, false }, func(f *org.Facts) { f.Projects = 1 },
 				"policy.projects 1 project there: delete them first"},
-			{org.Flat, func(p *org.Policy) { p.RemovalMail = false }, func(f *org.Facts) { clear(f.Holders) }, "policy.ownership no active member could do everything"},
+			{org.Flat, func(p *org.Policy) { p.RemovalMail = false }, func(f *org.Facts) { clear(f.Held) }, "policy.ownership no active member could do everything"},
 		} {
 			c := open(row.preset)
 			want, has := org.Reform{Preset: row.preset, Policy: c.Policy}, c.holding()
@@ -309,7 +309,7 @@ func TestChangePreset(t *testing.T) {
 		c := open(org.Pipeline)
 		has := c.holding()
 		developer, _ := c.Roles.ByKey("developer")
-		has.Holders[developer.ID] = org.Holders{Use: org.Use{Members: 12, Invitations: 3, Grants: 1}, Active: 10}
+		has.Held[developer.ID] = org.Held{Use: org.Use{Members: 12, Invitations: 3, Grants: 1}, Active: 10}
 		want := org.Reform{Preset: org.Portal, Policy: org.Portal.Policy()}
 		r, err := c.reform(t, has, want)
 		require.NoError(t, err)
@@ -401,7 +401,7 @@ func TestChangePreset(t *testing.T) {
 		c := open(org.Flat)
 		has := c.holding()
 		role := c.members["member"].Role
-		has.Holders[role], has.Lines[0].Members = org.Holders{Use: org.Use{Members: 5}, Active: 4}, 4
+		has.Held[role], has.Lines[0].Members = org.Held{Use: org.Use{Members: 5}, Active: 4}, 4
 		me := c.members["member"]
 		r, err := c.reform(t, has, org.Reform{Preset: org.RBAC, Policy: org.RBAC.Policy(), Owner: &me, Remap: map[string]string{"member": "member"}})
 		require.NoError(t, err)

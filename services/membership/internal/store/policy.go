@@ -89,9 +89,9 @@ func (q Queries) facts(key id.Organization, into *org.Facts) func() {
 	return func() {
 		into.Groups, into.Projects, into.Domains, into.Waiting = counts.Groups, counts.Projects, counts.Domains, counts.Waiting
 		into.WithoutAddress, into.WithoutUsername = counts.WithoutAddress, counts.WithoutUsername
-		into.Holders = make(map[id.Role]org.Holders)
+		into.Held = make(map[id.Role]org.Held)
 		for _, h := range holders {
-			into.Holders[h.RoleID] = org.Holders{Use: org.Use{Members: h.Members, Invitations: h.Invitations, Grants: h.Grants}, Active: h.Active}
+			into.Held[h.RoleID] = org.Held{Use: org.Use{Members: h.Members, Invitations: h.Invitations, Grants: h.Grants}, Active: h.Active}
 		}
 		into.Dead = make(map[string]id.Role)
 		for _, d := range dead {

@@ -6868,7 +6868,9 @@ type OrganizationPolicyChanged struct {
 	// Before.
 	Before *Policy `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	// After.
-	After         *Policy `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	After *Policy `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6920,6 +6922,13 @@ func (x *OrganizationPolicyChanged) GetBefore() *Policy {
 func (x *OrganizationPolicyChanged) GetAfter() *Policy {
 	if x != nil {
 		return x.After
+	}
+	return nil
+}
+
+func (x *OrganizationPolicyChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
 	}
 	return nil
 }
@@ -7646,11 +7655,12 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\fmember_label\x18\x19 \x01(\tR\vmemberLabel\x12%\n" +
 	"\x0edisabled_label\x18\x1a \x01(\tR\rdisabledLabel\x12!\n" +
 	"\fremoval_mail\x18\x1b \x01(\bR\vremovalMail\x12\x1b\n" +
-	"\tseat_mail\x18\x1c \x01(\bR\bseatMail\"\xaf\x01\n" +
+	"\tseat_mail\x18\x1c \x01(\bR\bseatMail\"\xe4\x01\n" +
 	"\x19OrganizationPolicyChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.PolicyR\x06before\x12-\n" +
-	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.PolicyR\x05afterB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.PolicyR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -8003,11 +8013,12 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	11,  // 229: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
 	96,  // 230: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
 	96,  // 231: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
-	232, // [232:232] is the sub-list for method output_type
-	232, // [232:232] is the sub-list for method input_type
-	232, // [232:232] is the sub-list for extension type_name
-	232, // [232:232] is the sub-list for extension extendee
-	0,   // [0:232] is the sub-list for field type_name
+	13,  // 232: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
+	233, // [233:233] is the sub-list for method output_type
+	233, // [233:233] is the sub-list for method input_type
+	233, // [233:233] is the sub-list for extension type_name
+	233, // [233:233] is the sub-list for extension extendee
+	0,   // [0:233] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
