@@ -154,7 +154,7 @@ func sessionOf(t *testing.T, who *person) string {
 // admit makes somebody with an account a member, by a link that is handed over.
 func (o *organization) admit(t *testing.T, who *person, role string) {
 	t.Helper()
-	o.setPolicy(t, "link_invites", "true")
+	o.amend(t, `{"link_invites": true}`)
 	invited := o.invite(t, who.Email, role)
 	linked, err := o.owner.CreateInvitationLink(t.Context(), &invitationv1.CreateInvitationLinkRequest{
 		OrganizationId: o.ID, InvitationId: invited.GetInvitation().GetId()})

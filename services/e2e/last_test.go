@@ -66,7 +66,7 @@ func TestTheLast(t *testing.T) {
 		everybody := []*person{signUp(t, over), signUp(t, over), signUp(t, over), signUp(t, over)}
 		for range rounds {
 			org := createBy(t, everybody[0], flat)
-			org.setPolicy(t, "custom_roles", "true")
+			org.amend(t, `{"custom_roles": true}`)
 			org.shape(t, "Helper", "org.read")
 			for _, p := range everybody[1:] {
 				org.admit(t, p, "member")
@@ -110,8 +110,7 @@ func TestTheLast(t *testing.T) {
 		owners := []*person{signUp(t, over), signUp(t, over), signUp(t, over)}
 		for range rounds {
 			org := createBy(t, owners[0], rbac)
-			org.in(t, `UPDATE members SET sole_owner = false WHERE organization_id = $1`)
-			org.setPolicy(t, "ownership", `"MULTIPLE"`)
+			org.amend(t, `{"ownership": "OWNERSHIP_MULTIPLE"}`)
 			for _, p := range owners[1:] {
 				org.admit(t, p, "member")
 				require.NoError(t, org.offer(t, org.owner, p))
