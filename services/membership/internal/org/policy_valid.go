@@ -21,7 +21,7 @@ const (
 
 // Validate refuses a policy whose fields do not fit together, or do not fit the roles that there are. The fault names every
 // field that does not.
-func (p Policy) Validate(roles Roles) error {
+func (p Policy) Validate(roles Roles, registry Registry) error {
 	var wrong []fault.Field
 	refuse := func(is bool, field, why string) {
 		if is {
@@ -57,7 +57,7 @@ func (p Policy) Validate(roles Roles) error {
 	if p.AutoJoin {
 		joins, known := roles.ByKey(p.DefaultJoinRole)
 		refuse(p.DefaultJoinRole == "", "default_join_role", "must be given where people join by themselves")
-		refuse(known && !joins.Owner && len(joins.beyondMember()) > 0, "default_join_role",
+		refuse(known && !joins.Owner && len(registry.harmful(joins.Permissions)) > 0, "default_join_role",
 			"must allow no more than a member may where people join by themselves")
 		refuse(p.Ownership == None, "auto_join", "must be off where every member can do everything")
 	}
@@ -68,7 +68,7 @@ func (p Policy) Validate(roles Roles) error {
 	refuse(p.ProjectGuests && !p.Projects, "project_guests", "must be off where there are no projects")
 	refuse(len(p.GatedPermissions) > 0 && !p.Groups, "gated_permissions", "must be empty where there are no groups to open them")
 	for _, permission := range p.GatedPermissions {
-		refuse(Known(permission) != nil, "gated_permissions", "has "+quote(permission)+", which is not in the catalogue")
+		refuse(registry.Known(permission) != nil, "gated_permissions", "has "+quote(permission)+", which is not in the catalogue")
 		refuse(ungated(permission), "gated_permissions", "has "+quote(permission)+", without which nobody could open the gate again")
 	}
 	for field, label := range map[string]string{"member_label": p.MemberLabel, "disabled_label": p.DisabledLabel} {

@@ -18,7 +18,7 @@ func TestValidatePolicy(t *testing.T) {
 	t.Run("Every preset fits its own roles", func(t *testing.T) {
 		t.Parallel()
 		for _, preset := range presets {
-			require.NoError(t, preset.Policy().Validate(preset.Roles()), preset)
+			require.NoError(t, preset.Policy().Validate(preset.Roles(), org.Registry{}), preset)
 		}
 	})
 
@@ -71,7 +71,7 @@ func TestValidatePolicy(t *testing.T) {
 		} {
 			policy := row.preset.Policy()
 			row.change(&policy)
-			err := policy.Validate(row.preset.Roles())
+			err := policy.Validate(row.preset.Roles(), org.Registry{})
 			if row.field == "" {
 				require.NoError(t, err)
 				continue

@@ -106,7 +106,7 @@ func (a Actor) Reform(want Reform, has Facts, etag string, at time.Time) (Reform
 	if err := r.reshape(want, has); err != nil {
 		return r, err
 	}
-	if err := r.Policy.Validate(r.Roles); err != nil {
+	if err := r.Policy.Validate(r.Roles, r.Registry); err != nil {
 		return r, err
 	}
 	if err := a.mayOwn(r); err != nil {
@@ -207,6 +207,7 @@ func (r Reformed) builtIn(has Facts) (roles Roles) {
 		return roles
 	}
 	for _, role := range r.Preset.rolesUnder(r.Policy) {
+		role.Permissions = r.Registry.Of(role)
 		was, known := r.Before.Roles.ByKey(role.Key)
 		dead, died := has.Dead[role.Key]
 		switch {
