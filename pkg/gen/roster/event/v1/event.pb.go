@@ -405,7 +405,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54, 0}
 }
 
 // State that it says.
@@ -462,7 +462,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69, 0}
 }
 
 // Format of an export.
@@ -515,7 +515,7 @@ func (x AuditExport_Format) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuditExport_Format.Descriptor instead.
 func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -3089,6 +3089,253 @@ func (x *AccountEnabled) GetPersonal() *Client {
 	return nil
 }
 
+// Mfa is what an account has beside its password, as events show it.
+type Mfa struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ways to prove it, without recovery codes: `TOTP`. Empty: none.
+	Methods []string `protobuf:"bytes,1,rep,name=methods,proto3" json:"methods,omitempty"`
+	// The factors.
+	FactorIds     []string `protobuf:"bytes,2,rep,name=factor_ids,json=factorIds,proto3" json:"factor_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mfa) Reset() {
+	*x = Mfa{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mfa) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mfa) ProtoMessage() {}
+
+func (x *Mfa) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mfa.ProtoReflect.Descriptor instead.
+func (*Mfa) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Mfa) GetMethods() []string {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+func (x *Mfa) GetFactorIds() []string {
+	if x != nil {
+		return x.FactorIds
+	}
+	return nil
+}
+
+// AccountMfaChanged: `account.mfa_changed`. A second factor was set up, renamed or taken away.
+type AccountMfaChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Mfa `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After *Mfa `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountMfaChanged) Reset() {
+	*x = AccountMfaChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountMfaChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountMfaChanged) ProtoMessage() {}
+
+func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountMfaChanged.ProtoReflect.Descriptor instead.
+func (*AccountMfaChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AccountMfaChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountMfaChanged) GetBefore() *Mfa {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AccountMfaChanged) GetAfter() *Mfa {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *AccountMfaChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// AccountRecoveryCodesReplaced: `account.recovery_codes_replaced`. The old ones work no more.
+type AccountRecoveryCodesReplaced struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,2,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountRecoveryCodesReplaced) Reset() {
+	*x = AccountRecoveryCodesReplaced{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountRecoveryCodesReplaced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountRecoveryCodesReplaced) ProtoMessage() {}
+
+func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountRecoveryCodesReplaced.ProtoReflect.Descriptor instead.
+func (*AccountRecoveryCodesReplaced) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AccountRecoveryCodesReplaced) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountRecoveryCodesReplaced) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// AccountRecoveryCodeUsed: `account.recovery_code_used`, in place of a second factor.
+type AccountRecoveryCodeUsed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// How many are left.
+	Left int32 `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountRecoveryCodeUsed) Reset() {
+	*x = AccountRecoveryCodeUsed{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountRecoveryCodeUsed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountRecoveryCodeUsed) ProtoMessage() {}
+
+func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountRecoveryCodeUsed.ProtoReflect.Descriptor instead.
+func (*AccountRecoveryCodeUsed) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *AccountRecoveryCodeUsed) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountRecoveryCodeUsed) GetLeft() int32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *AccountRecoveryCodeUsed) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // AccountSignedIn: `account.signed_in`.
 type AccountSignedIn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3104,7 +3351,7 @@ type AccountSignedIn struct {
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3363,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3376,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -3166,7 +3413,7 @@ type AccountPasswordChanged struct {
 
 func (x *AccountPasswordChanged) Reset() {
 	*x = AccountPasswordChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3425,7 @@ func (x *AccountPasswordChanged) String() string {
 func (*AccountPasswordChanged) ProtoMessage() {}
 
 func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3438,7 @@ func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountPasswordChanged.ProtoReflect.Descriptor instead.
 func (*AccountPasswordChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AccountPasswordChanged) GetContext() *Context {
@@ -3223,7 +3470,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3235,7 +3482,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3248,7 +3495,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -3293,7 +3540,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3305,7 +3552,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3318,7 +3565,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Group) GetGroupId() string {
@@ -3378,7 +3625,7 @@ type GroupCreated struct {
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3390,7 +3637,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3403,7 +3650,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -3444,7 +3691,7 @@ type GroupUpdated struct {
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3456,7 +3703,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3469,7 +3716,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -3515,7 +3762,7 @@ type GroupDeleted struct {
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3527,7 +3774,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3540,7 +3787,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -3577,7 +3824,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3589,7 +3836,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3602,7 +3849,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -3634,7 +3881,7 @@ type GroupMemberAdded struct {
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3646,7 +3893,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3659,7 +3906,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -3698,7 +3945,7 @@ type GroupMemberRemoved struct {
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3710,7 +3957,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3723,7 +3970,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -3764,7 +4011,7 @@ type GroupRoleBound struct {
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3776,7 +4023,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3789,7 +4036,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -3837,7 +4084,7 @@ type GroupRoleUnbound struct {
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +4096,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +4109,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -3908,7 +4155,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3920,7 +4167,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3933,7 +4180,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -3972,7 +4219,7 @@ type DomainAdded struct {
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3984,7 +4231,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3997,7 +4244,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -4038,7 +4285,7 @@ type DomainVerified struct {
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4050,7 +4297,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4063,7 +4310,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -4111,7 +4358,7 @@ type DomainLost struct {
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4123,7 +4370,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4136,7 +4383,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -4182,7 +4429,7 @@ type DomainRemoved struct {
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4194,7 +4441,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4207,7 +4454,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -4252,7 +4499,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4264,7 +4511,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4277,7 +4524,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Role) GetRoleId() string {
@@ -4337,7 +4584,7 @@ type RoleCreated struct {
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4349,7 +4596,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4362,7 +4609,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -4403,7 +4650,7 @@ type RoleUpdated struct {
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4415,7 +4662,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4428,7 +4675,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -4479,7 +4726,7 @@ type RoleDeleted struct {
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4491,7 +4738,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4504,7 +4751,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -4559,7 +4806,7 @@ type InvitationRoleChanged struct {
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4571,7 +4818,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4584,7 +4831,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -4630,7 +4877,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4642,7 +4889,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4655,7 +4902,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -4694,7 +4941,7 @@ type MemberProfileChange struct {
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4706,7 +4953,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4719,7 +4966,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -4762,7 +5009,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4774,7 +5021,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4787,7 +5034,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -4838,7 +5085,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4850,7 +5097,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4863,7 +5110,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -4899,7 +5146,7 @@ type MemberHoursChanged struct {
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4911,7 +5158,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4924,7 +5171,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -4987,7 +5234,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4999,7 +5246,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5012,7 +5259,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -5086,7 +5333,7 @@ type MemberOverrideAdded struct {
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5098,7 +5345,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5111,7 +5358,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -5150,7 +5397,7 @@ type MemberOverrideRemoved struct {
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5162,7 +5409,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5175,7 +5422,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -5222,7 +5469,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5234,7 +5481,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5247,7 +5494,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -5314,7 +5561,7 @@ type OrganizationRotationCreated struct {
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5326,7 +5573,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5339,7 +5586,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -5380,7 +5627,7 @@ type OrganizationRotationUpdated struct {
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5392,7 +5639,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5405,7 +5652,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -5451,7 +5698,7 @@ type OrganizationRotationDeleted struct {
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5463,7 +5710,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5476,7 +5723,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -5515,7 +5762,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5527,7 +5774,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5540,7 +5787,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Project) GetProjectId() string {
@@ -5579,7 +5826,7 @@ type ProjectCreated struct {
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5591,7 +5838,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5604,7 +5851,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -5645,7 +5892,7 @@ type ProjectUpdated struct {
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5657,7 +5904,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5670,7 +5917,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -5716,7 +5963,7 @@ type ProjectDeleted struct {
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5728,7 +5975,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5741,7 +5988,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -5780,7 +6027,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5792,7 +6039,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5805,7 +6052,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -5844,7 +6091,7 @@ type ProjectMemberAdded struct {
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5856,7 +6103,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5869,7 +6116,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -5909,7 +6156,7 @@ type ProjectMemberRemoved struct {
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5921,7 +6168,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5934,7 +6181,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -5975,7 +6222,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5987,7 +6234,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6000,7 +6247,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -6046,7 +6293,7 @@ type OrganizationTransferOffered struct {
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6058,7 +6305,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6071,7 +6318,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -6110,7 +6357,7 @@ type OrganizationTransferDeclined struct {
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6122,7 +6369,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6135,7 +6382,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -6174,7 +6421,7 @@ type OrganizationTransferCancelled struct {
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6186,7 +6433,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6199,7 +6446,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -6238,7 +6485,7 @@ type OrganizationTransferExpired struct {
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6250,7 +6497,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6263,7 +6510,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -6304,7 +6551,7 @@ type OrganizationOwnerChanged struct {
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6316,7 +6563,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6329,7 +6576,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -6381,7 +6628,7 @@ type AuditExport struct {
 
 func (x *AuditExport) Reset() {
 	*x = AuditExport{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6393,7 +6640,7 @@ func (x *AuditExport) String() string {
 func (*AuditExport) ProtoMessage() {}
 
 func (x *AuditExport) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6406,7 +6653,7 @@ func (x *AuditExport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
 func (*AuditExport) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *AuditExport) GetFormat() AuditExport_Format {
@@ -6464,7 +6711,7 @@ type AuditQuery struct {
 
 func (x *AuditQuery) Reset() {
 	*x = AuditQuery{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6476,7 +6723,7 @@ func (x *AuditQuery) String() string {
 func (*AuditQuery) ProtoMessage() {}
 
 func (x *AuditQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6489,7 +6736,7 @@ func (x *AuditQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
 func (*AuditQuery) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *AuditQuery) GetQuery() string {
@@ -6521,7 +6768,7 @@ type OrganizationAuditExported struct {
 
 func (x *OrganizationAuditExported) Reset() {
 	*x = OrganizationAuditExported{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6533,7 +6780,7 @@ func (x *OrganizationAuditExported) String() string {
 func (*OrganizationAuditExported) ProtoMessage() {}
 
 func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6546,7 +6793,7 @@ func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
 func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *OrganizationAuditExported) GetContext() *Context {
@@ -6635,7 +6882,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6647,7 +6894,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6660,7 +6907,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Policy) GetPreset() string {
@@ -6877,7 +7124,7 @@ type OrganizationPolicyChanged struct {
 
 func (x *OrganizationPolicyChanged) Reset() {
 	*x = OrganizationPolicyChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6889,7 +7136,7 @@ func (x *OrganizationPolicyChanged) String() string {
 func (*OrganizationPolicyChanged) ProtoMessage() {}
 
 func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6902,7 +7149,7 @@ func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationPolicyChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationPolicyChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *OrganizationPolicyChanged) GetContext() *Context {
@@ -6948,7 +7195,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6960,7 +7207,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7010,7 +7257,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7022,7 +7269,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7035,7 +7282,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -7067,7 +7314,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7079,7 +7326,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7092,7 +7339,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -7342,6 +7589,22 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x0eAccountEnabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
 	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\">\n" +
+	"\x03Mfa\x12\x18\n" +
+	"\amethods\x18\x01 \x03(\tR\amethods\x12\x1d\n" +
+	"\n" +
+	"factor_ids\x18\x02 \x03(\tR\tfactorIds\"\xd6\x01\n" +
+	"\x11AccountMfaChanged\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
+	"\x06before\x18\x02 \x01(\v2\x14.roster.event.v1.MfaR\x06before\x12*\n" +
+	"\x05after\x18\x03 \x01(\v2\x14.roster.event.v1.MfaR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x87\x01\n" +
+	"\x1cAccountRecoveryCodesReplaced\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
+	"\x17AccountRecoveryCodeUsed\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x12\n" +
+	"\x04left\x18\x02 \x01(\x05R\x04left\x123\n" +
 	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x99\x01\n" +
 	"\x0fAccountSignedIn\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
@@ -7675,7 +7938,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 93)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 97)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
@@ -7723,65 +7986,69 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*AccountUpdated)(nil),                // 43: roster.event.v1.AccountUpdated
 	(*AccountDisabled)(nil),               // 44: roster.event.v1.AccountDisabled
 	(*AccountEnabled)(nil),                // 45: roster.event.v1.AccountEnabled
-	(*AccountSignedIn)(nil),               // 46: roster.event.v1.AccountSignedIn
-	(*AccountPasswordChanged)(nil),        // 47: roster.event.v1.AccountPasswordChanged
-	(*SessionEnded)(nil),                  // 48: roster.event.v1.SessionEnded
-	(*Group)(nil),                         // 49: roster.event.v1.Group
-	(*GroupCreated)(nil),                  // 50: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                  // 51: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                  // 52: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),               // 53: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),              // 54: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),            // 55: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                // 56: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),              // 57: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                        // 58: roster.event.v1.Domain
-	(*DomainAdded)(nil),                   // 59: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                // 60: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                    // 61: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                 // 62: roster.event.v1.DomainRemoved
-	(*Role)(nil),                          // 63: roster.event.v1.Role
-	(*RoleCreated)(nil),                   // 64: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                   // 65: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                   // 66: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),         // 67: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                 // 68: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),           // 69: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),          // 70: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                   // 71: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),            // 72: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                      // 73: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),           // 74: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),         // 75: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                      // 76: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),   // 77: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),   // 78: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),   // 79: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                       // 80: roster.event.v1.Project
-	(*ProjectCreated)(nil),                // 81: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                // 82: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                // 83: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),             // 84: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),            // 85: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),          // 86: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                      // 87: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),   // 88: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),  // 89: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil), // 90: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),   // 91: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),      // 92: roster.event.v1.OrganizationOwnerChanged
-	(*AuditExport)(nil),                   // 93: roster.event.v1.AuditExport
-	(*AuditQuery)(nil),                    // 94: roster.event.v1.AuditQuery
-	(*OrganizationAuditExported)(nil),     // 95: roster.event.v1.OrganizationAuditExported
-	(*Policy)(nil),                        // 96: roster.event.v1.Policy
-	(*OrganizationPolicyChanged)(nil),     // 97: roster.event.v1.OrganizationPolicyChanged
-	(*Token_Position)(nil),                // 98: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                 // 99: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),          // 100: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),         // 101: google.protobuf.Timestamp
+	(*Mfa)(nil),                           // 46: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),             // 47: roster.event.v1.AccountMfaChanged
+	(*AccountRecoveryCodesReplaced)(nil),  // 48: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),       // 49: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),               // 50: roster.event.v1.AccountSignedIn
+	(*AccountPasswordChanged)(nil),        // 51: roster.event.v1.AccountPasswordChanged
+	(*SessionEnded)(nil),                  // 52: roster.event.v1.SessionEnded
+	(*Group)(nil),                         // 53: roster.event.v1.Group
+	(*GroupCreated)(nil),                  // 54: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                  // 55: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                  // 56: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),               // 57: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),              // 58: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),            // 59: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                // 60: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),              // 61: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                        // 62: roster.event.v1.Domain
+	(*DomainAdded)(nil),                   // 63: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                // 64: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                    // 65: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                 // 66: roster.event.v1.DomainRemoved
+	(*Role)(nil),                          // 67: roster.event.v1.Role
+	(*RoleCreated)(nil),                   // 68: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                   // 69: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                   // 70: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),         // 71: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                 // 72: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),           // 73: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),          // 74: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                   // 75: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),            // 76: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                      // 77: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),           // 78: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),         // 79: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                      // 80: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),   // 81: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),   // 82: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),   // 83: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                       // 84: roster.event.v1.Project
+	(*ProjectCreated)(nil),                // 85: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                // 86: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                // 87: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),             // 88: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),            // 89: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),          // 90: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                      // 91: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),   // 92: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),  // 93: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil), // 94: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),   // 95: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),      // 96: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                   // 97: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                    // 98: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),     // 99: roster.event.v1.OrganizationAuditExported
+	(*Policy)(nil),                        // 100: roster.event.v1.Policy
+	(*OrganizationPolicyChanged)(nil),     // 101: roster.event.v1.OrganizationPolicyChanged
+	(*Token_Position)(nil),                // 102: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                 // 103: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),          // 104: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),         // 105: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	98,  // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	102, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	9,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -7797,7 +8064,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	14,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	13,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	101, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	105, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	11,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	18,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	12,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -7822,7 +8089,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	18,  // 38: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	13,  // 39: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	3,   // 40: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	101, // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	105, // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	11,  // 42: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	25,  // 43: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	12,  // 44: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -7880,145 +8147,153 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	11,  // 96: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
 	40,  // 97: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
 	13,  // 98: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
-	11,  // 99: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	13,  // 100: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	11,  // 101: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
-	13,  // 102: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 103: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	13,  // 104: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	99,  // 105: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	11,  // 106: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	49,  // 107: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	13,  // 108: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 109: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	49,  // 110: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	49,  // 111: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	13,  // 112: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 113: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	49,  // 114: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	13,  // 115: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 116: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	53,  // 117: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 118: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 119: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	53,  // 120: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 121: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 122: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	49,  // 123: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	49,  // 124: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	13,  // 125: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	11,  // 126: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	49,  // 127: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	49,  // 128: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	13,  // 129: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	5,   // 130: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	11,  // 131: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	58,  // 132: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	13,  // 133: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 134: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	58,  // 135: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	58,  // 136: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	13,  // 137: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	11,  // 138: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	58,  // 139: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	58,  // 140: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	13,  // 141: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	11,  // 142: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	58,  // 143: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	13,  // 144: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 145: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	63,  // 146: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	13,  // 147: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 148: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	63,  // 149: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	63,  // 150: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	13,  // 151: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 152: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	63,  // 153: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	13,  // 154: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 155: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	25,  // 156: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	25,  // 157: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	13,  // 158: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	68,  // 159: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	68,  // 160: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	11,  // 161: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	18,  // 162: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	18,  // 163: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	69,  // 164: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	100, // 165: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	11,  // 166: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	71,  // 167: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	71,  // 168: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	13,  // 169: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	6,   // 170: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	101, // 171: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	101, // 172: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	101, // 173: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	11,  // 174: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	73,  // 175: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	13,  // 176: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 177: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	73,  // 178: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	13,  // 179: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	101, // 180: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	101, // 181: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 182: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	76,  // 183: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	13,  // 184: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 185: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	76,  // 186: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	76,  // 187: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	13,  // 188: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 189: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	76,  // 190: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	13,  // 191: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 192: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	80,  // 193: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	13,  // 194: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 195: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	80,  // 196: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	80,  // 197: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	13,  // 198: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 199: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	80,  // 200: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	13,  // 201: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 202: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	84,  // 203: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 204: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 205: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	84,  // 206: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 207: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	101, // 208: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	11,  // 209: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	87,  // 210: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 211: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	11,  // 212: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	87,  // 213: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 214: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	11,  // 215: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	87,  // 216: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 217: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	11,  // 218: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	87,  // 219: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 220: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	11,  // 221: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	13,  // 222: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	7,   // 223: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	101, // 224: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	101, // 225: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 226: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
-	93,  // 227: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
-	94,  // 228: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
-	11,  // 229: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
-	96,  // 230: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
-	96,  // 231: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
-	13,  // 232: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
-	233, // [233:233] is the sub-list for method output_type
-	233, // [233:233] is the sub-list for method input_type
-	233, // [233:233] is the sub-list for extension type_name
-	233, // [233:233] is the sub-list for extension extendee
-	0,   // [0:233] is the sub-list for field type_name
+	11,  // 99: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
+	46,  // 100: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
+	46,  // 101: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
+	13,  // 102: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 103: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
+	13,  // 104: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
+	11,  // 105: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
+	13,  // 106: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
+	11,  // 107: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	13,  // 108: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
+	11,  // 109: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
+	13,  // 110: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 111: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	13,  // 112: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	103, // 113: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	11,  // 114: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	53,  // 115: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	13,  // 116: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 117: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	53,  // 118: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	53,  // 119: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	13,  // 120: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 121: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	53,  // 122: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	13,  // 123: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 124: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	57,  // 125: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 126: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 127: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	57,  // 128: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 129: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 130: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	53,  // 131: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	53,  // 132: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	13,  // 133: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	11,  // 134: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	53,  // 135: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	53,  // 136: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	13,  // 137: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	5,   // 138: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	11,  // 139: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	62,  // 140: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	13,  // 141: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 142: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	62,  // 143: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	62,  // 144: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	13,  // 145: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	11,  // 146: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	62,  // 147: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	62,  // 148: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	13,  // 149: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	11,  // 150: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	62,  // 151: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	13,  // 152: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 153: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	67,  // 154: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	13,  // 155: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 156: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	67,  // 157: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	67,  // 158: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	13,  // 159: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 160: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	67,  // 161: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	13,  // 162: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 163: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	25,  // 164: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	25,  // 165: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	13,  // 166: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	72,  // 167: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	72,  // 168: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	11,  // 169: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	18,  // 170: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	18,  // 171: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	73,  // 172: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	104, // 173: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	11,  // 174: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	75,  // 175: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	75,  // 176: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	13,  // 177: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	6,   // 178: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	105, // 179: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	105, // 180: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	105, // 181: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	11,  // 182: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	77,  // 183: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	13,  // 184: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 185: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	77,  // 186: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	13,  // 187: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	105, // 188: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	105, // 189: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 190: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	80,  // 191: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	13,  // 192: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 193: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	80,  // 194: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	80,  // 195: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	13,  // 196: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 197: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	80,  // 198: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	13,  // 199: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 200: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	84,  // 201: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	13,  // 202: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 203: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	84,  // 204: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	84,  // 205: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	13,  // 206: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 207: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	84,  // 208: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	13,  // 209: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 210: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	88,  // 211: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 212: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 213: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	88,  // 214: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 215: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	105, // 216: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	11,  // 217: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	91,  // 218: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 219: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	11,  // 220: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	91,  // 221: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 222: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	11,  // 223: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	91,  // 224: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 225: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	11,  // 226: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	91,  // 227: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 228: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	11,  // 229: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	13,  // 230: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 231: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	105, // 232: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	105, // 233: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 234: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	97,  // 235: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	98,  // 236: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	11,  // 237: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
+	100, // 238: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
+	100, // 239: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
+	13,  // 240: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
+	241, // [241:241] is the sub-list for method output_type
+	241, // [241:241] is the sub-list for method input_type
+	241, // [241:241] is the sub-list for extension type_name
+	241, // [241:241] is the sub-list for extension extendee
+	0,   // [0:241] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -8033,7 +8308,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   93,
+			NumMessages:   97,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
