@@ -151,4 +151,42 @@ func TestAccess(t *testing.T) {
 		_, err = signUp(t, over).ListAccessible(t.Context(), &membershipv1.ListAccessibleRequest{OrganizationId: org.ID, Permission: "org.read"})
 		refused(t, err, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
 	})
+
+	scenario(t, "S0-34 what a change would do is known before it is made", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		admin, viewer := org.join(t, "admin"), org.join(t, "viewer")
+		group := org.group(t, "Engineering")
+		org.bind(t, group, "developer")
+		ask := func(by *person, change membershipv1.WhatIfRequest_Change, fill func(*membershipv1.WhatIfRequest)) *membershipv1.WhatIfResponse {
+			req := &membershipv1.WhatIfRequest{OrganizationId: org.ID, Change: change}
+			fill(req)
+			answer, err := by.WhatIf(t.Context(), req)
+			require.NoError(t, err)
+			return answer
+		}
+		gains := func(answer *membershipv1.WhatIfResponse, permission string) []string {
+			for _, e := range answer.GetEffects() {
+				if e.GetPermission() == permission {
+					return e.GetGainers()
+				}
+			}
+			return nil
+		}
+		joins := func(req *membershipv1.WhatIfRequest) { req.AccountId, req.GroupId = viewer.ID, group.GetId() }
+		answer := ask(admin, membershipv1.WhatIfRequest_CHANGE_JOIN_GROUP, joins)
+		require.True(t, answer.GetAllowed())
+		require.Equal(t, []string{viewer.ID}, gains(answer, "resources.write"))
+		require.Equal(t, membershipv1.CheckAccessResponse_DECISION_PERMISSION_MISSING, org.decides(t, viewer, "resources.write"), "nothing was done")
+		answer = ask(viewer, membershipv1.WhatIfRequest_CHANGE_JOIN_GROUP, joins)
+		require.False(t, answer.GetAllowed())
+		require.Equal(t, "PERMISSION_MISSING", answer.GetRefusalReason())
+		require.Equal(t, []string{viewer.ID}, gains(answer, "resources.write"), "it is told all the same")
+		org.enroll(t, group, viewer)
+		answer = ask(admin, membershipv1.WhatIfRequest_CHANGE_UNBIND_ROLE, func(req *membershipv1.WhatIfRequest) {
+			req.GroupId, req.Role = group.GetId(), "developer"
+		})
+		require.True(t, answer.GetAllowed())
+		require.Empty(t, gains(answer, "resources.write"))
+		require.NotEmpty(t, answer.GetEffects())
+	})
 }

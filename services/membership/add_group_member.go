@@ -5,8 +5,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rosterhq/roster/pkg/fault"
-	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
@@ -31,8 +29,7 @@ func (s *Service) AddGroupMember(ctx context.Context, req *membershipv1.AddGroup
 				return nil, nil, err
 			}
 			if already {
-				return nil, nil, fault.New(errorv1.Reason_REASON_ALREADY_MEMBER, "The member is in this group already.").
-					With("accountId", target.String())
+				return nil, nil, org.ErrInGroup.With("accountId", target.String())
 			}
 			in.InsertGroupMember(key, group, target)
 			return &membershipv1.AddGroupMemberResponse{}, &eventv1.GroupMemberAdded{

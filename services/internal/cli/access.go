@@ -12,7 +12,7 @@ import (
 
 func (a *app) accessCommand() *cobra.Command {
 	return groupOf("access", "Who may do what", a.accessCheckCommand(), a.accessExplainCommand(),
-		a.accessListMineCommand(), a.accessWhoCommand())
+		a.accessListMineCommand(), a.accessWhoCommand(), a.accessWhatIfCommand())
 }
 
 func (a *app) accessCheckCommand() *cobra.Command {
@@ -172,4 +172,46 @@ func sources(lines []*membershipv1.ExplainAccessResponse_Line) string {
 		by = append(by, word(line.GetSource())+" "+line.GetDisplayName())
 	}
 	return strings.Join(by, ", ")
+}
+
+func (a *app) accessWhatIfCommand() *cobra.Command {
+	req := &membershipv1.WhatIfRequest{}
+	c := &cobra.Command{
+		Use: "what-if CHANGE",
+		Short: "Show who would gain or lose what by a change: member_role, disable, remove, join_group, leave_group, role_permissions, " +
+			"bind_role, unbind_role",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if req.Change, err = value[membershipv1.WhatIfRequest_Change]("change", args[0], membershipv1.WhatIfRequest_Change_name); err != nil {
+				return err
+			}
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			req.OrganizationId = org
+			answer, err := call(cmd.Context(), a, c.Access.WhatIf, req)
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				allowed := "yes"
+				if !answer.GetAllowed() {
+					allowed = "no: " + answer.GetRefusal() + " (" + answer.GetRefusalReason() + ")"
+				}
+				p.fields("You could do it", allowed)
+				var rows [][]string
+				for _, e := range answer.GetEffects() {
+					rows = append(rows, []string{e.GetPermission(), strconv.FormatInt(e.GetGain(), 10), strconv.FormatInt(e.GetLose(), 10)})
+				}
+				p.table([]string{"PERMISSION", "GAIN IT", "LOSE IT"}, rows)
+			})
+		},
+	}
+	c.Flags().StringVar(&req.AccountId, "account", "", "the member")
+	c.Flags().StringVar(&req.Role, "role", "", "the key of a role, to give, or for a group to give")
+	c.Flags().StringVar(&req.GroupId, "group", "", "the group")
+	c.Flags().StringVar(&req.RoleId, "role-id", "", "the role that would allow something else")
+	c.Flags().StringSliceVar(&req.Permissions, "allow", nil, "what it would allow; several with commas")
+	return c
 }

@@ -141,6 +141,20 @@ resources.read  role Viewer, group Compilers
 Bob      role Viewer  acc_2
 (guest)  -            acc_3
 `, w.ok("access", "who", "resources.read"))
+
+	gives(w, &membershipv1.WhatIfRequest{}, &membershipv1.WhatIfResponse{
+		Refusal: "You may not.", RefusalReason: "PERMISSION_MISSING",
+		Effects: []*membershipv1.WhatIfResponse_Effect{{Permission: "members.create", Gain: 3}, {Permission: "org.read", Lose: 1}},
+	})
+	require.Equal(t, `You could do it:  no: You may not. (PERMISSION_MISSING)
+PERMISSION      GAIN IT  LOSE IT
+members.create  3        0
+org.read        0        1
+`, w.ok("access", "what-if", "role_permissions", "--role-id", "rol_1", "--allow", "org.read,members.create"))
+	thought := w.last().request.(*membershipv1.WhatIfRequest)
+	require.Equal(t, membershipv1.WhatIfRequest_CHANGE_ROLE_PERMISSIONS, thought.GetChange())
+	require.Equal(t, []string{"org.read", "members.create"}, thought.GetPermissions())
+	require.Equal(t, exitUsage, w.run("access", "what-if", "nonsense").code)
 }
 
 func TestSeats(t *testing.T) {

@@ -190,3 +190,35 @@ func (q Queries) ListCandidates(ctx context.Context, key id.Organization, in org
 		ORDER BY c.account_id`, []any{key, in.Roles, in.Groups, in.Project, after, limit}, postgres.All(&page))
 	return page, q.Fetch(ctx)
 }
+
+// GetWorld returns what a change would be decided on: the organization with its groups, an actor and the target, if there is one,
+// and whether that is in a group.
+func (q Queries) GetWorld(ctx context.Context, key id.Organization, actor, target id.Account, group id.Group) (at Standing, groups org.Groups, inside bool, err error) {
+	var others bool
+	accounts := []id.Account{actor}
+	if !target.IsZero() {
+		accounts = append(accounts, target)
+		q.othersFull(key, []id.Account{target}, &others)
+		q.InGroup(key, group, target, &inside)
+	}
+	at, groups, err = q.Groups(ctx, key, accounts...)
+	at.OthersFull = others
+	return at, groups, inside, err
+}
+
+// ListClasses returns the active members who have one of the roles or are in one of the groups, or are one of the accounts, by what
+// decides about them. It costs what they are.
+func (q Queries) ListClasses(ctx context.Context, key id.Organization, in org.Holders, accounts []id.Account) (classes []org.Class, err error) {
+	q.Read(`
+		SELECT c.role, c.groups, count(*) AS members, (array_agg(c.account_id ORDER BY c.account_id))[1:$5] AS first
+		FROM (
+			SELECT m.account_id, m.role_id AS role, (
+				SELECT coalesce(array_agg(gm.group_id ORDER BY gm.group_id), '{}')
+				FROM group_members gm WHERE gm.organization_id = $1 AND gm.account_id = m.account_id) AS groups
+			FROM members m
+			WHERE m.organization_id = $1 AND m.state = 'ACTIVE' AND (m.role_id = ANY ($2) OR m.account_id = ANY ($4) OR m.account_id IN (
+				SELECT account_id FROM group_members WHERE organization_id = $1 AND group_id = ANY ($3)))
+		) c
+		GROUP BY c.role, c.groups`, []any{key, in.Roles, in.Groups, accounts, org.NamedInEffect}, postgres.All(&classes))
+	return classes, q.Fetch(ctx)
+}

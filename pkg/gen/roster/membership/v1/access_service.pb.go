@@ -146,6 +146,83 @@ func (ExplainAccessResponse_Line_Source) EnumDescriptor() ([]byte, []int) {
 	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{5, 0, 0}
 }
 
+// Change is what is proposed.
+type WhatIfRequest_Change int32
+
+const (
+	// Not given.
+	WhatIfRequest_CHANGE_UNSPECIFIED WhatIfRequest_Change = 0
+	// account_id gets the role of the key `role`.
+	WhatIfRequest_CHANGE_MEMBER_ROLE WhatIfRequest_Change = 1
+	// account_id is disabled.
+	WhatIfRequest_CHANGE_DISABLE WhatIfRequest_Change = 2
+	// account_id is removed.
+	WhatIfRequest_CHANGE_REMOVE WhatIfRequest_Change = 3
+	// account_id is put into group_id.
+	WhatIfRequest_CHANGE_JOIN_GROUP WhatIfRequest_Change = 4
+	// account_id is taken out of group_id.
+	WhatIfRequest_CHANGE_LEAVE_GROUP WhatIfRequest_Change = 5
+	// role_id allows `permissions` from now on.
+	WhatIfRequest_CHANGE_ROLE_PERMISSIONS WhatIfRequest_Change = 6
+	// group_id gives the role of the key `role`, in the whole organization.
+	WhatIfRequest_CHANGE_BIND_ROLE WhatIfRequest_Change = 7
+	// group_id no longer gives it.
+	WhatIfRequest_CHANGE_UNBIND_ROLE WhatIfRequest_Change = 8
+)
+
+// Enum value maps for WhatIfRequest_Change.
+var (
+	WhatIfRequest_Change_name = map[int32]string{
+		0: "CHANGE_UNSPECIFIED",
+		1: "CHANGE_MEMBER_ROLE",
+		2: "CHANGE_DISABLE",
+		3: "CHANGE_REMOVE",
+		4: "CHANGE_JOIN_GROUP",
+		5: "CHANGE_LEAVE_GROUP",
+		6: "CHANGE_ROLE_PERMISSIONS",
+		7: "CHANGE_BIND_ROLE",
+		8: "CHANGE_UNBIND_ROLE",
+	}
+	WhatIfRequest_Change_value = map[string]int32{
+		"CHANGE_UNSPECIFIED":      0,
+		"CHANGE_MEMBER_ROLE":      1,
+		"CHANGE_DISABLE":          2,
+		"CHANGE_REMOVE":           3,
+		"CHANGE_JOIN_GROUP":       4,
+		"CHANGE_LEAVE_GROUP":      5,
+		"CHANGE_ROLE_PERMISSIONS": 6,
+		"CHANGE_BIND_ROLE":        7,
+		"CHANGE_UNBIND_ROLE":      8,
+	}
+)
+
+func (x WhatIfRequest_Change) Enum() *WhatIfRequest_Change {
+	p := new(WhatIfRequest_Change)
+	*p = x
+	return p
+}
+
+func (x WhatIfRequest_Change) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WhatIfRequest_Change) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_membership_v1_access_service_proto_enumTypes[2].Descriptor()
+}
+
+func (WhatIfRequest_Change) Type() protoreflect.EnumType {
+	return &file_roster_membership_v1_access_service_proto_enumTypes[2]
+}
+
+func (x WhatIfRequest_Change) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WhatIfRequest_Change.Descriptor instead.
+func (WhatIfRequest_Change) EnumDescriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{10, 0}
+}
+
 // CheckAccessRequest asks about one permission.
 type CheckAccessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -849,6 +926,179 @@ func (x *ListAccessibleResponse) GetRevision() int64 {
 	return 0
 }
 
+// WhatIfRequest proposes a change. What it names must be there, also what the change does not need.
+type WhatIfRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// What is proposed.
+	Change WhatIfRequest_Change `protobuf:"varint,2,opt,name=change,proto3,enum=roster.membership.v1.WhatIfRequest_Change" json:"change,omitempty"`
+	// The member.
+	AccountId string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The key of a role.
+	Role string `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"`
+	// The group.
+	GroupId string `protobuf:"bytes,5,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// The role that is changed.
+	RoleId string `protobuf:"bytes,6,opt,name=role_id,json=roleId,proto3" json:"role_id,omitempty"`
+	// What it would allow.
+	Permissions   []string `protobuf:"bytes,7,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhatIfRequest) Reset() {
+	*x = WhatIfRequest{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhatIfRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhatIfRequest) ProtoMessage() {}
+
+func (x *WhatIfRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhatIfRequest.ProtoReflect.Descriptor instead.
+func (*WhatIfRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WhatIfRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *WhatIfRequest) GetChange() WhatIfRequest_Change {
+	if x != nil {
+		return x.Change
+	}
+	return WhatIfRequest_CHANGE_UNSPECIFIED
+}
+
+func (x *WhatIfRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *WhatIfRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *WhatIfRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *WhatIfRequest) GetRoleId() string {
+	if x != nil {
+		return x.RoleId
+	}
+	return ""
+}
+
+func (x *WhatIfRequest) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+// WhatIfResponse says what would follow.
+type WhatIfResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By permission; those of which nothing changes are left out.
+	Effects []*WhatIfResponse_Effect `protobuf:"bytes,1,rep,name=effects,proto3" json:"effects,omitempty"`
+	// Whether the caller could make the change now.
+	Allowed bool `protobuf:"varint,2,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// Why not, such as PERMISSION_MISSING.
+	RefusalReason string `protobuf:"bytes,3,opt,name=refusal_reason,json=refusalReason,proto3" json:"refusal_reason,omitempty"`
+	// The same for people.
+	Refusal       string `protobuf:"bytes,4,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhatIfResponse) Reset() {
+	*x = WhatIfResponse{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhatIfResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhatIfResponse) ProtoMessage() {}
+
+func (x *WhatIfResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhatIfResponse.ProtoReflect.Descriptor instead.
+func (*WhatIfResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WhatIfResponse) GetEffects() []*WhatIfResponse_Effect {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *WhatIfResponse) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *WhatIfResponse) GetRefusalReason() string {
+	if x != nil {
+		return x.RefusalReason
+	}
+	return ""
+}
+
+func (x *WhatIfResponse) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
 // Question is one of them.
 type BatchCheckAccessRequest_Question struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -864,7 +1114,7 @@ type BatchCheckAccessRequest_Question struct {
 
 func (x *BatchCheckAccessRequest_Question) Reset() {
 	*x = BatchCheckAccessRequest_Question{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +1126,7 @@ func (x *BatchCheckAccessRequest_Question) String() string {
 func (*BatchCheckAccessRequest_Question) ProtoMessage() {}
 
 func (x *BatchCheckAccessRequest_Question) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -926,7 +1176,7 @@ type BatchCheckAccessResponse_Answer struct {
 
 func (x *BatchCheckAccessResponse_Answer) Reset() {
 	*x = BatchCheckAccessResponse_Answer{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1188,7 @@ func (x *BatchCheckAccessResponse_Answer) String() string {
 func (*BatchCheckAccessResponse_Answer) ProtoMessage() {}
 
 func (x *BatchCheckAccessResponse_Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1235,7 @@ type ExplainAccessResponse_Line struct {
 
 func (x *ExplainAccessResponse_Line) Reset() {
 	*x = ExplainAccessResponse_Line{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1247,7 @@ func (x *ExplainAccessResponse_Line) String() string {
 func (*ExplainAccessResponse_Line) ProtoMessage() {}
 
 func (x *ExplainAccessResponse_Line) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1054,7 +1304,7 @@ type ExplainAccessResponse_Group struct {
 
 func (x *ExplainAccessResponse_Group) Reset() {
 	*x = ExplainAccessResponse_Group{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1316,7 @@ func (x *ExplainAccessResponse_Group) String() string {
 func (*ExplainAccessResponse_Group) ProtoMessage() {}
 
 func (x *ExplainAccessResponse_Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1359,7 @@ type ListMyPermissionsResponse_Held struct {
 
 func (x *ListMyPermissionsResponse_Held) Reset() {
 	*x = ListMyPermissionsResponse_Held{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1371,7 @@ func (x *ListMyPermissionsResponse_Held) String() string {
 func (*ListMyPermissionsResponse_Held) ProtoMessage() {}
 
 func (x *ListMyPermissionsResponse_Held) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1418,7 @@ type ListAccessibleResponse_Holder struct {
 
 func (x *ListAccessibleResponse_Holder) Reset() {
 	*x = ListAccessibleResponse_Holder{}
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1430,7 @@ func (x *ListAccessibleResponse_Holder) String() string {
 func (*ListAccessibleResponse_Holder) ProtoMessage() {}
 
 func (x *ListAccessibleResponse_Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_access_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,6 +1470,88 @@ func (x *ListAccessibleResponse_Holder) GetGuest() bool {
 func (x *ListAccessibleResponse_Holder) GetLines() []*ExplainAccessResponse_Line {
 	if x != nil {
 		return x.Lines
+	}
+	return nil
+}
+
+// Effect is what would change about one permission.
+type WhatIfResponse_Effect struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The permission.
+	Permission string `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"`
+	// How many could do it who cannot now.
+	Gain int64 `protobuf:"varint,2,opt,name=gain,proto3" json:"gain,omitempty"`
+	// How many could no longer do it.
+	Lose int64 `protobuf:"varint,3,opt,name=lose,proto3" json:"lose,omitempty"`
+	// The first hundred who gain it, by account id.
+	Gainers []string `protobuf:"bytes,4,rep,name=gainers,proto3" json:"gainers,omitempty"`
+	// The first hundred who lose it.
+	Losers        []string `protobuf:"bytes,5,rep,name=losers,proto3" json:"losers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhatIfResponse_Effect) Reset() {
+	*x = WhatIfResponse_Effect{}
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhatIfResponse_Effect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhatIfResponse_Effect) ProtoMessage() {}
+
+func (x *WhatIfResponse_Effect) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_access_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhatIfResponse_Effect.ProtoReflect.Descriptor instead.
+func (*WhatIfResponse_Effect) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_access_service_proto_rawDescGZIP(), []int{11, 0}
+}
+
+func (x *WhatIfResponse_Effect) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *WhatIfResponse_Effect) GetGain() int64 {
+	if x != nil {
+		return x.Gain
+	}
+	return 0
+}
+
+func (x *WhatIfResponse_Effect) GetLose() int64 {
+	if x != nil {
+		return x.Lose
+	}
+	return 0
+}
+
+func (x *WhatIfResponse_Effect) GetGainers() []string {
+	if x != nil {
+		return x.Gainers
+	}
+	return nil
+}
+
+func (x *WhatIfResponse_Effect) GetLosers() []string {
+	if x != nil {
+		return x.Losers
 	}
 	return nil
 }
@@ -1344,7 +1676,44 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
 	"\x05guest\x18\x03 \x01(\bR\x05guest\x12F\n" +
-	"\x05lines\x18\x04 \x03(\v20.roster.membership.v1.ExplainAccessResponse.LineR\x05lines2\xe4\a\n" +
+	"\x05lines\x18\x04 \x03(\v20.roster.membership.v1.ExplainAccessResponse.LineR\x05lines\"\xbe\x04\n" +
+	"\rWhatIfRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12O\n" +
+	"\x06change\x18\x02 \x01(\x0e2*.roster.membership.v1.WhatIfRequest.ChangeB\v\xe0A\x02\xbaH\x05\x82\x01\x02\x10\x01R\x06change\x12)\n" +
+	"\n" +
+	"account_id\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\taccountId\x12\x1e\n" +
+	"\x04role\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x182R\x04role\x12%\n" +
+	"\bgroup_id\x18\x05 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\agroupId\x12#\n" +
+	"\arole_id\x18\x06 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x06roleId\x124\n" +
+	"\vpermissions\x18\a \x03(\tB\x12\xe0A\x01\xbaH\f\x92\x01\t\x10\xe8\a\"\x04r\x02\x18dR\vpermissions\"\xd9\x01\n" +
+	"\x06Change\x12\x16\n" +
+	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CHANGE_MEMBER_ROLE\x10\x01\x12\x12\n" +
+	"\x0eCHANGE_DISABLE\x10\x02\x12\x11\n" +
+	"\rCHANGE_REMOVE\x10\x03\x12\x15\n" +
+	"\x11CHANGE_JOIN_GROUP\x10\x04\x12\x16\n" +
+	"\x12CHANGE_LEAVE_GROUP\x10\x05\x12\x1b\n" +
+	"\x17CHANGE_ROLE_PERMISSIONS\x10\x06\x12\x14\n" +
+	"\x10CHANGE_BIND_ROLE\x10\a\x12\x16\n" +
+	"\x12CHANGE_UNBIND_ROLE\x10\b\"\xb7\x02\n" +
+	"\x0eWhatIfResponse\x12E\n" +
+	"\aeffects\x18\x01 \x03(\v2+.roster.membership.v1.WhatIfResponse.EffectR\aeffects\x12\x18\n" +
+	"\aallowed\x18\x02 \x01(\bR\aallowed\x12%\n" +
+	"\x0erefusal_reason\x18\x03 \x01(\tR\rrefusalReason\x12\x18\n" +
+	"\arefusal\x18\x04 \x01(\tR\arefusal\x1a\x82\x01\n" +
+	"\x06Effect\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\tR\n" +
+	"permission\x12\x12\n" +
+	"\x04gain\x18\x02 \x01(\x03R\x04gain\x12\x12\n" +
+	"\x04lose\x18\x03 \x01(\x03R\x04lose\x12\x18\n" +
+	"\againers\x18\x04 \x03(\tR\againers\x12\x16\n" +
+	"\x06losers\x18\x05 \x03(\tR\x06losers2\x83\t\n" +
 	"\rAccessService\x12\xba\x01\n" +
 	"\vCheckAccess\x12(.roster.membership.v1.CheckAccessRequest\x1a).roster.membership.v1.CheckAccessResponse\"V\xaa\xbb\x187\b\x02\x12\abilling\x12\n" +
 	"invitation\x12\agateway\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/access:check\x12\xce\x01\n" +
@@ -1352,7 +1721,8 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"invitation\x12\agateway\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/access:batchCheck\x12\xa4\x01\n" +
 	"\rExplainAccess\x12*.roster.membership.v1.ExplainAccessRequest\x1a+.roster.membership.v1.ExplainAccessResponse\":\xaa\xbb\x18\x19\b\x02\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/access:explain\x12\xcc\x01\n" +
 	"\x11ListMyPermissions\x12..roster.membership.v1.ListMyPermissionsRequest\x1a/.roster.membership.v1.ListMyPermissionsResponse\"V\xaa\xbb\x18\x19\b\x02\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x023\x121/v1/organizations/{organization_id}/myPermissions\x12\xce\x01\n" +
-	"\x0eListAccessible\x12+.roster.membership.v1.ListAccessibleRequest\x1a,.roster.membership.v1.ListAccessibleResponse\"a\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x020\x12./v1/organizations/{organization_id}/accessibleBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"\x0eListAccessible\x12+.roster.membership.v1.ListAccessibleRequest\x1a,.roster.membership.v1.ListAccessibleResponse\"a\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x020\x12./v1/organizations/{organization_id}/accessible\x12\x9c\x01\n" +
+	"\x06WhatIf\x12#.roster.membership.v1.WhatIfRequest\x1a$.roster.membership.v1.WhatIfResponse\"G\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/access:whatIfBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_access_service_proto_rawDescOnce sync.Once
@@ -1366,56 +1736,64 @@ func file_roster_membership_v1_access_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_access_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_roster_membership_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_roster_membership_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_roster_membership_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_roster_membership_v1_access_service_proto_goTypes = []any{
 	(CheckAccessResponse_Decision)(0),        // 0: roster.membership.v1.CheckAccessResponse.Decision
 	(ExplainAccessResponse_Line_Source)(0),   // 1: roster.membership.v1.ExplainAccessResponse.Line.Source
-	(*CheckAccessRequest)(nil),               // 2: roster.membership.v1.CheckAccessRequest
-	(*CheckAccessResponse)(nil),              // 3: roster.membership.v1.CheckAccessResponse
-	(*BatchCheckAccessRequest)(nil),          // 4: roster.membership.v1.BatchCheckAccessRequest
-	(*BatchCheckAccessResponse)(nil),         // 5: roster.membership.v1.BatchCheckAccessResponse
-	(*ExplainAccessRequest)(nil),             // 6: roster.membership.v1.ExplainAccessRequest
-	(*ExplainAccessResponse)(nil),            // 7: roster.membership.v1.ExplainAccessResponse
-	(*ListMyPermissionsRequest)(nil),         // 8: roster.membership.v1.ListMyPermissionsRequest
-	(*ListMyPermissionsResponse)(nil),        // 9: roster.membership.v1.ListMyPermissionsResponse
-	(*ListAccessibleRequest)(nil),            // 10: roster.membership.v1.ListAccessibleRequest
-	(*ListAccessibleResponse)(nil),           // 11: roster.membership.v1.ListAccessibleResponse
-	(*BatchCheckAccessRequest_Question)(nil), // 12: roster.membership.v1.BatchCheckAccessRequest.Question
-	(*BatchCheckAccessResponse_Answer)(nil),  // 13: roster.membership.v1.BatchCheckAccessResponse.Answer
-	(*ExplainAccessResponse_Line)(nil),       // 14: roster.membership.v1.ExplainAccessResponse.Line
-	(*ExplainAccessResponse_Group)(nil),      // 15: roster.membership.v1.ExplainAccessResponse.Group
-	(*ListMyPermissionsResponse_Held)(nil),   // 16: roster.membership.v1.ListMyPermissionsResponse.Held
-	(*ListAccessibleResponse_Holder)(nil),    // 17: roster.membership.v1.ListAccessibleResponse.Holder
+	(WhatIfRequest_Change)(0),                // 2: roster.membership.v1.WhatIfRequest.Change
+	(*CheckAccessRequest)(nil),               // 3: roster.membership.v1.CheckAccessRequest
+	(*CheckAccessResponse)(nil),              // 4: roster.membership.v1.CheckAccessResponse
+	(*BatchCheckAccessRequest)(nil),          // 5: roster.membership.v1.BatchCheckAccessRequest
+	(*BatchCheckAccessResponse)(nil),         // 6: roster.membership.v1.BatchCheckAccessResponse
+	(*ExplainAccessRequest)(nil),             // 7: roster.membership.v1.ExplainAccessRequest
+	(*ExplainAccessResponse)(nil),            // 8: roster.membership.v1.ExplainAccessResponse
+	(*ListMyPermissionsRequest)(nil),         // 9: roster.membership.v1.ListMyPermissionsRequest
+	(*ListMyPermissionsResponse)(nil),        // 10: roster.membership.v1.ListMyPermissionsResponse
+	(*ListAccessibleRequest)(nil),            // 11: roster.membership.v1.ListAccessibleRequest
+	(*ListAccessibleResponse)(nil),           // 12: roster.membership.v1.ListAccessibleResponse
+	(*WhatIfRequest)(nil),                    // 13: roster.membership.v1.WhatIfRequest
+	(*WhatIfResponse)(nil),                   // 14: roster.membership.v1.WhatIfResponse
+	(*BatchCheckAccessRequest_Question)(nil), // 15: roster.membership.v1.BatchCheckAccessRequest.Question
+	(*BatchCheckAccessResponse_Answer)(nil),  // 16: roster.membership.v1.BatchCheckAccessResponse.Answer
+	(*ExplainAccessResponse_Line)(nil),       // 17: roster.membership.v1.ExplainAccessResponse.Line
+	(*ExplainAccessResponse_Group)(nil),      // 18: roster.membership.v1.ExplainAccessResponse.Group
+	(*ListMyPermissionsResponse_Held)(nil),   // 19: roster.membership.v1.ListMyPermissionsResponse.Held
+	(*ListAccessibleResponse_Holder)(nil),    // 20: roster.membership.v1.ListAccessibleResponse.Holder
+	(*WhatIfResponse_Effect)(nil),            // 21: roster.membership.v1.WhatIfResponse.Effect
 }
 var file_roster_membership_v1_access_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.CheckAccessResponse.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
-	12, // 1: roster.membership.v1.BatchCheckAccessRequest.questions:type_name -> roster.membership.v1.BatchCheckAccessRequest.Question
-	13, // 2: roster.membership.v1.BatchCheckAccessResponse.answers:type_name -> roster.membership.v1.BatchCheckAccessResponse.Answer
+	15, // 1: roster.membership.v1.BatchCheckAccessRequest.questions:type_name -> roster.membership.v1.BatchCheckAccessRequest.Question
+	16, // 2: roster.membership.v1.BatchCheckAccessResponse.answers:type_name -> roster.membership.v1.BatchCheckAccessResponse.Answer
 	0,  // 3: roster.membership.v1.ExplainAccessResponse.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
-	14, // 4: roster.membership.v1.ExplainAccessResponse.line:type_name -> roster.membership.v1.ExplainAccessResponse.Line
-	15, // 5: roster.membership.v1.ExplainAccessResponse.groups:type_name -> roster.membership.v1.ExplainAccessResponse.Group
-	16, // 6: roster.membership.v1.ListMyPermissionsResponse.permissions:type_name -> roster.membership.v1.ListMyPermissionsResponse.Held
-	17, // 7: roster.membership.v1.ListAccessibleResponse.holders:type_name -> roster.membership.v1.ListAccessibleResponse.Holder
-	0,  // 8: roster.membership.v1.BatchCheckAccessResponse.Answer.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
-	1,  // 9: roster.membership.v1.ExplainAccessResponse.Line.source:type_name -> roster.membership.v1.ExplainAccessResponse.Line.Source
-	14, // 10: roster.membership.v1.ListMyPermissionsResponse.Held.lines:type_name -> roster.membership.v1.ExplainAccessResponse.Line
-	14, // 11: roster.membership.v1.ListAccessibleResponse.Holder.lines:type_name -> roster.membership.v1.ExplainAccessResponse.Line
-	2,  // 12: roster.membership.v1.AccessService.CheckAccess:input_type -> roster.membership.v1.CheckAccessRequest
-	4,  // 13: roster.membership.v1.AccessService.BatchCheckAccess:input_type -> roster.membership.v1.BatchCheckAccessRequest
-	6,  // 14: roster.membership.v1.AccessService.ExplainAccess:input_type -> roster.membership.v1.ExplainAccessRequest
-	8,  // 15: roster.membership.v1.AccessService.ListMyPermissions:input_type -> roster.membership.v1.ListMyPermissionsRequest
-	10, // 16: roster.membership.v1.AccessService.ListAccessible:input_type -> roster.membership.v1.ListAccessibleRequest
-	3,  // 17: roster.membership.v1.AccessService.CheckAccess:output_type -> roster.membership.v1.CheckAccessResponse
-	5,  // 18: roster.membership.v1.AccessService.BatchCheckAccess:output_type -> roster.membership.v1.BatchCheckAccessResponse
-	7,  // 19: roster.membership.v1.AccessService.ExplainAccess:output_type -> roster.membership.v1.ExplainAccessResponse
-	9,  // 20: roster.membership.v1.AccessService.ListMyPermissions:output_type -> roster.membership.v1.ListMyPermissionsResponse
-	11, // 21: roster.membership.v1.AccessService.ListAccessible:output_type -> roster.membership.v1.ListAccessibleResponse
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	17, // 4: roster.membership.v1.ExplainAccessResponse.line:type_name -> roster.membership.v1.ExplainAccessResponse.Line
+	18, // 5: roster.membership.v1.ExplainAccessResponse.groups:type_name -> roster.membership.v1.ExplainAccessResponse.Group
+	19, // 6: roster.membership.v1.ListMyPermissionsResponse.permissions:type_name -> roster.membership.v1.ListMyPermissionsResponse.Held
+	20, // 7: roster.membership.v1.ListAccessibleResponse.holders:type_name -> roster.membership.v1.ListAccessibleResponse.Holder
+	2,  // 8: roster.membership.v1.WhatIfRequest.change:type_name -> roster.membership.v1.WhatIfRequest.Change
+	21, // 9: roster.membership.v1.WhatIfResponse.effects:type_name -> roster.membership.v1.WhatIfResponse.Effect
+	0,  // 10: roster.membership.v1.BatchCheckAccessResponse.Answer.decision:type_name -> roster.membership.v1.CheckAccessResponse.Decision
+	1,  // 11: roster.membership.v1.ExplainAccessResponse.Line.source:type_name -> roster.membership.v1.ExplainAccessResponse.Line.Source
+	17, // 12: roster.membership.v1.ListMyPermissionsResponse.Held.lines:type_name -> roster.membership.v1.ExplainAccessResponse.Line
+	17, // 13: roster.membership.v1.ListAccessibleResponse.Holder.lines:type_name -> roster.membership.v1.ExplainAccessResponse.Line
+	3,  // 14: roster.membership.v1.AccessService.CheckAccess:input_type -> roster.membership.v1.CheckAccessRequest
+	5,  // 15: roster.membership.v1.AccessService.BatchCheckAccess:input_type -> roster.membership.v1.BatchCheckAccessRequest
+	7,  // 16: roster.membership.v1.AccessService.ExplainAccess:input_type -> roster.membership.v1.ExplainAccessRequest
+	9,  // 17: roster.membership.v1.AccessService.ListMyPermissions:input_type -> roster.membership.v1.ListMyPermissionsRequest
+	11, // 18: roster.membership.v1.AccessService.ListAccessible:input_type -> roster.membership.v1.ListAccessibleRequest
+	13, // 19: roster.membership.v1.AccessService.WhatIf:input_type -> roster.membership.v1.WhatIfRequest
+	4,  // 20: roster.membership.v1.AccessService.CheckAccess:output_type -> roster.membership.v1.CheckAccessResponse
+	6,  // 21: roster.membership.v1.AccessService.BatchCheckAccess:output_type -> roster.membership.v1.BatchCheckAccessResponse
+	8,  // 22: roster.membership.v1.AccessService.ExplainAccess:output_type -> roster.membership.v1.ExplainAccessResponse
+	10, // 23: roster.membership.v1.AccessService.ListMyPermissions:output_type -> roster.membership.v1.ListMyPermissionsResponse
+	12, // 24: roster.membership.v1.AccessService.ListAccessible:output_type -> roster.membership.v1.ListAccessibleResponse
+	14, // 25: roster.membership.v1.AccessService.WhatIf:output_type -> roster.membership.v1.WhatIfResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_access_service_proto_init() }
@@ -1428,8 +1806,8 @@ func file_roster_membership_v1_access_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_access_service_proto_rawDesc), len(file_roster_membership_v1_access_service_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   16,
+			NumEnums:      3,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

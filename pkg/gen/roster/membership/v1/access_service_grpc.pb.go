@@ -24,6 +24,7 @@ const (
 	AccessService_ExplainAccess_FullMethodName     = "/roster.membership.v1.AccessService/ExplainAccess"
 	AccessService_ListMyPermissions_FullMethodName = "/roster.membership.v1.AccessService/ListMyPermissions"
 	AccessService_ListAccessible_FullMethodName    = "/roster.membership.v1.AccessService/ListAccessible"
+	AccessService_WhatIf_FullMethodName            = "/roster.membership.v1.AccessService/WhatIf"
 )
 
 // AccessServiceClient is the client API for AccessService service.
@@ -51,6 +52,11 @@ type AccessServiceClient interface {
 	// also if the project gives that. Reasons: VALIDATION_FAILED for an unknown permission, PERMISSION_MISSING,
 	// PROJECT_NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListAccessible(ctx context.Context, in *ListAccessibleRequest, opts ...grpc.CallOption) (*ListAccessibleResponse, error)
+	// WhatIf tells what a change would do to what members may do in the organization as a whole, and whether the caller could make
+	// it. It changes nothing. With members.read, roles.read and groups.read: who sees all that could work it out. What follows from a
+	// change of the policy, PreviewPolicy tells. Reasons: VALIDATION_FAILED, PERMISSION_MISSING, FEATURE_OFF, MEMBER_NOT_FOUND, GROUP_NOT_FOUND,
+	// ROLE_NOT_FOUND, and ROLE_NOT_ASSIGNABLE for the key of a role that nobody is given.
+	WhatIf(ctx context.Context, in *WhatIfRequest, opts ...grpc.CallOption) (*WhatIfResponse, error)
 }
 
 type accessServiceClient struct {
@@ -111,6 +117,16 @@ func (c *accessServiceClient) ListAccessible(ctx context.Context, in *ListAccess
 	return out, nil
 }
 
+func (c *accessServiceClient) WhatIf(ctx context.Context, in *WhatIfRequest, opts ...grpc.CallOption) (*WhatIfResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhatIfResponse)
+	err := c.cc.Invoke(ctx, AccessService_WhatIf_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AccessServiceServer is the server API for AccessService service.
 // All implementations must embed UnimplementedAccessServiceServer
 // for forward compatibility.
@@ -136,6 +152,11 @@ type AccessServiceServer interface {
 	// also if the project gives that. Reasons: VALIDATION_FAILED for an unknown permission, PERMISSION_MISSING,
 	// PROJECT_NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListAccessible(context.Context, *ListAccessibleRequest) (*ListAccessibleResponse, error)
+	// WhatIf tells what a change would do to what members may do in the organization as a whole, and whether the caller could make
+	// it. It changes nothing. With members.read, roles.read and groups.read: who sees all that could work it out. What follows from a
+	// change of the policy, PreviewPolicy tells. Reasons: VALIDATION_FAILED, PERMISSION_MISSING, FEATURE_OFF, MEMBER_NOT_FOUND, GROUP_NOT_FOUND,
+	// ROLE_NOT_FOUND, and ROLE_NOT_ASSIGNABLE for the key of a role that nobody is given.
+	WhatIf(context.Context, *WhatIfRequest) (*WhatIfResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }
 
@@ -160,6 +181,9 @@ func (UnimplementedAccessServiceServer) ListMyPermissions(context.Context, *List
 }
 func (UnimplementedAccessServiceServer) ListAccessible(context.Context, *ListAccessibleRequest) (*ListAccessibleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAccessible not implemented")
+}
+func (UnimplementedAccessServiceServer) WhatIf(context.Context, *WhatIfRequest) (*WhatIfResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WhatIf not implemented")
 }
 func (UnimplementedAccessServiceServer) mustEmbedUnimplementedAccessServiceServer() {}
 func (UnimplementedAccessServiceServer) testEmbeddedByValue()                       {}
@@ -272,6 +296,24 @@ func _AccessService_ListAccessible_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_WhatIf_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhatIfRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).WhatIf(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_WhatIf_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).WhatIf(ctx, req.(*WhatIfRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AccessService_ServiceDesc is the grpc.ServiceDesc for AccessService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -298,6 +340,10 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAccessible",
 			Handler:    _AccessService_ListAccessible_Handler,
+		},
+		{
+			MethodName: "WhatIf",
+			Handler:    _AccessService_WhatIf_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
