@@ -194,7 +194,7 @@ func openEdge(ctx context.Context, creds credentials.TransportCredentials, commo
 		return nil, nil, nil, err
 	}
 	authenticator := &credential.Authenticator{Resolver: sessions, Verifier: credential.NewVerifier(base.Name, credential.KeysOf(keys), time.Now)}
-	config := server.Config{Role: "edge", Log: base.Log, Authenticate: authenticator.AuthenticateClient, Reflection: true, Denied: denials.Add}
+	config := server.Config{Role: "edge", Log: base.Log, Authenticate: authenticator.AuthenticateClient, Follow: sessions.Follow, Reflection: true, Denied: denials.Add}
 	return server.New(creds, config), denials, base, nil
 }
 

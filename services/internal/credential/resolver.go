@@ -17,12 +17,13 @@ import (
 )
 
 const (
-	reuse  = 30 * time.Second // how long a token is used again
+	reuse  = 30 * time.Second // how long a token is used again, while the ends of sessions are heard
 	margin = 10 * time.Second // what a token must have left, for the call that carries it
 )
 
 // Resolver exchanges secrets for internal tokens at identity, and uses a token again for a while.
 type Resolver struct {
+	*Ended
 	identity identityv1.CredentialServiceClient
 	now      func() time.Time
 	flights  singleflight.Group
@@ -44,11 +45,12 @@ type presented struct {
 type resolved struct {
 	token   string
 	session id.Session
+	asked   time.Time // when it was good at the earliest
 }
 
 // NewResolver returns a resolver that asks identity.
 func NewResolver(identity identityv1.CredentialServiceClient, now func() time.Time) *Resolver {
-	r := &Resolver{identity: identity, now: now, sessions: make(map[id.Session]map[presented]struct{})}
+	r := &Resolver{Ended: newEnded(now), identity: identity, now: now, sessions: make(map[id.Session]map[presented]struct{})}
 	r.tokens.dropped = func(p presented, v resolved) {
 		if delete(r.sessions[v.session], p); len(r.sessions[v.session]) == 0 {
 			delete(r.sessions, v.session)
@@ -65,30 +67,31 @@ func (r *Resolver) Token(ctx context.Context, secret string, cookie bool, audien
 	held, ok := r.tokens.get(p, r.now())
 	epoch := r.epoch
 	r.mu.Unlock()
-	if ok {
+	if ok && r.covers(held.asked) && !r.has(held.session) {
 		return held.token, nil
 	}
 	// The epoch keeps those who ask after a Forget from sharing, and from finding, what was answered before it.
 	flight := fmt.Sprintf("%x %t %d %s", p.secret, cookie, epoch, audience)
 	return shared(ctx, &r.flights, flight, func(ctx context.Context) (string, error) {
+		asked := r.now()
 		resp, err := r.identity.ResolveCredential(ctx, &identityv1.ResolveCredentialRequest{
 			Secret: secret, Cookie: cookie, Audience: audience,
 		})
 		if err != nil {
 			return "", err
 		}
-		r.keep(p, resp, epoch)
+		r.keep(p, resp, epoch, asked)
 		return resp.GetToken(), nil
 	})
 }
 
-func (r *Resolver) keep(p presented, resp *identityv1.ResolveCredentialResponse, epoch uint64) {
+func (r *Resolver) keep(p presented, resp *identityv1.ResolveCredentialResponse, epoch uint64, asked time.Time) {
 	now := r.now()
 	until := now.Add(reuse)
 	if end := resp.GetExpireTime().AsTime().Add(-margin); end.Before(until) {
 		until = end
 	}
-	v := resolved{resp.GetToken(), SessionOf(resp.GetToken())}
+	v := resolved{resp.GetToken(), SessionOf(resp.GetToken()), asked}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.epoch != epoch || !now.Before(until) {
@@ -101,7 +104,7 @@ func (r *Resolver) keep(p presented, resp *identityv1.ResolveCredentialResponse,
 	r.sessions[v.session][p] = struct{}{}
 }
 
-// Forget drops the tokens of a session at once: it was revoked, or its owner has just proven who they are.
+// Forget drops the tokens of a session at once: what they say of it has just changed.
 func (r *Resolver) Forget(session id.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,7 +114,8 @@ func (r *Resolver) Forget(session id.Session) {
 	}
 }
 
-// Authenticator finds out who presents a bearer credential to one service.
+// Authenticator finds out who presents a bearer credential to one service. The Resolver hears which sessions end: their tokens
+// are refused while they last.
 type Authenticator struct {
 	Resolver *Resolver
 	Verifier *Verifier
@@ -139,6 +143,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller
 	claims, err := a.Verifier.Verify(ctx, token)
 	if err != nil {
 		return caller.Caller{}, err
+	}
+	if !claims.Session.IsZero() && a.Resolver.has(claims.Session) {
+		return caller.Caller{}, errRefused // the token outlives it
 	}
 	return caller.Caller{
 		Account:  claims.Account,

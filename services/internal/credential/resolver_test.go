@@ -73,8 +73,13 @@ func TestResolver(t *testing.T) {
 	t.Run("ATokenIsUsedAgainForAWhile", func(t *testing.T) {
 		t.Parallel()
 		fake, clock, r, _ := start(t)
+		r.Beat(false)
+		clock.advance(time.Second)
 		first := token(t, r, "secret", true, "membership")
-		clock.advance(reuse - time.Second)
+		for range int(reuse/time.Second) - 1 {
+			clock.advance(time.Second)
+			r.Beat(false)
+		}
 		require.Equal(t, first, token(t, r, "secret", true, "membership"))
 		clock.advance(time.Second)
 		require.NotEqual(t, first, token(t, r, "secret", true, "membership"))
@@ -139,7 +144,7 @@ func TestResolver(t *testing.T) {
 		r := NewResolver(nil, time.Now)
 		for i := range maxEntries + 10 {
 			resp := &identityv1.ResolveCredentialResponse{ExpireTime: timestamppb.New(time.Now().Add(time.Hour))}
-			r.keep(presented{secret: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}, resp, 0)
+			r.keep(presented{secret: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}, resp, 0, time.Now())
 		}
 		require.Equal(t, len(r.tokens.entries), len(r.sessions[id.Session{}]))
 	})

@@ -32,6 +32,7 @@ const (
 	leastPause = 5 * time.Millisecond  // between two looks at a busy outbox
 	mostPause  = 50 * time.Millisecond // between two looks at an idle one, and after a problem
 	fullScan   = 15 * time.Second      // between two scans from the beginning
+	beatTime   = time.Second           // between two beats
 )
 
 // The way of events to JetStream: read, stored there one by one, all stored, taken out of the outbox.
@@ -71,6 +72,7 @@ type Relay struct {
 	settled int64                // highest id seen by the scan before: whoever drew a lower one has long committed
 	lowest  int64                // what is below is gone; where scans begin
 	problem bool                 // something failed, and was logged
+	beaten  time.Time            // the last beat
 }
 
 // NewRelay makes a relay. db is a pool of its own, opened as postgres.RelayRole; replicas is for the stream.
@@ -98,6 +100,20 @@ func (r *Relay) Wake() {
 // wakeSubject is where the relays of a service's processes wake one another.
 func wakeSubject(service string) string { return "roster.wake." + service }
 
+// BeatSubject is where the relay of a service says, every second, that all that was committed before has been published.
+// Whoever hears both on one connection hears the events first. What is not repeated: who missed some asks the service.
+func BeatSubject(service string) string { return "roster.beat." + service }
+
+// beat says so, after a round that left nothing.
+func (r *Relay) beat() {
+	if time.Until(r.until) <= 0 || !r.short || len(r.held) > 0 || r.rebuilding || time.Since(r.beaten) < beatTime {
+		return
+	}
+	if err := r.js.Conn().Publish(BeatSubject(r.db.Name), nil); err == nil {
+		r.beaten = time.Now()
+	}
+}
+
 func (r *Relay) signal() {
 	select {
 	case r.wake <- struct{}{}:
@@ -120,6 +136,9 @@ func (r *Relay) Run(ctx context.Context) error {
 		}
 		r.report(ctx, err)
 		r.standby.Store(err == nil && r.until.IsZero())
+		if err == nil {
+			r.beat()
+		}
 		var wake <-chan struct{}
 		switch {
 		case err != nil: // a commit makes it no better

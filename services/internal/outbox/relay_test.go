@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rosterhq/roster/pkg/events"
@@ -42,6 +43,31 @@ func TestRelay(t *testing.T) {
 		writers.Wait()
 		b.drained(t)
 		inOrder(t, published(t, b.js), 16*30)
+	})
+	t.Run("R87 BeatsWhenNothingWaits", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		told := make(chan *nats.Msg, 100) // in the order in which they come
+		for _, subject := range []string{"roster.v1.>", BeatSubject("membership")} {
+			if _, err := b.js.Conn().ChanSubscribe(subject, told); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.js.Conn().Flush(); err != nil {
+			t.Fatal(err)
+		}
+		b.publish(t, organizations(3)...)
+		run(t, b.relay(t).Run)
+		for _, want := range []string{"event", "event", "event", "beat", "beat"} {
+			select {
+			case m := <-told:
+				if got := map[bool]string{true: "beat", false: "event"}[m.Subject == BeatSubject("membership")]; got != want {
+					t.Fatalf("%s is told, want a %s", m.Subject, want)
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatalf("no %s", want)
+			}
+		}
 	})
 	t.Run("R83_NotesWhoseHistoryHasGrown", func(t *testing.T) {
 		t.Parallel()

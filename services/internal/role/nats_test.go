@@ -351,7 +351,10 @@ func TestNATSPermissions(t *testing.T) {
 			for _, service := range events.Services() {
 				require.Equal(t, user == service, mayPublish(t, conn, "roster.wake."+service), "%s wakes %s", user, service)
 				require.Equal(t, user == service, maySubscribe(t, conn, "roster.wake."+service), "%s is woken with %s", user, service)
+				require.Equal(t, user == service, mayPublish(t, conn, "roster.beat."+service), "%s beats for %s", user, service)
 			}
+			hears := user != "operator" && user != "subscriber"
+			require.Equal(t, hears, maySubscribe(t, conn, "roster.beat.identity"), "%s hears that identity lives", user)
 			for _, wide := range []string{">", "*.>", "_INBOX.>", "_INBOX.*.x", "$JS.>", "$SYS.>", "roster.dlq.>", "roster.retry.>"} {
 				require.False(t, maySubscribe(t, conn, wide), "%s listens to %s", user, wide)
 			}

@@ -303,8 +303,8 @@ func away(err error) bool {
 	return dialed || network || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 }
 
-// Sessions returns what exchanges a client's credential for a token of one of the services. What it remembers of a
-// session it forgets as soon as identity says that the session ended; a message that is lost costs half a minute.
+// Sessions returns what exchanges a client's credential for a token of one of the services. It hears of identity which
+// sessions have ended.
 func (b *Base) Sessions() (*credential.Resolver, identityv1.CredentialServiceClient, error) {
 	identity, err := b.Dial("identity")
 	if err != nil {
@@ -312,22 +312,68 @@ func (b *Base) Sessions() (*credential.Resolver, identityv1.CredentialServiceCli
 	}
 	client := identityv1.NewCredentialServiceClient(identity)
 	resolver := credential.NewResolver(client, time.Now)
-	_, err = b.nats.Subscribe("roster.v1.session.ended.>", func(m *nats.Msg) {
-		event, err := events.Parse(m.Data)
+	return resolver, client, b.hearEnds(resolver.Ended)
+}
+
+// hearEnds tells which sessions end. It hears the events as they pass, and not the stream: what is missed is noticed at the next beat.
+func (b *Base) hearEnds(ended *credential.Ended) error {
+	told := make(chan *nats.Msg, 64<<10) // one channel, so that a beat does not overtake what was told before it
+	var heard []*nats.Subscription
+	for _, subject := range []string{"roster.v1.session.ended.>", outbox.BeatSubject("identity")} {
+		subscription, err := b.nats.ChanSubscribe(subject, told)
 		if err != nil {
-			return
+			return fmt.Errorf("hear which sessions end: %w", err)
 		}
-		message, err := event.Message()
-		if err != nil {
-			return
-		}
-		if ended, ok := message.(*eventv1.SessionEnded); ok {
-			if session, err := id.ParseSession(ended.GetSessionId()); err == nil {
-				resolver.Forget(session)
+		heard = append(heard, subscription)
+	}
+	b.Beside(func(ctx context.Context) error {
+		var lost uint64
+		doubtful := 0 // beats: the first after a reconnection may have been waiting here since before it
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case m := <-told:
+				if m.Subject != outbox.BeatSubject("identity") {
+					if session, ok := endOf(m.Data); ok {
+						ended.End(session)
+					}
+					continue
+				}
+				now := b.nats.Stats().Reconnects
+				for _, subscription := range heard {
+					dropped, _ := subscription.Dropped() // of a subscription that is closed, when nothing counts any more
+					now += uint64(dropped)
+				}
+				if now != lost {
+					lost, doubtful = now, 2
+				}
+				ended.Beat(doubtful > 0)
+				doubtful = max(doubtful-1, 0)
 			}
 		}
 	})
-	return resolver, client, err
+	return nil
+}
+
+// endOf returns the session whose end an event tells.
+func endOf(data []byte) (session id.Session, ok bool) {
+	event, err := events.Parse(data)
+	if err != nil {
+		return session, false
+	}
+	message, err := event.Message()
+	if err != nil {
+		return session, false
+	}
+	ended, ok := message.(*eventv1.SessionEnded)
+	if !ok {
+		return session, false
+	}
+	if session, err = id.ParseSession(ended.GetSessionId()); err != nil {
+		return session, false
+	}
+	return session, true
 }
 
 // Service is what Serve serves.
@@ -349,7 +395,7 @@ func (s *Stateful) Serve(ctx context.Context, service Service) error {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	s.Beside(denials.Run)
-	config := server.Config{Role: s.Name, Log: s.Log, Authenticate: authenticator.Authenticate, Linger: s.common.Linger, Reflection: true,
+	config := server.Config{Role: s.Name, Log: s.Log, Authenticate: authenticator.Authenticate, Follow: sessions.Follow, Linger: s.common.Linger, Reflection: true,
 		Denied: denials.Add}
 
 	address := s.config.Listen

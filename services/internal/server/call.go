@@ -42,8 +42,8 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	return resp, err
 }
 
-// stream is the way of a call with many requests or answers. It lasts as long as its ends want it to; what its
-// caller may do can change meanwhile, and is for the verb to watch.
+// stream is the way of a call with many requests or answers. It lasts as long as its ends want it to, and its session does; what
+// its caller may do can change meanwhile, and is for the verb to watch.
 func (s *Server) stream(service any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	begin, ctx := s.config.Now(), ss.Context()
 	checked := &checkedStream{ServerStream: ss}
@@ -54,8 +54,17 @@ func (s *Server) stream(service any, ss grpc.ServerStream, info *grpc.StreamServ
 	if who, err = s.admit(ctx, info.FullMethod); err != nil {
 		return err
 	}
+	if s.config.Follow != nil && !who.Session.IsZero() {
+		var leave context.CancelFunc
+		ctx, leave = s.config.Follow(ctx, who.Session)
+		defer leave()
+	}
 	checked.ctx = caller.With(ctx, who)
-	return handle(service, checked)
+	err = handle(service, checked)
+	if ss.Context().Err() == nil && ctx.Err() != nil { // it was cut
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // admit finds out who is calling and whether the method is for them.
@@ -95,6 +104,13 @@ type checkedStream struct {
 }
 
 func (s *checkedStream) Context() context.Context { return s.ctx }
+
+func (s *checkedStream) SendMsg(m any) error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	return s.ServerStream.SendMsg(m)
+}
 
 func (s *checkedStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {

@@ -12,11 +12,13 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/rosterhq/roster/pkg/fault"
 	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
 	billingv1 "github.com/rosterhq/roster/pkg/gen/roster/billing/v1"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/network"
 )
 
@@ -84,6 +86,46 @@ func TestStreams(t *testing.T) {
 		t.Parallel()
 		_, err := do(t, "panic", asAccount)
 		requireReason(t, errorv1.Reason_REASON_INTERNAL, err)
+	})
+}
+
+func TestStreamsEndWithTheirSession(t *testing.T) {
+	t.Parallel()
+	ended, over := make(chan struct{}), fault.New(signIn, "It has ended.")
+	h := &harness{network: network.Memory(), logged: new(log)}
+	lis, creds, err := h.network.Listen("tested", "")
+	require.NoError(t, err)
+	h.server = New(creds, Config{
+		Role: "tested", Authenticate: authenticate, Log: slog.New(slog.NewJSONHandler(h.logged, nil)),
+		Follow: func(ctx context.Context, followed id.Session) (context.Context, context.CancelFunc) {
+			ctx, cut := context.WithCancelCause(ctx)
+			if followed == session {
+				go func() {
+					<-ended
+					cut(over)
+				}()
+			}
+			return ctx, func() { cut(nil) }
+		},
+	})
+	h.server.RegisterService(streamed(func(_ any, ss grpc.ServerStream) error {
+		if err := ss.SendMsg(&billingv1.OccupySeatRequest{}); err != nil {
+			return err
+		}
+		<-ss.Context().Done()
+		return ss.SendMsg(&billingv1.OccupySeatRequest{AccountId: "more"})
+	}), nil)
+	h.server.rules["/test.v1.Streamed/Do"] = &accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT}
+	t.Cleanup(serve(t, h.server, lis))
+	t.Run("R43 AnOpenStreamIsCut", func(t *testing.T) {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", asAccount)
+		stream, err := h.dial(t, "").NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/test.v1.Streamed/Do")
+		require.NoError(t, err)
+		var answer billingv1.OccupySeatRequest
+		require.NoError(t, stream.RecvMsg(&answer))
+		close(ended)
+		requireReason(t, signIn, stream.RecvMsg(&answer))
+		require.Empty(t, answer.GetAccountId(), "nothing more came")
 	})
 }
 
