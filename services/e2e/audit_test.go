@@ -138,6 +138,13 @@ func TestAudit(t *testing.T) {
 		require.Len(t, onOwner, 1)
 		require.Equal(t, "no", onOwner[0].GetRequestId())
 		require.Equal(t, "members.disable", onOwner[0].GetDetails().GetFields()["permission"].GetStringValue())
+		_, err = org.owner.BulkDisableMembers(t.Context(), &membershipv1.BulkDisableMembersRequest{OrganizationId: org.ID, AccountIds: []string{org.owner.ID}})
+		require.NoError(t, err, "each of them is answered by itself")
+		eventually(t, func() bool {
+			return len(org.audit(t, org.owner, func(r *membershipv1.ListAuditEventsRequest) {
+				r.Actor, r.Types = org.owner.ID, []string{"access.denied"}
+			})) == 1
+		}, "the audit view shows who of many was refused")
 		for service, revision := range before {
 			require.Equal(t, revision, org.revision(t, service), service)
 		}

@@ -84,27 +84,36 @@ func idsIn(data []byte) []string {
 	return slices.Compact(found)
 }
 
-// personOf returns the account or invitation that an id names.
-func personOf(text string) (id.Any, bool) {
+// thing returns what an id names that has a name: an account, an invitation, a role, a group or a project.
+func thing(text string) (id.Any, bool) {
 	if account, err := id.ParseAccount(text); err == nil {
 		return id.Any(account), true
 	}
 	if invitation, err := id.ParseInvitation(text); err == nil {
 		return id.Any(invitation), true
 	}
+	if role, err := id.ParseRole(text); err == nil {
+		return id.Any(role), true
+	}
+	if group, err := id.ParseGroup(text); err == nil {
+		return id.Any(group), true
+	}
+	if project, err := id.ParseProject(text); err == nil {
+		return id.Any(project), true
+	}
 	return id.Any{}, false
 }
 
-// peopleIn returns whom the events name.
-func peopleIn(found []store.AuditEvent) (people []id.Any) {
+// thingsIn returns what the events name that has a name.
+func thingsIn(found []store.AuditEvent) (things []id.Any) {
 	for _, e := range found {
 		for _, text := range append([]string{e.ActorID}, e.Targets...) {
-			if person, ok := personOf(text); ok && !slices.Contains(people, person) {
-				people = append(people, person)
+			if one, ok := thing(text); ok && !slices.Contains(things, one) {
+				things = append(things, one)
 			}
 		}
 	}
-	return people
+	return things
 }
 
 // unnamed returns the accounts that the events name and that have no name yet.
@@ -123,8 +132,8 @@ func unnamed(found []store.AuditEvent, names map[id.Any]string) (accounts []id.A
 // auditEventToProto shows an event to somebody who may see addresses, or not.
 func auditEventToProto(e store.AuditEvent, names map[id.Any]string, contacts bool) (*membershipv1.AuditEvent, error) {
 	nameOf := func(text string) string {
-		person, _ := personOf(text)
-		return names[person]
+		one, _ := thing(text)
+		return names[one]
 	}
 	p := &membershipv1.AuditEvent{
 		Id: e.ID.String(), Type: e.Type, Time: timestamppb.New(e.Time), Service: e.Service, Revision: e.Revision,

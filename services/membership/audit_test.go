@@ -70,6 +70,18 @@ func (o organization) audited(actor id.Account, edit func(*membershipv1.ListAudi
 func TestListAuditEvents(t *testing.T) {
 	t.Parallel()
 
+	t.Run("R82 What happened to a role is told by its name", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(membershipv1.Preset_PRESET_RBAC)
+		role := o.role(o.creator, "Helper", "org.read")
+		o.hearOwn()
+		page, err := o.auditEvents(o.creator, func(r *membershipv1.ListAuditEventsRequest) { r.Target = role.GetId() })
+		require.NoError(t, err)
+		require.Len(t, page.GetAuditEvents(), 1)
+		require.Equal(t, []string{role.GetId(), "Helper"},
+			[]string{page.GetAuditEvents()[0].GetTargets()[0].GetId(), page.GetAuditEvents()[0].GetTargets()[0].GetDisplayName()})
+	})
+
 	t.Run("R82 Who did what to whom is told, with what was before and after", func(t *testing.T) {
 		t.Parallel()
 		h := newHarness(t)

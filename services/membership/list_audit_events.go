@@ -48,7 +48,7 @@ func (s *Service) ListAuditEvents(ctx context.Context, req *membershipv1.ListAud
 	return answer, nil
 }
 
-// readAuditEvents reads a page, with the names that people have now, whether they still belong or not.
+// readAuditEvents reads a page, with the names that people and things have now, people whether they still belong or not.
 func (s *Service) readAuditEvents(ctx context.Context, key id.Organization, filter store.AuditFilter, after store.AuditCursor, size int) (shown []*membershipv1.AuditEvent, next *store.AuditCursor, err error) {
 	var found []store.AuditEvent
 	var names map[id.Any]string
@@ -56,7 +56,7 @@ func (s *Service) readAuditEvents(ctx context.Context, key id.Organization, filt
 		if found, next, err = q.ListAuditEvents(ctx, key, filter, after, size); err != nil || len(found) == 0 {
 			return err
 		}
-		names, err = q.ListNames(ctx, key, peopleIn(found))
+		names, err = q.ListNames(ctx, key, thingsIn(found))
 		return err
 	})
 	if err != nil {

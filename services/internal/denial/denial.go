@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -68,6 +69,28 @@ func Of(ctx context.Context, who caller.Caller, method string, request any, refu
 		d.RequestId = keyed.GetRequestId()
 	}
 	return d
+}
+
+// OfEach returns what is to be told of a call about many members: of those who were refused, each is answered by itself. What is only
+// rehearsed is no denial.
+func OfEach(ctx context.Context, who caller.Caller, method string, request, answer any, now time.Time) (denials []*membershipv1.Denial) {
+	each, ok := answer.(interface {
+		GetResults() []*membershipv1.MemberResult
+	})
+	if rehearsed, can := request.(interface{ GetValidateOnly() bool }); !ok || can && rehearsed.GetValidateOnly() {
+		return nil
+	}
+	for _, result := range each.GetResults() {
+		refused := fault.From(status.FromProto(result.GetError()).Err())
+		if refused == nil {
+			continue
+		}
+		if d := Of(ctx, who, method, request, refused, now); d != nil {
+			d.TargetIds = []string{result.GetAccountId()}
+			denials = append(denials, d)
+		}
+	}
+	return denials
 }
 
 // What a call that was refused may have put into fields that nobody has looked at yet.

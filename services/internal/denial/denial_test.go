@@ -58,6 +58,36 @@ func TestOf(t *testing.T) {
 	})
 }
 
+func TestOfEach(t *testing.T) {
+	t.Parallel()
+	const method = "/roster.membership.v1.BulkMemberService/BulkDisableMembers"
+	organization, bob, eve := id.NewOrganization().String(), id.NewAccount().String(), id.NewAccount().String()
+	who := caller.Caller{Account: id.NewAccount()}
+	request := &membershipv1.BulkDisableMembersRequest{OrganizationId: organization, AccountIds: []string{bob, eve}}
+	answer := &membershipv1.BulkDisableMembersResponse{Results: []*membershipv1.MemberResult{
+		{AccountId: bob, Result: &membershipv1.MemberResult_Member{Member: &membershipv1.Member{}}},
+		{AccountId: eve, Result: &membershipv1.MemberResult_Error{
+			Error: fault.New(errorv1.Reason_REASON_OWNER_PROTECTED, "Never.").GRPCStatus().Proto()}},
+	}}
+
+	t.Run("R82 of many members those are told who were refused", func(t *testing.T) {
+		t.Parallel()
+		denials := denial.OfEach(t.Context(), who, method, request, answer, time.Now())
+		require.Len(t, denials, 1)
+		require.Equal(t, []string{eve}, denials[0].GetTargetIds())
+		require.Equal(t, []string{"BulkDisableMembers", "OWNER_PROTECTED"}, []string{denials[0].GetMethod(), denials[0].GetReason()})
+	})
+	t.Run("a rehearsal denies nothing", func(t *testing.T) {
+		t.Parallel()
+		rehearsal := &membershipv1.BulkDisableMembersRequest{OrganizationId: organization, ValidateOnly: true}
+		require.Empty(t, denial.OfEach(t.Context(), who, method, rehearsal, answer, time.Now()))
+	})
+	t.Run("other answers have no members", func(t *testing.T) {
+		t.Parallel()
+		require.Empty(t, denial.OfEach(t.Context(), who, method, request, &membershipv1.DisableMemberResponse{}, time.Now()))
+	})
+}
+
 func TestRecorder(t *testing.T) {
 	t.Parallel()
 	told := make(chan *membershipv1.RecordDenialsRequest, 10)

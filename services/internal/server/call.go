@@ -11,6 +11,7 @@ import (
 	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/denial"
 	"github.com/rosterhq/roster/services/internal/failpoint"
 )
 
@@ -39,6 +40,11 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	}
 	resp, err = handle(caller.With(ctx, who), req)
 	beforeAnswer.Hit(info.FullMethod)
+	if err == nil && s.config.Denied != nil {
+		for _, d := range denial.OfEach(ctx, who, info.FullMethod, req, resp, s.config.Now()) {
+			s.config.Denied(d)
+		}
+	}
 	return resp, err
 }
 

@@ -173,10 +173,14 @@ func (f AuditFilter) conditions(args *arguments) (sql string) {
 	return sql + " AND (" + strings.Join(columns, " LIKE "+pattern+" OR ") + " LIKE " + pattern + ")"
 }
 
-// ListNames returns the names of those who are on the list of people, by account or invitation.
-func (q Queries) ListNames(ctx context.Context, key id.Organization, people []id.Any) (map[id.Any]string, error) {
-	names := make(map[id.Any]string, len(people))
-	q.Read(`SELECT person_id, coalesce(nullif(overlay_display_name, ''), display_name) FROM people WHERE organization_id = $1 AND person_id = ANY ($2)`, []any{key, people},
+// ListNames returns the names of those who are on the list of people, by account or invitation, and of roles, groups and projects.
+func (q Queries) ListNames(ctx context.Context, key id.Organization, things []id.Any) (map[id.Any]string, error) {
+	names := make(map[id.Any]string, len(things))
+	q.Read(`
+		SELECT person_id, coalesce(nullif(overlay_display_name, ''), display_name) FROM people WHERE organization_id = $1 AND person_id = ANY ($2)
+		UNION ALL SELECT role_id, display_name FROM roles WHERE organization_id = $1 AND role_id = ANY ($2)
+		UNION ALL SELECT group_id, display_name FROM groups WHERE organization_id = $1 AND group_id = ANY ($2)
+		UNION ALL SELECT project_id, display_name FROM projects WHERE organization_id = $1 AND project_id = ANY ($2)`, []any{key, things},
 		func(rows pgx.Rows) error {
 			var person id.Any
 			var name string
