@@ -38,7 +38,7 @@ func (s *Service) CreateRole(ctx context.Context, req *membershipv1.CreateRoleRe
 		if err != nil {
 			return nil, err
 		}
-		if err := stepUp(ctx, tx, role, org.Role{}); err != nil {
+		if err := stepUp(ctx, tx, at.Organization, role, org.Role{}); err != nil {
 			return nil, err
 		}
 		q.InsertRoles(key, role)
@@ -54,8 +54,8 @@ func (s *Service) CreateRole(ctx context.Context, req *membershipv1.CreateRoleRe
 }
 
 // stepUp asks who gives a role more power than it had before to have proven just now who they are.
-func stepUp(ctx context.Context, tx *postgres.Tx, role, before org.Role) error {
-	if !role.Widens(before.Permissions) {
+func stepUp(ctx context.Context, tx *postgres.Tx, o org.Organization, role, before org.Role) error {
+	if !o.Widens(role, before) {
 		return nil
 	}
 	return caller.From(ctx).StepUp(tx.Now(), 10*time.Minute)

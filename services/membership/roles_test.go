@@ -72,6 +72,25 @@ func TestStepUp(t *testing.T) {
 	})
 }
 
+// TestStepUpRegistered is TestStepUp about what products register, which is for every organization of a deployment.
+func TestStepUpRegistered(t *testing.T) {
+	t.Parallel()
+	t.Run("RB16 what a product calls dangerous asks for a proof as well", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(membershipv1.Preset_PRESET_RBAC)
+		risky := product("app:crm.impersonate")
+		risky.Dangerous = true
+		o.register(risky, product("app:crm.read"))
+		create := func(permission string) error {
+			_, err := o.roles.CreateRole(o.stale(o.creator), &membershipv1.CreateRoleRequest{
+				OrganizationId: o.id.String(), DisplayName: permission[len("app:crm."):], Permissions: []string{permission}})
+			return err
+		}
+		refused(t, create("app:crm.impersonate"), errorv1.Reason_REASON_STEP_UP_REQUIRED)
+		require.NoError(t, create("app:crm.read"))
+	})
+}
+
 func (o organization) listRoles(actor id.Account) map[string]*membershipv1.Role {
 	o.Helper()
 	answer, err := o.roles.ListRoles(o.as(actor), &membershipv1.ListRolesRequest{OrganizationId: o.id.String()})

@@ -43,7 +43,7 @@ func (s *Service) UpdateRole(ctx context.Context, req *membershipv1.UpdateRoleRe
 		if err != nil {
 			return nil, err
 		}
-		if err := stepUp(ctx, tx, role, before); err != nil {
+		if err := stepUp(ctx, tx, at.Organization, role, before); err != nil {
 			return nil, err
 		}
 		q.SaveRole(key, role)

@@ -248,9 +248,11 @@ func (a Actor) EditRole(role Role, w Words, etag string) (Role, error) {
 }
 
 // Widens tells whether a role allows something that can widen somebody's power, and did not before.
-func (r Role) Widens(before Set) bool {
-	added := r.Permissions.Without(before)
-	return len(added) > len(added.Without(dangerous))
+func (o Organization) Widens(role, before Role) bool {
+	return slices.ContainsFunc(role.Permissions.Without(before.Permissions), func(permission string) bool {
+		registered, _ := o.Registry.find(permission)
+		return registered.Dangerous || dangerous.Has(permission)
+	})
 }
 
 // Use is who has a role.
