@@ -174,4 +174,33 @@ func TestFactors(t *testing.T) {
 		_, err = connect(over, in.GetToken()).AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{LinkToken: invitation})
 		require.NoError(t, err)
 	})
+
+	scenario(t, "R37 S2-40 S2-41 S2-42 RB20 an admin resets the factors of a managed account, which is signed out and can set up others", func(t *testing.T, over string) {
+		org := create(t, over, rbac)
+		member := org.join(t, "member") // the account was made for this organization, which manages it
+		reset := func(by client, target *person) error {
+			_, err := by.ResetMemberMfa(t.Context(), &membershipv1.ResetMemberMfaRequest{OrganizationId: org.ID, AccountId: target.ID})
+			return err
+		}
+		refused(t, reset(org.owner.client, member), errorv1.Reason_REASON_STATE_CONFLICT) // there is none
+		_, _, both := enrol(t, over, member.client)
+		refused(t, reset(longAgo(t, over, org.owner.Email), member), errorv1.Reason_REASON_STEP_UP_REQUIRED)
+		require.NoError(t, reset(org.owner.client, member))
+		eventually(t, func() bool {
+			_, err := both.GetMe(t.Context(), &identityv1.GetMeRequest{})
+			return err != nil
+		}, "all sessions end")
+		again := signIn(t, over, member.Email) // with the password alone
+		enrol(t, over, again.client)
+		half(t, over, member.Email)
+
+		free := signUp(t, over) // whose account is their own
+		org.invite(t, free.Email, "member")
+		_, err := free.AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{LinkToken: mailLink(t, free.Email, "/invite/")})
+		require.NoError(t, err)
+		_, _, own := enrol(t, over, free.client)
+		refused(t, reset(org.owner.client, free), errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED)
+		_, err = own.GetMe(t.Context(), &identityv1.GetMeRequest{})
+		require.NoError(t, err)
+	})
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -137,6 +139,8 @@ type accounts struct {
 
 	mu      sync.Mutex
 	blocked map[string]bool // from signing in
+	resets  []*identityv1.ResetMfaRequest
+	reset   *identityv1.ResetMfaResponse // nil: identity is away
 }
 
 // set says which address an account has.
@@ -157,6 +161,17 @@ func (a *accounts) SetSignIn(_ context.Context, req *identityv1.SetSignInRequest
 	}
 	a.blocked[req.GetAccountId()] = !req.GetAllowed()
 	return &identityv1.SetSignInResponse{Managed: true}, a.err
+}
+
+// ResetMfa answers like identity: for accounts that are managed here, once with a second factor.
+func (a *accounts) ResetMfa(_ context.Context, req *identityv1.ResetMfaRequest, _ ...grpc.CallOption) (*identityv1.ResetMfaResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.resets = append(a.resets, req)
+	if a.reset == nil {
+		return nil, status.Error(codes.Unavailable, "identity is away")
+	}
+	return a.reset, nil
 }
 
 func (a *accounts) GetAccounts(_ context.Context, req *identityv1.GetAccountsRequest, _ ...grpc.CallOption) (*identityv1.GetAccountsResponse, error) {

@@ -100,6 +100,8 @@ const (
 	enableTask  = "enable"
 	releaseTask = "release"
 	seatTask    = "join_seat"
+
+	resetMfaTask = "reset_mfa" // the id is that of the operation
 )
 
 // Steps are what the sweeper runs.
@@ -109,6 +111,8 @@ func (s *Service) Steps() map[string]saga.Step {
 		enableTask:  seatStep(s.finishEnable),
 		releaseTask: seatStep(s.finishRelease),
 		seatTask:    seatStep(s.finishJoin),
+
+		resetMfaTask: seatStep(s.finishResetMfa),
 		joinTask: func(ctx context.Context, t saga.Task) error {
 			return s.tryJoin(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
 		},
@@ -143,7 +147,7 @@ func seatStep(finish func(context.Context, id.Organization, id.Seat) error) saga
 // task is the sweeper's task that finishes an operation.
 func task(key id.Organization, op org.Operation) saga.Task {
 	kinds := map[org.Kind]string{org.CreateOperation: createTask, org.EnableOperation: enableTask, org.ReleaseOperation: releaseTask,
-		org.JoinOperation: seatTask}
+		org.JoinOperation: seatTask, org.ResetMfaOperation: resetMfaTask}
 	return saga.For(key, kinds[op.Kind], op.Seat)
 }
 

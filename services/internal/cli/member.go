@@ -15,7 +15,7 @@ import (
 
 func (a *app) memberCommand() *cobra.Command {
 	return groupOf("member", "Members of an organization; 'roster people' lists them",
-		a.memberGetCommand(), a.memberEditCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(),
+		a.memberGetCommand(), a.memberEditCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberResetMfaCommand(), a.memberEnableCommand(),
 		a.memberRemoveCommand(), a.memberLeaveCommand())
 }
 
@@ -153,6 +153,35 @@ func (a *app) memberChangeRoleCommand() *cobra.Command {
 	}
 	etagFlag(c, &etag)
 	dryRunFlag(c, &dryRun)
+	return c
+}
+
+func (a *app) memberResetMfaCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use:   "reset-mfa ACCOUNT",
+		Short: "Take away a member's second factors, and sign them out everywhere",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			err = a.confirm(ctx, yes, func() (string, error) {
+				return "Let " + args[0] + " sign in with the password alone, and sign them out everywhere?", nil
+			})
+			if err != nil {
+				return err
+			}
+			answer, err := call(ctx, a, c.Members.ResetMemberMfa, &membershipv1.ResetMemberMfaRequest{OrganizationId: org, AccountId: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) { p.line("%s has no second factor any more, and is signed out everywhere.", args[0]) })
+		},
+	}
+	yesFlag(c, &yes)
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
 func TestMfa(t *testing.T) {
@@ -112,5 +113,15 @@ Without the app at hand, one of these signs you in, each once. They are shown th
 		w := signedIn(t)
 		gives(w, &identityv1.RegenerateRecoveryCodesRequest{}, &identityv1.RegenerateRecoveryCodesResponse{RecoveryCodes: []string{"AAAA-BBBB"}})
 		require.Contains(t, w.ok("mfa", "recovery-codes", "--yes"), "AAAA-BBBB")
+	})
+	t.Run("ResettingAMembersAsksFirst", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		w.env["ROSTER_ORG"] = "org_1"
+		gives(w, &membershipv1.ResetMemberMfaRequest{}, &membershipv1.ResetMemberMfaResponse{})
+		require.Contains(t, w.run("member", "reset-mfa", "acc_2").err, "say --yes")
+		require.Contains(t, w.ok("member", "reset-mfa", "acc_2", "--yes"), "acc_2 has no second factor any more")
+		sent := w.last().request.(*membershipv1.ResetMemberMfaRequest)
+		require.Equal(t, "org_1 acc_2", sent.GetOrganizationId()+" "+sent.GetAccountId())
 	})
 }

@@ -103,6 +103,14 @@ type MfaChanged struct {
 
 func (t MfaChanged) plain() (string, Template) { return "mfa_changed", t }
 
+// MfaReset tells somebody that an organization has taken their second factors away.
+type MfaReset struct{ Organization string }
+
+func (t MfaReset) plain() (string, Template) {
+	t.Organization = name(t.Organization)
+	return "mfa_reset", t
+}
+
 // RecoveryCodeUsed tells somebody that a recovery code stood in for their second factor.
 type RecoveryCodeUsed struct{ Left int }
 
@@ -184,7 +192,7 @@ var functions = map[string]any{
 }
 
 var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "invitation", "removed", "joined", "transfer_offered",
-	"mfa_changed", "recovery_code_used", "recovery_codes_replaced")
+	"mfa_changed", "mfa_reset", "recovery_code_used", "recovery_codes_replaced")
 
 func parse(kinds ...string) map[string]page {
 	pages := make(map[string]page)

@@ -47,6 +47,7 @@ func TestRender(t *testing.T) {
 		"mfa_added":               MfaChanged{Added: true, Left: 1},
 		"mfa_removed":             MfaChanged{Left: 1},
 		"mfa_off":                 MfaChanged{},
+		"mfa_reset":               MfaReset{Organization: "Müller & Søn"},
 		"recovery_code_used":      RecoveryCodeUsed{Left: 9},
 		"last_recovery_code_used": RecoveryCodeUsed{},
 		"recovery_codes_replaced": RecoveryCodesReplaced{},

@@ -306,7 +306,7 @@ func (c *Checker) checkMembers(ctx context.Context, tx pgx.Tx, s span, o Options
 		}
 	}
 	for _, row := range operations {
-		if row.State != "DONE" || row.Kind == "RELEASE" {
+		if row.State != "DONE" || row.Kind == "RELEASE" || row.Kind == "RESET_MFA" {
 			continue
 		}
 		var joined joining

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
 )
@@ -18,6 +19,15 @@ const (
 	JoinOperation    Kind = "JOIN"    // take a seat for who joins through a domain
 	AddOperation     Kind = "ADD"     // the answer to AddMember; never pending
 	ReleaseOperation Kind = "RELEASE" // give back the seat of a member who lost it
+
+	ResetMfaOperation Kind = "RESET_MFA" // take the second factors of a member's account away; no seat, its id is in the seat's place
+)
+
+// Refusals of what identity is asked to do with a member's account.
+var (
+	ErrNotManaged = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED,
+		"This account is its person's own: the organization cannot take its second factors away. End the membership's access instead.")
+	ErrNoMfa = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This account has no second factor.").With("state", "DISABLED")
 )
 
 // OperationState is the state of an operation.

@@ -65,6 +65,7 @@ const (
 	DisableMembers     = "members.disable"
 	EnableMembers      = "members.enable"
 	RemoveMembers      = "members.remove"
+	ResetMfa           = "members.reset_mfa"
 	ManageAdmins       = "admins.manage"
 	Invite             = "invitations.create"
 	ReadDomains        = "domains.read"

@@ -291,7 +291,7 @@ func (x Invitation_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invitation_State.Descriptor instead.
 func (Invitation_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // State of a seat.
@@ -348,7 +348,7 @@ func (x Seat_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Seat_State.Descriptor instead.
 func (Seat_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27, 0}
 }
 
 // State of a domain.
@@ -405,7 +405,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56, 0}
 }
 
 // State that it says.
@@ -462,7 +462,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71, 0}
 }
 
 // Format of an export.
@@ -515,7 +515,7 @@ func (x AuditExport_Format) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuditExport_Format.Descriptor instead.
 func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -1427,6 +1427,70 @@ func (x *MemberDisabled) GetPersonal() *Client {
 	return nil
 }
 
+// MemberMfaReset: `member.mfa_reset`. Somebody has taken the second factors of the member's account away.
+type MemberMfaReset struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The member.
+	Member *Member `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberMfaReset) Reset() {
+	*x = MemberMfaReset{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberMfaReset) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberMfaReset) ProtoMessage() {}
+
+func (x *MemberMfaReset) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberMfaReset.ProtoReflect.Descriptor instead.
+func (*MemberMfaReset) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MemberMfaReset) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *MemberMfaReset) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *MemberMfaReset) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberEnabled: `member.enabled`.
 type MemberEnabled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1444,7 +1508,7 @@ type MemberEnabled struct {
 
 func (x *MemberEnabled) Reset() {
 	*x = MemberEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[14]
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1520,7 @@ func (x *MemberEnabled) String() string {
 func (*MemberEnabled) ProtoMessage() {}
 
 func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[14]
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1533,7 @@ func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberEnabled.ProtoReflect.Descriptor instead.
 func (*MemberEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{14}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MemberEnabled) GetContext() *Context {
@@ -1519,7 +1583,7 @@ type MemberRemoved struct {
 
 func (x *MemberRemoved) Reset() {
 	*x = MemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1595,7 @@ func (x *MemberRemoved) String() string {
 func (*MemberRemoved) ProtoMessage() {}
 
 func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1608,7 @@ func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRemoved.ProtoReflect.Descriptor instead.
 func (*MemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MemberRemoved) GetContext() *Context {
@@ -1601,7 +1665,7 @@ type MemberLeft struct {
 
 func (x *MemberLeft) Reset() {
 	*x = MemberLeft{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1677,7 @@ func (x *MemberLeft) String() string {
 func (*MemberLeft) ProtoMessage() {}
 
 func (x *MemberLeft) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1690,7 @@ func (x *MemberLeft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberLeft.ProtoReflect.Descriptor instead.
 func (*MemberLeft) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MemberLeft) GetContext() *Context {
@@ -1689,7 +1753,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1765,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1778,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Invitation) GetInvitationId() string {
@@ -1788,7 +1852,7 @@ type InvitationCreated struct {
 
 func (x *InvitationCreated) Reset() {
 	*x = InvitationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1864,7 @@ func (x *InvitationCreated) String() string {
 func (*InvitationCreated) ProtoMessage() {}
 
 func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1877,7 @@ func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationCreated.ProtoReflect.Descriptor instead.
 func (*InvitationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InvitationCreated) GetContext() *Context {
@@ -1852,7 +1916,7 @@ type InvitationSent struct {
 
 func (x *InvitationSent) Reset() {
 	*x = InvitationSent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +1928,7 @@ func (x *InvitationSent) String() string {
 func (*InvitationSent) ProtoMessage() {}
 
 func (x *InvitationSent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +1941,7 @@ func (x *InvitationSent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationSent.ProtoReflect.Descriptor instead.
 func (*InvitationSent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InvitationSent) GetContext() *Context {
@@ -1918,7 +1982,7 @@ type InvitationFailed struct {
 
 func (x *InvitationFailed) Reset() {
 	*x = InvitationFailed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +1994,7 @@ func (x *InvitationFailed) String() string {
 func (*InvitationFailed) ProtoMessage() {}
 
 func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2007,7 @@ func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationFailed.ProtoReflect.Descriptor instead.
 func (*InvitationFailed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *InvitationFailed) GetContext() *Context {
@@ -1991,7 +2055,7 @@ type InvitationResent struct {
 
 func (x *InvitationResent) Reset() {
 	*x = InvitationResent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2067,7 @@ func (x *InvitationResent) String() string {
 func (*InvitationResent) ProtoMessage() {}
 
 func (x *InvitationResent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2080,7 @@ func (x *InvitationResent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationResent.ProtoReflect.Descriptor instead.
 func (*InvitationResent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InvitationResent) GetContext() *Context {
@@ -2064,7 +2128,7 @@ type InvitationAccepted struct {
 
 func (x *InvitationAccepted) Reset() {
 	*x = InvitationAccepted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2140,7 @@ func (x *InvitationAccepted) String() string {
 func (*InvitationAccepted) ProtoMessage() {}
 
 func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2153,7 @@ func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationAccepted.ProtoReflect.Descriptor instead.
 func (*InvitationAccepted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InvitationAccepted) GetContext() *Context {
@@ -2137,7 +2201,7 @@ type InvitationDeclined struct {
 
 func (x *InvitationDeclined) Reset() {
 	*x = InvitationDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2213,7 @@ func (x *InvitationDeclined) String() string {
 func (*InvitationDeclined) ProtoMessage() {}
 
 func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2226,7 @@ func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationDeclined.ProtoReflect.Descriptor instead.
 func (*InvitationDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InvitationDeclined) GetContext() *Context {
@@ -2210,7 +2274,7 @@ type InvitationRevoked struct {
 
 func (x *InvitationRevoked) Reset() {
 	*x = InvitationRevoked{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2286,7 @@ func (x *InvitationRevoked) String() string {
 func (*InvitationRevoked) ProtoMessage() {}
 
 func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2299,7 @@ func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRevoked.ProtoReflect.Descriptor instead.
 func (*InvitationRevoked) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *InvitationRevoked) GetContext() *Context {
@@ -2283,7 +2347,7 @@ type InvitationExpired struct {
 
 func (x *InvitationExpired) Reset() {
 	*x = InvitationExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2359,7 @@ func (x *InvitationExpired) String() string {
 func (*InvitationExpired) ProtoMessage() {}
 
 func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2372,7 @@ func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationExpired.ProtoReflect.Descriptor instead.
 func (*InvitationExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *InvitationExpired) GetContext() *Context {
@@ -2356,7 +2420,7 @@ type Seat struct {
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2368,7 +2432,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2445,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Seat) GetSeatId() string {
@@ -2427,7 +2491,7 @@ type SeatReserved struct {
 
 func (x *SeatReserved) Reset() {
 	*x = SeatReserved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2503,7 @@ func (x *SeatReserved) String() string {
 func (*SeatReserved) ProtoMessage() {}
 
 func (x *SeatReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2516,7 @@ func (x *SeatReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReserved.ProtoReflect.Descriptor instead.
 func (*SeatReserved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SeatReserved) GetContext() *Context {
@@ -2491,7 +2555,7 @@ type SeatOccupied struct {
 
 func (x *SeatOccupied) Reset() {
 	*x = SeatOccupied{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2567,7 @@ func (x *SeatOccupied) String() string {
 func (*SeatOccupied) ProtoMessage() {}
 
 func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2580,7 @@ func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatOccupied.ProtoReflect.Descriptor instead.
 func (*SeatOccupied) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SeatOccupied) GetContext() *Context {
@@ -2555,7 +2619,7 @@ type SeatReleased struct {
 
 func (x *SeatReleased) Reset() {
 	*x = SeatReleased{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2567,7 +2631,7 @@ func (x *SeatReleased) String() string {
 func (*SeatReleased) ProtoMessage() {}
 
 func (x *SeatReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2580,7 +2644,7 @@ func (x *SeatReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReleased.ProtoReflect.Descriptor instead.
 func (*SeatReleased) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SeatReleased) GetContext() *Context {
@@ -2623,7 +2687,7 @@ type SeatLimitChanged struct {
 
 func (x *SeatLimitChanged) Reset() {
 	*x = SeatLimitChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +2699,7 @@ func (x *SeatLimitChanged) String() string {
 func (*SeatLimitChanged) ProtoMessage() {}
 
 func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +2712,7 @@ func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatLimitChanged.ProtoReflect.Descriptor instead.
 func (*SeatLimitChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SeatLimitChanged) GetContext() *Context {
@@ -2699,7 +2763,7 @@ type SeatAtLimit struct {
 
 func (x *SeatAtLimit) Reset() {
 	*x = SeatAtLimit{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2711,7 +2775,7 @@ func (x *SeatAtLimit) String() string {
 func (*SeatAtLimit) ProtoMessage() {}
 
 func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2724,7 +2788,7 @@ func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatAtLimit.ProtoReflect.Descriptor instead.
 func (*SeatAtLimit) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SeatAtLimit) GetContext() *Context {
@@ -2752,7 +2816,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2764,7 +2828,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2777,7 +2841,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Account) GetAccountId() string {
@@ -2802,7 +2866,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2814,7 +2878,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2827,7 +2891,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -2864,7 +2928,7 @@ type AccountEmailVerified struct {
 
 func (x *AccountEmailVerified) Reset() {
 	*x = AccountEmailVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +2940,7 @@ func (x *AccountEmailVerified) String() string {
 func (*AccountEmailVerified) ProtoMessage() {}
 
 func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +2953,7 @@ func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEmailVerified.ProtoReflect.Descriptor instead.
 func (*AccountEmailVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AccountEmailVerified) GetContext() *Context {
@@ -2919,7 +2983,7 @@ type AccountUpdated struct {
 
 func (x *AccountUpdated) Reset() {
 	*x = AccountUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2931,7 +2995,7 @@ func (x *AccountUpdated) String() string {
 func (*AccountUpdated) ProtoMessage() {}
 
 func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2944,7 +3008,7 @@ func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountUpdated.ProtoReflect.Descriptor instead.
 func (*AccountUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AccountUpdated) GetContext() *Context {
@@ -2976,7 +3040,7 @@ type AccountDisabled struct {
 
 func (x *AccountDisabled) Reset() {
 	*x = AccountDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2988,7 +3052,7 @@ func (x *AccountDisabled) String() string {
 func (*AccountDisabled) ProtoMessage() {}
 
 func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3001,7 +3065,7 @@ func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDisabled.ProtoReflect.Descriptor instead.
 func (*AccountDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AccountDisabled) GetContext() *Context {
@@ -3040,7 +3104,7 @@ type AccountEnabled struct {
 
 func (x *AccountEnabled) Reset() {
 	*x = AccountEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3052,7 +3116,7 @@ func (x *AccountEnabled) String() string {
 func (*AccountEnabled) ProtoMessage() {}
 
 func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3065,7 +3129,7 @@ func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEnabled.ProtoReflect.Descriptor instead.
 func (*AccountEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AccountEnabled) GetContext() *Context {
@@ -3102,7 +3166,7 @@ type Mfa struct {
 
 func (x *Mfa) Reset() {
 	*x = Mfa{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3114,7 +3178,7 @@ func (x *Mfa) String() string {
 func (*Mfa) ProtoMessage() {}
 
 func (x *Mfa) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3127,7 +3191,7 @@ func (x *Mfa) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mfa.ProtoReflect.Descriptor instead.
 func (*Mfa) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Mfa) GetMethods() []string {
@@ -3161,7 +3225,7 @@ type AccountMfaChanged struct {
 
 func (x *AccountMfaChanged) Reset() {
 	*x = AccountMfaChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3173,7 +3237,7 @@ func (x *AccountMfaChanged) String() string {
 func (*AccountMfaChanged) ProtoMessage() {}
 
 func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3186,7 +3250,7 @@ func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaChanged.ProtoReflect.Descriptor instead.
 func (*AccountMfaChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AccountMfaChanged) GetContext() *Context {
@@ -3217,6 +3281,70 @@ func (x *AccountMfaChanged) GetPersonal() *Client {
 	return nil
 }
 
+// AccountMfaReset: `account.mfa_reset`. The organization that manages the account has taken its second factors away.
+type AccountMfaReset struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Mfa `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountMfaReset) Reset() {
+	*x = AccountMfaReset{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountMfaReset) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountMfaReset) ProtoMessage() {}
+
+func (x *AccountMfaReset) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountMfaReset.ProtoReflect.Descriptor instead.
+func (*AccountMfaReset) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *AccountMfaReset) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountMfaReset) GetBefore() *Mfa {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AccountMfaReset) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // AccountRecoveryCodesReplaced: `account.recovery_codes_replaced`. The old ones work no more.
 type AccountRecoveryCodesReplaced struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3230,7 +3358,7 @@ type AccountRecoveryCodesReplaced struct {
 
 func (x *AccountRecoveryCodesReplaced) Reset() {
 	*x = AccountRecoveryCodesReplaced{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3242,7 +3370,7 @@ func (x *AccountRecoveryCodesReplaced) String() string {
 func (*AccountRecoveryCodesReplaced) ProtoMessage() {}
 
 func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3255,7 +3383,7 @@ func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodesReplaced.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodesReplaced) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AccountRecoveryCodesReplaced) GetContext() *Context {
@@ -3287,7 +3415,7 @@ type AccountRecoveryCodeUsed struct {
 
 func (x *AccountRecoveryCodeUsed) Reset() {
 	*x = AccountRecoveryCodeUsed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3299,7 +3427,7 @@ func (x *AccountRecoveryCodeUsed) String() string {
 func (*AccountRecoveryCodeUsed) ProtoMessage() {}
 
 func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3312,7 +3440,7 @@ func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodeUsed.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodeUsed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AccountRecoveryCodeUsed) GetContext() *Context {
@@ -3351,7 +3479,7 @@ type AccountSignedIn struct {
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3363,7 +3491,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3376,7 +3504,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -3413,7 +3541,7 @@ type AccountPasswordChanged struct {
 
 func (x *AccountPasswordChanged) Reset() {
 	*x = AccountPasswordChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3425,7 +3553,7 @@ func (x *AccountPasswordChanged) String() string {
 func (*AccountPasswordChanged) ProtoMessage() {}
 
 func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3438,7 +3566,7 @@ func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountPasswordChanged.ProtoReflect.Descriptor instead.
 func (*AccountPasswordChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AccountPasswordChanged) GetContext() *Context {
@@ -3470,7 +3598,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3482,7 +3610,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3495,7 +3623,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -3540,7 +3668,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3552,7 +3680,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3565,7 +3693,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Group) GetGroupId() string {
@@ -3625,7 +3753,7 @@ type GroupCreated struct {
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3637,7 +3765,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3650,7 +3778,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -3691,7 +3819,7 @@ type GroupUpdated struct {
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3703,7 +3831,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3716,7 +3844,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -3762,7 +3890,7 @@ type GroupDeleted struct {
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3774,7 +3902,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3787,7 +3915,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -3824,7 +3952,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3836,7 +3964,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3849,7 +3977,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -3881,7 +4009,7 @@ type GroupMemberAdded struct {
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3893,7 +4021,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3906,7 +4034,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -3945,7 +4073,7 @@ type GroupMemberRemoved struct {
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3957,7 +4085,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3970,7 +4098,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -4011,7 +4139,7 @@ type GroupRoleBound struct {
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4023,7 +4151,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4036,7 +4164,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -4084,7 +4212,7 @@ type GroupRoleUnbound struct {
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4096,7 +4224,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4109,7 +4237,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -4155,7 +4283,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4167,7 +4295,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4180,7 +4308,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -4219,7 +4347,7 @@ type DomainAdded struct {
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4231,7 +4359,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4244,7 +4372,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -4285,7 +4413,7 @@ type DomainVerified struct {
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4297,7 +4425,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4310,7 +4438,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -4358,7 +4486,7 @@ type DomainLost struct {
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4370,7 +4498,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4383,7 +4511,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -4429,7 +4557,7 @@ type DomainRemoved struct {
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4441,7 +4569,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4454,7 +4582,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -4499,7 +4627,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4511,7 +4639,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4524,7 +4652,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Role) GetRoleId() string {
@@ -4584,7 +4712,7 @@ type RoleCreated struct {
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4596,7 +4724,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4609,7 +4737,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -4650,7 +4778,7 @@ type RoleUpdated struct {
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4662,7 +4790,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4675,7 +4803,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -4726,7 +4854,7 @@ type RoleDeleted struct {
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4738,7 +4866,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4751,7 +4879,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -4806,7 +4934,7 @@ type InvitationRoleChanged struct {
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4818,7 +4946,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4831,7 +4959,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -4877,7 +5005,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4889,7 +5017,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4902,7 +5030,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -4941,7 +5069,7 @@ type MemberProfileChange struct {
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4953,7 +5081,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4966,7 +5094,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -5009,7 +5137,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5021,7 +5149,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5034,7 +5162,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -5085,7 +5213,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5097,7 +5225,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5110,7 +5238,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -5146,7 +5274,7 @@ type MemberHoursChanged struct {
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5158,7 +5286,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5171,7 +5299,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -5234,7 +5362,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5246,7 +5374,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5259,7 +5387,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -5333,7 +5461,7 @@ type MemberOverrideAdded struct {
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5345,7 +5473,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5358,7 +5486,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -5397,7 +5525,7 @@ type MemberOverrideRemoved struct {
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5409,7 +5537,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5422,7 +5550,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -5469,7 +5597,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5481,7 +5609,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5494,7 +5622,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -5561,7 +5689,7 @@ type OrganizationRotationCreated struct {
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5573,7 +5701,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5586,7 +5714,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -5627,7 +5755,7 @@ type OrganizationRotationUpdated struct {
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5639,7 +5767,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5652,7 +5780,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -5698,7 +5826,7 @@ type OrganizationRotationDeleted struct {
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5710,7 +5838,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5723,7 +5851,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -5762,7 +5890,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5774,7 +5902,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5787,7 +5915,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Project) GetProjectId() string {
@@ -5826,7 +5954,7 @@ type ProjectCreated struct {
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5838,7 +5966,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5851,7 +5979,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -5892,7 +6020,7 @@ type ProjectUpdated struct {
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5904,7 +6032,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5917,7 +6045,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -5963,7 +6091,7 @@ type ProjectDeleted struct {
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5975,7 +6103,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5988,7 +6116,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -6027,7 +6155,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6039,7 +6167,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6052,7 +6180,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -6091,7 +6219,7 @@ type ProjectMemberAdded struct {
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6103,7 +6231,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6116,7 +6244,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -6156,7 +6284,7 @@ type ProjectMemberRemoved struct {
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6168,7 +6296,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6181,7 +6309,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -6222,7 +6350,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6234,7 +6362,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6247,7 +6375,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -6293,7 +6421,7 @@ type OrganizationTransferOffered struct {
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6305,7 +6433,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6318,7 +6446,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -6357,7 +6485,7 @@ type OrganizationTransferDeclined struct {
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6369,7 +6497,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6382,7 +6510,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -6421,7 +6549,7 @@ type OrganizationTransferCancelled struct {
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6433,7 +6561,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6446,7 +6574,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -6485,7 +6613,7 @@ type OrganizationTransferExpired struct {
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6497,7 +6625,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6510,7 +6638,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -6551,7 +6679,7 @@ type OrganizationOwnerChanged struct {
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6563,7 +6691,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6576,7 +6704,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -6628,7 +6756,7 @@ type AuditExport struct {
 
 func (x *AuditExport) Reset() {
 	*x = AuditExport{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6640,7 +6768,7 @@ func (x *AuditExport) String() string {
 func (*AuditExport) ProtoMessage() {}
 
 func (x *AuditExport) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6653,7 +6781,7 @@ func (x *AuditExport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
 func (*AuditExport) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *AuditExport) GetFormat() AuditExport_Format {
@@ -6711,7 +6839,7 @@ type AuditQuery struct {
 
 func (x *AuditQuery) Reset() {
 	*x = AuditQuery{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6723,7 +6851,7 @@ func (x *AuditQuery) String() string {
 func (*AuditQuery) ProtoMessage() {}
 
 func (x *AuditQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6736,7 +6864,7 @@ func (x *AuditQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
 func (*AuditQuery) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *AuditQuery) GetQuery() string {
@@ -6768,7 +6896,7 @@ type OrganizationAuditExported struct {
 
 func (x *OrganizationAuditExported) Reset() {
 	*x = OrganizationAuditExported{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6780,7 +6908,7 @@ func (x *OrganizationAuditExported) String() string {
 func (*OrganizationAuditExported) ProtoMessage() {}
 
 func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6793,7 +6921,7 @@ func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
 func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *OrganizationAuditExported) GetContext() *Context {
@@ -6882,7 +7010,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6894,7 +7022,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6907,7 +7035,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Policy) GetPreset() string {
@@ -7124,7 +7252,7 @@ type OrganizationPolicyChanged struct {
 
 func (x *OrganizationPolicyChanged) Reset() {
 	*x = OrganizationPolicyChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7136,7 +7264,7 @@ func (x *OrganizationPolicyChanged) String() string {
 func (*OrganizationPolicyChanged) ProtoMessage() {}
 
 func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7149,7 +7277,7 @@ func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationPolicyChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationPolicyChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *OrganizationPolicyChanged) GetContext() *Context {
@@ -7195,7 +7323,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7207,7 +7335,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7257,7 +7385,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7269,7 +7397,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7282,7 +7410,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -7314,7 +7442,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7326,7 +7454,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7339,7 +7467,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -7452,7 +7580,11 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd8\x01\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xaa\x01\n" +
+	"\x0eMemberMfaReset\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06member\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06member\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd8\x01\n" +
 	"\rMemberEnabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
@@ -7598,7 +7730,11 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
 	"\x06before\x18\x02 \x01(\v2\x14.roster.event.v1.MfaR\x06before\x12*\n" +
 	"\x05after\x18\x03 \x01(\v2\x14.roster.event.v1.MfaR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x87\x01\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xa8\x01\n" +
+	"\x0fAccountMfaReset\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
+	"\x06before\x18\x02 \x01(\v2\x14.roster.event.v1.MfaR\x06before\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x87\x01\n" +
 	"\x1cAccountRecoveryCodesReplaced\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
@@ -7938,7 +8074,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 97)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
@@ -7962,93 +8098,95 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*MemberAdded)(nil),                   // 19: roster.event.v1.MemberAdded
 	(*MemberRoleChanged)(nil),             // 20: roster.event.v1.MemberRoleChanged
 	(*MemberDisabled)(nil),                // 21: roster.event.v1.MemberDisabled
-	(*MemberEnabled)(nil),                 // 22: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),                 // 23: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                    // 24: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                    // 25: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),             // 26: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),                // 27: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),              // 28: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),              // 29: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),            // 30: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),            // 31: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),             // 32: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),             // 33: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                          // 34: roster.event.v1.Seat
-	(*SeatReserved)(nil),                  // 35: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                  // 36: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                  // 37: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),              // 38: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                   // 39: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                       // 40: roster.event.v1.Account
-	(*AccountCreated)(nil),                // 41: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),          // 42: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),                // 43: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),               // 44: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                // 45: roster.event.v1.AccountEnabled
-	(*Mfa)(nil),                           // 46: roster.event.v1.Mfa
-	(*AccountMfaChanged)(nil),             // 47: roster.event.v1.AccountMfaChanged
-	(*AccountRecoveryCodesReplaced)(nil),  // 48: roster.event.v1.AccountRecoveryCodesReplaced
-	(*AccountRecoveryCodeUsed)(nil),       // 49: roster.event.v1.AccountRecoveryCodeUsed
-	(*AccountSignedIn)(nil),               // 50: roster.event.v1.AccountSignedIn
-	(*AccountPasswordChanged)(nil),        // 51: roster.event.v1.AccountPasswordChanged
-	(*SessionEnded)(nil),                  // 52: roster.event.v1.SessionEnded
-	(*Group)(nil),                         // 53: roster.event.v1.Group
-	(*GroupCreated)(nil),                  // 54: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                  // 55: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                  // 56: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),               // 57: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),              // 58: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),            // 59: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                // 60: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),              // 61: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                        // 62: roster.event.v1.Domain
-	(*DomainAdded)(nil),                   // 63: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                // 64: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                    // 65: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                 // 66: roster.event.v1.DomainRemoved
-	(*Role)(nil),                          // 67: roster.event.v1.Role
-	(*RoleCreated)(nil),                   // 68: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                   // 69: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                   // 70: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),         // 71: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                 // 72: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),           // 73: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),          // 74: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                   // 75: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),            // 76: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                      // 77: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),           // 78: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),         // 79: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                      // 80: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),   // 81: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),   // 82: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),   // 83: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                       // 84: roster.event.v1.Project
-	(*ProjectCreated)(nil),                // 85: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                // 86: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                // 87: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),             // 88: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),            // 89: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),          // 90: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                      // 91: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),   // 92: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),  // 93: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil), // 94: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),   // 95: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),      // 96: roster.event.v1.OrganizationOwnerChanged
-	(*AuditExport)(nil),                   // 97: roster.event.v1.AuditExport
-	(*AuditQuery)(nil),                    // 98: roster.event.v1.AuditQuery
-	(*OrganizationAuditExported)(nil),     // 99: roster.event.v1.OrganizationAuditExported
-	(*Policy)(nil),                        // 100: roster.event.v1.Policy
-	(*OrganizationPolicyChanged)(nil),     // 101: roster.event.v1.OrganizationPolicyChanged
-	(*Token_Position)(nil),                // 102: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                 // 103: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),          // 104: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),         // 105: google.protobuf.Timestamp
+	(*MemberMfaReset)(nil),                // 22: roster.event.v1.MemberMfaReset
+	(*MemberEnabled)(nil),                 // 23: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                 // 24: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                    // 25: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                    // 26: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),             // 27: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                // 28: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),              // 29: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),              // 30: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),            // 31: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),            // 32: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),             // 33: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),             // 34: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                          // 35: roster.event.v1.Seat
+	(*SeatReserved)(nil),                  // 36: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                  // 37: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                  // 38: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),              // 39: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                   // 40: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                       // 41: roster.event.v1.Account
+	(*AccountCreated)(nil),                // 42: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),          // 43: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),                // 44: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),               // 45: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                // 46: roster.event.v1.AccountEnabled
+	(*Mfa)(nil),                           // 47: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),             // 48: roster.event.v1.AccountMfaChanged
+	(*AccountMfaReset)(nil),               // 49: roster.event.v1.AccountMfaReset
+	(*AccountRecoveryCodesReplaced)(nil),  // 50: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),       // 51: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),               // 52: roster.event.v1.AccountSignedIn
+	(*AccountPasswordChanged)(nil),        // 53: roster.event.v1.AccountPasswordChanged
+	(*SessionEnded)(nil),                  // 54: roster.event.v1.SessionEnded
+	(*Group)(nil),                         // 55: roster.event.v1.Group
+	(*GroupCreated)(nil),                  // 56: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                  // 57: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                  // 58: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),               // 59: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),              // 60: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),            // 61: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                // 62: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),              // 63: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                        // 64: roster.event.v1.Domain
+	(*DomainAdded)(nil),                   // 65: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                // 66: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                    // 67: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                 // 68: roster.event.v1.DomainRemoved
+	(*Role)(nil),                          // 69: roster.event.v1.Role
+	(*RoleCreated)(nil),                   // 70: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                   // 71: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                   // 72: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),         // 73: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                 // 74: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),           // 75: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),          // 76: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                   // 77: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),            // 78: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                      // 79: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),           // 80: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),         // 81: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                      // 82: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),   // 83: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),   // 84: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),   // 85: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                       // 86: roster.event.v1.Project
+	(*ProjectCreated)(nil),                // 87: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                // 88: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                // 89: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),             // 90: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),            // 91: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),          // 92: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                      // 93: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),   // 94: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),  // 95: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil), // 96: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),   // 97: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),      // 98: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                   // 99: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                    // 100: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),     // 101: roster.event.v1.OrganizationAuditExported
+	(*Policy)(nil),                        // 102: roster.event.v1.Policy
+	(*OrganizationPolicyChanged)(nil),     // 103: roster.event.v1.OrganizationPolicyChanged
+	(*Token_Position)(nil),                // 104: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                 // 105: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),          // 106: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),         // 107: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	102, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	104, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	9,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -8064,7 +8202,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	14,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	13,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	105, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	107, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	11,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	18,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	12,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -8076,224 +8214,230 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	18,  // 25: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
 	18,  // 26: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
 	13,  // 27: roster.event.v1.MemberDisabled.personal:type_name -> roster.event.v1.Client
-	11,  // 28: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	18,  // 29: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	18,  // 30: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	13,  // 31: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
-	11,  // 32: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	18,  // 33: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	18,  // 34: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	13,  // 35: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 36: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	18,  // 37: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	18,  // 38: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
-	13,  // 39: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
-	3,   // 40: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	105, // 41: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	11,  // 42: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	25,  // 43: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	12,  // 44: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	11,  // 45: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	25,  // 46: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	13,  // 47: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
-	11,  // 48: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	25,  // 49: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	25,  // 50: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	13,  // 51: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
-	11,  // 52: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	25,  // 53: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	25,  // 54: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	12,  // 55: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	11,  // 56: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	25,  // 57: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	25,  // 58: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	13,  // 59: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
-	11,  // 60: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	25,  // 61: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	25,  // 62: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	13,  // 63: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
-	11,  // 64: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	25,  // 65: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	25,  // 66: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	13,  // 67: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
-	11,  // 68: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	25,  // 69: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	25,  // 70: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	13,  // 71: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
-	4,   // 72: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	11,  // 73: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	34,  // 74: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	13,  // 75: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
-	11,  // 76: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	34,  // 77: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	13,  // 78: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
-	11,  // 79: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	34,  // 80: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	13,  // 81: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
-	11,  // 82: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	13,  // 83: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 84: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	13,  // 85: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
-	11,  // 86: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	40,  // 87: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	12,  // 88: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	11,  // 89: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	12,  // 90: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	11,  // 91: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	12,  // 92: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	11,  // 93: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	40,  // 94: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	13,  // 95: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
-	11,  // 96: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	40,  // 97: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	13,  // 98: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
-	11,  // 99: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
-	46,  // 100: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
-	46,  // 101: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
-	13,  // 102: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 103: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
-	13,  // 104: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
-	11,  // 105: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
-	13,  // 106: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
-	11,  // 107: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	13,  // 108: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	11,  // 109: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
-	13,  // 110: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 111: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	13,  // 112: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	103, // 113: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	11,  // 114: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	53,  // 115: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	13,  // 116: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 117: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	53,  // 118: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	53,  // 119: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	13,  // 120: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 121: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	53,  // 122: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	13,  // 123: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 124: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	57,  // 125: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 126: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 127: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	57,  // 128: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 129: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 130: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	53,  // 131: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	53,  // 132: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	13,  // 133: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	11,  // 134: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	53,  // 135: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	53,  // 136: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	13,  // 137: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	5,   // 138: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	11,  // 139: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	62,  // 140: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	13,  // 141: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 142: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	62,  // 143: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	62,  // 144: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	13,  // 145: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	11,  // 146: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	62,  // 147: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	62,  // 148: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	13,  // 149: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	11,  // 150: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	62,  // 151: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	13,  // 152: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 153: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	67,  // 154: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	13,  // 155: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 156: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	67,  // 157: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	67,  // 158: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	13,  // 159: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 160: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	67,  // 161: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	13,  // 162: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 163: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	25,  // 164: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	25,  // 165: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	13,  // 166: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	72,  // 167: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	72,  // 168: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	11,  // 169: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	18,  // 170: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	18,  // 171: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	73,  // 172: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	104, // 173: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	11,  // 174: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	75,  // 175: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	75,  // 176: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	13,  // 177: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	6,   // 178: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	105, // 179: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	105, // 180: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	105, // 181: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	11,  // 182: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	77,  // 183: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	13,  // 184: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 185: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	77,  // 186: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	13,  // 187: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	105, // 188: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	105, // 189: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 190: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	80,  // 191: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	13,  // 192: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 193: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	80,  // 194: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	80,  // 195: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	13,  // 196: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 197: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	80,  // 198: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	13,  // 199: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 200: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	84,  // 201: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	13,  // 202: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 203: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	84,  // 204: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	84,  // 205: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	13,  // 206: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 207: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	84,  // 208: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	13,  // 209: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 210: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	88,  // 211: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 212: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 213: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	88,  // 214: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 215: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	105, // 216: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	11,  // 217: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	91,  // 218: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 219: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	11,  // 220: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	91,  // 221: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 222: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	11,  // 223: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	91,  // 224: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 225: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	11,  // 226: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	91,  // 227: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 228: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	11,  // 229: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	13,  // 230: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	7,   // 231: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	105, // 232: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	105, // 233: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 234: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
-	97,  // 235: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
-	98,  // 236: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
-	11,  // 237: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
-	100, // 238: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
-	100, // 239: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
-	13,  // 240: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
-	241, // [241:241] is the sub-list for method output_type
-	241, // [241:241] is the sub-list for method input_type
-	241, // [241:241] is the sub-list for extension type_name
-	241, // [241:241] is the sub-list for extension extendee
-	0,   // [0:241] is the sub-list for field type_name
+	11,  // 28: roster.event.v1.MemberMfaReset.context:type_name -> roster.event.v1.Context
+	18,  // 29: roster.event.v1.MemberMfaReset.member:type_name -> roster.event.v1.Member
+	13,  // 30: roster.event.v1.MemberMfaReset.personal:type_name -> roster.event.v1.Client
+	11,  // 31: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	18,  // 32: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	18,  // 33: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	13,  // 34: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
+	11,  // 35: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	18,  // 36: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	18,  // 37: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	13,  // 38: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 39: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	18,  // 40: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	18,  // 41: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	13,  // 42: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
+	3,   // 43: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
+	107, // 44: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	11,  // 45: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	26,  // 46: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	12,  // 47: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	11,  // 48: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	26,  // 49: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	13,  // 50: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
+	11,  // 51: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	26,  // 52: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	26,  // 53: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	13,  // 54: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
+	11,  // 55: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	26,  // 56: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	26,  // 57: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	12,  // 58: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	11,  // 59: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	26,  // 60: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	26,  // 61: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	13,  // 62: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
+	11,  // 63: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	26,  // 64: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	26,  // 65: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	13,  // 66: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
+	11,  // 67: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	26,  // 68: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	26,  // 69: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	13,  // 70: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
+	11,  // 71: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	26,  // 72: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	26,  // 73: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	13,  // 74: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
+	4,   // 75: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
+	11,  // 76: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	35,  // 77: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	13,  // 78: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
+	11,  // 79: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	35,  // 80: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	13,  // 81: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
+	11,  // 82: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	35,  // 83: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	13,  // 84: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
+	11,  // 85: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	13,  // 86: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 87: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	13,  // 88: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
+	11,  // 89: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	41,  // 90: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	12,  // 91: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	11,  // 92: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	12,  // 93: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	11,  // 94: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	12,  // 95: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	11,  // 96: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	41,  // 97: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	13,  // 98: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
+	11,  // 99: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	41,  // 100: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	13,  // 101: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
+	11,  // 102: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
+	47,  // 103: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
+	47,  // 104: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
+	13,  // 105: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 106: roster.event.v1.AccountMfaReset.context:type_name -> roster.event.v1.Context
+	47,  // 107: roster.event.v1.AccountMfaReset.before:type_name -> roster.event.v1.Mfa
+	13,  // 108: roster.event.v1.AccountMfaReset.personal:type_name -> roster.event.v1.Client
+	11,  // 109: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
+	13,  // 110: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
+	11,  // 111: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
+	13,  // 112: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
+	11,  // 113: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	13,  // 114: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
+	11,  // 115: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
+	13,  // 116: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
+	11,  // 117: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	13,  // 118: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	105, // 119: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	11,  // 120: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	55,  // 121: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	13,  // 122: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 123: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	55,  // 124: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	55,  // 125: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	13,  // 126: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 127: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	55,  // 128: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	13,  // 129: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 130: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	59,  // 131: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 132: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 133: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	59,  // 134: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 135: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 136: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	55,  // 137: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	55,  // 138: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	13,  // 139: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	11,  // 140: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	55,  // 141: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	55,  // 142: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	13,  // 143: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	5,   // 144: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	11,  // 145: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	64,  // 146: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	13,  // 147: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 148: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	64,  // 149: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	64,  // 150: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	13,  // 151: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	11,  // 152: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	64,  // 153: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	64,  // 154: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	13,  // 155: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	11,  // 156: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	64,  // 157: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	13,  // 158: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 159: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	69,  // 160: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	13,  // 161: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 162: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	69,  // 163: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	69,  // 164: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	13,  // 165: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 166: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	69,  // 167: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	13,  // 168: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 169: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	26,  // 170: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	26,  // 171: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	13,  // 172: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	74,  // 173: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	74,  // 174: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	11,  // 175: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	18,  // 176: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	18,  // 177: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	75,  // 178: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	106, // 179: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	11,  // 180: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	77,  // 181: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	77,  // 182: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	13,  // 183: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	6,   // 184: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	107, // 185: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	107, // 186: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	107, // 187: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	11,  // 188: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	79,  // 189: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	13,  // 190: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 191: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	79,  // 192: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	13,  // 193: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	107, // 194: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	107, // 195: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 196: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	82,  // 197: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	13,  // 198: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 199: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	82,  // 200: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	82,  // 201: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	13,  // 202: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 203: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	82,  // 204: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	13,  // 205: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 206: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	86,  // 207: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	13,  // 208: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 209: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	86,  // 210: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	86,  // 211: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	13,  // 212: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 213: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	86,  // 214: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	13,  // 215: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 216: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	90,  // 217: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 218: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 219: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	90,  // 220: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 221: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	107, // 222: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	11,  // 223: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	93,  // 224: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 225: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	11,  // 226: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	93,  // 227: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 228: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	11,  // 229: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	93,  // 230: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 231: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	11,  // 232: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	93,  // 233: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 234: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	11,  // 235: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	13,  // 236: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 237: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	107, // 238: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	107, // 239: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 240: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	99,  // 241: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	100, // 242: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	11,  // 243: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
+	102, // 244: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
+	102, // 245: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
+	13,  // 246: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
+	247, // [247:247] is the sub-list for method output_type
+	247, // [247:247] is the sub-list for method input_type
+	247, // [247:247] is the sub-list for extension type_name
+	247, // [247:247] is the sub-list for extension extendee
+	0,   // [0:247] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -8301,14 +8445,14 @@ func file_roster_event_v1_event_proto_init() {
 	if File_roster_event_v1_event_proto != nil {
 		return
 	}
-	file_roster_event_v1_event_proto_msgTypes[30].OneofWrappers = []any{}
+	file_roster_event_v1_event_proto_msgTypes[31].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   97,
+			NumMessages:   99,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

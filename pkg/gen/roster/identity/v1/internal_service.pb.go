@@ -949,6 +949,143 @@ func (x *SetSignInResponse) GetManaged() bool {
 	return false
 }
 
+// ResetMfaRequest names the account and who wants it.
+type ResetMfaRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation, committed by the caller.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// The account.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,3,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The organization's name, for the mail.
+	OrganizationDisplayName string `protobuf:"bytes,4,opt,name=organization_display_name,json=organizationDisplayName,proto3" json:"organization_display_name,omitempty"`
+	// The person who wants it.
+	ActorAccountId string `protobuf:"bytes,5,opt,name=actor_account_id,json=actorAccountId,proto3" json:"actor_account_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ResetMfaRequest) Reset() {
+	*x = ResetMfaRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetMfaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetMfaRequest) ProtoMessage() {}
+
+func (x *ResetMfaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetMfaRequest.ProtoReflect.Descriptor instead.
+func (*ResetMfaRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ResetMfaRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *ResetMfaRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ResetMfaRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ResetMfaRequest) GetOrganizationDisplayName() string {
+	if x != nil {
+		return x.OrganizationDisplayName
+	}
+	return ""
+}
+
+func (x *ResetMfaRequest) GetActorAccountId() string {
+	if x != nil {
+		return x.ActorAccountId
+	}
+	return ""
+}
+
+// ResetMfaResponse says what became of it.
+type ResetMfaResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the organization manages the account; if not, nothing has happened.
+	Managed bool `protobuf:"varint,1,opt,name=managed,proto3" json:"managed,omitempty"`
+	// Whether there was a second factor.
+	Reset_        bool `protobuf:"varint,2,opt,name=reset,proto3" json:"reset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetMfaResponse) Reset() {
+	*x = ResetMfaResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetMfaResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetMfaResponse) ProtoMessage() {}
+
+func (x *ResetMfaResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetMfaResponse.ProtoReflect.Descriptor instead.
+func (*ResetMfaResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ResetMfaResponse) GetManaged() bool {
+	if x != nil {
+		return x.Managed
+	}
+	return false
+}
+
+func (x *ResetMfaResponse) GetReset_() bool {
+	if x != nil {
+		return x.Reset_
+	}
+	return false
+}
+
 // CreateAccountResponse holds the account.
 type CreateAccountResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -960,7 +1097,7 @@ type CreateAccountResponse struct {
 
 func (x *CreateAccountResponse) Reset() {
 	*x = CreateAccountResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1109,7 @@ func (x *CreateAccountResponse) String() string {
 func (*CreateAccountResponse) ProtoMessage() {}
 
 func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1122,7 @@ func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateAccountResponse) GetAccount() *Account {
@@ -1012,7 +1149,7 @@ type OpenSessionRequest struct {
 
 func (x *OpenSessionRequest) Reset() {
 	*x = OpenSessionRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1161,7 @@ func (x *OpenSessionRequest) String() string {
 func (*OpenSessionRequest) ProtoMessage() {}
 
 func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1174,7 @@ func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionRequest.ProtoReflect.Descriptor instead.
 func (*OpenSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *OpenSessionRequest) GetAccountId() string {
@@ -1081,7 +1218,7 @@ type OpenSessionResponse struct {
 
 func (x *OpenSessionResponse) Reset() {
 	*x = OpenSessionResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1230,7 @@ func (x *OpenSessionResponse) String() string {
 func (*OpenSessionResponse) ProtoMessage() {}
 
 func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1243,7 @@ func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionResponse.ProtoReflect.Descriptor instead.
 func (*OpenSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *OpenSessionResponse) GetSession() *Session {
@@ -1186,7 +1323,17 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\aallowed\x18\x03 \x01(\bR\aallowed\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\"-\n" +
 	"\x11SetSignInResponse\x12\x18\n" +
-	"\amanaged\x18\x01 \x01(\bR\amanaged\"N\n" +
+	"\amanaged\x18\x01 \x01(\bR\amanaged\"\xe2\x01\n" +
+	"\x0fResetMfaRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12'\n" +
+	"\x0forganization_id\x18\x03 \x01(\tR\x0eorganizationId\x12:\n" +
+	"\x19organization_display_name\x18\x04 \x01(\tR\x17organizationDisplayName\x12(\n" +
+	"\x10actor_account_id\x18\x05 \x01(\tR\x0eactorAccountId\"B\n" +
+	"\x10ResetMfaResponse\x12\x18\n" +
+	"\amanaged\x18\x01 \x01(\bR\amanaged\x12\x14\n" +
+	"\x05reset\x18\x02 \x01(\bR\x05reset\"N\n" +
 	"\x15CreateAccountResponse\x125\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\xb3\x01\n" +
 	"\x12OpenSessionRequest\x12\x1d\n" +
@@ -1205,7 +1352,7 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"invitation\x12\abilling\x12\bidentity*\x04read\x12\xac\x01\n" +
 	"\x0fListSigningKeys\x12*.roster.identity.v1.ListSigningKeysRequest\x1a+.roster.identity.v1.ListSigningKeysResponse\"@\xaa\xbb\x18<\b\x04\x12\agateway\x12\n" +
 	"membership\x12\n" +
-	"invitation\x12\abilling\x12\bidentity*\x04read2\xdd\b\n" +
+	"invitation\x12\abilling\x12\bidentity*\x04read2\xeb\t\n" +
 	"\x17AccountDirectoryService\x12\x84\x01\n" +
 	"\vGetAccounts\x12&.roster.identity.v1.GetAccountsRequest\x1a'.roster.identity.v1.GetAccountsResponse\"$\xaa\xbb\x18 \b\x04\x12\n" +
 	"membership\x12\n" +
@@ -1222,7 +1369,9 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\rCreateAccount\x12(.roster.identity.v1.CreateAccountRequest\x1a).roster.identity.v1.CreateAccountResponse\"#\xaa\xbb\x18\x1f\b\x04\x12\n" +
 	"invitation*\x0faccount.created\x12\x9e\x01\n" +
 	"\tSetSignIn\x12$.roster.identity.v1.SetSignInRequest\x1a%.roster.identity.v1.SetSignInResponse\"D\xaa\xbb\x18@\b\x04\x12\n" +
-	"membership*\x10account.disabled*\x0faccount.enabled*\rsession.ended\x12\x85\x01\n" +
+	"membership*\x10account.disabled*\x0faccount.enabled*\rsession.ended\x12\x8b\x01\n" +
+	"\bResetMfa\x12#.roster.identity.v1.ResetMfaRequest\x1a$.roster.identity.v1.ResetMfaResponse\"4\xaa\xbb\x180\b\x04\x12\n" +
+	"membership*\x11account.mfa_reset*\rsession.ended\x12\x85\x01\n" +
 	"\vOpenSession\x12&.roster.identity.v1.OpenSessionRequest\x1a'.roster.identity.v1.OpenSessionResponse\"%\xaa\xbb\x18!\b\x04\x12\n" +
 	"invitation*\x11account.signed_inBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
@@ -1238,7 +1387,7 @@ func file_roster_identity_v1_internal_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_internal_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*ResolveCredentialRequest)(nil),  // 0: roster.identity.v1.ResolveCredentialRequest
 	(*ResolveCredentialResponse)(nil), // 1: roster.identity.v1.ResolveCredentialResponse
@@ -1257,21 +1406,23 @@ var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*CreateAccountRequest)(nil),      // 14: roster.identity.v1.CreateAccountRequest
 	(*SetSignInRequest)(nil),          // 15: roster.identity.v1.SetSignInRequest
 	(*SetSignInResponse)(nil),         // 16: roster.identity.v1.SetSignInResponse
-	(*CreateAccountResponse)(nil),     // 17: roster.identity.v1.CreateAccountResponse
-	(*OpenSessionRequest)(nil),        // 18: roster.identity.v1.OpenSessionRequest
-	(*OpenSessionResponse)(nil),       // 19: roster.identity.v1.OpenSessionResponse
-	(*timestamppb.Timestamp)(nil),     // 20: google.protobuf.Timestamp
-	(*Account)(nil),                   // 21: roster.identity.v1.Account
-	(Delivery)(0),                     // 22: roster.identity.v1.Delivery
-	(*Session)(nil),                   // 23: roster.identity.v1.Session
+	(*ResetMfaRequest)(nil),           // 17: roster.identity.v1.ResetMfaRequest
+	(*ResetMfaResponse)(nil),          // 18: roster.identity.v1.ResetMfaResponse
+	(*CreateAccountResponse)(nil),     // 19: roster.identity.v1.CreateAccountResponse
+	(*OpenSessionRequest)(nil),        // 20: roster.identity.v1.OpenSessionRequest
+	(*OpenSessionResponse)(nil),       // 21: roster.identity.v1.OpenSessionResponse
+	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
+	(*Account)(nil),                   // 23: roster.identity.v1.Account
+	(Delivery)(0),                     // 24: roster.identity.v1.Delivery
+	(*Session)(nil),                   // 25: roster.identity.v1.Session
 }
 var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
-	20, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
-	21, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
-	21, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
-	21, // 3: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
-	22, // 4: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	23, // 5: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
+	22, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
+	23, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
+	23, // 3: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
+	24, // 4: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	25, // 5: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
 	0,  // 6: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
 	2,  // 7: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
 	4,  // 8: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
@@ -1281,19 +1432,21 @@ var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
 	12, // 12: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
 	14, // 13: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
 	15, // 14: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
-	18, // 15: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
-	1,  // 16: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
-	3,  // 17: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
-	5,  // 18: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
-	7,  // 19: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
-	9,  // 20: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
-	11, // 21: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
-	13, // 22: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
-	17, // 23: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
-	16, // 24: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
-	19, // 25: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
-	16, // [16:26] is the sub-list for method output_type
-	6,  // [6:16] is the sub-list for method input_type
+	17, // 15: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
+	20, // 16: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
+	1,  // 17: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
+	3,  // 18: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
+	5,  // 19: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
+	7,  // 20: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
+	9,  // 21: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
+	11, // 22: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
+	13, // 23: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
+	19, // 24: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
+	16, // 25: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
+	18, // 26: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
+	21, // 27: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
+	17, // [17:28] is the sub-list for method output_type
+	6,  // [6:17] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -1311,7 +1464,7 @@ func file_roster_identity_v1_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_internal_service_proto_rawDesc), len(file_roster_identity_v1_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -178,6 +178,7 @@ const (
 	AccountDirectoryService_SealPassword_FullMethodName    = "/roster.identity.v1.AccountDirectoryService/SealPassword"
 	AccountDirectoryService_CreateAccount_FullMethodName   = "/roster.identity.v1.AccountDirectoryService/CreateAccount"
 	AccountDirectoryService_SetSignIn_FullMethodName       = "/roster.identity.v1.AccountDirectoryService/SetSignIn"
+	AccountDirectoryService_ResetMfa_FullMethodName        = "/roster.identity.v1.AccountDirectoryService/ResetMfa"
 	AccountDirectoryService_OpenSession_FullMethodName     = "/roster.identity.v1.AccountDirectoryService/OpenSession"
 )
 
@@ -207,6 +208,9 @@ type AccountDirectoryServiceClient interface {
 	// is disabled or enabled. Idempotent; a revision older than the last one changes nothing, nor does an organization that
 	// does not manage the account: people who belong elsewhere too sign in as ever.
 	SetSignIn(ctx context.Context, in *SetSignInRequest, opts ...grpc.CallOption) (*SetSignInResponse, error)
+	// ResetMfa takes the second factors of an account away for the organization that manages it, with the recovery codes, and ends all
+	// its sessions. Idempotent on the operation.
+	ResetMfa(ctx context.Context, in *ResetMfaRequest, opts ...grpc.CallOption) (*ResetMfaResponse, error)
 	// OpenSession signs in the account that an acceptance has just made. Reasons: ACCOUNT_NOT_FOUND.
 	OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error)
 }
@@ -289,6 +293,16 @@ func (c *accountDirectoryServiceClient) SetSignIn(ctx context.Context, in *SetSi
 	return out, nil
 }
 
+func (c *accountDirectoryServiceClient) ResetMfa(ctx context.Context, in *ResetMfaRequest, opts ...grpc.CallOption) (*ResetMfaResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetMfaResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_ResetMfa_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountDirectoryServiceClient) OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OpenSessionResponse)
@@ -325,6 +339,9 @@ type AccountDirectoryServiceServer interface {
 	// is disabled or enabled. Idempotent; a revision older than the last one changes nothing, nor does an organization that
 	// does not manage the account: people who belong elsewhere too sign in as ever.
 	SetSignIn(context.Context, *SetSignInRequest) (*SetSignInResponse, error)
+	// ResetMfa takes the second factors of an account away for the organization that manages it, with the recovery codes, and ends all
+	// its sessions. Idempotent on the operation.
+	ResetMfa(context.Context, *ResetMfaRequest) (*ResetMfaResponse, error)
 	// OpenSession signs in the account that an acceptance has just made. Reasons: ACCOUNT_NOT_FOUND.
 	OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error)
 	mustEmbedUnimplementedAccountDirectoryServiceServer()
@@ -357,6 +374,9 @@ func (UnimplementedAccountDirectoryServiceServer) CreateAccount(context.Context,
 }
 func (UnimplementedAccountDirectoryServiceServer) SetSignIn(context.Context, *SetSignInRequest) (*SetSignInResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetSignIn not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) ResetMfa(context.Context, *ResetMfaRequest) (*ResetMfaResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetMfa not implemented")
 }
 func (UnimplementedAccountDirectoryServiceServer) OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method OpenSession not implemented")
@@ -509,6 +529,24 @@ func _AccountDirectoryService_SetSignIn_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountDirectoryService_ResetMfa_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetMfaRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).ResetMfa(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_ResetMfa_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).ResetMfa(ctx, req.(*ResetMfaRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountDirectoryService_OpenSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(OpenSessionRequest)
 	if err := dec(in); err != nil {
@@ -561,6 +599,10 @@ var AccountDirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetSignIn",
 			Handler:    _AccountDirectoryService_SetSignIn_Handler,
+		},
+		{
+			MethodName: "ResetMfa",
+			Handler:    _AccountDirectoryService_ResetMfa_Handler,
 		},
 		{
 			MethodName: "OpenSession",

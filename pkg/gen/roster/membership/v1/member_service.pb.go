@@ -1464,6 +1464,116 @@ func (x *DisableMemberResponse) GetToken() string {
 	return ""
 }
 
+// ResetMemberMfaRequest names a member.
+type ResetMemberMfaRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The member's account.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetMemberMfaRequest) Reset() {
+	*x = ResetMemberMfaRequest{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetMemberMfaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetMemberMfaRequest) ProtoMessage() {}
+
+func (x *ResetMemberMfaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetMemberMfaRequest.ProtoReflect.Descriptor instead.
+func (*ResetMemberMfaRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ResetMemberMfaRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ResetMemberMfaRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ResetMemberMfaRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ResetMemberMfaResponse says when.
+type ResetMemberMfaResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Revision token.
+	Token         string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetMemberMfaResponse) Reset() {
+	*x = ResetMemberMfaResponse{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetMemberMfaResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetMemberMfaResponse) ProtoMessage() {}
+
+func (x *ResetMemberMfaResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetMemberMfaResponse.ProtoReflect.Descriptor instead.
+func (*ResetMemberMfaResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ResetMemberMfaResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 // EnableMemberRequest names a member.
 type EnableMemberRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1479,7 +1589,7 @@ type EnableMemberRequest struct {
 
 func (x *EnableMemberRequest) Reset() {
 	*x = EnableMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1601,7 @@ func (x *EnableMemberRequest) String() string {
 func (*EnableMemberRequest) ProtoMessage() {}
 
 func (x *EnableMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1614,7 @@ func (x *EnableMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableMemberRequest.ProtoReflect.Descriptor instead.
 func (*EnableMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EnableMemberRequest) GetOrganizationId() string {
@@ -1541,7 +1651,7 @@ type EnableMemberResponse struct {
 
 func (x *EnableMemberResponse) Reset() {
 	*x = EnableMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1663,7 @@ func (x *EnableMemberResponse) String() string {
 func (*EnableMemberResponse) ProtoMessage() {}
 
 func (x *EnableMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1676,7 @@ func (x *EnableMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableMemberResponse.ProtoReflect.Descriptor instead.
 func (*EnableMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EnableMemberResponse) GetMember() *Member {
@@ -1601,7 +1711,7 @@ type RemoveMemberRequest struct {
 
 func (x *RemoveMemberRequest) Reset() {
 	*x = RemoveMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1723,7 @@ func (x *RemoveMemberRequest) String() string {
 func (*RemoveMemberRequest) ProtoMessage() {}
 
 func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1736,7 @@ func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
 func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RemoveMemberRequest) GetOrganizationId() string {
@@ -1672,7 +1782,7 @@ type RemoveMemberResponse struct {
 
 func (x *RemoveMemberResponse) Reset() {
 	*x = RemoveMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1684,7 +1794,7 @@ func (x *RemoveMemberResponse) String() string {
 func (*RemoveMemberResponse) ProtoMessage() {}
 
 func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1697,7 +1807,7 @@ func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
 func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RemoveMemberResponse) GetMember() *Member {
@@ -1734,7 +1844,7 @@ type LeaveOrganizationRequest struct {
 
 func (x *LeaveOrganizationRequest) Reset() {
 	*x = LeaveOrganizationRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1856,7 @@ func (x *LeaveOrganizationRequest) String() string {
 func (*LeaveOrganizationRequest) ProtoMessage() {}
 
 func (x *LeaveOrganizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1869,7 @@ func (x *LeaveOrganizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveOrganizationRequest.ProtoReflect.Descriptor instead.
 func (*LeaveOrganizationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LeaveOrganizationRequest) GetOrganizationId() string {
@@ -1789,7 +1899,7 @@ type LeaveOrganizationResponse struct {
 
 func (x *LeaveOrganizationResponse) Reset() {
 	*x = LeaveOrganizationResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +1911,7 @@ func (x *LeaveOrganizationResponse) String() string {
 func (*LeaveOrganizationResponse) ProtoMessage() {}
 
 func (x *LeaveOrganizationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +1924,7 @@ func (x *LeaveOrganizationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveOrganizationResponse.ProtoReflect.Descriptor instead.
 func (*LeaveOrganizationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LeaveOrganizationResponse) GetSeatReleased() bool {
@@ -1993,7 +2103,18 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x15DisableMemberResponse\x124\n" +
 	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\x12#\n" +
 	"\rseat_released\x18\x02 \x01(\bR\fseatReleased\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\tR\x05token\"\xa0\x01\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\"\xa2\x01\n" +
+	"\x15ResetMemberMfaRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\taccountId\x12)\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\".\n" +
+	"\x16ResetMemberMfaResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"\xa0\x01\n" +
 	"\x13EnableMemberRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
@@ -2028,14 +2149,16 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"V\n" +
 	"\x19LeaveOrganizationResponse\x12#\n" +
 	"\rseat_released\x18\x01 \x01(\bR\fseatReleased\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token2\xba\x0e\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token2\xb5\x10\n" +
 	"\rMemberService\x12\xbe\x01\n" +
 	"\n" +
 	"ListPeople\x12'.roster.membership.v1.ListPeopleRequest\x1a(.roster.membership.v1.ListPeopleResponse\"]\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/people\x12\xc9\x01\n" +
 	"\tGetMember\x12&.roster.membership.v1.GetMemberRequest\x1a'.roster.membership.v1.GetMemberResponse\"k\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02:\x128/v1/organizations/{organization_id}/members/{account_id}\x12\xf2\x01\n" +
 	"\fUpdateMember\x12).roster.membership.v1.UpdateMemberRequest\x1a*.roster.membership.v1.UpdateMemberResponse\"\x8a\x01\xaa\xbb\x18C\b\x02\x1a\x16members.update_profile\"\x0forganization_id*\x16member.profile_changed\x82\xd3\xe4\x93\x02=:\x01*28/v1/organizations/{organization_id}/members/{account_id}\x12\x83\x02\n" +
 	"\x10ChangeMemberRole\x12-.roster.membership.v1.ChangeMemberRoleRequest\x1a..roster.membership.v1.ChangeMemberRoleResponse\"\x8f\x01\xaa\xbb\x18=\b\x02\x1a\x13members.assign_role\"\x0forganization_id*\x13member.role_changed\x82\xd3\xe4\x93\x02H:\x01*\"C/v1/organizations/{organization_id}/members/{account_id}:changeRole\x12\xef\x01\n" +
-	"\rDisableMember\x12*.roster.membership.v1.DisableMemberRequest\x1a+.roster.membership.v1.DisableMemberResponse\"\x84\x01\xaa\xbb\x185\b\x02\x1a\x0fmembers.disable\"\x0forganization_id*\x0fmember.disabled\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/organizations/{organization_id}/members/{account_id}:disable\x12\xe9\x01\n" +
+	"\rDisableMember\x12*.roster.membership.v1.DisableMemberRequest\x1a+.roster.membership.v1.DisableMemberResponse\"\x84\x01\xaa\xbb\x185\b\x02\x1a\x0fmembers.disable\"\x0forganization_id*\x0fmember.disabled\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/organizations/{organization_id}/members/{account_id}:disable\x12\xf8\x01\n" +
+	"\x0eResetMemberMfa\x12+.roster.membership.v1.ResetMemberMfaRequest\x1a,.roster.membership.v1.ResetMemberMfaResponse\"\x8a\x01\xaa\xbb\x18:\b\x02\x1a\x11members.reset_mfa\"\x0forganization_id*\x10member.mfa_reset8\n" +
+	"\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/organizations/{organization_id}/members/{account_id}:resetMfa\x12\xe9\x01\n" +
 	"\fEnableMember\x12).roster.membership.v1.EnableMemberRequest\x1a*.roster.membership.v1.EnableMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.enable\"\x0forganization_id*\x0emember.enabled\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:enable\x12\xe9\x01\n" +
 	"\fRemoveMember\x12).roster.membership.v1.RemoveMemberRequest\x1a*.roster.membership.v1.RemoveMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.remove\"\x0forganization_id*\x0emember.removed\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:remove\x12\xd6\x01\n" +
 	"\x11LeaveOrganization\x12..roster.membership.v1.LeaveOrganizationRequest\x1a/.roster.membership.v1.LeaveOrganizationResponse\"`\xaa\xbb\x18 \b\x02\"\x0forganization_id*\vmember.left\x82\xd3\xe4\x93\x026:\x01*\"1/v1/organizations/{organization_id}/members:leaveBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
@@ -2053,7 +2176,7 @@ func file_roster_membership_v1_member_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(Person_State)(0),                 // 0: roster.membership.v1.Person.State
 	(Member_State)(0),                 // 1: roster.membership.v1.Member.State
@@ -2072,36 +2195,38 @@ var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(*ChangeMemberRoleResponse)(nil),  // 14: roster.membership.v1.ChangeMemberRoleResponse
 	(*DisableMemberRequest)(nil),      // 15: roster.membership.v1.DisableMemberRequest
 	(*DisableMemberResponse)(nil),     // 16: roster.membership.v1.DisableMemberResponse
-	(*EnableMemberRequest)(nil),       // 17: roster.membership.v1.EnableMemberRequest
-	(*EnableMemberResponse)(nil),      // 18: roster.membership.v1.EnableMemberResponse
-	(*RemoveMemberRequest)(nil),       // 19: roster.membership.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),      // 20: roster.membership.v1.RemoveMemberResponse
-	(*LeaveOrganizationRequest)(nil),  // 21: roster.membership.v1.LeaveOrganizationRequest
-	(*LeaveOrganizationResponse)(nil), // 22: roster.membership.v1.LeaveOrganizationResponse
-	(*timestamppb.Timestamp)(nil),     // 23: google.protobuf.Timestamp
-	(Availability_State)(0),           // 24: roster.membership.v1.Availability.State
-	(*fieldmaskpb.FieldMask)(nil),     // 25: google.protobuf.FieldMask
+	(*ResetMemberMfaRequest)(nil),     // 17: roster.membership.v1.ResetMemberMfaRequest
+	(*ResetMemberMfaResponse)(nil),    // 18: roster.membership.v1.ResetMemberMfaResponse
+	(*EnableMemberRequest)(nil),       // 19: roster.membership.v1.EnableMemberRequest
+	(*EnableMemberResponse)(nil),      // 20: roster.membership.v1.EnableMemberResponse
+	(*RemoveMemberRequest)(nil),       // 21: roster.membership.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),      // 22: roster.membership.v1.RemoveMemberResponse
+	(*LeaveOrganizationRequest)(nil),  // 23: roster.membership.v1.LeaveOrganizationRequest
+	(*LeaveOrganizationResponse)(nil), // 24: roster.membership.v1.LeaveOrganizationResponse
+	(*timestamppb.Timestamp)(nil),     // 25: google.protobuf.Timestamp
+	(Availability_State)(0),           // 26: roster.membership.v1.Availability.State
+	(*fieldmaskpb.FieldMask)(nil),     // 27: google.protobuf.FieldMask
 }
 var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Person.state:type_name -> roster.membership.v1.Person.State
-	23, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
-	23, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
-	23, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
-	24, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
-	23, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
+	25, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
+	25, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
+	25, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
+	26, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
+	25, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
-	23, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	23, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
-	23, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
-	23, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
+	25, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	25, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
+	25, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
+	25, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
 	4,  // 11: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
 	0,  // 12: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
 	2,  // 13: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
-	23, // 14: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
+	25, // 14: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
 	3,  // 15: roster.membership.v1.ListPeopleRequest.availability:type_name -> roster.membership.v1.ListPeopleRequest.Show
 	5,  // 16: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
 	6,  // 17: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
-	25, // 18: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	27, // 18: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
 	6,  // 19: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 20: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 21: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
@@ -2112,19 +2237,21 @@ var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	11, // 26: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
 	13, // 27: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
 	15, // 28: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
-	17, // 29: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
-	19, // 30: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
-	21, // 31: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
-	8,  // 32: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
-	10, // 33: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
-	12, // 34: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
-	14, // 35: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
-	16, // 36: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
-	18, // 37: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
-	20, // 38: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
-	22, // 39: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
-	32, // [32:40] is the sub-list for method output_type
-	24, // [24:32] is the sub-list for method input_type
+	17, // 29: roster.membership.v1.MemberService.ResetMemberMfa:input_type -> roster.membership.v1.ResetMemberMfaRequest
+	19, // 30: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
+	21, // 31: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
+	23, // 32: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
+	8,  // 33: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
+	10, // 34: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
+	12, // 35: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
+	14, // 36: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
+	16, // 37: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
+	18, // 38: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
+	20, // 39: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
+	22, // 40: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
+	24, // 41: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
+	33, // [33:42] is the sub-list for method output_type
+	24, // [24:33] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -2142,7 +2269,7 @@ func file_roster_membership_v1_member_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_member_service_proto_rawDesc), len(file_roster_membership_v1_member_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	MemberService_UpdateMember_FullMethodName      = "/roster.membership.v1.MemberService/UpdateMember"
 	MemberService_ChangeMemberRole_FullMethodName  = "/roster.membership.v1.MemberService/ChangeMemberRole"
 	MemberService_DisableMember_FullMethodName     = "/roster.membership.v1.MemberService/DisableMember"
+	MemberService_ResetMemberMfa_FullMethodName    = "/roster.membership.v1.MemberService/ResetMemberMfa"
 	MemberService_EnableMember_FullMethodName      = "/roster.membership.v1.MemberService/EnableMember"
 	MemberService_RemoveMember_FullMethodName      = "/roster.membership.v1.MemberService/RemoveMember"
 	MemberService_LeaveOrganization_FullMethodName = "/roster.membership.v1.MemberService/LeaveOrganization"
@@ -52,6 +53,11 @@ type MemberServiceClient interface {
 	// DisableMember keeps the row and ends the access, before the call returns. The seat is freed. Reasons: OWNER_PROTECTED,
 	// SELF_ACTION, STATE_CONFLICT, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	DisableMember(ctx context.Context, in *DisableMemberRequest, opts ...grpc.CallOption) (*DisableMemberResponse, error)
+	// ResetMemberMfa takes the second factors of a member's account away, with the recovery codes, and ends all its sessions; the person
+	// is told by mail. For accounts that the organization manages. Reasons: ACCOUNT_NOT_MANAGED, STATE_CONFLICT without a second factor,
+	// OWNER_PROTECTED, SELF_ACTION, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STEP_UP_REQUIRED,
+	// UNAVAILABLE.
+	ResetMemberMfa(ctx context.Context, in *ResetMemberMfaRequest, opts ...grpc.CallOption) (*ResetMemberMfaResponse, error)
 	// EnableMember restores the access of a disabled member, who takes a seat again. Reasons: SEAT_LIMIT_REACHED,
 	// OWNER_PROTECTED, SELF_ACTION, STATE_CONFLICT, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
 	// MEMBER_DISABLED, UNAVAILABLE.
@@ -124,6 +130,16 @@ func (c *memberServiceClient) DisableMember(ctx context.Context, in *DisableMemb
 	return out, nil
 }
 
+func (c *memberServiceClient) ResetMemberMfa(ctx context.Context, in *ResetMemberMfaRequest, opts ...grpc.CallOption) (*ResetMemberMfaResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetMemberMfaResponse)
+	err := c.cc.Invoke(ctx, MemberService_ResetMemberMfa_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *memberServiceClient) EnableMember(ctx context.Context, in *EnableMemberRequest, opts ...grpc.CallOption) (*EnableMemberResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EnableMemberResponse)
@@ -177,6 +193,11 @@ type MemberServiceServer interface {
 	// DisableMember keeps the row and ends the access, before the call returns. The seat is freed. Reasons: OWNER_PROTECTED,
 	// SELF_ACTION, STATE_CONFLICT, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	DisableMember(context.Context, *DisableMemberRequest) (*DisableMemberResponse, error)
+	// ResetMemberMfa takes the second factors of a member's account away, with the recovery codes, and ends all its sessions; the person
+	// is told by mail. For accounts that the organization manages. Reasons: ACCOUNT_NOT_MANAGED, STATE_CONFLICT without a second factor,
+	// OWNER_PROTECTED, SELF_ACTION, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STEP_UP_REQUIRED,
+	// UNAVAILABLE.
+	ResetMemberMfa(context.Context, *ResetMemberMfaRequest) (*ResetMemberMfaResponse, error)
 	// EnableMember restores the access of a disabled member, who takes a seat again. Reasons: SEAT_LIMIT_REACHED,
 	// OWNER_PROTECTED, SELF_ACTION, STATE_CONFLICT, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
 	// MEMBER_DISABLED, UNAVAILABLE.
@@ -213,6 +234,9 @@ func (UnimplementedMemberServiceServer) ChangeMemberRole(context.Context, *Chang
 }
 func (UnimplementedMemberServiceServer) DisableMember(context.Context, *DisableMemberRequest) (*DisableMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DisableMember not implemented")
+}
+func (UnimplementedMemberServiceServer) ResetMemberMfa(context.Context, *ResetMemberMfaRequest) (*ResetMemberMfaResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetMemberMfa not implemented")
 }
 func (UnimplementedMemberServiceServer) EnableMember(context.Context, *EnableMemberRequest) (*EnableMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EnableMember not implemented")
@@ -334,6 +358,24 @@ func _MemberService_DisableMember_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MemberService_ResetMemberMfa_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetMemberMfaRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MemberServiceServer).ResetMemberMfa(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MemberService_ResetMemberMfa_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MemberServiceServer).ResetMemberMfa(ctx, req.(*ResetMemberMfaRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MemberService_EnableMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EnableMemberRequest)
 	if err := dec(in); err != nil {
@@ -414,6 +456,10 @@ var MemberService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DisableMember",
 			Handler:    _MemberService_DisableMember_Handler,
+		},
+		{
+			MethodName: "ResetMemberMfa",
+			Handler:    _MemberService_ResetMemberMfa_Handler,
 		},
 		{
 			MethodName: "EnableMember",

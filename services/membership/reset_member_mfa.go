@@ -1,0 +1,120 @@
+package membership
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/saga"
+	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
+)
+
+// ResetMemberMfa takes a member's second factors away. The decision is committed first, as an operation; then identity does it, asked by
+// this call or, after a crash, by the sweeper, and says whether the organization manages the account.
+func (s *Service) ResetMemberMfa(ctx context.Context, req *membershipv1.ResetMemberMfaRequest) (*membershipv1.ResetMemberMfaResponse, error) {
+	key, target, err := parseMember(req)
+	if err != nil {
+		return nil, err
+	}
+	once := s.managed(ctx, key, org.ResetMfa, req.GetRequestId(), "ResetMemberMfa", req)
+	begun, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*wrapperspb.StringValue, error) {
+		q, me := queries(tx), caller.From(ctx).Account
+		at, err := q.LockMembers(ctx, key, me, target)
+		if err != nil {
+			return nil, err
+		}
+		actor, err := at.Organization.Admit(at.Members[me])
+		if err != nil {
+			return nil, err
+		}
+		if err := actor.Empower(at.Members[target], org.ResetMfa); err != nil {
+			return nil, err
+		}
+		op := org.Begin(org.ResetMfaOperation, target, me, causeAdmin, once.ID, q.Now())
+		begin(q, key, op)
+		return wrapperspb.String(op.Seat.String()), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	operation, err := id.ParseSeat(begun.GetValue())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.finishResetMfa(ctx, key, operation); err != nil {
+		return nil, err
+	}
+	var op org.Operation
+	err = s.view(ctx, key, func(q store.Queries) (err error) {
+		op, _, err = q.GetOperation(ctx, key, operation, org.ResetMfaOperation)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if op.State != org.Done {
+		return nil, outcome(op)
+	}
+	return &membershipv1.ResetMemberMfaResponse{Token: outbox.Token(key, s.DB.Name, op.Revision)}, nil
+}
+
+// finishResetMfa has identity do it, and records the outcome. Identity's answer for an operation is always the same.
+func (s *Service) finishResetMfa(ctx context.Context, key id.Organization, operation id.Seat) error {
+	var op org.Operation
+	var seen store.Standing
+	err := s.view(ctx, key, func(q store.Queries) (err error) {
+		op, seen, err = q.GetOperation(ctx, key, operation, org.ResetMfaOperation)
+		return err
+	})
+	if err != nil || op.State != org.Pending {
+		return err
+	}
+	answer, err := s.Accounts.ResetMfa(ctx, &identityv1.ResetMfaRequest{
+		OperationId: op.Seat.String(), AccountId: op.Account.String(), OrganizationId: key.String(),
+		OrganizationDisplayName: seen.Organization.DisplayName, ActorAccountId: op.Actor.String(),
+	})
+	if err != nil {
+		return saga.Unfinished(fmt.Errorf("reset mfa: %w", err))
+	}
+	var refusal *fault.Fault
+	switch {
+	case !answer.GetManaged():
+		refusal = org.ErrNotManaged
+	case !answer.GetReset_():
+		refusal = org.ErrNoMfa
+	}
+	err = s.inTx(ctx, key, func(q store.Queries) error {
+		now, at, err := q.LockOperation(ctx, key, op)
+		if err != nil || now.State != org.Pending { // somebody else was faster
+			return err
+		}
+		task(key, now).Done(q.Tx)
+		if refusal != nil {
+			q.RefuseOperation(key, now, refusal)
+			return nil
+		}
+		member := at.Members[now.Account]
+		because := outbox.Origin{Account: now.Actor, Cause: eventv1.Cause_KIND_ADMIN, CauseID: now.Seat.String(), RequestID: now.RequestID}
+		if err := outbox.Publish(q.Tx, key, q.Now(), &eventv1.MemberMfaReset{
+			Context: because.Context(ctx), Member: memberToEvent(at.Organization, member)}); err != nil {
+			return err
+		}
+		q.FinishOperation(key, now, member)
+		return nil
+	})
+	if err != nil {
+		return saga.Unfinished(fmt.Errorf("finish operation: %w", err))
+	}
+	return nil
+}
