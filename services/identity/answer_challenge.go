@@ -107,6 +107,11 @@ func (s *Service) tryCode(
 		}
 		wrong = factor.ErrCodeInvalid
 		q.CountFailure(owner)
+		to := session.SignIn
+		if challenged.IsZero() {
+			to = session.Reauthenticate
+		}
+		q.InsertAttempt(owner, attempt(ctx, to, session.BySecondFactor, session.WrongCode))
 		switch {
 		case challenged.IsZero():
 			return nil

@@ -7,6 +7,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -18,7 +19,7 @@ import (
 // ChangePassword changes the caller's password. Whoever is signed in elsewhere, with the old one, is signed out with the same commit.
 func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
 	who := caller.From(ctx)
-	proven, err := s.checkPassword(ctx, store.Identifier{Account: who.Account}, req.GetCurrentPassword())
+	proven, err := s.checkPassword(ctx, session.PasswordChange, store.Identifier{Account: who.Account}, req.GetCurrentPassword())
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +66,11 @@ func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.A
 	if in.Factors == 1 { // otherwise there are wrong codes among them, which another password does not forgive
 		q.ForgetFailures(of.ID)
 	}
+	done := attempt(ctx, session.PasswordChange, session.ByPassword, "")
+	if kept.IsZero() {
+		done = attempt(ctx, session.PasswordReset, session.ByLink, "")
+	}
+	q.InsertAttempt(of.ID, done)
 	for _, one := range in.Live {
 		if one.ID == kept {
 			continue

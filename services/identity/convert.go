@@ -37,6 +37,8 @@ func sessionToProto(s session.Session, current id.Session) *identityv1.Session {
 		AuthTime:    timestamppb.New(s.AuthTime),
 		Level:       int32(s.Level),
 		UserAgent:   s.UserAgent,
+		Address:     s.Address,
+		Device:      session.Device(s.UserAgent),
 		Current:     s.ID == current,
 	}
 }

@@ -36,7 +36,7 @@ func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessi
 	if delivery == session.Cookie && who.Service != "gateway" {
 		return nil, fault.Invalid("delivery", "must be DELIVERY_TOKEN: a cookie is for browsers")
 	}
-	proven, err := s.checkPassword(ctx, identifierOf(req), req.GetPassword())
+	proven, err := s.checkPassword(ctx, session.SignIn, identifierOf(req), req.GetPassword())
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +90,25 @@ func challengeOf(opened session.Session) *identityv1.Challenge {
 type proof struct {
 	password *rightPassword // nil: none was asked for now
 	code     bool           // of a second factor
+	again    bool           // by who is signed in
+}
+
+// attempt is the line of the login activity about a session that begins with the proof.
+func (p proof) attempt(begun session.Session) session.Attempt {
+	a := session.Attempt{Action: session.SignIn, Method: session.ByLink, Address: begun.Address, UserAgent: begun.UserAgent}
+	if p.password != nil {
+		a.Method = session.ByPassword
+		if p.again {
+			a.Action = session.Reauthenticate
+		}
+	}
+	if p.code {
+		a.Method = session.BySecondFactor
+	}
+	if begun.Stage != session.Complete {
+		a.Reason = session.CodeDue
+	}
+	return a
 }
 
 // rightPassword is a password that was right.
@@ -99,9 +118,9 @@ type rightPassword struct {
 }
 
 // checkPassword finds out whether the password is that of the identifier. Unknown, locked and wrong are one answer
-// after the same work. The failure is counted before the next in the queue is looked at, also when the client has left:
+// after the same work. to is what the password is for. The failure is counted before the next in the queue is looked at, also when the client has left:
 // many attempts at once are no way around the delays.
-func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text string) (p rightPassword, err error) {
+func (s *Service) checkPassword(ctx context.Context, to session.Action, who store.Identifier, text string) (p rightPassword, err error) {
 	leave, err := s.hashes.Enter(ctx)
 	if err != nil {
 		return p, err
@@ -114,7 +133,7 @@ func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text 
 	if err != nil {
 		return p, err
 	}
-	usable := p.PasswordHash != "" && !p.Locked
+	usable := p.PasswordHash != "" && !p.Locked && !p.Disabled
 	if !usable {
 		p.PasswordHash = password.Dummy
 	}
@@ -126,7 +145,14 @@ func (s *Service) checkPassword(ctx context.Context, who store.Identifier, text 
 	if !right || !usable {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if err := s.store.CountFailure(ctx, p.AccountID); err != nil {
+		why := session.WrongPassword
+		switch {
+		case p.Locked:
+			why = session.TooMany
+		case p.Disabled:
+			why = session.Disabled
+		}
+		if err := s.store.CountFailure(ctx, p.AccountID, attempt(ctx, to, session.ByPassword, why)); err != nil {
 			return p, err
 		}
 		return p, account.ErrCredentialsInvalid
@@ -183,6 +209,7 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 			}
 			live = slices.Delete(live, i, i+1)
 		}
+		q.InsertAttempt(begun.AccountID, proven.attempt(begun))
 		q.InsertSession(begun, key.Hash)
 		saga.For(begun.AccountID, sessionTask, begun.ID).At(q.Tx, begun.EndTime())
 		// Who knows the password and no more must not end the sessions of who knows both.

@@ -38,6 +38,7 @@ func (s *Service) signOut(ctx context.Context, owner id.Account, key id.Session)
 		if !ended.Live(q.Now()) {
 			return session.ErrNotFound // the sweeper will say that it ended, and why
 		}
+		q.InsertAttempt(owner, attempt(ctx, session.SignOut, "", ""))
 		return endSession(q, ended, origin(ctx, owner, ""))
 	})
 }

@@ -15,7 +15,7 @@ import (
 // nothing of it.
 func (s *Service) Reauthenticate(ctx context.Context, req *identityv1.ReauthenticateRequest) (*identityv1.ReauthenticateResponse, error) {
 	who := caller.From(ctx)
-	proven, err := s.checkPassword(ctx, store.Identifier{Account: who.Account}, req.GetPassword())
+	proven, err := s.checkPassword(ctx, session.Reauthenticate, store.Identifier{Account: who.Account}, req.GetPassword())
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (s *Service) Reauthenticate(ctx context.Context, req *identityv1.Reauthenti
 	}
 	opened, key, err := s.openSession(ctx, session.Session{
 		AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address,
-	}, proof{password: &proven, code: req.GetCode() != ""}, who.Session)
+	}, proof{again: true, password: &proven, code: req.GetCode() != ""}, who.Session)
 	if err != nil {
 		return nil, err
 	}

@@ -289,6 +289,15 @@ ses_2  3d ago   5h ago     2026-05-29  -         Firefox�[2J
 	gives(w, &identityv1.DeleteSessionRequest{}, &identityv1.DeleteSessionResponse{})
 	require.Equal(t, "Session ses_2 has ended.\n", w.ok("sessions", "revoke", "ses_2"))
 	require.Contains(t, w.keptFile(), "session-token")
+	gives(w, &identityv1.SignOutOthersRequest{}, &identityv1.SignOutOthersResponse{Ended: 2})
+	require.Equal(t, "Sessions that have ended: 2.\n", w.ok("sessions", "revoke-others"))
+	gives(w, &identityv1.ListMyLoginActivityRequest{}, &identityv1.ListMyLoginActivityResponse{Activity: []*identityv1.LoginActivity{
+		{Action: identityv1.LoginAction_LOGIN_ACTION_SIGN_IN, Success: true, Address: "203.0.113.7", Device: "Firefox on Linux"},
+		{Action: identityv1.LoginAction_LOGIN_ACTION_SIGN_IN, Failure: identityv1.LoginFailure_LOGIN_FAILURE_WRONG_PASSWORD},
+	}})
+	told := w.ok("login-activity")
+	require.Contains(t, told, "Firefox on Linux")
+	require.Contains(t, told, "wrong password")
 	w.ok("sessions", "revoke", "ses_1") // the one that is kept here
 	require.NotContains(t, w.keptFile(), "session-token")
 }

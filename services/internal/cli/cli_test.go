@@ -39,15 +39,20 @@ func TestCommandTree(t *testing.T) {
 		events/dlq/list events/dlq/retry events/dlq/skip events/republish events/tail
 		group/add group/bind group/create group/delete group/get group/list group/members group/remove group/unbind group/update
 		invite/accept invite/create invite/decline invite/get invite/list invite/new-link invite/preview invite/resend invite/revoke
+<<<<<<< HEAD
 		login logout me
 		member/change-role member/disable member/edit member/enable member/get member/leave member/remove member/reset-mfa
+=======
+		login login-activity logout me
+		member/change-role member/disable member/edit member/enable member/get member/leave member/remove
+>>>>>>> 42af45c (identity: login activity, devices, and the end of all other sessions)
 		mfa/disable mfa/enable mfa/recovery-codes mfa/status
 		operator/claim operator/permissions/apply operator/permissions/list operator/seat-limit
 		org/create org/delete org/get org/list org/policy/preview org/policy/set org/policy/show org/step-down
 		org/transfer/accept org/transfer/cancel org/transfer/decline org/transfer/offer org/transfer/show org/update org/use
 		password/change password/forgot password/reset people permissions
 		project/add project/create project/delete project/get project/list project/members project/remove project/update
-		reauth role/create role/delete role/list role/update seats sessions/list sessions/revoke signup verify`),
+		reauth role/create role/delete role/list role/update seats sessions/list sessions/revoke sessions/revoke-others signup verify`),
 		strings.Fields(strings.ReplaceAll(strings.Join(tree, "\n"), " ", "/")))
 }
 

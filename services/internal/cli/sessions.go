@@ -1,13 +1,15 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 )
 
 func (a *app) sessionsCommand() *cobra.Command {
-	return groupOf("sessions", "Where you are signed in", a.sessionsListCommand(), a.sessionsRevokeCommand())
+	return groupOf("sessions", "Where you are signed in", a.sessionsListCommand(), a.sessionsRevokeCommand(), a.sessionsRevokeOthersCommand())
 }
 
 func (a *app) sessionsListCommand() *cobra.Command {
@@ -61,6 +63,61 @@ func (a *app) sessionsRevokeCommand() *cobra.Command {
 				return err
 			}
 			return a.show(answer, func(p *page) { p.line("Session %s has ended.", args[0]) })
+		},
+	}
+}
+
+func (a *app) sessionsRevokeOthersCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke-others",
+		Short: "End all your sessions but this one",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(person)
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Sessions.SignOutOthers, &identityv1.SignOutOthersRequest{})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) { p.line("Sessions that have ended: %d.", answer.GetEnded()) })
+		},
+	}
+}
+
+func (a *app) loginActivityCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "login-activity",
+		Short: "What was tried with your account, newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(person)
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Sessions.ListMyLoginActivity, &identityv1.ListMyLoginActivityRequest{})
+			if err != nil {
+				return err
+			}
+			words := func(value, prefix string) string {
+				return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(value, prefix), "_", " "))
+			}
+			return a.show(answer, func(p *page) {
+				var rows [][]string
+				for _, one := range answer.GetActivity() {
+					result := "ok"
+					if !one.GetSuccess() {
+						result = words(one.GetFailure().String(), "LOGIN_FAILURE_")
+					}
+					rows = append(rows, []string{p.ago(one.GetTime()), words(one.GetAction().String(), "LOGIN_ACTION_"), result, one.GetAddress(), one.GetDevice()})
+				}
+				if len(rows) == 0 {
+					p.line("Nothing was tried with your account in 90 days.")
+					return
+				}
+				p.table([]string{"WHEN", "ACTION", "RESULT", "ADDRESS", "CLIENT"}, rows)
+			})
 		},
 	}
 }

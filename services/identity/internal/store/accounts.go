@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
@@ -102,7 +103,8 @@ type Credential struct {
 	AccountID    id.Account // a decoy, when the identifier belongs to nobody
 	PasswordHash string     // empty, then
 	SetTime      time.Time
-	Locked       bool // nobody gets in now: too many failures, or who manages the account does not want it
+	Locked       bool // nobody gets in now: too many failures, or
+	Disabled     bool // who manages the account does not want it
 }
 
 // FindCredential returns what the identifier signs in to. An address that nobody has proven signs in to the one
@@ -111,7 +113,8 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credenti
 	var always bool
 	q.Read(`
 		SELECT found.account_id, coalesce(c.password_hash, '') AS password_hash,
-		       coalesce(c.set_time, 'epoch') AS set_time, coalesce(f.next_time > now(), false) OR NOT coalesce(a.sign_in_allowed, true) AS locked
+		       coalesce(c.set_time, 'epoch') AS set_time, coalesce(f.next_time > now(), false) AS locked,
+		       NOT coalesce(a.sign_in_allowed, true) AS disabled
 		FROM (SELECT coalesce(
 			$4,
 			(SELECT account_id FROM user_emails e
@@ -126,11 +129,14 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credenti
 	return c, q.Fetch(ctx)
 }
 
-// CountFailure counts a failed sign-in, and sets how long nobody may try again: account.DelayAfter, in SQL. An
+// CountFailure counts a failed sign-in, notes it in the account's login activity, and sets how long nobody may try again: account.DelayAfter, in SQL. An
 // attempt that was not looked at, because it came too early, does not count.
-func (s Store) CountFailure(ctx context.Context, key id.Account) error {
+func (s Store) CountFailure(ctx context.Context, key id.Account, failed session.Attempt) error {
+	insert, trim := attemptArgs(key, failed)
 	return s.DB.Flight(ctx, postgres.In(key), func(batch *pgx.Batch) {
 		batch.Queue(countFailure, key, account.FreeFailures, account.MaxDelay)
+		batch.Queue(insertAttempt, insert...)
+		batch.Queue(trimAttempts, trim...)
 	})
 }
 

@@ -80,6 +80,193 @@ func (Delivery) EnumDescriptor() ([]byte, []int) {
 	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{0}
 }
 
+// LoginAction is what was tried with an account.
+type LoginAction int32
+
+const (
+	// Unknown.
+	LoginAction_LOGIN_ACTION_UNSPECIFIED LoginAction = 0
+	// To sign in.
+	LoginAction_LOGIN_ACTION_SIGN_IN LoginAction = 1
+	// To end sessions.
+	LoginAction_LOGIN_ACTION_SIGN_OUT LoginAction = 2
+	// To prove again who is there.
+	LoginAction_LOGIN_ACTION_REAUTHENTICATE LoginAction = 3
+	// To change the password.
+	LoginAction_LOGIN_ACTION_PASSWORD_CHANGE LoginAction = 4
+	// To set another password with a mailed link.
+	LoginAction_LOGIN_ACTION_PASSWORD_RESET LoginAction = 5
+)
+
+// Enum value maps for LoginAction.
+var (
+	LoginAction_name = map[int32]string{
+		0: "LOGIN_ACTION_UNSPECIFIED",
+		1: "LOGIN_ACTION_SIGN_IN",
+		2: "LOGIN_ACTION_SIGN_OUT",
+		3: "LOGIN_ACTION_REAUTHENTICATE",
+		4: "LOGIN_ACTION_PASSWORD_CHANGE",
+		5: "LOGIN_ACTION_PASSWORD_RESET",
+	}
+	LoginAction_value = map[string]int32{
+		"LOGIN_ACTION_UNSPECIFIED":     0,
+		"LOGIN_ACTION_SIGN_IN":         1,
+		"LOGIN_ACTION_SIGN_OUT":        2,
+		"LOGIN_ACTION_REAUTHENTICATE":  3,
+		"LOGIN_ACTION_PASSWORD_CHANGE": 4,
+		"LOGIN_ACTION_PASSWORD_RESET":  5,
+	}
+)
+
+func (x LoginAction) Enum() *LoginAction {
+	p := new(LoginAction)
+	*p = x
+	return p
+}
+
+func (x LoginAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LoginAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_identity_v1_account_service_proto_enumTypes[1].Descriptor()
+}
+
+func (LoginAction) Type() protoreflect.EnumType {
+	return &file_roster_identity_v1_account_service_proto_enumTypes[1]
+}
+
+func (x LoginAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LoginAction.Descriptor instead.
+func (LoginAction) EnumDescriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{1}
+}
+
+// LoginMethod is what it was tried with.
+type LoginMethod int32
+
+const (
+	// A session.
+	LoginMethod_LOGIN_METHOD_UNSPECIFIED LoginMethod = 0
+	// A password.
+	LoginMethod_LOGIN_METHOD_PASSWORD LoginMethod = 1
+	// A code of a second factor.
+	LoginMethod_LOGIN_METHOD_SECOND_FACTOR LoginMethod = 2
+	// The link of an invitation, or to reset a password.
+	LoginMethod_LOGIN_METHOD_LINK LoginMethod = 3
+)
+
+// Enum value maps for LoginMethod.
+var (
+	LoginMethod_name = map[int32]string{
+		0: "LOGIN_METHOD_UNSPECIFIED",
+		1: "LOGIN_METHOD_PASSWORD",
+		2: "LOGIN_METHOD_SECOND_FACTOR",
+		3: "LOGIN_METHOD_LINK",
+	}
+	LoginMethod_value = map[string]int32{
+		"LOGIN_METHOD_UNSPECIFIED":   0,
+		"LOGIN_METHOD_PASSWORD":      1,
+		"LOGIN_METHOD_SECOND_FACTOR": 2,
+		"LOGIN_METHOD_LINK":          3,
+	}
+)
+
+func (x LoginMethod) Enum() *LoginMethod {
+	p := new(LoginMethod)
+	*p = x
+	return p
+}
+
+func (x LoginMethod) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LoginMethod) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_identity_v1_account_service_proto_enumTypes[2].Descriptor()
+}
+
+func (LoginMethod) Type() protoreflect.EnumType {
+	return &file_roster_identity_v1_account_service_proto_enumTypes[2]
+}
+
+func (x LoginMethod) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LoginMethod.Descriptor instead.
+func (LoginMethod) EnumDescriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{2}
+}
+
+// LoginFailure is why it did not succeed.
+type LoginFailure int32
+
+const (
+	// It succeeded.
+	LoginFailure_LOGIN_FAILURE_UNSPECIFIED LoginFailure = 0
+	// The password was right, and a code is due.
+	LoginFailure_LOGIN_FAILURE_CODE_DUE LoginFailure = 1
+	// The password was wrong.
+	LoginFailure_LOGIN_FAILURE_WRONG_PASSWORD LoginFailure = 2
+	// The code was wrong.
+	LoginFailure_LOGIN_FAILURE_WRONG_CODE LoginFailure = 3
+	// It was too early to try again after several failures; whether the proof was right was not looked at.
+	LoginFailure_LOGIN_FAILURE_TOO_MANY_FAILURES LoginFailure = 4
+	// The organization that manages the account keeps it from signing in.
+	LoginFailure_LOGIN_FAILURE_DISABLED LoginFailure = 5
+)
+
+// Enum value maps for LoginFailure.
+var (
+	LoginFailure_name = map[int32]string{
+		0: "LOGIN_FAILURE_UNSPECIFIED",
+		1: "LOGIN_FAILURE_CODE_DUE",
+		2: "LOGIN_FAILURE_WRONG_PASSWORD",
+		3: "LOGIN_FAILURE_WRONG_CODE",
+		4: "LOGIN_FAILURE_TOO_MANY_FAILURES",
+		5: "LOGIN_FAILURE_DISABLED",
+	}
+	LoginFailure_value = map[string]int32{
+		"LOGIN_FAILURE_UNSPECIFIED":       0,
+		"LOGIN_FAILURE_CODE_DUE":          1,
+		"LOGIN_FAILURE_WRONG_PASSWORD":    2,
+		"LOGIN_FAILURE_WRONG_CODE":        3,
+		"LOGIN_FAILURE_TOO_MANY_FAILURES": 4,
+		"LOGIN_FAILURE_DISABLED":          5,
+	}
+)
+
+func (x LoginFailure) Enum() *LoginFailure {
+	p := new(LoginFailure)
+	*p = x
+	return p
+}
+
+func (x LoginFailure) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LoginFailure) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_identity_v1_account_service_proto_enumTypes[3].Descriptor()
+}
+
+func (LoginFailure) Type() protoreflect.EnumType {
+	return &file_roster_identity_v1_account_service_proto_enumTypes[3]
+}
+
+func (x LoginFailure) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LoginFailure.Descriptor instead.
+func (LoginFailure) EnumDescriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{3}
+}
+
 // FactorMethod is how a second factor is proven.
 type FactorMethod int32
 
@@ -117,11 +304,11 @@ func (x FactorMethod) String() string {
 }
 
 func (FactorMethod) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_identity_v1_account_service_proto_enumTypes[1].Descriptor()
+	return file_roster_identity_v1_account_service_proto_enumTypes[4].Descriptor()
 }
 
 func (FactorMethod) Type() protoreflect.EnumType {
-	return &file_roster_identity_v1_account_service_proto_enumTypes[1]
+	return &file_roster_identity_v1_account_service_proto_enumTypes[4]
 }
 
 func (x FactorMethod) Number() protoreflect.EnumNumber {
@@ -130,7 +317,7 @@ func (x FactorMethod) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FactorMethod.Descriptor instead.
 func (FactorMethod) EnumDescriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{1}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{4}
 }
 
 // Account is a person who can sign in.
@@ -244,7 +431,11 @@ type Session struct {
 	// When the person proved who they are.
 	AuthTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
 	// How many factors they proved it with: 1 or 2.
-	Level         int32 `protobuf:"varint,9,opt,name=level,proto3" json:"level,omitempty"`
+	Level int32 `protobuf:"varint,9,opt,name=level,proto3" json:"level,omitempty"`
+	// The network address where it began.
+	Address string `protobuf:"bytes,10,opt,name=address,proto3" json:"address,omitempty"`
+	// A short name of the client: browser and system, where they are known.
+	Device        string `protobuf:"bytes,11,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -342,6 +533,129 @@ func (x *Session) GetLevel() int32 {
 	return 0
 }
 
+func (x *Session) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Session) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+// LoginActivity is something that was tried with an account.
+type LoginActivity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What.
+	Action LoginAction `protobuf:"varint,2,opt,name=action,proto3,enum=roster.identity.v1.LoginAction" json:"action,omitempty"`
+	// With what.
+	Method LoginMethod `protobuf:"varint,3,opt,name=method,proto3,enum=roster.identity.v1.LoginMethod" json:"method,omitempty"`
+	// Whether it succeeded.
+	Success bool `protobuf:"varint,4,opt,name=success,proto3" json:"success,omitempty"`
+	// Why not.
+	Failure LoginFailure `protobuf:"varint,5,opt,name=failure,proto3,enum=roster.identity.v1.LoginFailure" json:"failure,omitempty"`
+	// The network address that it came from.
+	Address string `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
+	// The client as it called itself.
+	UserAgent string `protobuf:"bytes,7,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// A short name of the client.
+	Device        string `protobuf:"bytes,8,opt,name=device,proto3" json:"device,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoginActivity) Reset() {
+	*x = LoginActivity{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoginActivity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoginActivity) ProtoMessage() {}
+
+func (x *LoginActivity) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoginActivity.ProtoReflect.Descriptor instead.
+func (*LoginActivity) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LoginActivity) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *LoginActivity) GetAction() LoginAction {
+	if x != nil {
+		return x.Action
+	}
+	return LoginAction_LOGIN_ACTION_UNSPECIFIED
+}
+
+func (x *LoginActivity) GetMethod() LoginMethod {
+	if x != nil {
+		return x.Method
+	}
+	return LoginMethod_LOGIN_METHOD_UNSPECIFIED
+}
+
+func (x *LoginActivity) GetSuccess() bool {
+	if x != nil {
+		return x.Success
+	}
+	return false
+}
+
+func (x *LoginActivity) GetFailure() LoginFailure {
+	if x != nil {
+		return x.Failure
+	}
+	return LoginFailure_LOGIN_FAILURE_UNSPECIFIED
+}
+
+func (x *LoginActivity) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *LoginActivity) GetUserAgent() string {
+	if x != nil {
+		return x.UserAgent
+	}
+	return ""
+}
+
+func (x *LoginActivity) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
 // SignUpRequest asks for an account.
 type SignUpRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -357,7 +671,7 @@ type SignUpRequest struct {
 
 func (x *SignUpRequest) Reset() {
 	*x = SignUpRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[2]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +683,7 @@ func (x *SignUpRequest) String() string {
 func (*SignUpRequest) ProtoMessage() {}
 
 func (x *SignUpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[2]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +696,7 @@ func (x *SignUpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignUpRequest.ProtoReflect.Descriptor instead.
 func (*SignUpRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{2}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SignUpRequest) GetEmail() string {
@@ -415,7 +729,7 @@ type SignUpResponse struct {
 
 func (x *SignUpResponse) Reset() {
 	*x = SignUpResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[3]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -427,7 +741,7 @@ func (x *SignUpResponse) String() string {
 func (*SignUpResponse) ProtoMessage() {}
 
 func (x *SignUpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[3]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -440,7 +754,7 @@ func (x *SignUpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignUpResponse.ProtoReflect.Descriptor instead.
 func (*SignUpResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{3}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{4}
 }
 
 // VerifyEmailRequest carries the token of the mail.
@@ -456,7 +770,7 @@ type VerifyEmailRequest struct {
 
 func (x *VerifyEmailRequest) Reset() {
 	*x = VerifyEmailRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[4]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +782,7 @@ func (x *VerifyEmailRequest) String() string {
 func (*VerifyEmailRequest) ProtoMessage() {}
 
 func (x *VerifyEmailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[4]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +795,7 @@ func (x *VerifyEmailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyEmailRequest.ProtoReflect.Descriptor instead.
 func (*VerifyEmailRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{4}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *VerifyEmailRequest) GetToken() string {
@@ -509,7 +823,7 @@ type VerifyEmailResponse struct {
 
 func (x *VerifyEmailResponse) Reset() {
 	*x = VerifyEmailResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[5]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +835,7 @@ func (x *VerifyEmailResponse) String() string {
 func (*VerifyEmailResponse) ProtoMessage() {}
 
 func (x *VerifyEmailResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[5]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +848,7 @@ func (x *VerifyEmailResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyEmailResponse.ProtoReflect.Descriptor instead.
 func (*VerifyEmailResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{5}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *VerifyEmailResponse) GetAccount() *Account {
@@ -553,7 +867,7 @@ type GetMeRequest struct {
 
 func (x *GetMeRequest) Reset() {
 	*x = GetMeRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[6]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +879,7 @@ func (x *GetMeRequest) String() string {
 func (*GetMeRequest) ProtoMessage() {}
 
 func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[6]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +892,7 @@ func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeRequest.ProtoReflect.Descriptor instead.
 func (*GetMeRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{6}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{7}
 }
 
 // GetMeResponse holds the caller's account.
@@ -592,7 +906,7 @@ type GetMeResponse struct {
 
 func (x *GetMeResponse) Reset() {
 	*x = GetMeResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[7]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +918,7 @@ func (x *GetMeResponse) String() string {
 func (*GetMeResponse) ProtoMessage() {}
 
 func (x *GetMeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[7]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +931,7 @@ func (x *GetMeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeResponse.ProtoReflect.Descriptor instead.
 func (*GetMeResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{7}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetMeResponse) GetAccount() *Account {
@@ -640,7 +954,7 @@ type UpdateMeRequest struct {
 
 func (x *UpdateMeRequest) Reset() {
 	*x = UpdateMeRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[8]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +966,7 @@ func (x *UpdateMeRequest) String() string {
 func (*UpdateMeRequest) ProtoMessage() {}
 
 func (x *UpdateMeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[8]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +979,7 @@ func (x *UpdateMeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMeRequest.ProtoReflect.Descriptor instead.
 func (*UpdateMeRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{8}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateMeRequest) GetDisplayName() string {
@@ -693,7 +1007,7 @@ type UpdateMeResponse struct {
 
 func (x *UpdateMeResponse) Reset() {
 	*x = UpdateMeResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[9]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +1019,7 @@ func (x *UpdateMeResponse) String() string {
 func (*UpdateMeResponse) ProtoMessage() {}
 
 func (x *UpdateMeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[9]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +1032,7 @@ func (x *UpdateMeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMeResponse.ProtoReflect.Descriptor instead.
 func (*UpdateMeResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{9}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateMeResponse) GetAccount() *Account {
@@ -741,7 +1055,7 @@ type ChangePasswordRequest struct {
 
 func (x *ChangePasswordRequest) Reset() {
 	*x = ChangePasswordRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +1067,7 @@ func (x *ChangePasswordRequest) String() string {
 func (*ChangePasswordRequest) ProtoMessage() {}
 
 func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +1080,7 @@ func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
 func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{10}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ChangePasswordRequest) GetCurrentPassword() string {
@@ -792,7 +1106,7 @@ type ChangePasswordResponse struct {
 
 func (x *ChangePasswordResponse) Reset() {
 	*x = ChangePasswordResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +1118,7 @@ func (x *ChangePasswordResponse) String() string {
 func (*ChangePasswordResponse) ProtoMessage() {}
 
 func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +1131,7 @@ func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
 func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
 }
 
 // RequestPasswordResetRequest names an account. Exactly one of email and username is given.
@@ -833,7 +1147,7 @@ type RequestPasswordResetRequest struct {
 
 func (x *RequestPasswordResetRequest) Reset() {
 	*x = RequestPasswordResetRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +1159,7 @@ func (x *RequestPasswordResetRequest) String() string {
 func (*RequestPasswordResetRequest) ProtoMessage() {}
 
 func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +1172,7 @@ func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestPasswordResetRequest.ProtoReflect.Descriptor instead.
 func (*RequestPasswordResetRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RequestPasswordResetRequest) GetEmail() string {
@@ -884,7 +1198,7 @@ type RequestPasswordResetResponse struct {
 
 func (x *RequestPasswordResetResponse) Reset() {
 	*x = RequestPasswordResetResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1210,7 @@ func (x *RequestPasswordResetResponse) String() string {
 func (*RequestPasswordResetResponse) ProtoMessage() {}
 
 func (x *RequestPasswordResetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1223,7 @@ func (x *RequestPasswordResetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestPasswordResetResponse.ProtoReflect.Descriptor instead.
 func (*RequestPasswordResetResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
 }
 
 // ResetPasswordRequest carries the token of the mail.
@@ -927,7 +1241,7 @@ type ResetPasswordRequest struct {
 
 func (x *ResetPasswordRequest) Reset() {
 	*x = ResetPasswordRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1253,7 @@ func (x *ResetPasswordRequest) String() string {
 func (*ResetPasswordRequest) ProtoMessage() {}
 
 func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1266,7 @@ func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetPasswordRequest.ProtoReflect.Descriptor instead.
 func (*ResetPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResetPasswordRequest) GetToken() string {
@@ -985,7 +1299,7 @@ type ResetPasswordResponse struct {
 
 func (x *ResetPasswordResponse) Reset() {
 	*x = ResetPasswordResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1311,7 @@ func (x *ResetPasswordResponse) String() string {
 func (*ResetPasswordResponse) ProtoMessage() {}
 
 func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1324,7 @@ func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetPasswordResponse.ProtoReflect.Descriptor instead.
 func (*ResetPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
 }
 
 // CreateSessionRequest signs in. Exactly one of email and username is given.
@@ -1030,7 +1344,7 @@ type CreateSessionRequest struct {
 
 func (x *CreateSessionRequest) Reset() {
 	*x = CreateSessionRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1356,7 @@ func (x *CreateSessionRequest) String() string {
 func (*CreateSessionRequest) ProtoMessage() {}
 
 func (x *CreateSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1369,7 @@ func (x *CreateSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionRequest.ProtoReflect.Descriptor instead.
 func (*CreateSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateSessionRequest) GetEmail() string {
@@ -1101,7 +1415,7 @@ type CreateSessionResponse struct {
 
 func (x *CreateSessionResponse) Reset() {
 	*x = CreateSessionResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1427,7 @@ func (x *CreateSessionResponse) String() string {
 func (*CreateSessionResponse) ProtoMessage() {}
 
 func (x *CreateSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1440,7 @@ func (x *CreateSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionResponse.ProtoReflect.Descriptor instead.
 func (*CreateSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateSessionResponse) GetSession() *Session {
@@ -1161,7 +1475,7 @@ type Challenge struct {
 
 func (x *Challenge) Reset() {
 	*x = Challenge{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1487,7 @@ func (x *Challenge) String() string {
 func (*Challenge) ProtoMessage() {}
 
 func (x *Challenge) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1500,7 @@ func (x *Challenge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Challenge.ProtoReflect.Descriptor instead.
 func (*Challenge) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Challenge) GetMethods() []FactorMethod {
@@ -1207,7 +1521,7 @@ type AnswerChallengeRequest struct {
 
 func (x *AnswerChallengeRequest) Reset() {
 	*x = AnswerChallengeRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1533,7 @@ func (x *AnswerChallengeRequest) String() string {
 func (*AnswerChallengeRequest) ProtoMessage() {}
 
 func (x *AnswerChallengeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1546,7 @@ func (x *AnswerChallengeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerChallengeRequest.ProtoReflect.Descriptor instead.
 func (*AnswerChallengeRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AnswerChallengeRequest) GetCode() string {
@@ -1255,7 +1569,7 @@ type AnswerChallengeResponse struct {
 
 func (x *AnswerChallengeResponse) Reset() {
 	*x = AnswerChallengeResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1581,7 @@ func (x *AnswerChallengeResponse) String() string {
 func (*AnswerChallengeResponse) ProtoMessage() {}
 
 func (x *AnswerChallengeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1594,7 @@ func (x *AnswerChallengeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerChallengeResponse.ProtoReflect.Descriptor instead.
 func (*AnswerChallengeResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AnswerChallengeResponse) GetSession() *Session {
@@ -1310,7 +1624,7 @@ type ReauthenticateRequest struct {
 
 func (x *ReauthenticateRequest) Reset() {
 	*x = ReauthenticateRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1636,7 @@ func (x *ReauthenticateRequest) String() string {
 func (*ReauthenticateRequest) ProtoMessage() {}
 
 func (x *ReauthenticateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1649,7 @@ func (x *ReauthenticateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReauthenticateRequest.ProtoReflect.Descriptor instead.
 func (*ReauthenticateRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReauthenticateRequest) GetPassword() string {
@@ -1365,7 +1679,7 @@ type ReauthenticateResponse struct {
 
 func (x *ReauthenticateResponse) Reset() {
 	*x = ReauthenticateResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1691,7 @@ func (x *ReauthenticateResponse) String() string {
 func (*ReauthenticateResponse) ProtoMessage() {}
 
 func (x *ReauthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1704,7 @@ func (x *ReauthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReauthenticateResponse.ProtoReflect.Descriptor instead.
 func (*ReauthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{22}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReauthenticateResponse) GetSession() *Session {
@@ -1416,7 +1730,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1742,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1755,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{23}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{24}
 }
 
 // ListSessionsResponse holds the sessions.
@@ -1455,7 +1769,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1781,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1794,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{24}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1501,7 +1815,7 @@ type DeleteSessionRequest struct {
 
 func (x *DeleteSessionRequest) Reset() {
 	*x = DeleteSessionRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1827,7 @@ func (x *DeleteSessionRequest) String() string {
 func (*DeleteSessionRequest) ProtoMessage() {}
 
 func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1840,7 @@ func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{25}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeleteSessionRequest) GetSessionId() string {
@@ -1545,7 +1859,7 @@ type DeleteSessionResponse struct {
 
 func (x *DeleteSessionResponse) Reset() {
 	*x = DeleteSessionResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1871,7 @@ func (x *DeleteSessionResponse) String() string {
 func (*DeleteSessionResponse) ProtoMessage() {}
 
 func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1884,173 @@ func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{26}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{27}
+}
+
+// SignOutOthersRequest is empty.
+type SignOutOthersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignOutOthersRequest) Reset() {
+	*x = SignOutOthersRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignOutOthersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignOutOthersRequest) ProtoMessage() {}
+
+func (x *SignOutOthersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignOutOthersRequest.ProtoReflect.Descriptor instead.
+func (*SignOutOthersRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{28}
+}
+
+// SignOutOthersResponse says how many sessions have ended.
+type SignOutOthersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many.
+	Ended         int32 `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignOutOthersResponse) Reset() {
+	*x = SignOutOthersResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignOutOthersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignOutOthersResponse) ProtoMessage() {}
+
+func (x *SignOutOthersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignOutOthersResponse.ProtoReflect.Descriptor instead.
+func (*SignOutOthersResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *SignOutOthersResponse) GetEnded() int32 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+// ListMyLoginActivityRequest is empty.
+type ListMyLoginActivityRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMyLoginActivityRequest) Reset() {
+	*x = ListMyLoginActivityRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMyLoginActivityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMyLoginActivityRequest) ProtoMessage() {}
+
+func (x *ListMyLoginActivityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMyLoginActivityRequest.ProtoReflect.Descriptor instead.
+func (*ListMyLoginActivityRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{30}
+}
+
+// ListMyLoginActivityResponse holds what was tried.
+type ListMyLoginActivityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first.
+	Activity      []*LoginActivity `protobuf:"bytes,1,rep,name=activity,proto3" json:"activity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMyLoginActivityResponse) Reset() {
+	*x = ListMyLoginActivityResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMyLoginActivityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMyLoginActivityResponse) ProtoMessage() {}
+
+func (x *ListMyLoginActivityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMyLoginActivityResponse.ProtoReflect.Descriptor instead.
+func (*ListMyLoginActivityResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ListMyLoginActivityResponse) GetActivity() []*LoginActivity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
 }
 
 // SignOutRequest is empty.
@@ -1582,7 +2062,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +2074,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +2087,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{27}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{32}
 }
 
 // SignOutResponse is empty.
@@ -1619,7 +2099,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +2111,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +2124,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{28}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{33}
 }
 
 // ClaimOperatorRequest carries the one-time token.
@@ -1662,7 +2142,7 @@ type ClaimOperatorRequest struct {
 
 func (x *ClaimOperatorRequest) Reset() {
 	*x = ClaimOperatorRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1674,7 +2154,7 @@ func (x *ClaimOperatorRequest) String() string {
 func (*ClaimOperatorRequest) ProtoMessage() {}
 
 func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1687,7 +2167,7 @@ func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorRequest.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{29}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ClaimOperatorRequest) GetToken() string {
@@ -1724,7 +2204,7 @@ type ClaimOperatorResponse struct {
 
 func (x *ClaimOperatorResponse) Reset() {
 	*x = ClaimOperatorResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +2216,7 @@ func (x *ClaimOperatorResponse) String() string {
 func (*ClaimOperatorResponse) ProtoMessage() {}
 
 func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +2229,7 @@ func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorResponse.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{30}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ClaimOperatorResponse) GetOperatorId() string {
@@ -1778,7 +2258,7 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x0eemail_verified\x18\x04 \x01(\bB\x03\xe0A\x03R\remailVerified\x12\x1f\n" +
 	"\busername\x18\x05 \x01(\tB\x03\xe0A\x03R\busername\x12@\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\xa7\x03\n" +
+	"createTime\"\xe3\x03\n" +
 	"\aSession\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\"\n" +
 	"\n" +
@@ -1792,7 +2272,20 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"user_agent\x18\x06 \x01(\tB\x03\xe0A\x03R\tuserAgent\x12\x1d\n" +
 	"\acurrent\x18\a \x01(\bB\x03\xe0A\x03R\acurrent\x12<\n" +
 	"\tauth_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bauthTime\x12\x19\n" +
-	"\x05level\x18\t \x01(\x05B\x03\xe0A\x03R\x05level\"\x90\x01\n" +
+	"\x05level\x18\t \x01(\x05B\x03\xe0A\x03R\x05level\x12\x1d\n" +
+	"\aaddress\x18\n" +
+	" \x01(\tB\x03\xe0A\x03R\aaddress\x12\x1b\n" +
+	"\x06device\x18\v \x01(\tB\x03\xe0A\x03R\x06device\"\x80\x03\n" +
+	"\rLoginActivity\x123\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x04time\x12<\n" +
+	"\x06action\x18\x02 \x01(\x0e2\x1f.roster.identity.v1.LoginActionB\x03\xe0A\x03R\x06action\x12<\n" +
+	"\x06method\x18\x03 \x01(\x0e2\x1f.roster.identity.v1.LoginMethodB\x03\xe0A\x03R\x06method\x12\x1d\n" +
+	"\asuccess\x18\x04 \x01(\bB\x03\xe0A\x03R\asuccess\x12?\n" +
+	"\afailure\x18\x05 \x01(\x0e2 .roster.identity.v1.LoginFailureB\x03\xe0A\x03R\afailure\x12\x1d\n" +
+	"\aaddress\x18\x06 \x01(\tB\x03\xe0A\x03R\aaddress\x12\"\n" +
+	"\n" +
+	"user_agent\x18\a \x01(\tB\x03\xe0A\x03R\tuserAgent\x12\x1b\n" +
+	"\x06device\x18\b \x01(\tB\x03\xe0A\x03R\x06device\"\x90\x01\n" +
 	"\rSignUpRequest\x12#\n" +
 	"\x05email\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x03\x18\xfe\x01R\x05email\x12)\n" +
 	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\x12/\n" +
@@ -1864,7 +2357,13 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\tsessionId\"\x17\n" +
-	"\x15DeleteSessionResponse\"\x10\n" +
+	"\x15DeleteSessionResponse\"\x16\n" +
+	"\x14SignOutOthersRequest\"-\n" +
+	"\x15SignOutOthersResponse\x12\x14\n" +
+	"\x05ended\x18\x01 \x01(\x05R\x05ended\"\x1c\n" +
+	"\x1aListMyLoginActivityRequest\"\\\n" +
+	"\x1bListMyLoginActivityResponse\x12=\n" +
+	"\bactivity\x18\x01 \x03(\v2!.roster.identity.v1.LoginActivityR\bactivity\"\x10\n" +
 	"\x0eSignOutRequest\"\x11\n" +
 	"\x0fSignOutResponse\"\x95\x01\n" +
 	"\x14ClaimOperatorRequest\x12#\n" +
@@ -1881,7 +2380,26 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\bDelivery\x12\x18\n" +
 	"\x14DELIVERY_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDELIVERY_COOKIE\x10\x01\x12\x12\n" +
-	"\x0eDELIVERY_TOKEN\x10\x02*f\n" +
+	"\x0eDELIVERY_TOKEN\x10\x02*\xc4\x01\n" +
+	"\vLoginAction\x12\x1c\n" +
+	"\x18LOGIN_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14LOGIN_ACTION_SIGN_IN\x10\x01\x12\x19\n" +
+	"\x15LOGIN_ACTION_SIGN_OUT\x10\x02\x12\x1f\n" +
+	"\x1bLOGIN_ACTION_REAUTHENTICATE\x10\x03\x12 \n" +
+	"\x1cLOGIN_ACTION_PASSWORD_CHANGE\x10\x04\x12\x1f\n" +
+	"\x1bLOGIN_ACTION_PASSWORD_RESET\x10\x05*}\n" +
+	"\vLoginMethod\x12\x1c\n" +
+	"\x18LOGIN_METHOD_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15LOGIN_METHOD_PASSWORD\x10\x01\x12\x1e\n" +
+	"\x1aLOGIN_METHOD_SECOND_FACTOR\x10\x02\x12\x15\n" +
+	"\x11LOGIN_METHOD_LINK\x10\x03*\xca\x01\n" +
+	"\fLoginFailure\x12\x1d\n" +
+	"\x19LOGIN_FAILURE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16LOGIN_FAILURE_CODE_DUE\x10\x01\x12 \n" +
+	"\x1cLOGIN_FAILURE_WRONG_PASSWORD\x10\x02\x12\x1c\n" +
+	"\x18LOGIN_FAILURE_WRONG_CODE\x10\x03\x12#\n" +
+	"\x1fLOGIN_FAILURE_TOO_MANY_FAILURES\x10\x04\x12\x1a\n" +
+	"\x16LOGIN_FAILURE_DISABLED\x10\x05*f\n" +
 	"\fFactorMethod\x12\x1d\n" +
 	"\x19FACTOR_METHOD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FACTOR_METHOD_TOTP\x10\x01\x12\x1f\n" +
@@ -1894,14 +2412,17 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x0fPasswordService\x12\xb8\x01\n" +
 	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"O\xaa\xbb\x18+\b\x02*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
 	"\x14RequestPasswordReset\x12/.roster.identity.v1.RequestPasswordResetRequest\x1a0.roster.identity.v1.RequestPasswordResetResponse\"1\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/passwords:requestReset\x12\xb3\x01\n" +
-	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\x8f\b\n" +
+	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\xd5\n" +
+	"\n" +
 	"\x0eSessionService\x12\x96\x01\n" +
 	"\rCreateSession\x12(.roster.identity.v1.CreateSessionRequest\x1a).roster.identity.v1.CreateSessionResponse\"0\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12\xda\x01\n" +
 	"\x0fAnswerChallenge\x12*.roster.identity.v1.AnswerChallengeRequest\x1a+.roster.identity.v1.AnswerChallengeResponse\"n\xaa\xbb\x18C\b\x02*\x11account.signed_in*\x1aaccount.recovery_code_used*\rsession.ended2\x01\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sessions:answerChallenge\x12\xd3\x01\n" +
 	"\x0eReauthenticate\x12).roster.identity.v1.ReauthenticateRequest\x1a*.roster.identity.v1.ReauthenticateResponse\"j\xaa\xbb\x18@\b\x02*\x11account.signed_in*\x1aaccount.recovery_code_used*\rsession.ended\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/sessions:reauthenticate\x12\x83\x01\n" +
 	"\fListSessions\x12'.roster.identity.v1.ListSessionsRequest\x1a(.roster.identity.v1.ListSessionsResponse\" \xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/sessions\x12\x9c\x01\n" +
 	"\rDeleteSession\x12(.roster.identity.v1.DeleteSessionRequest\x1a).roster.identity.v1.DeleteSessionResponse\"6\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x1b*\x19/v1/sessions/{session_id}\x12\x8b\x01\n" +
-	"\aSignOut\x12\".roster.identity.v1.SignOutRequest\x1a#.roster.identity.v1.SignOutResponse\"7\xaa\xbb\x18\x14\b\x02*\rsession.ended2\x01\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut2\xa4\x01\n" +
+	"\aSignOut\x12\".roster.identity.v1.SignOutRequest\x1a#.roster.identity.v1.SignOutResponse\"7\xaa\xbb\x18\x14\b\x02*\rsession.ended2\x01\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut\x12\xa0\x01\n" +
+	"\rSignOutOthers\x12(.roster.identity.v1.SignOutOthersRequest\x1a).roster.identity.v1.SignOutOthersResponse\":\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/sessions:signOutOthers\x12\xa0\x01\n" +
+	"\x13ListMyLoginActivity\x12..roster.identity.v1.ListMyLoginActivityRequest\x1a/.roster.identity.v1.ListMyLoginActivityResponse\"(\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/me/loginActivity2\xa4\x01\n" +
 	"\x0fOperatorService\x12\x90\x01\n" +
 	"\rClaimOperator\x12(.roster.identity.v1.ClaimOperatorRequest\x1a).roster.identity.v1.ClaimOperatorResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/operators:claimBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
@@ -1917,93 +2438,110 @@ func file_roster_identity_v1_account_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_account_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_account_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_roster_identity_v1_account_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(Delivery)(0),                        // 0: roster.identity.v1.Delivery
-	(FactorMethod)(0),                    // 1: roster.identity.v1.FactorMethod
-	(*Account)(nil),                      // 2: roster.identity.v1.Account
-	(*Session)(nil),                      // 3: roster.identity.v1.Session
-	(*SignUpRequest)(nil),                // 4: roster.identity.v1.SignUpRequest
-	(*SignUpResponse)(nil),               // 5: roster.identity.v1.SignUpResponse
-	(*VerifyEmailRequest)(nil),           // 6: roster.identity.v1.VerifyEmailRequest
-	(*VerifyEmailResponse)(nil),          // 7: roster.identity.v1.VerifyEmailResponse
-	(*GetMeRequest)(nil),                 // 8: roster.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),                // 9: roster.identity.v1.GetMeResponse
-	(*UpdateMeRequest)(nil),              // 10: roster.identity.v1.UpdateMeRequest
-	(*UpdateMeResponse)(nil),             // 11: roster.identity.v1.UpdateMeResponse
-	(*ChangePasswordRequest)(nil),        // 12: roster.identity.v1.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil),       // 13: roster.identity.v1.ChangePasswordResponse
-	(*RequestPasswordResetRequest)(nil),  // 14: roster.identity.v1.RequestPasswordResetRequest
-	(*RequestPasswordResetResponse)(nil), // 15: roster.identity.v1.RequestPasswordResetResponse
-	(*ResetPasswordRequest)(nil),         // 16: roster.identity.v1.ResetPasswordRequest
-	(*ResetPasswordResponse)(nil),        // 17: roster.identity.v1.ResetPasswordResponse
-	(*CreateSessionRequest)(nil),         // 18: roster.identity.v1.CreateSessionRequest
-	(*CreateSessionResponse)(nil),        // 19: roster.identity.v1.CreateSessionResponse
-	(*Challenge)(nil),                    // 20: roster.identity.v1.Challenge
-	(*AnswerChallengeRequest)(nil),       // 21: roster.identity.v1.AnswerChallengeRequest
-	(*AnswerChallengeResponse)(nil),      // 22: roster.identity.v1.AnswerChallengeResponse
-	(*ReauthenticateRequest)(nil),        // 23: roster.identity.v1.ReauthenticateRequest
-	(*ReauthenticateResponse)(nil),       // 24: roster.identity.v1.ReauthenticateResponse
-	(*ListSessionsRequest)(nil),          // 25: roster.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 26: roster.identity.v1.ListSessionsResponse
-	(*DeleteSessionRequest)(nil),         // 27: roster.identity.v1.DeleteSessionRequest
-	(*DeleteSessionResponse)(nil),        // 28: roster.identity.v1.DeleteSessionResponse
-	(*SignOutRequest)(nil),               // 29: roster.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),              // 30: roster.identity.v1.SignOutResponse
-	(*ClaimOperatorRequest)(nil),         // 31: roster.identity.v1.ClaimOperatorRequest
-	(*ClaimOperatorResponse)(nil),        // 32: roster.identity.v1.ClaimOperatorResponse
-	(*timestamppb.Timestamp)(nil),        // 33: google.protobuf.Timestamp
+	(LoginAction)(0),                     // 1: roster.identity.v1.LoginAction
+	(LoginMethod)(0),                     // 2: roster.identity.v1.LoginMethod
+	(LoginFailure)(0),                    // 3: roster.identity.v1.LoginFailure
+	(FactorMethod)(0),                    // 4: roster.identity.v1.FactorMethod
+	(*Account)(nil),                      // 5: roster.identity.v1.Account
+	(*Session)(nil),                      // 6: roster.identity.v1.Session
+	(*LoginActivity)(nil),                // 7: roster.identity.v1.LoginActivity
+	(*SignUpRequest)(nil),                // 8: roster.identity.v1.SignUpRequest
+	(*SignUpResponse)(nil),               // 9: roster.identity.v1.SignUpResponse
+	(*VerifyEmailRequest)(nil),           // 10: roster.identity.v1.VerifyEmailRequest
+	(*VerifyEmailResponse)(nil),          // 11: roster.identity.v1.VerifyEmailResponse
+	(*GetMeRequest)(nil),                 // 12: roster.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),                // 13: roster.identity.v1.GetMeResponse
+	(*UpdateMeRequest)(nil),              // 14: roster.identity.v1.UpdateMeRequest
+	(*UpdateMeResponse)(nil),             // 15: roster.identity.v1.UpdateMeResponse
+	(*ChangePasswordRequest)(nil),        // 16: roster.identity.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),       // 17: roster.identity.v1.ChangePasswordResponse
+	(*RequestPasswordResetRequest)(nil),  // 18: roster.identity.v1.RequestPasswordResetRequest
+	(*RequestPasswordResetResponse)(nil), // 19: roster.identity.v1.RequestPasswordResetResponse
+	(*ResetPasswordRequest)(nil),         // 20: roster.identity.v1.ResetPasswordRequest
+	(*ResetPasswordResponse)(nil),        // 21: roster.identity.v1.ResetPasswordResponse
+	(*CreateSessionRequest)(nil),         // 22: roster.identity.v1.CreateSessionRequest
+	(*CreateSessionResponse)(nil),        // 23: roster.identity.v1.CreateSessionResponse
+	(*Challenge)(nil),                    // 24: roster.identity.v1.Challenge
+	(*AnswerChallengeRequest)(nil),       // 25: roster.identity.v1.AnswerChallengeRequest
+	(*AnswerChallengeResponse)(nil),      // 26: roster.identity.v1.AnswerChallengeResponse
+	(*ReauthenticateRequest)(nil),        // 27: roster.identity.v1.ReauthenticateRequest
+	(*ReauthenticateResponse)(nil),       // 28: roster.identity.v1.ReauthenticateResponse
+	(*ListSessionsRequest)(nil),          // 29: roster.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 30: roster.identity.v1.ListSessionsResponse
+	(*DeleteSessionRequest)(nil),         // 31: roster.identity.v1.DeleteSessionRequest
+	(*DeleteSessionResponse)(nil),        // 32: roster.identity.v1.DeleteSessionResponse
+	(*SignOutOthersRequest)(nil),         // 33: roster.identity.v1.SignOutOthersRequest
+	(*SignOutOthersResponse)(nil),        // 34: roster.identity.v1.SignOutOthersResponse
+	(*ListMyLoginActivityRequest)(nil),   // 35: roster.identity.v1.ListMyLoginActivityRequest
+	(*ListMyLoginActivityResponse)(nil),  // 36: roster.identity.v1.ListMyLoginActivityResponse
+	(*SignOutRequest)(nil),               // 37: roster.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),              // 38: roster.identity.v1.SignOutResponse
+	(*ClaimOperatorRequest)(nil),         // 39: roster.identity.v1.ClaimOperatorRequest
+	(*ClaimOperatorResponse)(nil),        // 40: roster.identity.v1.ClaimOperatorResponse
+	(*timestamppb.Timestamp)(nil),        // 41: google.protobuf.Timestamp
 }
 var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
-	33, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	33, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	33, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	33, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	33, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	2,  // 5: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
-	2,  // 6: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
-	2,  // 7: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
-	0,  // 8: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	3,  // 9: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
-	20, // 10: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
-	1,  // 11: roster.identity.v1.Challenge.methods:type_name -> roster.identity.v1.FactorMethod
-	3,  // 12: roster.identity.v1.AnswerChallengeResponse.session:type_name -> roster.identity.v1.Session
-	3,  // 13: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
-	3,  // 14: roster.identity.v1.ListSessionsResponse.sessions:type_name -> roster.identity.v1.Session
-	4,  // 15: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
-	6,  // 16: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
-	8,  // 17: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
-	10, // 18: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
-	12, // 19: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
-	14, // 20: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
-	16, // 21: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
-	18, // 22: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
-	21, // 23: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
-	23, // 24: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
-	25, // 25: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
-	27, // 26: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
-	29, // 27: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
-	31, // 28: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	5,  // 29: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	7,  // 30: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	9,  // 31: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	11, // 32: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	13, // 33: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
-	15, // 34: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
-	17, // 35: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
-	19, // 36: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	22, // 37: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
-	24, // 38: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
-	26, // 39: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	28, // 40: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	30, // 41: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	32, // 42: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	29, // [29:43] is the sub-list for method output_type
-	15, // [15:29] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	41, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	41, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	41, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	41, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	41, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	41, // 5: roster.identity.v1.LoginActivity.time:type_name -> google.protobuf.Timestamp
+	1,  // 6: roster.identity.v1.LoginActivity.action:type_name -> roster.identity.v1.LoginAction
+	2,  // 7: roster.identity.v1.LoginActivity.method:type_name -> roster.identity.v1.LoginMethod
+	3,  // 8: roster.identity.v1.LoginActivity.failure:type_name -> roster.identity.v1.LoginFailure
+	5,  // 9: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
+	5,  // 10: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
+	5,  // 11: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
+	0,  // 12: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	6,  // 13: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
+	24, // 14: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
+	4,  // 15: roster.identity.v1.Challenge.methods:type_name -> roster.identity.v1.FactorMethod
+	6,  // 16: roster.identity.v1.AnswerChallengeResponse.session:type_name -> roster.identity.v1.Session
+	6,  // 17: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
+	6,  // 18: roster.identity.v1.ListSessionsResponse.sessions:type_name -> roster.identity.v1.Session
+	7,  // 19: roster.identity.v1.ListMyLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
+	8,  // 20: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
+	10, // 21: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
+	12, // 22: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
+	14, // 23: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
+	16, // 24: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
+	18, // 25: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
+	20, // 26: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
+	22, // 27: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
+	25, // 28: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
+	27, // 29: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
+	29, // 30: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
+	31, // 31: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
+	37, // 32: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
+	33, // 33: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
+	35, // 34: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
+	39, // 35: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
+	9,  // 36: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	11, // 37: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	13, // 38: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	15, // 39: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	17, // 40: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
+	19, // 41: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
+	21, // 42: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
+	23, // 43: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	26, // 44: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
+	28, // 45: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	30, // 46: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	32, // 47: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	38, // 48: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	34, // 49: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
+	36, // 50: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
+	40, // 51: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	36, // [36:52] is the sub-list for method output_type
+	20, // [20:36] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_account_service_proto_init() }
@@ -2016,8 +2554,8 @@ func file_roster_identity_v1_account_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_account_service_proto_rawDesc), len(file_roster_identity_v1_account_service_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   31,
+			NumEnums:      5,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

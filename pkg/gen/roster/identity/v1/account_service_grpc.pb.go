@@ -447,12 +447,14 @@ var PasswordService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	SessionService_CreateSession_FullMethodName   = "/roster.identity.v1.SessionService/CreateSession"
-	SessionService_AnswerChallenge_FullMethodName = "/roster.identity.v1.SessionService/AnswerChallenge"
-	SessionService_Reauthenticate_FullMethodName  = "/roster.identity.v1.SessionService/Reauthenticate"
-	SessionService_ListSessions_FullMethodName    = "/roster.identity.v1.SessionService/ListSessions"
-	SessionService_DeleteSession_FullMethodName   = "/roster.identity.v1.SessionService/DeleteSession"
-	SessionService_SignOut_FullMethodName         = "/roster.identity.v1.SessionService/SignOut"
+	SessionService_CreateSession_FullMethodName       = "/roster.identity.v1.SessionService/CreateSession"
+	SessionService_AnswerChallenge_FullMethodName     = "/roster.identity.v1.SessionService/AnswerChallenge"
+	SessionService_Reauthenticate_FullMethodName      = "/roster.identity.v1.SessionService/Reauthenticate"
+	SessionService_ListSessions_FullMethodName        = "/roster.identity.v1.SessionService/ListSessions"
+	SessionService_DeleteSession_FullMethodName       = "/roster.identity.v1.SessionService/DeleteSession"
+	SessionService_SignOut_FullMethodName             = "/roster.identity.v1.SessionService/SignOut"
+	SessionService_SignOutOthers_FullMethodName       = "/roster.identity.v1.SessionService/SignOutOthers"
+	SessionService_ListMyLoginActivity_FullMethodName = "/roster.identity.v1.SessionService/ListMyLoginActivity"
 )
 
 // SessionServiceClient is the client API for SessionService service.
@@ -480,6 +482,11 @@ type SessionServiceClient interface {
 	DeleteSession(ctx context.Context, in *DeleteSessionRequest, opts ...grpc.CallOption) (*DeleteSessionResponse, error)
 	// SignOut ends the session that the call is made with.
 	SignOut(ctx context.Context, in *SignOutRequest, opts ...grpc.CallOption) (*SignOutResponse, error)
+	// SignOutOthers ends the caller's sessions but the one that the call is made with.
+	SignOutOthers(ctx context.Context, in *SignOutOthersRequest, opts ...grpc.CallOption) (*SignOutOthersResponse, error)
+	// ListMyLoginActivity returns what was tried with the caller's account in 90 days, newest first: the latest 100 that succeeded, and
+	// the latest 100 that did not.
+	ListMyLoginActivity(ctx context.Context, in *ListMyLoginActivityRequest, opts ...grpc.CallOption) (*ListMyLoginActivityResponse, error)
 }
 
 type sessionServiceClient struct {
@@ -550,6 +557,26 @@ func (c *sessionServiceClient) SignOut(ctx context.Context, in *SignOutRequest, 
 	return out, nil
 }
 
+func (c *sessionServiceClient) SignOutOthers(ctx context.Context, in *SignOutOthersRequest, opts ...grpc.CallOption) (*SignOutOthersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SignOutOthersResponse)
+	err := c.cc.Invoke(ctx, SessionService_SignOutOthers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) ListMyLoginActivity(ctx context.Context, in *ListMyLoginActivityRequest, opts ...grpc.CallOption) (*ListMyLoginActivityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMyLoginActivityResponse)
+	err := c.cc.Invoke(ctx, SessionService_ListMyLoginActivity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SessionServiceServer is the server API for SessionService service.
 // All implementations must embed UnimplementedSessionServiceServer
 // for forward compatibility.
@@ -575,6 +602,11 @@ type SessionServiceServer interface {
 	DeleteSession(context.Context, *DeleteSessionRequest) (*DeleteSessionResponse, error)
 	// SignOut ends the session that the call is made with.
 	SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error)
+	// SignOutOthers ends the caller's sessions but the one that the call is made with.
+	SignOutOthers(context.Context, *SignOutOthersRequest) (*SignOutOthersResponse, error)
+	// ListMyLoginActivity returns what was tried with the caller's account in 90 days, newest first: the latest 100 that succeeded, and
+	// the latest 100 that did not.
+	ListMyLoginActivity(context.Context, *ListMyLoginActivityRequest) (*ListMyLoginActivityResponse, error)
 	mustEmbedUnimplementedSessionServiceServer()
 }
 
@@ -602,6 +634,12 @@ func (UnimplementedSessionServiceServer) DeleteSession(context.Context, *DeleteS
 }
 func (UnimplementedSessionServiceServer) SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SignOut not implemented")
+}
+func (UnimplementedSessionServiceServer) SignOutOthers(context.Context, *SignOutOthersRequest) (*SignOutOthersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SignOutOthers not implemented")
+}
+func (UnimplementedSessionServiceServer) ListMyLoginActivity(context.Context, *ListMyLoginActivityRequest) (*ListMyLoginActivityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMyLoginActivity not implemented")
 }
 func (UnimplementedSessionServiceServer) mustEmbedUnimplementedSessionServiceServer() {}
 func (UnimplementedSessionServiceServer) testEmbeddedByValue()                        {}
@@ -732,6 +770,42 @@ func _SessionService_SignOut_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SessionService_SignOutOthers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SignOutOthersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).SignOutOthers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_SignOutOthers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).SignOutOthers(ctx, req.(*SignOutOthersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_ListMyLoginActivity_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMyLoginActivityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).ListMyLoginActivity(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_ListMyLoginActivity_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).ListMyLoginActivity(ctx, req.(*ListMyLoginActivityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SessionService_ServiceDesc is the grpc.ServiceDesc for SessionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -762,6 +836,14 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SignOut",
 			Handler:    _SessionService_SignOut_Handler,
+		},
+		{
+			MethodName: "SignOutOthers",
+			Handler:    _SessionService_SignOutOthers_Handler,
+		},
+		{
+			MethodName: "ListMyLoginActivity",
+			Handler:    _SessionService_ListMyLoginActivity_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
