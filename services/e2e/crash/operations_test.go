@@ -57,6 +57,8 @@ type scene struct {
 	token   string   // of a link or a session
 	role    string   // of the organization's own
 	pair    []string // accounts of two members
+	factor  string
+	code    string // of a factor, or to recover without
 }
 
 func (s *scene) request() string { return "once-" + s.tag }

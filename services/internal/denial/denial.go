@@ -29,7 +29,7 @@ const (
 	most    = 1000 // that wait to be told
 	mostOne = 60   // of one account: nobody crowds out others
 	pause   = time.Second
-	patient = 2 * time.Second
+	patient = 10 * time.Second
 )
 
 // about are the reasons that are about who calls, not about what is asked for.

@@ -67,6 +67,7 @@ func (s *Server) stream(service any, ss grpc.ServerStream, info *grpc.StreamServ
 	}
 	checked.ctx = caller.With(ctx, who)
 	err = handle(service, checked)
+	beforeAnswer.Hit(info.FullMethod)
 	if ss.Context().Err() == nil && ctx.Err() != nil { // it was cut
 		return context.Cause(ctx)
 	}

@@ -41,7 +41,7 @@ var Invariants = []Invariant{
 	{"A9", "One link per generation of an invitation: nobody else has its token, one mail carries it, and it exists while somebody may answer. " +
 		"The row holds the newest only, so two generations are never valid at once.",
 		"invitation: invitations, mails", Always},
-	{"A10", "One request id of one person is one change: one stored answer per person, method and request id, of a revision that exists; one event of a type (and member) within the day that the answer is kept; one organization.",
+	{"A10", "One request id of one person is one change: one stored answer per person, method and request id, of a revision that exists; one event of a type (and member, role or session) within the day that the answer is kept; one organization.",
 		"all: idempotency, heads, events; membership: member_operations", Always},
 	{"A11", "A seat brings in one member, once: every operation CREATE, ADD or ENABLE that is DONE names the revision of its member.added or member.enabled, and each of those has its operation.",
 		"membership: member_operations, events", Always},

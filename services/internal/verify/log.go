@@ -124,7 +124,7 @@ type history struct {
 }
 
 // asked is what a person asked for under a request id.
-type asked struct{ actor, request, event, member string }
+type asked struct{ actor, request, event, subject string }
 
 // answerKept is how long a stored answer is found again. After that a request id may be used for another request.
 const answerKept = 24 * time.Hour
@@ -146,9 +146,17 @@ func (h *history) add(e entry) {
 	ask := asked{actor: origin.GetActor().GetId(), request: origin.GetRequestId(), event: e.Type}
 	switch m := e.message.(type) { // one request changes many
 	case interface{ GetAfter() *eventv1.Member }:
-		ask.member = m.GetAfter().GetAccountId()
+		ask.subject = m.GetAfter().GetAccountId()
 	case *eventv1.OrganizationOwnerChanged:
-		ask.member = m.GetBeforeAccountId()
+		ask.subject = m.GetBeforeAccountId()
+	case *eventv1.SessionEnded:
+		ask.subject = m.GetSessionId()
+	case *eventv1.RoleCreated:
+		ask.subject = m.GetRole().GetRoleId()
+	case *eventv1.RoleUpdated:
+		ask.subject = m.GetAfter().GetRoleId()
+	case *eventv1.RoleDeleted:
+		ask.subject = m.GetBefore().GetRoleId()
 	}
 	if before, twice := h.asked[ask]; twice && e.Time.Sub(before) < answerKept {
 		h.find("A10", h.key, "revision %d is %s by request %s of %s once more", e.Revision, ask.event, ask.request, ask.actor)
