@@ -53,6 +53,7 @@ type Client struct {
 	Sessions      identityv1.SessionServiceClient
 	Passwords     identityv1.PasswordServiceClient
 	Factors       identityv1.FactorServiceClient
+	Keys          identityv1.ApiKeyServiceClient
 	Operators     identityv1.OperatorServiceClient
 	Organizations membershipv1.OrganizationServiceClient
 	Roles         membershipv1.RoleServiceClient
@@ -120,6 +121,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Sessions:      identityv1.NewSessionServiceClient(conn),
 		Passwords:     identityv1.NewPasswordServiceClient(conn),
 		Factors:       identityv1.NewFactorServiceClient(conn),
+		Keys:          identityv1.NewApiKeyServiceClient(conn),
 		Operators:     identityv1.NewOperatorServiceClient(conn),
 		Organizations: membershipv1.NewOrganizationServiceClient(conn),
 		Roles:         membershipv1.NewRoleServiceClient(conn),

@@ -53,6 +53,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_MEMBER_NOT_FOUND:       notFound,
 	errorv1.Reason_REASON_INVITATION_NOT_FOUND:   notFound,
 	errorv1.Reason_REASON_SESSION_NOT_FOUND:      notFound,
+	errorv1.Reason_REASON_API_KEY_NOT_FOUND:      notFound,
 	errorv1.Reason_REASON_ROUTE_NOT_FOUND:        notFound,
 	errorv1.Reason_REASON_ACCOUNT_NOT_FOUND:      notFound,
 	errorv1.Reason_REASON_ROLE_NOT_FOUND:         notFound,

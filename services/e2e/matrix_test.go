@@ -151,6 +151,7 @@ func TestForeignIDs(t *testing.T) {
 			"rotation_id":      {id.NewRotation().String(), id.NewRotation().String(), id.NewRotation().String()},
 			"session_id":       {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
 			"factor_id":        {ownFactor.GetFactorId(), foreignFactor.GetFactorId(), id.NewFactor().String()},
+			"api_key_id":       {apiKey(t, session.client, "org.read").GetApiKey().GetId(), apiKey(t, theirs.client, "org.read").GetApiKey().GetId(), id.NewAPIKey().String()},
 		}
 		fields := map[string]string{
 			"email": "x@example.com", "username": "x", "display_name": "x", "role": "viewer", "permission": "org.read", "reason": "x", "domain": "x.example",

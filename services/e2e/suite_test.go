@@ -177,6 +177,7 @@ type client struct {
 	identityv1.SessionServiceClient
 	identityv1.PasswordServiceClient
 	identityv1.FactorServiceClient
+	identityv1.ApiKeyServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
@@ -201,6 +202,7 @@ func connect(transport, token string) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewPasswordServiceClient(conn),
 		identityv1.NewFactorServiceClient(conn),
+		identityv1.NewApiKeyServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn),

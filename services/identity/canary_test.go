@@ -53,6 +53,13 @@ func TestSecretsStaySecret(t *testing.T) {
 		_, err = h.resolve(in.GetToken(), true)
 		said = append(said, err)
 
+		made := h.makeKey(in.GetToken(), "org.read")
+		secrets = append(secrets, made.GetSecret())
+		_, err = h.resolve(made.GetSecret(), true)
+		said = append(said, err)
+		_, err = h.accounts.GetMe(h.as(made.GetSecret()), &identityv1.GetMeRequest{})
+		said = append(said, err)
+
 		bootstrap := h.bootstrap(h.service)
 		claimed := h.claim(bootstrap)
 		secrets = append(secrets, bootstrap, claimed.GetApiKey())

@@ -1,12 +1,15 @@
 package identity
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/apikey"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/internal/id"
 )
@@ -48,4 +51,23 @@ func deliveryFromProto(d identityv1.Delivery) session.Delivery {
 		return session.Token
 	}
 	return session.Cookie
+}
+
+func apiKeyToProto(k apikey.Key) *identityv1.ApiKey {
+	shown := &identityv1.ApiKey{
+		Id: k.ID.String(), DisplayName: k.DisplayName, Scopes: k.Scopes, LastFour: k.LastFour,
+		CreateTime: timestamppb.New(k.CreateTime), ExpireTime: timestamppb.New(k.ExpireTime),
+	}
+	if k.LastUseTime != nil {
+		shown.LastUseTime = timestamppb.New(*k.LastUseTime)
+	}
+	return shown
+}
+
+// timeOf is the zero time for none.
+func timeOf(t *timestamppb.Timestamp) (at time.Time) {
+	if t != nil {
+		at = t.AsTime()
+	}
+	return at
 }

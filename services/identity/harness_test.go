@@ -51,6 +51,7 @@ type harness struct {
 	sessions   identityv1.SessionServiceClient
 	passwords  identityv1.PasswordServiceClient
 	factors    identityv1.FactorServiceClient
+	keys       identityv1.ApiKeyServiceClient
 	operators  identityv1.OperatorServiceClient
 	credential identityv1.CredentialServiceClient
 	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
@@ -82,6 +83,7 @@ func start(t *testing.T) *harness {
 	h.sessions = identityv1.NewSessionServiceClient(gateway)
 	h.passwords = identityv1.NewPasswordServiceClient(gateway)
 	h.factors = identityv1.NewFactorServiceClient(gateway)
+	h.keys = identityv1.NewApiKeyServiceClient(gateway)
 	h.operators = identityv1.NewOperatorServiceClient(gateway)
 	h.credential = identityv1.NewCredentialServiceClient(gateway)
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))
@@ -239,6 +241,7 @@ const (
 	linkInvalid        = errorv1.Reason_REASON_LINK_INVALID
 	emailTaken         = errorv1.Reason_REASON_EMAIL_TAKEN
 	usernameTaken      = errorv1.Reason_REASON_USERNAME_TAKEN
+	keyNotFound        = errorv1.Reason_REASON_API_KEY_NOT_FOUND
 	sessionNotFound    = errorv1.Reason_REASON_SESSION_NOT_FOUND
 	accountNotFound    = errorv1.Reason_REASON_ACCOUNT_NOT_FOUND
 	passwordRefused    = errorv1.Reason_REASON_PASSWORD_REFUSED

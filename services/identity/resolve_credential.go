@@ -57,6 +57,10 @@ func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims c
 		end, err = s.store.UseOperatorKey(ctx, claims.Operator, key.Hash)
 		return claims, end, err
 	}
+	if key, ok := secret.Parse(secret.APIKey, text); ok && !cookie {
+		found, err := s.store.UseAPIKey(ctx, id.Account(key.Owner), key.Hash)
+		return credential.Claims{Account: found.AccountID, Key: found.ID, Scopes: found.Scopes}, found.ExpireTime, err
+	}
 	key, ok := secret.Parse(secret.Session, text)
 	if !ok {
 		return claims, end, session.ErrUnauthenticated

@@ -42,6 +42,7 @@ type Service struct {
 	identityv1.UnsafeSessionServiceServer
 	identityv1.UnsafePasswordServiceServer
 	identityv1.UnsafeFactorServiceServer
+	identityv1.UnsafeApiKeyServiceServer
 	identityv1.UnsafeOperatorServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
@@ -71,6 +72,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterSessionServiceServer(r, s)
 	identityv1.RegisterPasswordServiceServer(r, s)
 	identityv1.RegisterFactorServiceServer(r, s)
+	identityv1.RegisterApiKeyServiceServer(r, s)
 	identityv1.RegisterOperatorServiceServer(r, s)
 }
 

@@ -68,6 +68,7 @@ func (s *Service) decideInvitation(ctx context.Context, req *invitationv1.Create
 	granted, err := s.Admission.AuthorizeInvitation(ctx, &membershipv1.AuthorizeInvitationRequest{
 		OrganizationId: org.String(),
 		ActorAccountId: actor.String(),
+		ActorScopes:    caller.From(ctx).Scopes,
 		Permission:     "invitations.create",
 		GrantsRole:     true,
 		Role:           req.GetRole(),

@@ -170,6 +170,7 @@ func (s *Service) authorizeAgain(ctx context.Context, inv *invite.Invitation, pe
 	granted, err := s.Admission.AuthorizeInvitation(ctx, &membershipv1.AuthorizeInvitationRequest{
 		OrganizationId: inv.OrganizationID.String(),
 		ActorAccountId: caller.From(ctx).Account.String(),
+		ActorScopes:    caller.From(ctx).Scopes,
 		Permission:     permission,
 		GrantsRole:     true,
 		Role:           inv.Role,

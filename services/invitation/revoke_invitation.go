@@ -67,6 +67,7 @@ func (s *Service) authorize(ctx context.Context, org id.Organization, permission
 	return s.Admission.AuthorizeInvitation(ctx, &membershipv1.AuthorizeInvitationRequest{
 		OrganizationId: org.String(),
 		ActorAccountId: caller.From(ctx).Account.String(),
+		ActorScopes:    caller.From(ctx).Scopes,
 		Permission:     permission,
 	})
 }

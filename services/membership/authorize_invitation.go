@@ -45,6 +45,7 @@ func (s *Service) AuthorizeInvitation(ctx context.Context, req *membershipv1.Aut
 	if err != nil {
 		return nil, err
 	}
+	at.Organization.UseKey(req.GetActorScopes())
 	role, err := authorize(at.Organization, at.Members[actor], wanted, req)
 	if err != nil {
 		return nil, err

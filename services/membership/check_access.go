@@ -136,6 +136,10 @@ func (s *Service) decide(ctx context.Context, key id.Organization, questions ...
 		if !q.project.IsZero() && !a.Projects[q.project] && a.Organization.State == org.Active {
 			return nil, a, org.ErrNoProject
 		}
+		if q.account == asker {
+			verdicts[i] = a.Organization.DecideSelf(member, q.permission, q.project)
+			continue
+		}
 		verdicts[i] = a.Organization.Decide(member, q.permission, q.project)
 	}
 	if !known {

@@ -145,6 +145,12 @@ func (s *suite) live(t *testing.T) {
 	require.NoError(t, err)
 	key := s.plant(t, "API key", claimed.GetApiKey())
 
+	made, err := identityv1.NewApiKeyServiceClient(s.Conn()).CreateApiKey(as(ada), &identityv1.CreateApiKeyRequest{
+		DisplayName: "Deploy", Scopes: []string{"org.read"}})
+	require.NoError(t, err)
+	_, err = accounts.GetMe(as(s.plant(t, "key of a program", made.GetSecret())), &identityv1.GetMeRequest{})
+	require.Error(t, err)
+
 	org, err := organizations.CreateOrganization(as(ada), &membershipv1.CreateOrganizationRequest{DisplayName: "Acme", Preset: membershipv1.Preset_PRESET_PIPELINE})
 	require.NoError(t, err)
 	id := org.GetOrganization().GetId()

@@ -140,6 +140,8 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return id.Invitation(uuid(4)).String()
 	case "session_id":
 		return id.Session(uuid(5)).String()
+	case "api_key_id":
+		return id.APIKey(uuid(13)).String()
 	case "seat_id":
 		return id.Seat(uuid(6)).String()
 	case "id": // of the actor, and of the cause
@@ -159,7 +161,7 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return "viewer"
 	case "color":
 		return "#059669"
-	case "permissions":
+	case "permissions", "scopes":
 		return "members.read"
 	case "role":
 		if verb == "role_changed" {

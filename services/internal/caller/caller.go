@@ -21,6 +21,8 @@ type Caller struct {
 	Account   id.Account  // the person who is signed in; zero: none
 	Session   id.Session  // the session that they are signed in with
 	Operator  id.Operator // the operator who is signed in; zero: none
+	Key       id.APIKey   // the key that the person's program uses; zero: none
+	Scopes    []string    // the permissions that the key is for, sorted
 	Stage     Stage       // how far the sign-in has come
 	AuthTime  time.Time   // when they last proved who they are
 	Level     int         // with how many factors

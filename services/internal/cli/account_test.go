@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -300,4 +301,27 @@ ses_2  3d ago   5h ago     2026-05-29  -         Firefox�[2J
 	require.Contains(t, told, "wrong password")
 	w.ok("sessions", "revoke", "ses_1") // the one that is kept here
 	require.NotContains(t, w.keptFile(), "session-token")
+}
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.in = "a long password"
+	gives(w, &identityv1.CreateSessionRequest{}, signIn)
+	w.ok("login", "ada", "--password-stdin")
+	key := &identityv1.ApiKey{Id: "key_1", DisplayName: "Deploy", Scopes: []string{"members.read", "org.read"}, LastFour: "wxyz", LastUseTime: away(-20 * 60e9), ExpireTime: away(80 * day)}
+	gives(w, &identityv1.CreateApiKeyRequest{}, &identityv1.CreateApiKeyResponse{ApiKey: key, Secret: "rak_secret"})
+	require.Contains(t, w.ok("keys", "create", "Deploy", "--scope", "members.read,org.read", "--expires-in", "720h"), "rak_secret")
+	asked := w.last().request.(*identityv1.CreateApiKeyRequest)
+	require.Equal(t, []string{"members.read", "org.read"}, asked.GetScopes())
+	require.Equal(t, noon.Add(720*time.Hour).Unix(), asked.GetExpireTime().GetSeconds())
+	require.NotContains(t, w.keptFile(), "rak_secret")
+	require.Contains(t, w.run("keys", "create", "Deploy").err, "--scope is missing")
+
+	gives(w, &identityv1.ListApiKeysRequest{}, &identityv1.ListApiKeysResponse{ApiKeys: []*identityv1.ApiKey{key}})
+	require.Equal(t, `ID     NAME    KEY          LAST USED  EXPIRES     SCOPES
+key_1  Deploy  rak_...wxyz  20m ago    2026-05-29  members.read org.read
+`, w.ok("keys", "list"))
+	gives(w, &identityv1.DeleteApiKeyRequest{}, &identityv1.DeleteApiKeyResponse{})
+	require.Equal(t, "Key key_1 has ended.\n", w.ok("keys", "delete", "key_1"))
 }

@@ -167,6 +167,8 @@ func (a *app) remedy(f *fault.Fault) string {
 		return "To send it again: roster invite resend " + cmp.Or(f.Metadata["invitationId"], "INVITATION")
 	case errorv1.Reason_REASON_SESSION_NOT_FOUND:
 		return "Your sessions: roster sessions list"
+	case errorv1.Reason_REASON_API_KEY_NOT_FOUND:
+		return "Your keys: roster keys list"
 	case errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE:
 		return "Roles that you may give: roster role list"
 	case errorv1.Reason_REASON_ROLE_IN_USE:

@@ -69,6 +69,7 @@ func newWorld(t *testing.T) *world {
 	identityv1.RegisterSessionServiceServer(server, identityv1.UnimplementedSessionServiceServer{})
 	identityv1.RegisterPasswordServiceServer(server, identityv1.UnimplementedPasswordServiceServer{})
 	identityv1.RegisterFactorServiceServer(server, identityv1.UnimplementedFactorServiceServer{})
+	identityv1.RegisterApiKeyServiceServer(server, identityv1.UnimplementedApiKeyServiceServer{})
 	identityv1.RegisterOperatorServiceServer(server, identityv1.UnimplementedOperatorServiceServer{})
 	membershipv1.RegisterOrganizationServiceServer(server, membershipv1.UnimplementedOrganizationServiceServer{})
 	membershipv1.RegisterRoleServiceServer(server, membershipv1.UnimplementedRoleServiceServer{})

@@ -151,6 +151,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller
 		Account:  claims.Account,
 		Operator: claims.Operator,
 		Session:  claims.Session,
+		Key:      claims.Key,
+		Scopes:   claims.Scopes,
 		Stage:    claims.Stage,
 		AuthTime: claims.AuthTime,
 		Level:    claims.Level,

@@ -37,6 +37,8 @@ type Claims struct {
 	Account  id.Account  // the person; either this
 	Operator id.Operator // or the operator is set
 	Session  id.Session  // optional
+	Key      id.APIKey   // of a person's program; it comes with
+	Scopes   []string    // the permissions that it is for, sorted
 	Audience string      // the one service that the token is for
 
 	Stage    caller.Stage
@@ -49,16 +51,18 @@ type Claims struct {
 
 // payload is the claims as they travel.
 type payload struct {
-	Issuer   string `json:"iss"`
-	Audience string `json:"aud"` // never a list: a token for two services is a token for neither
-	Subject  string `json:"sub"`
-	Session  string `json:"sid,omitempty"`
-	Stage    string `json:"stage,omitempty"`
-	AuthTime int64  `json:"auth_time,omitempty"`
-	Level    int    `json:"level,omitempty"`
-	Reach    int    `json:"reach,omitempty"`
-	IssuedAt int64  `json:"iat"`
-	Expires  int64  `json:"exp"`
+	Issuer   string   `json:"iss"`
+	Audience string   `json:"aud"` // never a list: a token for two services is a token for neither
+	Subject  string   `json:"sub"`
+	Session  string   `json:"sid,omitempty"`
+	Key      string   `json:"key,omitempty"`
+	Scopes   []string `json:"scopes,omitempty"`
+	Stage    string   `json:"stage,omitempty"`
+	AuthTime int64    `json:"auth_time,omitempty"`
+	Level    int      `json:"level,omitempty"`
+	Reach    int      `json:"reach,omitempty"`
+	IssuedAt int64    `json:"iat"`
+	Expires  int64    `json:"exp"`
 }
 
 // Sign returns the token of the claims: a compact JWS (RFC 7515), EdDSA (RFC 8037). The key is an Ed25519
@@ -69,6 +73,8 @@ func Sign(key jose.JSONWebKey, c Claims) (string, error) {
 		return "", errors.New("sign token: the key has no id")
 	case c.Account.IsZero() == c.Operator.IsZero():
 		return "", errors.New("sign token: the subject is one account or one operator")
+	case c.Key.IsZero() != (len(c.Scopes) == 0):
+		return "", errors.New("sign token: a key comes with scopes, and they with it")
 	case c.Audience == "":
 		return "", errors.New("sign token: no audience")
 	case !c.Expires.After(c.IssuedAt), c.Expires.Sub(c.IssuedAt) > Lifetime:
@@ -79,6 +85,8 @@ func Sign(key jose.JSONWebKey, c Claims) (string, error) {
 		Audience: c.Audience,
 		Subject:  c.Account.String() + c.Operator.String(), // one is empty
 		Session:  c.Session.String(),
+		Key:      c.Key.String(),
+		Scopes:   c.Scopes,
 		Stage:    string(c.Stage),
 		Level:    c.Level,
 		Reach:    c.Reach,
@@ -142,7 +150,7 @@ func read(signed *jose.JSONWebSignature, key ed25519.PublicKey, audience string,
 	if err := json.Unmarshal(body, &p); err != nil {
 		return c, err
 	}
-	c = Claims{Audience: p.Audience, Stage: caller.Stage(p.Stage), Level: p.Level, Reach: p.Reach, IssuedAt: time.Unix(p.IssuedAt, 0), Expires: time.Unix(p.Expires, 0)}
+	c = Claims{Audience: p.Audience, Scopes: p.Scopes, Stage: caller.Stage(p.Stage), Level: p.Level, Reach: p.Reach, IssuedAt: time.Unix(p.IssuedAt, 0), Expires: time.Unix(p.Expires, 0)}
 	switch {
 	case p.Issuer != issuer:
 		return c, errors.New("of another issuer")
@@ -167,6 +175,12 @@ func read(signed *jose.JSONWebSignature, key ed25519.PublicKey, audience string,
 	}
 	if err == nil && p.Session != "" {
 		c.Session, err = id.ParseSession(p.Session)
+	}
+	if err == nil && p.Key != "" {
+		c.Key, err = id.ParseAPIKey(p.Key)
+	}
+	if err == nil && c.Key.IsZero() != (len(c.Scopes) == 0) {
+		err = errors.New("a key without scopes, or scopes without a key")
 	}
 	if err == nil && c.Account.IsZero() && c.Operator.IsZero() {
 		err = errors.New("names nobody")

@@ -96,6 +96,8 @@ func TestSign(t *testing.T) {
 	key, clock := newKey(t, "one"), newClock()
 	for name, spoil := range map[string]func(*Claims, *jose.JSONWebKey){
 		"NoSubject":     func(c *Claims, _ *jose.JSONWebKey) { c.Account = id.Account{} },
+		"KeyForNothing": func(c *Claims, _ *jose.JSONWebKey) { c.Key = id.NewAPIKey() },
+		"ScopesOfNone":  func(c *Claims, _ *jose.JSONWebKey) { c.Scopes = []string{"org.read"} },
 		"TwoSubjects":   func(c *Claims, _ *jose.JSONWebKey) { c.Operator = id.NewOperator() },
 		"NoAudience":    func(c *Claims, _ *jose.JSONWebKey) { c.Audience = "" },
 		"TooLong":       func(c *Claims, _ *jose.JSONWebKey) { c.Expires = c.Expires.Add(time.Second) },
@@ -123,7 +125,9 @@ func TestVerify(t *testing.T) {
 		v := NewVerifier("membership", (&ring{keys: []jose.JSONWebKey{key}}).get, clock.now)
 		person := goodClaims(clock.now())
 		operator := Claims{Operator: id.NewOperator(), Audience: "membership", IssuedAt: clock.now(), Expires: clock.now().Add(time.Second)}
-		for _, want := range []Claims{person, operator} {
+		program := Claims{Account: id.NewAccount(), Key: id.NewAPIKey(), Scopes: []string{"members.read", "org.read"},
+			Audience: "membership", IssuedAt: clock.now(), Expires: clock.now().Add(time.Second)}
+		for _, want := range []Claims{person, operator, program} {
 			for range 2 { // verified, then remembered
 				got, err := v.Verify(t.Context(), sign(t, key, want))
 				require.NoError(t, err)
@@ -241,6 +245,7 @@ func TestForgery(t *testing.T) {
 		{"iat": nil}, {"iat": 0}, {"iat": "1"}, {"iat": now + 11, "exp": now + 20}, {"iat": now - 1}, {"iat": float64(now) + 0.5},
 		{"exp": nil}, {"exp": 0}, {"exp": now}, {"exp": now + 61}, {"exp": now - 10, "iat": now - 60}, {"exp": -1}, {"exp": "1"},
 		{"auth_time": "x"},
+		{"key": id.NewAPIKey().String()}, {"scopes": []string{"org.read"}}, {"key": "x", "scopes": []string{"org.read"}},
 	} {
 		raw := with(claims, c)
 		t.Run("Claims"+raw, func(t *testing.T) {

@@ -31,6 +31,7 @@ type (
 	Rotation     = ID[rotation]
 	Reset        = ID[reset]
 	Factor       = ID[factor]
+	APIKey       = ID[apiKey]
 )
 
 // Any is an id whose kind is known from elsewhere, such as the aggregate of an event log.
@@ -54,6 +55,7 @@ type (
 	rotation     struct{}
 	reset        struct{}
 	factor       struct{}
+	apiKey       struct{}
 )
 
 // prefixOf tells the prefix of a kind.
@@ -94,6 +96,8 @@ func prefixOf[K any]() string {
 		return "rst"
 	case factor:
 		return "fac"
+	case apiKey:
+		return "key"
 	}
 	return "id"
 }
@@ -122,6 +126,7 @@ func NewOverride() Override         { return New[override]() }
 func NewRotation() Rotation         { return New[rotation]() }
 func NewReset() Reset               { return New[reset]() }
 func NewFactor() Factor             { return New[factor]() }
+func NewAPIKey() APIKey             { return New[apiKey]() }
 
 // IsZero tells whether the id names nothing.
 func (i ID[K]) IsZero() bool { return i == ID[K]{} }
@@ -170,6 +175,9 @@ func ParseSeat(text string) (Seat, error) { return Parse[seat]("seat_id", text) 
 
 // ParseSession reads a session id from the field session_id.
 func ParseSession(text string) (Session, error) { return Parse[session]("session_id", text) }
+
+// ParseAPIKey reads the id of a key from the field api_key_id.
+func ParseAPIKey(text string) (APIKey, error) { return Parse[apiKey]("api_key_id", text) }
 
 // ParseOperator reads an operator id from the field operator_id.
 func ParseOperator(text string) (Operator, error) { return Parse[operator]("operator_id", text) }

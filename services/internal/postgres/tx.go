@@ -112,7 +112,7 @@ func (tx *Tx) WriteRow(sql string, args []any, scan func(pgx.Row) error) {
 // see Read.
 func (db *DB) View(ctx context.Context, scope Scope, fn func(*Tx) error) error {
 	return db.retry(ctx, func(context.Context, bool) error {
-		tx := &Tx{view: &scope, reads: &pgx.Batch{}, send: func(ctx context.Context, batch *pgx.Batch) error {
+		tx := &Tx{view: &scope, reads: &pgx.Batch{}, who: caller.From(ctx), send: func(ctx context.Context, batch *pgx.Batch) error {
 			return db.read(ctx, func(conn *pgx.Conn) error { return conn.SendBatch(ctx, batch).Close() })
 		}}
 		scope.queue(tx.reads, &tx.now)

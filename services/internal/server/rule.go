@@ -61,6 +61,9 @@ func (s *Server) permit(method string, who caller.Caller, forwarded bool) error 
 	if itself && slices.Contains(rule.GetServices(), who.Service) {
 		return nil
 	}
+	if err := keyed(rule, who); err != nil {
+		return err
+	}
 	switch rule.GetCaller() {
 	case accessv1.Rule_CALLER_ANYONE:
 		return nil
@@ -73,6 +76,19 @@ func (s *Server) permit(method string, who caller.Caller, forwarded bool) error 
 		return signedIn(!who.Operator.IsZero(), who, errOperator)
 	}
 	return errRefused // services were asked above; no rule, or one that we do not know
+}
+
+// keyed refuses a person's program what its key is not for. What looks after the account itself names no permission.
+func keyed(rule *accessv1.Rule, who caller.Caller) error {
+	switch permission := rule.GetPermission(); {
+	case who.Key.IsZero(), rule.GetKeys():
+		return nil
+	case permission == "":
+		return errRefused
+	case !slices.Contains(who.Scopes, permission):
+		return fault.New(errorv1.Reason_REASON_PERMISSION_MISSING, "This key is not for that. Make another, with the scope.").With("permission", permission)
+	}
+	return nil
 }
 
 // proven refuses who has not come as far in signing in as the method asks, or too long ago.

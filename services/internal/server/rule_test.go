@@ -21,6 +21,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
 )
 
 func TestRules(t *testing.T) {
@@ -202,4 +203,31 @@ func TestMethods(t *testing.T) {
 		require.Equal(t, codes.ResourceExhausted, status.Code(err))
 		require.Error(t, usage(t.Context(), conn, "Bearer "+strings.Repeat("x", maxHeaders)))
 	})
+}
+
+func TestKeyed(t *testing.T) {
+	t.Parallel()
+	key := caller.Caller{Account: account, Key: id.NewAPIKey(), Scopes: []string{"members.read"}}
+	const missing = errorv1.Reason_REASON_PERMISSION_MISSING
+	for name, c := range map[string]struct {
+		rule *accessv1.Rule
+		want errorv1.Reason
+	}{
+		"R53_WhatItIsFor":          {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Permission: "members.read"}, allowed},
+		"R53_WhatItIsNotFor":       {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Permission: "members.remove"}, missing},
+		"R53_TheAccountItself":     {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT}, refused},
+		"R53_WhatAnybodyMay":       {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ANYONE}, refused},
+		"R53_WhatIsForOperators":   {&accessv1.Rule{Caller: accessv1.Rule_CALLER_OPERATOR, Keys: true}, refused},
+		"R53_WhatKeysMay":          {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Keys: true}, allowed},
+		"R53_WhatAsksWhoIsThere":   {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Permission: "members.read", StepUpMinutes: 10}, errorv1.Reason_REASON_STEP_UP_REQUIRED},
+		"R53_WhatNobodyHasRuledOn": {nil, refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &Server{config: Config{Now: time.Now}, rules: map[string]*accessv1.Rule{"/test/Do": c.rule}}
+			err := s.permit("/test/Do", key, true)
+			require.Equal(t, c.want, fault.ReasonOf(err), "%v", err)
+			require.Equal(t, c.want == allowed, err == nil)
+		})
+	}
 }

@@ -102,7 +102,7 @@ func New(creds credentials.TransportCredentials, c Config) *Server {
 	}
 	for service, info := range s.grpc.GetServiceInfo() { // gRPC's own services, which have no rules in their protos
 		for _, method := range info.Methods {
-			s.rules["/"+service+"/"+method.Name] = &accessv1.Rule{Caller: accessv1.Rule_CALLER_ANYONE}
+			s.rules["/"+service+"/"+method.Name] = &accessv1.Rule{Caller: accessv1.Rule_CALLER_ANYONE, Keys: true}
 		}
 	}
 	return s

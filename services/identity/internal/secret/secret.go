@@ -22,6 +22,7 @@ var (
 	Link        = Kind{}
 	Session     = Kind{prefix: "rst_"}
 	OperatorKey = Kind{prefix: "rok_", checksum: true}
+	APIKey      = Kind{prefix: "rak_", checksum: true}
 )
 
 const (

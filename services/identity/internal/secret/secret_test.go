@@ -11,7 +11,7 @@ import (
 
 func TestSecret(t *testing.T) {
 	t.Parallel()
-	kinds := map[string]Kind{"link": Link, "session": Session, "key": OperatorKey}
+	kinds := map[string]Kind{"link": Link, "session": Session, "operator": OperatorKey, "key": APIKey}
 
 	t.Run("IsReadAsItWasMade", func(t *testing.T) {
 		t.Parallel()

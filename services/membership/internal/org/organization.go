@@ -39,6 +39,7 @@ type Organization struct {
 
 	Roles    Roles    `db:"-"`
 	Registry Registry `db:"-"`
+	Key      *Set     `db:"-"` // the permissions that the key is for with which somebody asks; nil: they are here themselves
 }
 
 // New returns an organization that its creator does not have yet.
@@ -76,7 +77,7 @@ func (o Organization) Admit(m Member) (Actor, error) {
 			"Your membership in this organization is disabled. Ask one of its admins to enable it.")
 	}
 	role, _ := o.Roles.ByID(m.Role)
-	return Actor{Account: m.Account, Role: role, Permissions: o.Permissions(m, id.Project{}), member: m, organization: o}, nil
+	return Actor{Account: m.Account, Role: role, Permissions: o.Keyed(o.Permissions(m, id.Project{})), member: m, organization: o}, nil
 }
 
 // Spare refuses to take from an organization the last member who can do everything in it. becomes is the role that the

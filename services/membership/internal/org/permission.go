@@ -170,6 +170,11 @@ func (s Set) Without(other Set) Set {
 	return slices.DeleteFunc(slices.Clone(s), other.Has)
 }
 
+// In returns what is in both sets.
+func (s Set) In(other Set) Set {
+	return slices.DeleteFunc(slices.Clone(s), func(permission string) bool { return !other.Has(permission) })
+}
+
 // Union returns what is in either set.
 func (s Set) Union(other Set) Set {
 	if len(other) == 0 {

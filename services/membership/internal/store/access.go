@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -152,6 +153,7 @@ func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accoun
 		}
 		a.Members[row.Account] = member
 	}
+	a.Organization.UseKey(caller.From(ctx).Scopes)
 	if a.Organization.State != org.Active {
 		return Access{Registry: registry}, nil
 	}

@@ -21,6 +21,7 @@ func (q Queries) organization(key id.Organization, into *org.Organization) {
 	q.Read(`SELECT `+organizationColumns+` FROM organizations WHERE organization_id = $1`, []any{key}, func(rows pgx.Rows) error {
 		err := postgres.One(into, &found)(rows)
 		into.Registry = registry
+		into.UseKey(q.Caller().Scopes)
 		return err
 	})
 	q.Read(`SELECT `+roleColumns+` FROM roles WHERE organization_id = $1 AND delete_time IS NULL ORDER BY rank`, []any{key}, allRoles(into))
@@ -100,7 +101,7 @@ type Membership struct {
 func (m Membership) Allowed() org.Set {
 	o := m.Organization
 	o.Roles = org.Roles{{ID: m.RoleID, Key: m.RoleKey, Permissions: m.Registry.Of(org.Role{Key: m.RoleKey, BuiltIn: m.BuiltIn, Permissions: m.Permissions})}}
-	return o.Allowed(org.Member{State: m.MemberState, Role: m.RoleID, Grants: m.Grants}, id.Project{})
+	return o.Keyed(o.Allowed(org.Member{State: m.MemberState, Role: m.RoleID, Grants: m.Grants}, id.Project{}))
 }
 
 // ListMemberships returns a page of the organizations that the account belongs to, by name. The transaction must be
@@ -125,6 +126,7 @@ func (q Queries) ListMemberships(ctx context.Context, account id.Account, after 
 	var keys []id.Organization
 	for i := range page {
 		page[i].Registry = registry
+		page[i].UseKey(q.Caller().Scopes)
 		in[page[i].ID], keys = &page[i], append(keys, page[i].ID)
 	}
 	var granted []struct {

@@ -159,6 +159,9 @@ type Rule struct {
 	// Within how many minutes the caller must have proven who they are, with every factor that they have; 0: however long
 	// ago that was. Nobody else who has got hold of a session does what this guards.
 	StepUpMinutes int32 `protobuf:"varint,7,opt,name=step_up_minutes,json=stepUpMinutes,proto3" json:"step_up_minutes,omitempty"`
+	// Whether a person's key may call although the method names no permission. Without it a key calls what names a permission that
+	// the key is for.
+	Keys          bool `protobuf:"varint,8,opt,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -242,6 +245,13 @@ func (x *Rule) GetStepUpMinutes() int32 {
 	return 0
 }
 
+func (x *Rule) GetKeys() bool {
+	if x != nil {
+		return x.Keys
+	}
+	return false
+}
+
 var file_roster_access_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -265,7 +275,7 @@ var File_roster_access_v1_access_proto protoreflect.FileDescriptor
 
 const file_roster_access_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x1droster/access/v1/access.proto\x12\x10roster.access.v1\x1a google/protobuf/descriptor.proto\"\xc7\x03\n" +
+	"\x1droster/access/v1/access.proto\x12\x10roster.access.v1\x1a google/protobuf/descriptor.proto\"\xdb\x03\n" +
 	"\x04Rule\x125\n" +
 	"\x06caller\x18\x01 \x01(\x0e2\x1d.roster.access.v1.Rule.CallerR\x06caller\x12\x1a\n" +
 	"\bservices\x18\x02 \x03(\tR\bservices\x12\x1e\n" +
@@ -275,7 +285,8 @@ const file_roster_access_v1_access_proto_rawDesc = "" +
 	"\x06tenant\x18\x04 \x01(\tR\x06tenant\x12\x14\n" +
 	"\x05audit\x18\x05 \x03(\tR\x05audit\x124\n" +
 	"\x06stages\x18\x06 \x03(\x0e2\x1c.roster.access.v1.Rule.StageR\x06stages\x12&\n" +
-	"\x0fstep_up_minutes\x18\a \x01(\x05R\rstepUpMinutes\"p\n" +
+	"\x0fstep_up_minutes\x18\a \x01(\x05R\rstepUpMinutes\x12\x12\n" +
+	"\x04keys\x18\b \x01(\bR\x04keys\"p\n" +
 	"\x06Caller\x12\x16\n" +
 	"\x12CALLER_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCALLER_ANYONE\x10\x01\x12\x12\n" +

@@ -89,6 +89,8 @@ const (
 	Reason_REASON_SCHEDULE_NOT_FOUND Reason = 51
 	// No such second factor of the account. NOT_FOUND, 404.
 	Reason_REASON_FACTOR_NOT_FOUND Reason = 52
+	// No such key of the caller's. NOT_FOUND, 404.
+	Reason_REASON_API_KEY_NOT_FOUND Reason = 53
 	// The person is a member here already; metadata `accountId`. ALREADY_EXISTS, 409.
 	Reason_REASON_ALREADY_MEMBER Reason = 60
 	// An invitation for this person is pending; metadata `invitationId`. ALREADY_EXISTS, 409.
@@ -198,6 +200,7 @@ var (
 		50:  "REASON_TRANSFER_NOT_FOUND",
 		51:  "REASON_SCHEDULE_NOT_FOUND",
 		52:  "REASON_FACTOR_NOT_FOUND",
+		53:  "REASON_API_KEY_NOT_FOUND",
 		60:  "REASON_ALREADY_MEMBER",
 		61:  "REASON_INVITATION_PENDING",
 		62:  "REASON_USERNAME_TAKEN",
@@ -267,6 +270,7 @@ var (
 		"REASON_TRANSFER_NOT_FOUND":      50,
 		"REASON_SCHEDULE_NOT_FOUND":      51,
 		"REASON_FACTOR_NOT_FOUND":        52,
+		"REASON_API_KEY_NOT_FOUND":       53,
 		"REASON_ALREADY_MEMBER":          60,
 		"REASON_INVITATION_PENDING":      61,
 		"REASON_USERNAME_TAKEN":          62,
@@ -338,7 +342,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xeb\x0e\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x89\x0f\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -369,7 +373,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x17REASON_DOMAIN_NOT_FOUND\x101\x12\x1d\n" +
 	"\x19REASON_TRANSFER_NOT_FOUND\x102\x12\x1d\n" +
 	"\x19REASON_SCHEDULE_NOT_FOUND\x103\x12\x1b\n" +
-	"\x17REASON_FACTOR_NOT_FOUND\x104\x12\x19\n" +
+	"\x17REASON_FACTOR_NOT_FOUND\x104\x12\x1c\n" +
+	"\x18REASON_API_KEY_NOT_FOUND\x105\x12\x19\n" +
 	"\x15REASON_ALREADY_MEMBER\x10<\x12\x1d\n" +
 	"\x19REASON_INVITATION_PENDING\x10=\x12\x19\n" +
 	"\x15REASON_USERNAME_TAKEN\x10>\x12\x16\n" +

@@ -405,7 +405,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58, 0}
 }
 
 // State that it says.
@@ -462,7 +462,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73, 0}
 }
 
 // Format of an export.
@@ -515,7 +515,7 @@ func (x AuditExport_Format) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuditExport_Format.Descriptor instead.
 func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -3583,6 +3583,152 @@ func (x *AccountPasswordChanged) GetPersonal() *Client {
 	return nil
 }
 
+// AccountApiKeyCreated: `account.api_key_created`. A person made a key.
+type AccountApiKeyCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The key.
+	ApiKeyId string `protobuf:"bytes,2,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// The permissions that it is for.
+	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// When it stops working.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountApiKeyCreated) Reset() {
+	*x = AccountApiKeyCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountApiKeyCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountApiKeyCreated) ProtoMessage() {}
+
+func (x *AccountApiKeyCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountApiKeyCreated.ProtoReflect.Descriptor instead.
+func (*AccountApiKeyCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *AccountApiKeyCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountApiKeyCreated) GetApiKeyId() string {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return ""
+}
+
+func (x *AccountApiKeyCreated) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *AccountApiKeyCreated) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *AccountApiKeyCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// AccountApiKeyDeleted: `account.api_key_deleted`.
+type AccountApiKeyDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The key.
+	ApiKeyId string `protobuf:"bytes,2,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountApiKeyDeleted) Reset() {
+	*x = AccountApiKeyDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountApiKeyDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountApiKeyDeleted) ProtoMessage() {}
+
+func (x *AccountApiKeyDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountApiKeyDeleted.ProtoReflect.Descriptor instead.
+func (*AccountApiKeyDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *AccountApiKeyDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountApiKeyDeleted) GetApiKeyId() string {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return ""
+}
+
+func (x *AccountApiKeyDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // SessionEnded: `session.ended`.
 type SessionEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3598,7 +3744,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3610,7 +3756,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3623,7 +3769,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -3668,7 +3814,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3680,7 +3826,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3693,7 +3839,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Group) GetGroupId() string {
@@ -3753,7 +3899,7 @@ type GroupCreated struct {
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3765,7 +3911,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3778,7 +3924,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -3819,7 +3965,7 @@ type GroupUpdated struct {
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3831,7 +3977,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3844,7 +3990,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -3890,7 +4036,7 @@ type GroupDeleted struct {
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3902,7 +4048,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3915,7 +4061,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -3952,7 +4098,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3964,7 +4110,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3977,7 +4123,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -4009,7 +4155,7 @@ type GroupMemberAdded struct {
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4021,7 +4167,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4034,7 +4180,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -4073,7 +4219,7 @@ type GroupMemberRemoved struct {
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4085,7 +4231,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4098,7 +4244,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -4139,7 +4285,7 @@ type GroupRoleBound struct {
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4151,7 +4297,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4164,7 +4310,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -4212,7 +4358,7 @@ type GroupRoleUnbound struct {
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4224,7 +4370,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4237,7 +4383,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -4283,7 +4429,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4295,7 +4441,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4308,7 +4454,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -4347,7 +4493,7 @@ type DomainAdded struct {
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4359,7 +4505,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4372,7 +4518,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -4413,7 +4559,7 @@ type DomainVerified struct {
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4425,7 +4571,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4438,7 +4584,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -4486,7 +4632,7 @@ type DomainLost struct {
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4498,7 +4644,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4511,7 +4657,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -4557,7 +4703,7 @@ type DomainRemoved struct {
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4569,7 +4715,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4582,7 +4728,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -4627,7 +4773,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4639,7 +4785,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4652,7 +4798,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Role) GetRoleId() string {
@@ -4712,7 +4858,7 @@ type RoleCreated struct {
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4724,7 +4870,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4737,7 +4883,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -4778,7 +4924,7 @@ type RoleUpdated struct {
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4790,7 +4936,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4803,7 +4949,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -4854,7 +5000,7 @@ type RoleDeleted struct {
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4866,7 +5012,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4879,7 +5025,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -4934,7 +5080,7 @@ type InvitationRoleChanged struct {
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4946,7 +5092,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4959,7 +5105,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -5005,7 +5151,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5017,7 +5163,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5030,7 +5176,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -5069,7 +5215,7 @@ type MemberProfileChange struct {
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5081,7 +5227,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5094,7 +5240,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -5137,7 +5283,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5149,7 +5295,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5162,7 +5308,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -5213,7 +5359,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5225,7 +5371,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5238,7 +5384,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -5274,7 +5420,7 @@ type MemberHoursChanged struct {
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5286,7 +5432,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5299,7 +5445,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -5362,7 +5508,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5374,7 +5520,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5387,7 +5533,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -5461,7 +5607,7 @@ type MemberOverrideAdded struct {
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5473,7 +5619,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5486,7 +5632,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -5525,7 +5671,7 @@ type MemberOverrideRemoved struct {
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5537,7 +5683,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5550,7 +5696,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -5597,7 +5743,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5609,7 +5755,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5622,7 +5768,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -5689,7 +5835,7 @@ type OrganizationRotationCreated struct {
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5701,7 +5847,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5714,7 +5860,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -5755,7 +5901,7 @@ type OrganizationRotationUpdated struct {
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5767,7 +5913,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5780,7 +5926,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -5826,7 +5972,7 @@ type OrganizationRotationDeleted struct {
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5838,7 +5984,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5851,7 +5997,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -5890,7 +6036,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5902,7 +6048,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5915,7 +6061,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Project) GetProjectId() string {
@@ -5954,7 +6100,7 @@ type ProjectCreated struct {
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5966,7 +6112,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5979,7 +6125,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -6020,7 +6166,7 @@ type ProjectUpdated struct {
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6032,7 +6178,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6045,7 +6191,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -6091,7 +6237,7 @@ type ProjectDeleted struct {
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6103,7 +6249,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6116,7 +6262,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -6155,7 +6301,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6167,7 +6313,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6180,7 +6326,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -6219,7 +6365,7 @@ type ProjectMemberAdded struct {
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6231,7 +6377,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6244,7 +6390,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -6284,7 +6430,7 @@ type ProjectMemberRemoved struct {
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6296,7 +6442,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6309,7 +6455,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -6350,7 +6496,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6362,7 +6508,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6375,7 +6521,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -6421,7 +6567,7 @@ type OrganizationTransferOffered struct {
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6433,7 +6579,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6446,7 +6592,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -6485,7 +6631,7 @@ type OrganizationTransferDeclined struct {
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6497,7 +6643,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6510,7 +6656,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -6549,7 +6695,7 @@ type OrganizationTransferCancelled struct {
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6561,7 +6707,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6574,7 +6720,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -6613,7 +6759,7 @@ type OrganizationTransferExpired struct {
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6625,7 +6771,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6638,7 +6784,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -6679,7 +6825,7 @@ type OrganizationOwnerChanged struct {
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6691,7 +6837,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6704,7 +6850,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -6756,7 +6902,7 @@ type AuditExport struct {
 
 func (x *AuditExport) Reset() {
 	*x = AuditExport{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6768,7 +6914,7 @@ func (x *AuditExport) String() string {
 func (*AuditExport) ProtoMessage() {}
 
 func (x *AuditExport) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6781,7 +6927,7 @@ func (x *AuditExport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
 func (*AuditExport) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *AuditExport) GetFormat() AuditExport_Format {
@@ -6839,7 +6985,7 @@ type AuditQuery struct {
 
 func (x *AuditQuery) Reset() {
 	*x = AuditQuery{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6851,7 +6997,7 @@ func (x *AuditQuery) String() string {
 func (*AuditQuery) ProtoMessage() {}
 
 func (x *AuditQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6864,7 +7010,7 @@ func (x *AuditQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
 func (*AuditQuery) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *AuditQuery) GetQuery() string {
@@ -6896,7 +7042,7 @@ type OrganizationAuditExported struct {
 
 func (x *OrganizationAuditExported) Reset() {
 	*x = OrganizationAuditExported{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6908,7 +7054,7 @@ func (x *OrganizationAuditExported) String() string {
 func (*OrganizationAuditExported) ProtoMessage() {}
 
 func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6921,7 +7067,7 @@ func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
 func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *OrganizationAuditExported) GetContext() *Context {
@@ -7010,7 +7156,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7022,7 +7168,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7035,7 +7181,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Policy) GetPreset() string {
@@ -7252,7 +7398,7 @@ type OrganizationPolicyChanged struct {
 
 func (x *OrganizationPolicyChanged) Reset() {
 	*x = OrganizationPolicyChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7264,7 +7410,7 @@ func (x *OrganizationPolicyChanged) String() string {
 func (*OrganizationPolicyChanged) ProtoMessage() {}
 
 func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7277,7 +7423,7 @@ func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationPolicyChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationPolicyChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *OrganizationPolicyChanged) GetContext() *Context {
@@ -7323,7 +7469,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7335,7 +7481,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7385,7 +7531,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7397,7 +7543,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7410,7 +7556,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -7442,7 +7588,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7454,7 +7600,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7467,7 +7613,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -7749,7 +7895,20 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x81\x01\n" +
 	"\x16AccountPasswordChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
-	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xf2\x01\n" +
+	"\x14AccountApiKeyCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1c\n" +
+	"\n" +
+	"api_key_id\x18\x02 \x01(\tR\bapiKeyId\x12\x16\n" +
+	"\x06scopes\x18\x03 \x03(\tR\x06scopes\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x123\n" +
+	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x9d\x01\n" +
+	"\x14AccountApiKeyDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1c\n" +
+	"\n" +
+	"api_key_id\x18\x02 \x01(\tR\bapiKeyId\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
 	"\fSessionEnded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -8074,7 +8233,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
@@ -8130,63 +8289,65 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*AccountRecoveryCodeUsed)(nil),       // 51: roster.event.v1.AccountRecoveryCodeUsed
 	(*AccountSignedIn)(nil),               // 52: roster.event.v1.AccountSignedIn
 	(*AccountPasswordChanged)(nil),        // 53: roster.event.v1.AccountPasswordChanged
-	(*SessionEnded)(nil),                  // 54: roster.event.v1.SessionEnded
-	(*Group)(nil),                         // 55: roster.event.v1.Group
-	(*GroupCreated)(nil),                  // 56: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                  // 57: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                  // 58: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),               // 59: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),              // 60: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),            // 61: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                // 62: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),              // 63: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                        // 64: roster.event.v1.Domain
-	(*DomainAdded)(nil),                   // 65: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                // 66: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                    // 67: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                 // 68: roster.event.v1.DomainRemoved
-	(*Role)(nil),                          // 69: roster.event.v1.Role
-	(*RoleCreated)(nil),                   // 70: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                   // 71: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                   // 72: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),         // 73: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                 // 74: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),           // 75: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),          // 76: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                   // 77: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),            // 78: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                      // 79: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),           // 80: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),         // 81: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                      // 82: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),   // 83: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),   // 84: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),   // 85: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                       // 86: roster.event.v1.Project
-	(*ProjectCreated)(nil),                // 87: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                // 88: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                // 89: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),             // 90: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),            // 91: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),          // 92: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                      // 93: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),   // 94: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),  // 95: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil), // 96: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),   // 97: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),      // 98: roster.event.v1.OrganizationOwnerChanged
-	(*AuditExport)(nil),                   // 99: roster.event.v1.AuditExport
-	(*AuditQuery)(nil),                    // 100: roster.event.v1.AuditQuery
-	(*OrganizationAuditExported)(nil),     // 101: roster.event.v1.OrganizationAuditExported
-	(*Policy)(nil),                        // 102: roster.event.v1.Policy
-	(*OrganizationPolicyChanged)(nil),     // 103: roster.event.v1.OrganizationPolicyChanged
-	(*Token_Position)(nil),                // 104: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                 // 105: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),          // 106: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),         // 107: google.protobuf.Timestamp
+	(*AccountApiKeyCreated)(nil),          // 54: roster.event.v1.AccountApiKeyCreated
+	(*AccountApiKeyDeleted)(nil),          // 55: roster.event.v1.AccountApiKeyDeleted
+	(*SessionEnded)(nil),                  // 56: roster.event.v1.SessionEnded
+	(*Group)(nil),                         // 57: roster.event.v1.Group
+	(*GroupCreated)(nil),                  // 58: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                  // 59: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                  // 60: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),               // 61: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),              // 62: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),            // 63: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                // 64: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),              // 65: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                        // 66: roster.event.v1.Domain
+	(*DomainAdded)(nil),                   // 67: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                // 68: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                    // 69: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                 // 70: roster.event.v1.DomainRemoved
+	(*Role)(nil),                          // 71: roster.event.v1.Role
+	(*RoleCreated)(nil),                   // 72: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                   // 73: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                   // 74: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),         // 75: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                 // 76: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),           // 77: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),          // 78: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                   // 79: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),            // 80: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                      // 81: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),           // 82: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),         // 83: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                      // 84: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),   // 85: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),   // 86: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),   // 87: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                       // 88: roster.event.v1.Project
+	(*ProjectCreated)(nil),                // 89: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                // 90: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                // 91: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),             // 92: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),            // 93: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),          // 94: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                      // 95: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),   // 96: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),  // 97: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil), // 98: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),   // 99: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),      // 100: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                   // 101: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                    // 102: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),     // 103: roster.event.v1.OrganizationAuditExported
+	(*Policy)(nil),                        // 104: roster.event.v1.Policy
+	(*OrganizationPolicyChanged)(nil),     // 105: roster.event.v1.OrganizationPolicyChanged
+	(*Token_Position)(nil),                // 106: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                 // 107: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),          // 108: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),         // 109: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	104, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	106, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	9,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -8202,7 +8363,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	14,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	13,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	107, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	109, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	11,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	18,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	12,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -8230,7 +8391,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	18,  // 41: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	13,  // 42: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	3,   // 43: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	107, // 44: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	109, // 44: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	11,  // 45: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	26,  // 46: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	12,  // 47: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -8303,141 +8464,146 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	13,  // 114: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
 	11,  // 115: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
 	13,  // 116: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 117: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	13,  // 118: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	105, // 119: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	11,  // 120: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	55,  // 121: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	13,  // 122: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 123: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	55,  // 124: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	55,  // 125: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	13,  // 126: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 127: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	55,  // 128: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	13,  // 129: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 130: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	59,  // 131: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 132: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 133: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	59,  // 134: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 135: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 136: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	55,  // 137: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	55,  // 138: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	13,  // 139: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	11,  // 140: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	55,  // 141: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	55,  // 142: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	13,  // 143: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	5,   // 144: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	11,  // 145: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	64,  // 146: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	13,  // 147: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 148: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	64,  // 149: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	64,  // 150: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	13,  // 151: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	11,  // 152: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	64,  // 153: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	64,  // 154: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	13,  // 155: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	11,  // 156: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	64,  // 157: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	13,  // 158: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 159: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	69,  // 160: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	13,  // 161: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 162: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	69,  // 163: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	69,  // 164: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	13,  // 165: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 166: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	69,  // 167: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	13,  // 168: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 169: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	26,  // 170: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	26,  // 171: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	13,  // 172: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	74,  // 173: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	74,  // 174: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	11,  // 175: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	18,  // 176: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	18,  // 177: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	75,  // 178: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	106, // 179: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	11,  // 180: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	77,  // 181: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	77,  // 182: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	13,  // 183: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	6,   // 184: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	107, // 185: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	107, // 186: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	107, // 187: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	11,  // 188: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	79,  // 189: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	13,  // 190: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 191: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	79,  // 192: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	13,  // 193: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	107, // 194: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	107, // 195: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 196: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	82,  // 197: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	13,  // 198: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 199: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	82,  // 200: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	82,  // 201: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	13,  // 202: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 203: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	82,  // 204: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	13,  // 205: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 206: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	86,  // 207: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	13,  // 208: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 209: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	86,  // 210: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	86,  // 211: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	13,  // 212: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 213: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	86,  // 214: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	13,  // 215: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 216: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	90,  // 217: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 218: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 219: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	90,  // 220: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 221: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	107, // 222: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	11,  // 223: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	93,  // 224: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 225: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	11,  // 226: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	93,  // 227: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 228: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	11,  // 229: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	93,  // 230: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 231: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	11,  // 232: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	93,  // 233: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 234: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	11,  // 235: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	13,  // 236: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	7,   // 237: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	107, // 238: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	107, // 239: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 240: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
-	99,  // 241: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
-	100, // 242: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
-	11,  // 243: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
-	102, // 244: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
-	102, // 245: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
-	13,  // 246: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
-	247, // [247:247] is the sub-list for method output_type
-	247, // [247:247] is the sub-list for method input_type
-	247, // [247:247] is the sub-list for extension type_name
-	247, // [247:247] is the sub-list for extension extendee
-	0,   // [0:247] is the sub-list for field type_name
+	11,  // 117: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
+	109, // 118: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	13,  // 119: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 120: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
+	13,  // 121: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 122: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	13,  // 123: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	107, // 124: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	11,  // 125: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	57,  // 126: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	13,  // 127: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 128: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	57,  // 129: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	57,  // 130: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	13,  // 131: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 132: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	57,  // 133: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	13,  // 134: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 135: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	61,  // 136: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 137: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 138: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	61,  // 139: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	13,  // 140: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 141: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	57,  // 142: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	57,  // 143: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	13,  // 144: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	11,  // 145: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	57,  // 146: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	57,  // 147: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	13,  // 148: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	5,   // 149: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	11,  // 150: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	66,  // 151: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	13,  // 152: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 153: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	66,  // 154: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	66,  // 155: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	13,  // 156: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	11,  // 157: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	66,  // 158: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	66,  // 159: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	13,  // 160: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	11,  // 161: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	66,  // 162: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	13,  // 163: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	11,  // 164: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	71,  // 165: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	13,  // 166: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 167: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	71,  // 168: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	71,  // 169: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	13,  // 170: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 171: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	71,  // 172: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	13,  // 173: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 174: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	26,  // 175: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	26,  // 176: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	13,  // 177: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	76,  // 178: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	76,  // 179: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	11,  // 180: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	18,  // 181: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	18,  // 182: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	77,  // 183: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	108, // 184: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	11,  // 185: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	79,  // 186: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	79,  // 187: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	13,  // 188: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	6,   // 189: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	109, // 190: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	109, // 191: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	109, // 192: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	11,  // 193: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	81,  // 194: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	13,  // 195: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 196: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	81,  // 197: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	13,  // 198: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	109, // 199: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	109, // 200: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 201: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	84,  // 202: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	13,  // 203: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 204: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	84,  // 205: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	84,  // 206: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	13,  // 207: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 208: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	84,  // 209: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	13,  // 210: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 211: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	88,  // 212: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	13,  // 213: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	11,  // 214: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	88,  // 215: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	88,  // 216: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	13,  // 217: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	11,  // 218: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	88,  // 219: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	13,  // 220: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	11,  // 221: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	92,  // 222: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 223: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	11,  // 224: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	92,  // 225: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	13,  // 226: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	109, // 227: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	11,  // 228: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	95,  // 229: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 230: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	11,  // 231: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	95,  // 232: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 233: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	11,  // 234: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	95,  // 235: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 236: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	11,  // 237: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	95,  // 238: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	13,  // 239: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	11,  // 240: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	13,  // 241: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 242: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	109, // 243: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	109, // 244: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	11,  // 245: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	101, // 246: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	102, // 247: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	11,  // 248: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
+	104, // 249: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
+	104, // 250: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
+	13,  // 251: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
+	252, // [252:252] is the sub-list for method output_type
+	252, // [252:252] is the sub-list for method input_type
+	252, // [252:252] is the sub-list for extension type_name
+	252, // [252:252] is the sub-list for extension extendee
+	0,   // [0:252] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -8452,7 +8618,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   99,
+			NumMessages:   101,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

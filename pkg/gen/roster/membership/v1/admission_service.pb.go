@@ -37,7 +37,9 @@ type AuthorizeInvitationRequest struct {
 	// The key of the role.
 	Role string `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`
 	// Membership of these is looked up.
-	AccountIds    []string `protobuf:"bytes,6,rep,name=account_ids,json=accountIds,proto3" json:"account_ids,omitempty"`
+	AccountIds []string `protobuf:"bytes,6,rep,name=account_ids,json=accountIds,proto3" json:"account_ids,omitempty"`
+	// The permissions that the actor's key is for. Empty: the actor uses none.
+	ActorScopes   []string `protobuf:"bytes,7,rep,name=actor_scopes,json=actorScopes,proto3" json:"actor_scopes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -110,6 +112,13 @@ func (x *AuthorizeInvitationRequest) GetRole() string {
 func (x *AuthorizeInvitationRequest) GetAccountIds() []string {
 	if x != nil {
 		return x.AccountIds
+	}
+	return nil
+}
+
+func (x *AuthorizeInvitationRequest) GetActorScopes() []string {
+	if x != nil {
+		return x.ActorScopes
 	}
 	return nil
 }
@@ -409,7 +418,7 @@ var File_roster_membership_v1_admission_service_proto protoreflect.FileDescripto
 
 const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\n" +
-	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"\xe5\x01\n" +
+	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"\x88\x02\n" +
 	"\x1aAuthorizeInvitationRequest\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12(\n" +
 	"\x10actor_account_id\x18\x02 \x01(\tR\x0eactorAccountId\x12\x1e\n" +
@@ -420,7 +429,8 @@ const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"grantsRole\x12\x12\n" +
 	"\x04role\x18\x05 \x01(\tR\x04role\x12\x1f\n" +
 	"\vaccount_ids\x18\x06 \x03(\tR\n" +
-	"accountIds\"\xbd\x03\n" +
+	"accountIds\x12!\n" +
+	"\factor_scopes\x18\a \x03(\tR\vactorScopes\"\xbd\x03\n" +
 	"\x1bAuthorizeInvitationResponse\x12:\n" +
 	"\x19organization_display_name\x18\x01 \x01(\tR\x17organizationDisplayName\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12*\n" +

@@ -1,0 +1,119 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	accessv1 "github.com/rosterhq/roster/pkg/gen/roster/access/v1"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+)
+
+// apiKey makes a key for somebody.
+func apiKey(t *testing.T, of client, scopes ...string) *identityv1.CreateApiKeyResponse {
+	t.Helper()
+	made, err := of.CreateApiKey(t.Context(), &identityv1.CreateApiKeyRequest{DisplayName: "Deploy", Scopes: scopes})
+	require.NoError(t, err)
+	return made
+}
+
+// TestKeys is about keys of people's programs.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+
+	scenario(t, "R53 a key does what it is for, until it is deleted, and nothing that looks after its account", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		colleague := org.join(t, "developer")
+		made := apiKey(t, org.owner.client, "members.read", "members.disable")
+		key := connect(over, made.GetSecret())
+		listed, err := key.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID})
+		require.NoError(t, err)
+		require.Len(t, listed.GetPeople(), 2)
+		_, err = key.DisableMember(t.Context(), &membershipv1.DisableMemberRequest{OrganizationId: org.ID, AccountId: colleague.ID})
+		require.NoError(t, err)
+		_, err = key.EnableMember(t.Context(), &membershipv1.EnableMemberRequest{OrganizationId: org.ID, AccountId: colleague.ID})
+		require.Equal(t, "members.enable", refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["permission"])
+
+		unused := wire(over, apiKey(t, org.owner.client, "org.read").GetSecret())
+		asked := 0
+		for _, m := range methods() { // whatever is not for it, in every service
+			if !m.over(over) || m.rule.GetCaller() == accessv1.Rule_CALLER_SERVICE || m.rule.GetKeys() || m.rule.GetPermission() == "org.read" {
+				continue
+			}
+			want := errorv1.Reason_REASON_CALLER_REFUSED
+			if m.rule.GetPermission() != "" {
+				want = errorv1.Reason_REASON_PERMISSION_MISSING
+			}
+			fields := map[string]string{"domain": "x.example"}
+			for _, name := range m.idFields() {
+				fields[name] = "x"
+			}
+			fields["organization_id"] = org.ID
+			_, err := m.call(t, unused, fields)
+			refused(t, err, want)
+			asked++
+		}
+		require.Greater(t, asked, 50)
+
+		_, err = org.owner.DeleteApiKey(t.Context(), &identityv1.DeleteApiKeyRequest{ApiKeyId: made.GetApiKey().GetId()})
+		require.NoError(t, err)
+		kept, err := org.owner.ListApiKeys(t.Context(), &identityv1.ListApiKeysRequest{})
+		require.NoError(t, err)
+		require.Len(t, kept.GetApiKeys(), 1)
+		fresh := apiKey(t, org.owner.client, "org.read")
+		_, err = org.owner.DeleteApiKey(t.Context(), &identityv1.DeleteApiKeyRequest{ApiKeyId: fresh.GetApiKey().GetId()})
+		require.NoError(t, err)
+		_, err = connect(over, fresh.GetSecret()).GetOrganization(t.Context(), &membershipv1.GetOrganizationRequest{OrganizationId: org.ID})
+		refused(t, err, errorv1.Reason_REASON_UNAUTHENTICATED)
+	})
+
+	scenario(t, "RB15 a key is what its scopes and its owner's rights have in common, now", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		admin, colleague := org.join(t, "admin"), org.join(t, "viewer")
+		key := connect(over, apiKey(t, admin.client, "members.read", "members.assign_role", "invitations.create", "app:none.such").GetSecret())
+
+		held, err := key.ListMyPermissions(t.Context(), &membershipv1.ListMyPermissionsRequest{OrganizationId: org.ID})
+		require.NoError(t, err)
+		var names []string
+		for _, one := range held.GetPermissions() {
+			names = append(names, one.GetPermission())
+		}
+		require.Equal(t, []string{"invitations.create", "members.assign_role", "members.read"}, names)
+		can := func(permission string) bool {
+			answer, err := key.CheckAccess(t.Context(), &membershipv1.CheckAccessRequest{OrganizationId: org.ID, Permission: permission})
+			require.NoError(t, err)
+			return answer.GetAllowed()
+		}
+		require.True(t, can("members.read"))
+		require.False(t, can("org.read"), "the owner of the key may, and the key is not for it")
+
+		// What it gives, it must be for: nobody gets more by it than it has.
+		change := func() error {
+			_, err := key.ChangeMemberRole(t.Context(), &membershipv1.ChangeMemberRoleRequest{OrganizationId: org.ID, AccountId: colleague.ID, Role: "developer"})
+			return err
+		}
+		refused(t, change(), errorv1.Reason_REASON_PERMISSION_MISSING)
+		_, err = key.CreateInvitation(t.Context(), &invitationv1.CreateInvitationRequest{
+			OrganizationId: org.ID, Email: unique("new") + "@example.com", DisplayName: "New", Role: "developer"})
+		refused(t, err, errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE)
+
+		// It follows its owner.
+		_, err = org.owner.ChangeMemberRole(t.Context(), &membershipv1.ChangeMemberRoleRequest{OrganizationId: org.ID, AccountId: admin.ID, Role: "viewer"})
+		require.NoError(t, err)
+		require.False(t, can("members.assign_role"))
+		refused(t, change(), errorv1.Reason_REASON_PERMISSION_MISSING)
+		require.True(t, can("members.read"))
+		gone := []errorv1.Reason{ // identity signs nobody in whose only organization has disabled them
+			errorv1.Reason_REASON_UNAUTHENTICATED, errorv1.Reason_REASON_MEMBER_DISABLED, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND}
+		org.disable(t, admin)
+		_, err = key.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID})
+		require.Contains(t, gone, fault.ReasonOf(err))
+		org.remove(t, admin)
+		_, err = key.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID})
+		require.Contains(t, gone, fault.ReasonOf(err))
+	})
+}

@@ -1,0 +1,53 @@
+package identity
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/identity/internal/apikey"
+	"github.com/rosterhq/roster/services/identity/internal/secret"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/naming"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// CreateApiKey makes a key. What it is for is held against what its owner may do wherever it is used, so that nothing is asked
+// here: a scope that its owner does not hold gives nothing.
+func (s *Service) CreateApiKey(ctx context.Context, req *identityv1.CreateApiKeyRequest) (*identityv1.CreateApiKeyResponse, error) {
+	owner := caller.From(ctx).Account
+	name, err := naming.ParseDisplayName("display_name", req.GetDisplayName())
+	if err != nil {
+		return nil, err
+	}
+	made := secret.New(secret.APIKey, owner)
+	key := apikey.Key{AccountID: owner, ID: id.NewAPIKey(), DisplayName: name, Scopes: slices.Sorted(slices.Values(req.GetScopes())),
+		LastFour: made.Text()[len(made.Text())-4:]}
+	err = s.inTxOnce(ctx, postgres.In(owner), func(q store.Queries) error {
+		live, err := q.LockAPIKeys(ctx, owner)
+		if err != nil {
+			return err
+		}
+		if len(live) >= apikey.Most {
+			return apikey.ErrTooMany
+		}
+		key.CreateTime = q.Now()
+		if key.ExpireTime, err = apikey.Expiry(timeOf(req.GetExpireTime()), q.Now()); err != nil {
+			return err
+		}
+		q.InsertAPIKey(key, made.Hash)
+		return outbox.Publish(q.Tx, owner, q.Now(), &eventv1.AccountApiKeyCreated{Context: origin(ctx, owner, ""),
+			ApiKeyId: key.ID.String(), Scopes: key.Scopes, ExpireTime: timestamppb.New(key.ExpireTime)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.CreateApiKeyResponse{ApiKey: apiKeyToProto(key), Secret: made.Text()}, nil
+}
