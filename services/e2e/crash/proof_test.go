@@ -97,6 +97,37 @@ func init() {
 			done: errorv1.Reason_REASON_UNAUTHENTICATED,
 		},
 		operation{
+			name: "end all other sessions",
+			arrange: func(t *testing.T, s *scene) {
+				newcomer(t, s)
+				s.signIn(t, s.email)
+			},
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				return s.as(s.token).SignOutOthers(ctx, &identityv1.SignOutOthersRequest{})
+			},
+		},
+		operation{
+			name:    "make a key",
+			arrange: newcomer,
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				return s.as(s.token).CreateApiKey(ctx, &identityv1.CreateApiKeyRequest{DisplayName: "Nightly", Scopes: []string{"members.read"}})
+			},
+			repeats: []string{"identity: api", "identity: event account.api_key_created"}, // whose secret got lost can be deleted
+		},
+		operation{
+			name: "delete a key",
+			arrange: func(t *testing.T, s *scene) {
+				newcomer(t, s)
+				made, err := s.as(s.token).CreateApiKey(t.Context(), &identityv1.CreateApiKeyRequest{DisplayName: "Nightly", Scopes: []string{"members.read"}})
+				require.NoError(t, err)
+				s.factor = made.GetApiKey().GetId()
+			},
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				return s.as(s.token).DeleteApiKey(ctx, &identityv1.DeleteApiKeyRequest{ApiKeyId: s.factor})
+			},
+			done: errorv1.Reason_REASON_API_KEY_NOT_FOUND,
+		},
+		operation{
 			name: "reset a member's factors",
 			arrange: func(t *testing.T, s *scene) {
 				member(t, s)
@@ -126,8 +157,9 @@ func init() {
 			name:    "change a preset",
 			arrange: member,
 			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				s.preset = membershipv1.Preset_PRESET_PIPELINE // from now on
 				return s.owner.UpdatePolicy(ctx, &membershipv1.UpdatePolicyRequest{
-					OrganizationId: s.org, Preset: membershipv1.Preset_PRESET_PIPELINE, RoleRemap: map[string]string{"member": "developer"}, RequestId: s.request()})
+					OrganizationId: s.org, Preset: s.preset, RoleRemap: map[string]string{"member": "developer"}, RequestId: s.request()})
 			},
 			brief: []string{"membership postgres.before_commit"},
 		},

@@ -155,6 +155,7 @@ type client struct {
 	identityv1.SessionServiceClient
 	identityv1.PasswordServiceClient
 	identityv1.FactorServiceClient
+	identityv1.ApiKeyServiceClient
 	identityv1.OperatorServiceClient
 	membershipv1.AuditServiceClient
 	membershipv1.OrganizationServiceClient
@@ -181,7 +182,7 @@ func (w *world) atGateway(token string) client {
 func clientOver(conn steady) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewPasswordServiceClient(conn),
-		identityv1.NewFactorServiceClient(conn), identityv1.NewOperatorServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
+		identityv1.NewFactorServiceClient(conn), identityv1.NewApiKeyServiceClient(conn), identityv1.NewOperatorServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn), membershipv1.NewAvailabilityServiceClient(conn),
