@@ -84,6 +84,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_DOMAIN_UNPROVEN:     precondition,
 	errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED: precondition,
 	errorv1.Reason_REASON_EMAIL_UNVERIFIED:    precondition,
+	errorv1.Reason_REASON_PASSWORD_MISSING:    precondition,
 
 	errorv1.Reason_REASON_INVITATION_EXPIRED:      precondition,
 	errorv1.Reason_REASON_INVITATION_REVOKED:      precondition,

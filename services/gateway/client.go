@@ -148,6 +148,10 @@ func (c *call) learn(method, token string, req, reply any, header metadata.MD) {
 	case identityv1.SessionService_Reauthenticate_FullMethodName, identityv1.SessionService_AnswerChallenge_FullMethodName,
 		identityv1.FactorService_ConfirmTotp_FullMethodName:
 		c.forget(credential.SessionOf(token))
+	case identityv1.PasswordService_ChangePassword_FullMethodName:
+		if changed, ok := reply.(*identityv1.ChangePasswordResponse); ok && changed.GetSession() != nil {
+			c.forget(credential.SessionOf(token))
+		}
 	case identityv1.SessionService_SignOut_FullMethodName:
 		current := credential.SessionOf(token)
 		c.end(current, current)

@@ -34,7 +34,7 @@ func (s *Service) AnswerChallenge(ctx context.Context, req *identityv1.AnswerCha
 		return nil, err
 	}
 	token, err := deliver(ctx, opened, key)
-	return &identityv1.AnswerChallengeResponse{Session: sessionToProto(opened, opened.ID), Token: token}, err
+	return &identityv1.AnswerChallengeResponse{Session: sessionToProto(opened, opened.ID), Token: token, PasswordChangeRequired: opened.Stage == session.NextPassword}, err
 }
 
 // checkCode finds out whether a typed code is one of the account's, of an app or a recovery code, and uses it up. challenged is the session

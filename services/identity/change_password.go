@@ -16,7 +16,8 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// ChangePassword changes the caller's password. Whoever is signed in elsewhere, with the old one, is signed out with the same commit.
+// ChangePassword changes the caller's password. Whoever is signed in elsewhere, with the old one, is signed out with the same commit. Where
+// the old one was temporary, the sign-in with it is complete then, and is another session.
 func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
 	who := caller.From(ctx)
 	proven, err := s.checkPassword(ctx, session.PasswordChange, store.Identifier{Account: who.Account}, req.GetCurrentPassword())
@@ -30,6 +31,9 @@ func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePass
 	})
 	if err != nil {
 		return nil, err
+	}
+	if proven.Temporary && account.NormalizePassword(req.GetPassword()) == account.NormalizePassword(req.GetCurrentPassword()) {
+		return nil, account.ErrTemporary
 	}
 	hash, err := s.newPassword(ctx, req.GetPassword(), me)
 	if err != nil {
@@ -48,7 +52,17 @@ func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePass
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.ChangePasswordResponse{}, nil
+	if who.Stage != caller.PasswordChange {
+		return &identityv1.ChangePasswordResponse{}, nil
+	}
+	opened, key, err := s.openSession(ctx, session.Session{
+		AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address,
+	}, proof{code: who.Level > 1}, who.Session)
+	if err != nil {
+		return nil, err
+	}
+	token, err := deliver(ctx, opened, key)
+	return &identityv1.ChangePasswordResponse{Session: sessionToProto(opened, opened.ID), Token: token}, err
 }
 
 // newPassword checks what somebody wants as their password, and hashes it.
@@ -71,7 +85,18 @@ func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.A
 		done = attempt(ctx, session.PasswordReset, session.ByLink, "")
 	}
 	q.InsertAttempt(of.ID, done)
-	for _, one := range in.Live {
+	if err := endSessions(q, in.Live, kept, from); err != nil {
+		return err
+	}
+	if err := s.notify(q, of, mail.PasswordChanged{Time: q.Now(), ResetLink: s.PublicURL + "/forgot"}); err != nil {
+		return err
+	}
+	return outbox.Publish(q.Tx, of.ID, q.Now(), &eventv1.AccountPasswordChanged{Context: from})
+}
+
+// endSessions ends the sessions but the one that is kept.
+func endSessions(q store.Queries, live []session.Session, kept id.Session, from *eventv1.Context) error {
+	for _, one := range live {
 		if one.ID == kept {
 			continue
 		}
@@ -79,8 +104,5 @@ func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.A
 			return err
 		}
 	}
-	if err := s.notify(q, of, mail.PasswordChanged{Time: q.Now(), ResetLink: s.PublicURL + "/forgot"}); err != nil {
-		return err
-	}
-	return outbox.Publish(q.Tx, of.ID, q.Now(), &eventv1.AccountPasswordChanged{Context: from})
+	return nil
 }

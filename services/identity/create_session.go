@@ -50,7 +50,9 @@ func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessi
 		return nil, err
 	}
 	token, err := deliver(ctx, opened, key)
-	return &identityv1.CreateSessionResponse{Session: sessionToProto(opened, opened.ID), Token: token, Challenge: challengeOf(opened)}, err
+	return &identityv1.CreateSessionResponse{
+		Session: sessionToProto(opened, opened.ID), Token: token, Challenge: challengeOf(opened), PasswordChangeRequired: opened.Stage == session.NextPassword,
+	}, err
 }
 
 // deliver returns the secret of a session, or hands it to the gateway for a cookie.
@@ -164,7 +166,8 @@ func (s *Service) checkPassword(ctx context.Context, to session.Action, who stor
 }
 
 // openSession begins a session, because of what was proven. It is the one way to a session, and asks for the second factor: where
-// the account has one and its code is not among the proofs, the session is good for answering the challenge only. It may take the
+// the account has one and its code is not among the proofs, the session is good for answering the challenge only; with a temporary
+// password, it is good for choosing another. It may take the
 // place of another, which must be live and ends, and is delivered like that. When there would be too many, the oldest end.
 func (s *Service) openSession(ctx context.Context, begun session.Session, proven proof, replaced id.Session) (session.Session, secret.Secret, error) {
 	key := secret.New(secret.Session, begun.AccountID)
@@ -189,14 +192,16 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 		}
 		if begun.Level < in.Factors {
 			begun.Stage, begun.ExpireTime = session.Challenge, q.Now().Add(session.Pending)
+		} else if in.Temporary {
+			begun.Stage = session.NextPassword
 		}
-		if begun.Stage == session.Complete && proven != (proof{}) {
+		if begun.Stage != session.Challenge && proven != (proof{}) {
 			q.ForgetFailures(begun.AccountID)
 		}
 		from := origin(ctx, begun.AccountID, "")
 		live := in.Live
 		if !replaced.IsZero() {
-			if begun.Stage != session.Complete {
+			if begun.Stage == session.Challenge {
 				return factor.ErrCodeRequired
 			}
 			i := slices.IndexFunc(live, func(s session.Session) bool { return s.ID == replaced })

@@ -3,6 +3,7 @@ package membership_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -137,10 +138,41 @@ type accounts struct {
 	emails     map[string]string // ada@example.com for all others
 	unverified map[string]bool
 
-	mu      sync.Mutex
-	blocked map[string]bool // from signing in
-	resets  []*identityv1.ResetMfaRequest
-	reset   *identityv1.ResetMfaResponse // nil: identity is away
+	mu       sync.Mutex
+	blocked  map[string]bool // from signing in
+	resets   []*identityv1.ResetMfaRequest
+	reset    *identityv1.ResetMfaResponse // nil: identity is away
+	answered map[string]string            // about passwords, by operation
+	refuse   error                        // to reset a password
+}
+
+// answer answers an operation as identity does: the same for ever.
+func (a *accounts) answer(operation, answer string) (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err != nil {
+		return "", a.err
+	}
+	if a.refuse != nil {
+		return "", a.refuse
+	}
+	if a.answered == nil {
+		a.answered = make(map[string]string)
+	}
+	if a.answered[operation] == "" {
+		a.answered[operation] = fmt.Sprint(answer, len(a.answered))
+	}
+	return a.answered[operation], nil
+}
+
+func (a *accounts) IssueTemporaryPassword(_ context.Context, req *identityv1.IssueTemporaryPasswordRequest, _ ...grpc.CallOption) (*identityv1.IssueTemporaryPasswordResponse, error) {
+	password, err := a.answer(req.GetOperationId(), "password-")
+	return &identityv1.IssueTemporaryPasswordResponse{Password: password}, err
+}
+
+func (a *accounts) SendPasswordReset(_ context.Context, req *identityv1.SendPasswordResetRequest, _ ...grpc.CallOption) (*identityv1.SendPasswordResetResponse, error) {
+	_, err := a.answer(req.GetOperationId(), "link-")
+	return &identityv1.SendPasswordResetResponse{}, err
 }
 
 // set says which address an account has.

@@ -102,6 +102,7 @@ const (
 	seatTask    = "join_seat"
 
 	resetMfaTask = "reset_mfa" // the id is that of the operation
+	resetTask    = "reset_password"
 )
 
 // Steps are what the sweeper runs.
@@ -113,6 +114,7 @@ func (s *Service) Steps() map[string]saga.Step {
 		seatTask:    seatStep(s.finishJoin),
 
 		resetMfaTask: seatStep(s.finishResetMfa),
+		resetTask:    seatStep(s.finishReset),
 		joinTask: func(ctx context.Context, t saga.Task) error {
 			return s.tryJoin(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
 		},
@@ -147,7 +149,7 @@ func seatStep(finish func(context.Context, id.Organization, id.Seat) error) saga
 // task is the sweeper's task that finishes an operation.
 func task(key id.Organization, op org.Operation) saga.Task {
 	kinds := map[org.Kind]string{org.CreateOperation: createTask, org.EnableOperation: enableTask, org.ReleaseOperation: releaseTask,
-		org.JoinOperation: seatTask, org.ResetMfaOperation: resetMfaTask}
+		org.JoinOperation: seatTask, org.ResetMfaOperation: resetMfaTask, org.ResetOperation: resetTask}
 	return saga.For(key, kinds[op.Kind], op.Seat)
 }
 

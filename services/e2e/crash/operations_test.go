@@ -388,6 +388,35 @@ var operations = []operation{
 		},
 	},
 	{
+		name:    "reset a password with a temporary one",
+		arrange: member,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			issued, err := s.owner.ResetMemberPassword(ctx, &membershipv1.ResetMemberPasswordRequest{
+				OrganizationId: s.org, AccountId: s.account, RequestId: s.request()})
+			s.token = issued.GetTemporaryPassword()
+			return issued, err
+		},
+		see: func(t *testing.T, s *scene) string {
+			in, err := s.as("").CreateSession(t.Context(), &identityv1.CreateSessionRequest{
+				Email: s.email, Password: s.token, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+			require.NoError(t, err)
+			require.True(t, in.GetPasswordChangeRequired())
+			return in.GetSession().GetAccountId()
+		},
+		repeats: sessions,
+		brief: []string{"membership call.before IssueTemporaryPassword", "membership call.after IssueTemporaryPassword",
+			"identity postgres.after_commit", "membership postgres.before_commit"},
+	},
+	{
+		name:    "reset a password with a link",
+		arrange: member,
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.ResetMemberPassword(ctx, &membershipv1.ResetMemberPasswordRequest{
+				OrganizationId: s.org, AccountId: s.account, Method: membershipv1.OrganizationPolicy_RESET_LINK, RequestId: s.request()})
+		},
+		brief: []string{"membership call.after SendPasswordReset"},
+	},
+	{
 		name:    "remove",
 		arrange: member,
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {

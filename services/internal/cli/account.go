@@ -133,13 +133,17 @@ func (a *app) loginCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				answer = &identityv1.CreateSessionResponse{Session: in.GetSession(), Token: in.GetToken()}
+				answer = &identityv1.CreateSessionResponse{
+					Session: in.GetSession(), Token: in.GetToken(), PasswordChangeRequired: in.GetPasswordChangeRequired()}
 			}
 			if err := a.keepSession(answer.GetSession(), answer.GetToken()); err != nil {
 				return err
 			}
 			return a.show(answer, func(p *page) {
 				p.line("Signed in to %s as %s until %s.", a.address(), who, p.at(answer.GetSession().GetExpireTime()))
+				if answer.GetPasswordChangeRequired() {
+					p.line("The password is a temporary one. Choose your own before anything else: roster password change")
+				}
 			})
 		},
 	}

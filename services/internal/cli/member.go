@@ -15,8 +15,8 @@ import (
 
 func (a *app) memberCommand() *cobra.Command {
 	return groupOf("member", "Members of an organization; 'roster people' lists them",
-		a.memberGetCommand(), a.memberEditCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberResetMfaCommand(), a.memberEnableCommand(),
-		a.memberRemoveCommand(), a.memberLeaveCommand())
+		a.memberGetCommand(), a.memberEditCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(),
+		a.memberResetPasswordCommand(), a.memberResetMfaCommand(), a.memberRemoveCommand(), a.memberLeaveCommand())
 }
 
 func memberFields(p *page, m *membershipv1.Member) {

@@ -39,6 +39,11 @@ func (a *app) passwordChangeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if answer.GetSession() != nil { // the old password was a temporary one
+				if err := a.keepSession(answer.GetSession(), answer.GetToken()); err != nil {
+					return err
+				}
+			}
 			return a.show(answer, func(p *page) { p.line("Changed. All your other sessions have ended.") })
 		},
 	}

@@ -46,6 +46,14 @@ type PasswordChanged struct {
 
 func (t PasswordChanged) plain() (string, Template) { return "password_changed", t }
 
+// TemporaryPassword tells somebody that their organization has had their password replaced. It does not tell the password.
+type TemporaryPassword struct {
+	Time, Expires time.Time
+	ResetLink     string // where to ask for another one
+}
+
+func (t TemporaryPassword) plain() (string, Template) { return "temporary_password", t }
+
 // Invitation asks somebody to join an organization.
 type Invitation struct {
 	Organization, Inviter, Role string
@@ -191,8 +199,8 @@ var functions = map[string]any{
 	"button": func(link, label string) button { return button{link, label} },
 }
 
-var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "invitation", "removed", "joined", "transfer_offered",
-	"mfa_changed", "mfa_reset", "recovery_code_used", "recovery_codes_replaced")
+var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "temporary_password", "invitation", "removed", "joined",
+	"transfer_offered", "mfa_changed", "mfa_reset", "recovery_code_used", "recovery_codes_replaced")
 
 func parse(kinds ...string) map[string]page {
 	pages := make(map[string]page)

@@ -36,6 +36,7 @@ func TestRender(t *testing.T) {
 		"account_exists":         AccountExists{SignInLink: "https://roster.example/sign-in"},
 		"reset_password":         ResetPassword{Link: "https://roster.example/reset/tok-en_1", Expires: expires},
 		"password_changed":       PasswordChanged{Time: expires, ResetLink: "https://roster.example/forgot"},
+		"temporary_password":     TemporaryPassword{Time: expires.Add(-72 * time.Hour), Expires: expires, ResetLink: "https://roster.example/forgot"},
 		"invitation":             invitation,
 		"invitation_full_access": fullAccess,
 		"invitation_hostile":     hostile,

@@ -18,7 +18,12 @@ var (
 	ErrUsernameTaken      = fault.New(errorv1.Reason_REASON_USERNAME_TAKEN, "This username is taken. Choose another.")
 	ErrPasswordLost       = fault.New(errorv1.Reason_REASON_PASSWORD_REFUSED, "The password was lost before the account was made. Enter it again.")
 	ErrCredentialsInvalid = fault.New(errorv1.Reason_REASON_CREDENTIALS_INVALID, "Address, username or password are wrong.")
-	ErrLinkInvalid        = fault.New(errorv1.Reason_REASON_LINK_INVALID, "This link is unknown, has expired, or was used before.")
+	ErrNotManaged         = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED,
+		"The account is its person's own. Send a link to reset the password instead: the method LINK, `--method link`.").With("method", "LINK")
+	ErrNoPassword  = fault.New(errorv1.Reason_REASON_PASSWORD_MISSING, "There is no password to reset: this person signs in in another way.")
+	ErrUnverified  = fault.New(errorv1.Reason_REASON_EMAIL_UNVERIFIED, "This person has not proven an address that a link could be mailed to.")
+	ErrMailsSpent  = fault.New(errorv1.Reason_REASON_RATE_LIMITED, "This address has had five such mails within the hour. Try again later.")
+	ErrLinkInvalid = fault.New(errorv1.Reason_REASON_LINK_INVALID, "This link is unknown, has expired, or was used before.")
 )
 
 // Account is a person who can sign in.
@@ -36,6 +41,9 @@ const SignUpLifetime = 24 * time.Hour
 
 // ResetLifetime is how long a link to reset a password works.
 const ResetLifetime = 30 * time.Minute
+
+// TemporaryLifetime is how long a password works that an admin had made.
+const TemporaryLifetime = 72 * time.Hour
 
 // SignUp is somebody who asked for an account and has not proven their address. It blocks nothing.
 type SignUp struct {

@@ -22,6 +22,9 @@ const (
 // ErrPasswordRefused is the fault of every password that the policy refuses; its metadata `rule` says which rule.
 var ErrPasswordRefused = refusePassword("", "does not meet the policy")
 
+// ErrTemporary refuses to keep the password that somebody else has seen.
+var ErrTemporary = refusePassword("TEMPORARY", "must be another than the temporary one")
+
 func refusePassword(rule, says string) *fault.Fault {
 	return &fault.Fault{
 		Reason:   errorv1.Reason_REASON_PASSWORD_REFUSED,

@@ -43,8 +43,9 @@ type Stage string
 
 // The stages.
 const (
-	Complete  Stage = ""
-	Challenge Stage = "CHALLENGE" // a second factor is due
+	Complete     Stage = ""
+	Challenge    Stage = "CHALLENGE"       // a second factor is due
+	NextPassword Stage = "PASSWORD_CHANGE" // another password is
 )
 
 // Session is one sign-in of one person on one device.

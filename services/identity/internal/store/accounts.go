@@ -103,7 +103,8 @@ type Credential struct {
 	AccountID    id.Account // a decoy, when the identifier belongs to nobody
 	PasswordHash string     // empty, then
 	SetTime      time.Time
-	Locked       bool // nobody gets in now: too many failures, or
+	Temporary    bool // it opens nothing but the choice of the next password
+	Locked       bool // nobody gets in now: too many failures, or the password has expired, or
 	Disabled     bool // who manages the account does not want it
 }
 
@@ -113,7 +114,8 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credenti
 	var always bool
 	q.Read(`
 		SELECT found.account_id, coalesce(c.password_hash, '') AS password_hash,
-		       coalesce(c.set_time, 'epoch') AS set_time, coalesce(f.next_time > now(), false) AS locked,
+		       coalesce(c.set_time, 'epoch') AS set_time, c.temporary_until IS NOT NULL AS temporary,
+		       coalesce(f.next_time > now(), false) OR coalesce(c.temporary_until <= now(), false) AS locked,
 		       NOT coalesce(a.sign_in_allowed, true) AS disabled
 		FROM (SELECT coalesce(
 			$4,
@@ -122,7 +124,7 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credenti
 			(SELECT account_id FROM usernames WHERE username = $2),
 			$3) AS account_id) found
 		CROSS JOIN LATERAL (SELECT set_config('app.aggregate_id', found.account_id::text, true)::uuid AS id) opened
-		LEFT JOIN LATERAL (SELECT password_hash, set_time FROM credentials WHERE account_id = opened.id OFFSET 0) c ON true
+		LEFT JOIN LATERAL (SELECT password_hash, set_time, temporary_until FROM credentials WHERE account_id = opened.id OFFSET 0) c ON true
 		LEFT JOIN LATERAL (SELECT sign_in_allowed FROM accounts WHERE id = opened.id OFFSET 0) a ON true
 		LEFT JOIN LATERAL (SELECT next_time FROM sign_in_failures WHERE account_id = opened.id OFFSET 0) f ON true`,
 		[]any{who.Email, who.Username, who.decoy(), who.Account}, postgres.One(&c, &always))

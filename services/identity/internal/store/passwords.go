@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -10,7 +11,13 @@ import (
 
 // SavePassword stores another password of an account. What was proven with the old one, or with a link to reset it, is void.
 func (q Queries) SavePassword(key id.Account, passwordHash string) {
-	q.Write(`UPDATE credentials SET password_hash = $2, set_time = now() WHERE account_id = $1`, key, passwordHash)
+	q.Write(`UPDATE credentials SET password_hash = $2, set_time = now(), temporary_until = NULL WHERE account_id = $1`, key, passwordHash)
+	q.DeleteReset(key)
+}
+
+// SaveTemporaryPassword is SavePassword for a password that opens nothing but the choice of the next one, until then.
+func (q Queries) SaveTemporaryPassword(key id.Account, passwordHash string, until time.Time) {
+	q.Write(`UPDATE credentials SET password_hash = $2, set_time = now(), temporary_until = $3 WHERE account_id = $1`, key, passwordHash, until)
 	q.DeleteReset(key)
 }
 

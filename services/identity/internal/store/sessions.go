@@ -20,8 +20,9 @@ const liveSession = `expire_time > now() AND last_use_time > now() - $2::interva
 // SignIn is what signing in to an account depends on.
 type SignIn struct {
 	Live        []session.Session // newest first
-	PasswordSet time.Time
-	Factors     int // how many it takes
+	PasswordSet time.Time         // zero: there is no password
+	Temporary   bool              // it opens nothing but the choice of the next one
+	Factors     int               // how many it takes
 }
 
 // LockSignIn makes others who sign in to the account wait until the transaction ends. An account that may not sign in is
@@ -31,16 +32,19 @@ func (q Queries) LockSignIn(ctx context.Context, owner id.Account) (in SignIn, e
 		SignInAllowed bool
 		Factors       int
 	}
-	var credential struct{ SetTime time.Time }
+	var credential struct {
+		SetTime   time.Time
+		Temporary bool
+	}
 	var found, hasPassword bool
 	q.Read(`SELECT sign_in_allowed, factors FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{owner}, postgres.One(&locked, &found))
 	q.Read(`SELECT `+sessionColumns+` FROM sessions WHERE account_id = $1 AND `+liveSession+` ORDER BY create_time DESC, id DESC`,
 		[]any{owner, session.Idle}, postgres.All(&in.Live))
-	q.Read(`SELECT set_time FROM credentials WHERE account_id = $1`, []any{owner}, postgres.One(&credential, &hasPassword))
+	q.Read(`SELECT set_time, temporary_until IS NOT NULL AS temporary FROM credentials WHERE account_id = $1`, []any{owner}, postgres.One(&credential, &hasPassword))
 	if err = q.Fetch(ctx); err == nil && !(found && locked.SignInAllowed) {
 		err = account.ErrNotFound
 	}
-	in.PasswordSet, in.Factors = credential.SetTime, locked.Factors
+	in.PasswordSet, in.Temporary, in.Factors = credential.SetTime, credential.Temporary, locked.Factors
 	return in, err
 }
 

@@ -19,6 +19,7 @@ const (
 	JoinOperation    Kind = "JOIN"    // take a seat for who joins through a domain
 	AddOperation     Kind = "ADD"     // the answer to AddMember; never pending
 	ReleaseOperation Kind = "RELEASE" // give back the seat of a member who lost it
+	ResetOperation   Kind = "RESET"   // have identity reset a member's password; its id is no seat
 
 	ResetMfaOperation Kind = "RESET_MFA" // take the second factors of a member's account away; no seat, its id is in the seat's place
 )
@@ -47,7 +48,7 @@ type Operation struct {
 	State      OperationState
 	Account    id.Account `db:"account_id"`       // the member
 	Actor      id.Account `db:"actor_account_id"` // who wants it
-	Cause      string     // why, in billing's words: admin, organization, invite, domain
+	Cause      string     // why, in billing's words: admin, organization, invite, domain; of a RESET the method, a Reset
 	RequestID  string
 	Person     Person `db:"-"` // of a pending CREATE or JOIN
 	Refusal    *fault.Fault

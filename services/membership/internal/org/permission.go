@@ -66,6 +66,8 @@ const (
 	EnableMembers      = "members.enable"
 	RemoveMembers      = "members.remove"
 	ResetMfa           = "members.reset_mfa"
+	SendResetLink      = "members.send_reset_link"
+	IssueTempPassword  = "members.issue_temp_password"
 	ManageAdmins       = "admins.manage"
 	Invite             = "invitations.create"
 	ReadDomains        = "domains.read"

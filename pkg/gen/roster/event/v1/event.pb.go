@@ -225,6 +225,59 @@ func (Member_State) EnumDescriptor() ([]byte, []int) {
 	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{10, 0}
 }
 
+// How.
+type MemberPasswordReset_Method int32
+
+const (
+	// Not given.
+	MemberPasswordReset_METHOD_UNSPECIFIED MemberPasswordReset_Method = 0
+	// With a link.
+	MemberPasswordReset_METHOD_LINK MemberPasswordReset_Method = 1
+	// With a temporary password.
+	MemberPasswordReset_METHOD_TEMP_PASSWORD MemberPasswordReset_Method = 2
+)
+
+// Enum value maps for MemberPasswordReset_Method.
+var (
+	MemberPasswordReset_Method_name = map[int32]string{
+		0: "METHOD_UNSPECIFIED",
+		1: "METHOD_LINK",
+		2: "METHOD_TEMP_PASSWORD",
+	}
+	MemberPasswordReset_Method_value = map[string]int32{
+		"METHOD_UNSPECIFIED":   0,
+		"METHOD_LINK":          1,
+		"METHOD_TEMP_PASSWORD": 2,
+	}
+)
+
+func (x MemberPasswordReset_Method) Enum() *MemberPasswordReset_Method {
+	p := new(MemberPasswordReset_Method)
+	*p = x
+	return p
+}
+
+func (x MemberPasswordReset_Method) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MemberPasswordReset_Method) Descriptor() protoreflect.EnumDescriptor {
+	return file_roster_event_v1_event_proto_enumTypes[3].Descriptor()
+}
+
+func (MemberPasswordReset_Method) Type() protoreflect.EnumType {
+	return &file_roster_event_v1_event_proto_enumTypes[3]
+}
+
+func (x MemberPasswordReset_Method) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MemberPasswordReset_Method.Descriptor instead.
+func (MemberPasswordReset_Method) EnumDescriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15, 0}
+}
+
 // State of an invitation, as outsiders see it.
 type Invitation_State int32
 
@@ -278,11 +331,11 @@ func (x Invitation_State) String() string {
 }
 
 func (Invitation_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_event_v1_event_proto_enumTypes[3].Descriptor()
+	return file_roster_event_v1_event_proto_enumTypes[4].Descriptor()
 }
 
 func (Invitation_State) Type() protoreflect.EnumType {
-	return &file_roster_event_v1_event_proto_enumTypes[3]
+	return &file_roster_event_v1_event_proto_enumTypes[4]
 }
 
 func (x Invitation_State) Number() protoreflect.EnumNumber {
@@ -291,7 +344,7 @@ func (x Invitation_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invitation_State.Descriptor instead.
 func (Invitation_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19, 0}
 }
 
 // State of a seat.
@@ -335,11 +388,11 @@ func (x Seat_State) String() string {
 }
 
 func (Seat_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_event_v1_event_proto_enumTypes[4].Descriptor()
+	return file_roster_event_v1_event_proto_enumTypes[5].Descriptor()
 }
 
 func (Seat_State) Type() protoreflect.EnumType {
-	return &file_roster_event_v1_event_proto_enumTypes[4]
+	return &file_roster_event_v1_event_proto_enumTypes[5]
 }
 
 func (x Seat_State) Number() protoreflect.EnumNumber {
@@ -348,7 +401,7 @@ func (x Seat_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Seat_State.Descriptor instead.
 func (Seat_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28, 0}
 }
 
 // State of a domain.
@@ -392,11 +445,11 @@ func (x Domain_State) String() string {
 }
 
 func (Domain_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_event_v1_event_proto_enumTypes[5].Descriptor()
+	return file_roster_event_v1_event_proto_enumTypes[6].Descriptor()
 }
 
 func (Domain_State) Type() protoreflect.EnumType {
-	return &file_roster_event_v1_event_proto_enumTypes[5]
+	return &file_roster_event_v1_event_proto_enumTypes[6]
 }
 
 func (x Domain_State) Number() protoreflect.EnumNumber {
@@ -405,7 +458,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60, 0}
 }
 
 // State that it says.
@@ -449,11 +502,11 @@ func (x Override_State) String() string {
 }
 
 func (Override_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_event_v1_event_proto_enumTypes[6].Descriptor()
+	return file_roster_event_v1_event_proto_enumTypes[7].Descriptor()
 }
 
 func (Override_State) Type() protoreflect.EnumType {
-	return &file_roster_event_v1_event_proto_enumTypes[6]
+	return &file_roster_event_v1_event_proto_enumTypes[7]
 }
 
 func (x Override_State) Number() protoreflect.EnumNumber {
@@ -462,7 +515,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75, 0}
 }
 
 // Format of an export.
@@ -502,11 +555,11 @@ func (x AuditExport_Format) String() string {
 }
 
 func (AuditExport_Format) Descriptor() protoreflect.EnumDescriptor {
-	return file_roster_event_v1_event_proto_enumTypes[7].Descriptor()
+	return file_roster_event_v1_event_proto_enumTypes[8].Descriptor()
 }
 
 func (AuditExport_Format) Type() protoreflect.EnumType {
-	return &file_roster_event_v1_event_proto_enumTypes[7]
+	return &file_roster_event_v1_event_proto_enumTypes[8]
 }
 
 func (x AuditExport_Format) Number() protoreflect.EnumNumber {
@@ -515,7 +568,7 @@ func (x AuditExport_Format) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuditExport_Format.Descriptor instead.
 func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -1491,6 +1544,79 @@ func (x *MemberMfaReset) GetPersonal() *Client {
 	return nil
 }
 
+// MemberPasswordReset: `member.password_reset`. An admin has reset the password of a member.
+type MemberPasswordReset struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The member, whom it has not changed.
+	Member *Member `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// The method.
+	Method MemberPasswordReset_Method `protobuf:"varint,3,opt,name=method,proto3,enum=roster.event.v1.MemberPasswordReset_Method" json:"method,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberPasswordReset) Reset() {
+	*x = MemberPasswordReset{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberPasswordReset) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberPasswordReset) ProtoMessage() {}
+
+func (x *MemberPasswordReset) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberPasswordReset.ProtoReflect.Descriptor instead.
+func (*MemberPasswordReset) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MemberPasswordReset) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *MemberPasswordReset) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *MemberPasswordReset) GetMethod() MemberPasswordReset_Method {
+	if x != nil {
+		return x.Method
+	}
+	return MemberPasswordReset_METHOD_UNSPECIFIED
+}
+
+func (x *MemberPasswordReset) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberEnabled: `member.enabled`.
 type MemberEnabled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1508,7 +1634,7 @@ type MemberEnabled struct {
 
 func (x *MemberEnabled) Reset() {
 	*x = MemberEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1520,7 +1646,7 @@ func (x *MemberEnabled) String() string {
 func (*MemberEnabled) ProtoMessage() {}
 
 func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1533,7 +1659,7 @@ func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberEnabled.ProtoReflect.Descriptor instead.
 func (*MemberEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MemberEnabled) GetContext() *Context {
@@ -1583,7 +1709,7 @@ type MemberRemoved struct {
 
 func (x *MemberRemoved) Reset() {
 	*x = MemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1721,7 @@ func (x *MemberRemoved) String() string {
 func (*MemberRemoved) ProtoMessage() {}
 
 func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1734,7 @@ func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRemoved.ProtoReflect.Descriptor instead.
 func (*MemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MemberRemoved) GetContext() *Context {
@@ -1665,7 +1791,7 @@ type MemberLeft struct {
 
 func (x *MemberLeft) Reset() {
 	*x = MemberLeft{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1803,7 @@ func (x *MemberLeft) String() string {
 func (*MemberLeft) ProtoMessage() {}
 
 func (x *MemberLeft) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1816,7 @@ func (x *MemberLeft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberLeft.ProtoReflect.Descriptor instead.
 func (*MemberLeft) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *MemberLeft) GetContext() *Context {
@@ -1753,7 +1879,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1891,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1904,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Invitation) GetInvitationId() string {
@@ -1852,7 +1978,7 @@ type InvitationCreated struct {
 
 func (x *InvitationCreated) Reset() {
 	*x = InvitationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +1990,7 @@ func (x *InvitationCreated) String() string {
 func (*InvitationCreated) ProtoMessage() {}
 
 func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +2003,7 @@ func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationCreated.ProtoReflect.Descriptor instead.
 func (*InvitationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InvitationCreated) GetContext() *Context {
@@ -1916,7 +2042,7 @@ type InvitationSent struct {
 
 func (x *InvitationSent) Reset() {
 	*x = InvitationSent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +2054,7 @@ func (x *InvitationSent) String() string {
 func (*InvitationSent) ProtoMessage() {}
 
 func (x *InvitationSent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2067,7 @@ func (x *InvitationSent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationSent.ProtoReflect.Descriptor instead.
 func (*InvitationSent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *InvitationSent) GetContext() *Context {
@@ -1982,7 +2108,7 @@ type InvitationFailed struct {
 
 func (x *InvitationFailed) Reset() {
 	*x = InvitationFailed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2120,7 @@ func (x *InvitationFailed) String() string {
 func (*InvitationFailed) ProtoMessage() {}
 
 func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2133,7 @@ func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationFailed.ProtoReflect.Descriptor instead.
 func (*InvitationFailed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InvitationFailed) GetContext() *Context {
@@ -2055,7 +2181,7 @@ type InvitationResent struct {
 
 func (x *InvitationResent) Reset() {
 	*x = InvitationResent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2193,7 @@ func (x *InvitationResent) String() string {
 func (*InvitationResent) ProtoMessage() {}
 
 func (x *InvitationResent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2206,7 @@ func (x *InvitationResent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationResent.ProtoReflect.Descriptor instead.
 func (*InvitationResent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InvitationResent) GetContext() *Context {
@@ -2128,7 +2254,7 @@ type InvitationAccepted struct {
 
 func (x *InvitationAccepted) Reset() {
 	*x = InvitationAccepted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2266,7 @@ func (x *InvitationAccepted) String() string {
 func (*InvitationAccepted) ProtoMessage() {}
 
 func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2279,7 @@ func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationAccepted.ProtoReflect.Descriptor instead.
 func (*InvitationAccepted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InvitationAccepted) GetContext() *Context {
@@ -2201,7 +2327,7 @@ type InvitationDeclined struct {
 
 func (x *InvitationDeclined) Reset() {
 	*x = InvitationDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2339,7 @@ func (x *InvitationDeclined) String() string {
 func (*InvitationDeclined) ProtoMessage() {}
 
 func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2352,7 @@ func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationDeclined.ProtoReflect.Descriptor instead.
 func (*InvitationDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *InvitationDeclined) GetContext() *Context {
@@ -2274,7 +2400,7 @@ type InvitationRevoked struct {
 
 func (x *InvitationRevoked) Reset() {
 	*x = InvitationRevoked{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2412,7 @@ func (x *InvitationRevoked) String() string {
 func (*InvitationRevoked) ProtoMessage() {}
 
 func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2425,7 @@ func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRevoked.ProtoReflect.Descriptor instead.
 func (*InvitationRevoked) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *InvitationRevoked) GetContext() *Context {
@@ -2347,7 +2473,7 @@ type InvitationExpired struct {
 
 func (x *InvitationExpired) Reset() {
 	*x = InvitationExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2359,7 +2485,7 @@ func (x *InvitationExpired) String() string {
 func (*InvitationExpired) ProtoMessage() {}
 
 func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2372,7 +2498,7 @@ func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationExpired.ProtoReflect.Descriptor instead.
 func (*InvitationExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *InvitationExpired) GetContext() *Context {
@@ -2420,7 +2546,7 @@ type Seat struct {
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2558,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2571,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Seat) GetSeatId() string {
@@ -2491,7 +2617,7 @@ type SeatReserved struct {
 
 func (x *SeatReserved) Reset() {
 	*x = SeatReserved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2629,7 @@ func (x *SeatReserved) String() string {
 func (*SeatReserved) ProtoMessage() {}
 
 func (x *SeatReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2642,7 @@ func (x *SeatReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReserved.ProtoReflect.Descriptor instead.
 func (*SeatReserved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SeatReserved) GetContext() *Context {
@@ -2555,7 +2681,7 @@ type SeatOccupied struct {
 
 func (x *SeatOccupied) Reset() {
 	*x = SeatOccupied{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2567,7 +2693,7 @@ func (x *SeatOccupied) String() string {
 func (*SeatOccupied) ProtoMessage() {}
 
 func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2580,7 +2706,7 @@ func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatOccupied.ProtoReflect.Descriptor instead.
 func (*SeatOccupied) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SeatOccupied) GetContext() *Context {
@@ -2619,7 +2745,7 @@ type SeatReleased struct {
 
 func (x *SeatReleased) Reset() {
 	*x = SeatReleased{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2631,7 +2757,7 @@ func (x *SeatReleased) String() string {
 func (*SeatReleased) ProtoMessage() {}
 
 func (x *SeatReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2644,7 +2770,7 @@ func (x *SeatReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReleased.ProtoReflect.Descriptor instead.
 func (*SeatReleased) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SeatReleased) GetContext() *Context {
@@ -2687,7 +2813,7 @@ type SeatLimitChanged struct {
 
 func (x *SeatLimitChanged) Reset() {
 	*x = SeatLimitChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2699,7 +2825,7 @@ func (x *SeatLimitChanged) String() string {
 func (*SeatLimitChanged) ProtoMessage() {}
 
 func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2712,7 +2838,7 @@ func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatLimitChanged.ProtoReflect.Descriptor instead.
 func (*SeatLimitChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SeatLimitChanged) GetContext() *Context {
@@ -2763,7 +2889,7 @@ type SeatAtLimit struct {
 
 func (x *SeatAtLimit) Reset() {
 	*x = SeatAtLimit{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2775,7 +2901,7 @@ func (x *SeatAtLimit) String() string {
 func (*SeatAtLimit) ProtoMessage() {}
 
 func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2788,7 +2914,7 @@ func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatAtLimit.ProtoReflect.Descriptor instead.
 func (*SeatAtLimit) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SeatAtLimit) GetContext() *Context {
@@ -2816,7 +2942,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2828,7 +2954,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2841,7 +2967,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Account) GetAccountId() string {
@@ -2866,7 +2992,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2878,7 +3004,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2891,7 +3017,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -2928,7 +3054,7 @@ type AccountEmailVerified struct {
 
 func (x *AccountEmailVerified) Reset() {
 	*x = AccountEmailVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2940,7 +3066,7 @@ func (x *AccountEmailVerified) String() string {
 func (*AccountEmailVerified) ProtoMessage() {}
 
 func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2953,7 +3079,7 @@ func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEmailVerified.ProtoReflect.Descriptor instead.
 func (*AccountEmailVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AccountEmailVerified) GetContext() *Context {
@@ -2983,7 +3109,7 @@ type AccountUpdated struct {
 
 func (x *AccountUpdated) Reset() {
 	*x = AccountUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2995,7 +3121,7 @@ func (x *AccountUpdated) String() string {
 func (*AccountUpdated) ProtoMessage() {}
 
 func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3008,7 +3134,7 @@ func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountUpdated.ProtoReflect.Descriptor instead.
 func (*AccountUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AccountUpdated) GetContext() *Context {
@@ -3040,7 +3166,7 @@ type AccountDisabled struct {
 
 func (x *AccountDisabled) Reset() {
 	*x = AccountDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3052,7 +3178,7 @@ func (x *AccountDisabled) String() string {
 func (*AccountDisabled) ProtoMessage() {}
 
 func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3065,7 +3191,7 @@ func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDisabled.ProtoReflect.Descriptor instead.
 func (*AccountDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AccountDisabled) GetContext() *Context {
@@ -3104,7 +3230,7 @@ type AccountEnabled struct {
 
 func (x *AccountEnabled) Reset() {
 	*x = AccountEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3242,7 @@ func (x *AccountEnabled) String() string {
 func (*AccountEnabled) ProtoMessage() {}
 
 func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3255,7 @@ func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEnabled.ProtoReflect.Descriptor instead.
 func (*AccountEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AccountEnabled) GetContext() *Context {
@@ -3166,7 +3292,7 @@ type Mfa struct {
 
 func (x *Mfa) Reset() {
 	*x = Mfa{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3304,7 @@ func (x *Mfa) String() string {
 func (*Mfa) ProtoMessage() {}
 
 func (x *Mfa) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3317,7 @@ func (x *Mfa) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mfa.ProtoReflect.Descriptor instead.
 func (*Mfa) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Mfa) GetMethods() []string {
@@ -3225,7 +3351,7 @@ type AccountMfaChanged struct {
 
 func (x *AccountMfaChanged) Reset() {
 	*x = AccountMfaChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3237,7 +3363,7 @@ func (x *AccountMfaChanged) String() string {
 func (*AccountMfaChanged) ProtoMessage() {}
 
 func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3250,7 +3376,7 @@ func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaChanged.ProtoReflect.Descriptor instead.
 func (*AccountMfaChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AccountMfaChanged) GetContext() *Context {
@@ -3296,7 +3422,7 @@ type AccountMfaReset struct {
 
 func (x *AccountMfaReset) Reset() {
 	*x = AccountMfaReset{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3308,7 +3434,7 @@ func (x *AccountMfaReset) String() string {
 func (*AccountMfaReset) ProtoMessage() {}
 
 func (x *AccountMfaReset) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3321,7 +3447,7 @@ func (x *AccountMfaReset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaReset.ProtoReflect.Descriptor instead.
 func (*AccountMfaReset) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AccountMfaReset) GetContext() *Context {
@@ -3358,7 +3484,7 @@ type AccountRecoveryCodesReplaced struct {
 
 func (x *AccountRecoveryCodesReplaced) Reset() {
 	*x = AccountRecoveryCodesReplaced{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3370,7 +3496,7 @@ func (x *AccountRecoveryCodesReplaced) String() string {
 func (*AccountRecoveryCodesReplaced) ProtoMessage() {}
 
 func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3383,7 +3509,7 @@ func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodesReplaced.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodesReplaced) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AccountRecoveryCodesReplaced) GetContext() *Context {
@@ -3415,7 +3541,7 @@ type AccountRecoveryCodeUsed struct {
 
 func (x *AccountRecoveryCodeUsed) Reset() {
 	*x = AccountRecoveryCodeUsed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3427,7 +3553,7 @@ func (x *AccountRecoveryCodeUsed) String() string {
 func (*AccountRecoveryCodeUsed) ProtoMessage() {}
 
 func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3440,7 +3566,7 @@ func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodeUsed.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodeUsed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AccountRecoveryCodeUsed) GetContext() *Context {
@@ -3479,7 +3605,7 @@ type AccountSignedIn struct {
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3491,7 +3617,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3504,7 +3630,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -3541,7 +3667,7 @@ type AccountPasswordChanged struct {
 
 func (x *AccountPasswordChanged) Reset() {
 	*x = AccountPasswordChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3553,7 +3679,7 @@ func (x *AccountPasswordChanged) String() string {
 func (*AccountPasswordChanged) ProtoMessage() {}
 
 func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3566,7 +3692,7 @@ func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountPasswordChanged.ProtoReflect.Descriptor instead.
 func (*AccountPasswordChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *AccountPasswordChanged) GetContext() *Context {
@@ -3602,7 +3728,7 @@ type AccountApiKeyCreated struct {
 
 func (x *AccountApiKeyCreated) Reset() {
 	*x = AccountApiKeyCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3614,7 +3740,7 @@ func (x *AccountApiKeyCreated) String() string {
 func (*AccountApiKeyCreated) ProtoMessage() {}
 
 func (x *AccountApiKeyCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3627,7 +3753,7 @@ func (x *AccountApiKeyCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountApiKeyCreated.ProtoReflect.Descriptor instead.
 func (*AccountApiKeyCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AccountApiKeyCreated) GetContext() *Context {
@@ -3680,7 +3806,7 @@ type AccountApiKeyDeleted struct {
 
 func (x *AccountApiKeyDeleted) Reset() {
 	*x = AccountApiKeyDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3692,7 +3818,7 @@ func (x *AccountApiKeyDeleted) String() string {
 func (*AccountApiKeyDeleted) ProtoMessage() {}
 
 func (x *AccountApiKeyDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3705,7 +3831,7 @@ func (x *AccountApiKeyDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountApiKeyDeleted.ProtoReflect.Descriptor instead.
 func (*AccountApiKeyDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AccountApiKeyDeleted) GetContext() *Context {
@@ -3729,6 +3855,71 @@ func (x *AccountApiKeyDeleted) GetPersonal() *Client {
 	return nil
 }
 
+// AccountTemporaryPasswordIssued: `account.temporary_password_issued`. The organization that manages the account has had its password
+// replaced with one that opens nothing but the choice of the next.
+type AccountTemporaryPasswordIssued struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// When it ends.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountTemporaryPasswordIssued) Reset() {
+	*x = AccountTemporaryPasswordIssued{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountTemporaryPasswordIssued) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountTemporaryPasswordIssued) ProtoMessage() {}
+
+func (x *AccountTemporaryPasswordIssued) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountTemporaryPasswordIssued.ProtoReflect.Descriptor instead.
+func (*AccountTemporaryPasswordIssued) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *AccountTemporaryPasswordIssued) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountTemporaryPasswordIssued) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *AccountTemporaryPasswordIssued) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // SessionEnded: `session.ended`.
 type SessionEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3744,7 +3935,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3756,7 +3947,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3769,7 +3960,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -3814,7 +4005,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3826,7 +4017,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3839,7 +4030,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Group) GetGroupId() string {
@@ -3899,7 +4090,7 @@ type GroupCreated struct {
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3911,7 +4102,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3924,7 +4115,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -3965,7 +4156,7 @@ type GroupUpdated struct {
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3977,7 +4168,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3990,7 +4181,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -4036,7 +4227,7 @@ type GroupDeleted struct {
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4048,7 +4239,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4061,7 +4252,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -4098,7 +4289,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4110,7 +4301,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4123,7 +4314,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -4155,7 +4346,7 @@ type GroupMemberAdded struct {
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4167,7 +4358,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4180,7 +4371,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -4219,7 +4410,7 @@ type GroupMemberRemoved struct {
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4231,7 +4422,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4244,7 +4435,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -4285,7 +4476,7 @@ type GroupRoleBound struct {
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4297,7 +4488,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4310,7 +4501,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -4358,7 +4549,7 @@ type GroupRoleUnbound struct {
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4370,7 +4561,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4383,7 +4574,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -4429,7 +4620,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4441,7 +4632,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4454,7 +4645,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -4493,7 +4684,7 @@ type DomainAdded struct {
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4505,7 +4696,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4518,7 +4709,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -4559,7 +4750,7 @@ type DomainVerified struct {
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4571,7 +4762,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4584,7 +4775,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -4632,7 +4823,7 @@ type DomainLost struct {
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4644,7 +4835,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4657,7 +4848,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -4703,7 +4894,7 @@ type DomainRemoved struct {
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4715,7 +4906,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4728,7 +4919,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -4773,7 +4964,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4785,7 +4976,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4798,7 +4989,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Role) GetRoleId() string {
@@ -4858,7 +5049,7 @@ type RoleCreated struct {
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4870,7 +5061,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4883,7 +5074,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -4924,7 +5115,7 @@ type RoleUpdated struct {
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4936,7 +5127,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4949,7 +5140,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -5000,7 +5191,7 @@ type RoleDeleted struct {
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5012,7 +5203,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5025,7 +5216,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -5080,7 +5271,7 @@ type InvitationRoleChanged struct {
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5092,7 +5283,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5105,7 +5296,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -5151,7 +5342,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5163,7 +5354,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5176,7 +5367,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -5215,7 +5406,7 @@ type MemberProfileChange struct {
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5227,7 +5418,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5240,7 +5431,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -5283,7 +5474,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5295,7 +5486,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5308,7 +5499,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -5359,7 +5550,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5371,7 +5562,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5384,7 +5575,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -5420,7 +5611,7 @@ type MemberHoursChanged struct {
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5432,7 +5623,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5445,7 +5636,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -5508,7 +5699,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5520,7 +5711,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5533,7 +5724,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -5607,7 +5798,7 @@ type MemberOverrideAdded struct {
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5619,7 +5810,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5632,7 +5823,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -5671,7 +5862,7 @@ type MemberOverrideRemoved struct {
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5683,7 +5874,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5696,7 +5887,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -5743,7 +5934,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5755,7 +5946,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5768,7 +5959,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -5835,7 +6026,7 @@ type OrganizationRotationCreated struct {
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5847,7 +6038,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5860,7 +6051,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -5901,7 +6092,7 @@ type OrganizationRotationUpdated struct {
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5913,7 +6104,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5926,7 +6117,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -5972,7 +6163,7 @@ type OrganizationRotationDeleted struct {
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5984,7 +6175,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5997,7 +6188,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -6036,7 +6227,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6048,7 +6239,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6061,7 +6252,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Project) GetProjectId() string {
@@ -6100,7 +6291,7 @@ type ProjectCreated struct {
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6112,7 +6303,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6125,7 +6316,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -6166,7 +6357,7 @@ type ProjectUpdated struct {
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6178,7 +6369,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6191,7 +6382,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -6237,7 +6428,7 @@ type ProjectDeleted struct {
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6249,7 +6440,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6262,7 +6453,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -6301,7 +6492,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6313,7 +6504,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6326,7 +6517,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -6365,7 +6556,7 @@ type ProjectMemberAdded struct {
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6377,7 +6568,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6390,7 +6581,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -6430,7 +6621,7 @@ type ProjectMemberRemoved struct {
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6442,7 +6633,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6455,7 +6646,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -6496,7 +6687,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6508,7 +6699,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6521,7 +6712,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -6567,7 +6758,7 @@ type OrganizationTransferOffered struct {
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6579,7 +6770,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6592,7 +6783,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -6631,7 +6822,7 @@ type OrganizationTransferDeclined struct {
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6643,7 +6834,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6656,7 +6847,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -6695,7 +6886,7 @@ type OrganizationTransferCancelled struct {
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6707,7 +6898,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6720,7 +6911,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -6759,7 +6950,7 @@ type OrganizationTransferExpired struct {
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6771,7 +6962,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6784,7 +6975,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -6825,7 +7016,7 @@ type OrganizationOwnerChanged struct {
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6837,7 +7028,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6850,7 +7041,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -6902,7 +7093,7 @@ type AuditExport struct {
 
 func (x *AuditExport) Reset() {
 	*x = AuditExport{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6914,7 +7105,7 @@ func (x *AuditExport) String() string {
 func (*AuditExport) ProtoMessage() {}
 
 func (x *AuditExport) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6927,7 +7118,7 @@ func (x *AuditExport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
 func (*AuditExport) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *AuditExport) GetFormat() AuditExport_Format {
@@ -6985,7 +7176,7 @@ type AuditQuery struct {
 
 func (x *AuditQuery) Reset() {
 	*x = AuditQuery{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6997,7 +7188,7 @@ func (x *AuditQuery) String() string {
 func (*AuditQuery) ProtoMessage() {}
 
 func (x *AuditQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7010,7 +7201,7 @@ func (x *AuditQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
 func (*AuditQuery) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *AuditQuery) GetQuery() string {
@@ -7042,7 +7233,7 @@ type OrganizationAuditExported struct {
 
 func (x *OrganizationAuditExported) Reset() {
 	*x = OrganizationAuditExported{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7054,7 +7245,7 @@ func (x *OrganizationAuditExported) String() string {
 func (*OrganizationAuditExported) ProtoMessage() {}
 
 func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7067,7 +7258,7 @@ func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
 func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *OrganizationAuditExported) GetContext() *Context {
@@ -7156,7 +7347,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7168,7 +7359,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7181,7 +7372,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *Policy) GetPreset() string {
@@ -7398,7 +7589,7 @@ type OrganizationPolicyChanged struct {
 
 func (x *OrganizationPolicyChanged) Reset() {
 	*x = OrganizationPolicyChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7410,7 +7601,7 @@ func (x *OrganizationPolicyChanged) String() string {
 func (*OrganizationPolicyChanged) ProtoMessage() {}
 
 func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7423,7 +7614,7 @@ func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationPolicyChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationPolicyChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{97}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *OrganizationPolicyChanged) GetContext() *Context {
@@ -7469,7 +7660,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7481,7 +7672,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7531,7 +7722,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[99]
+	mi := &file_roster_event_v1_event_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7543,7 +7734,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[99]
+	mi := &file_roster_event_v1_event_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7556,7 +7747,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -7588,7 +7779,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[100]
+	mi := &file_roster_event_v1_event_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7600,7 +7791,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[100]
+	mi := &file_roster_event_v1_event_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7613,7 +7804,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -7730,7 +7921,16 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x0eMemberMfaReset\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06member\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06member\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd8\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc1\x02\n" +
+	"\x13MemberPasswordReset\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06member\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06member\x12C\n" +
+	"\x06method\x18\x03 \x01(\x0e2+.roster.event.v1.MemberPasswordReset.MethodR\x06method\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"K\n" +
+	"\x06Method\x12\x16\n" +
+	"\x12METHOD_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vMETHOD_LINK\x10\x01\x12\x18\n" +
+	"\x14METHOD_TEMP_PASSWORD\x10\x02\"\xd8\x01\n" +
 	"\rMemberEnabled\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06before\x12-\n" +
@@ -7908,6 +8108,11 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1c\n" +
 	"\n" +
 	"api_key_id\x18\x02 \x01(\tR\bapiKeyId\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc6\x01\n" +
+	"\x1eAccountTemporaryPasswordIssued\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x123\n" +
 	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x96\x01\n" +
 	"\fSessionEnded\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
@@ -8232,378 +8437,388 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 	return file_roster_event_v1_event_proto_rawDescData
 }
 
-var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
+var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
 var file_roster_event_v1_event_proto_goTypes = []any{
-	(Actor_Kind)(0),                       // 0: roster.event.v1.Actor.Kind
-	(Cause_Kind)(0),                       // 1: roster.event.v1.Cause.Kind
-	(Member_State)(0),                     // 2: roster.event.v1.Member.State
-	(Invitation_State)(0),                 // 3: roster.event.v1.Invitation.State
-	(Seat_State)(0),                       // 4: roster.event.v1.Seat.State
-	(Domain_State)(0),                     // 5: roster.event.v1.Domain.State
-	(Override_State)(0),                   // 6: roster.event.v1.Override.State
-	(AuditExport_Format)(0),               // 7: roster.event.v1.AuditExport.Format
-	(*Token)(nil),                         // 8: roster.event.v1.Token
-	(*Actor)(nil),                         // 9: roster.event.v1.Actor
-	(*Cause)(nil),                         // 10: roster.event.v1.Cause
-	(*Context)(nil),                       // 11: roster.event.v1.Context
-	(*Personal)(nil),                      // 12: roster.event.v1.Personal
-	(*Client)(nil),                        // 13: roster.event.v1.Client
-	(*Organization)(nil),                  // 14: roster.event.v1.Organization
-	(*OrganizationCreated)(nil),           // 15: roster.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil),           // 16: roster.event.v1.OrganizationUpdated
-	(*OrganizationDeleted)(nil),           // 17: roster.event.v1.OrganizationDeleted
-	(*Member)(nil),                        // 18: roster.event.v1.Member
-	(*MemberAdded)(nil),                   // 19: roster.event.v1.MemberAdded
-	(*MemberRoleChanged)(nil),             // 20: roster.event.v1.MemberRoleChanged
-	(*MemberDisabled)(nil),                // 21: roster.event.v1.MemberDisabled
-	(*MemberMfaReset)(nil),                // 22: roster.event.v1.MemberMfaReset
-	(*MemberEnabled)(nil),                 // 23: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),                 // 24: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                    // 25: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                    // 26: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),             // 27: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),                // 28: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),              // 29: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),              // 30: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),            // 31: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),            // 32: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),             // 33: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),             // 34: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                          // 35: roster.event.v1.Seat
-	(*SeatReserved)(nil),                  // 36: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                  // 37: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                  // 38: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),              // 39: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                   // 40: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                       // 41: roster.event.v1.Account
-	(*AccountCreated)(nil),                // 42: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),          // 43: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),                // 44: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),               // 45: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                // 46: roster.event.v1.AccountEnabled
-	(*Mfa)(nil),                           // 47: roster.event.v1.Mfa
-	(*AccountMfaChanged)(nil),             // 48: roster.event.v1.AccountMfaChanged
-	(*AccountMfaReset)(nil),               // 49: roster.event.v1.AccountMfaReset
-	(*AccountRecoveryCodesReplaced)(nil),  // 50: roster.event.v1.AccountRecoveryCodesReplaced
-	(*AccountRecoveryCodeUsed)(nil),       // 51: roster.event.v1.AccountRecoveryCodeUsed
-	(*AccountSignedIn)(nil),               // 52: roster.event.v1.AccountSignedIn
-	(*AccountPasswordChanged)(nil),        // 53: roster.event.v1.AccountPasswordChanged
-	(*AccountApiKeyCreated)(nil),          // 54: roster.event.v1.AccountApiKeyCreated
-	(*AccountApiKeyDeleted)(nil),          // 55: roster.event.v1.AccountApiKeyDeleted
-	(*SessionEnded)(nil),                  // 56: roster.event.v1.SessionEnded
-	(*Group)(nil),                         // 57: roster.event.v1.Group
-	(*GroupCreated)(nil),                  // 58: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                  // 59: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                  // 60: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),               // 61: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),              // 62: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),            // 63: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                // 64: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),              // 65: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                        // 66: roster.event.v1.Domain
-	(*DomainAdded)(nil),                   // 67: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                // 68: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                    // 69: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                 // 70: roster.event.v1.DomainRemoved
-	(*Role)(nil),                          // 71: roster.event.v1.Role
-	(*RoleCreated)(nil),                   // 72: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                   // 73: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                   // 74: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),         // 75: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                 // 76: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),           // 77: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),          // 78: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                   // 79: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),            // 80: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                      // 81: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),           // 82: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),         // 83: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                      // 84: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),   // 85: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),   // 86: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),   // 87: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                       // 88: roster.event.v1.Project
-	(*ProjectCreated)(nil),                // 89: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                // 90: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                // 91: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),             // 92: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),            // 93: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),          // 94: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                      // 95: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),   // 96: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),  // 97: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil), // 98: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),   // 99: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),      // 100: roster.event.v1.OrganizationOwnerChanged
-	(*AuditExport)(nil),                   // 101: roster.event.v1.AuditExport
-	(*AuditQuery)(nil),                    // 102: roster.event.v1.AuditQuery
-	(*OrganizationAuditExported)(nil),     // 103: roster.event.v1.OrganizationAuditExported
-	(*Policy)(nil),                        // 104: roster.event.v1.Policy
-	(*OrganizationPolicyChanged)(nil),     // 105: roster.event.v1.OrganizationPolicyChanged
-	(*Token_Position)(nil),                // 106: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                 // 107: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),          // 108: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),         // 109: google.protobuf.Timestamp
+	(Actor_Kind)(0),                        // 0: roster.event.v1.Actor.Kind
+	(Cause_Kind)(0),                        // 1: roster.event.v1.Cause.Kind
+	(Member_State)(0),                      // 2: roster.event.v1.Member.State
+	(MemberPasswordReset_Method)(0),        // 3: roster.event.v1.MemberPasswordReset.Method
+	(Invitation_State)(0),                  // 4: roster.event.v1.Invitation.State
+	(Seat_State)(0),                        // 5: roster.event.v1.Seat.State
+	(Domain_State)(0),                      // 6: roster.event.v1.Domain.State
+	(Override_State)(0),                    // 7: roster.event.v1.Override.State
+	(AuditExport_Format)(0),                // 8: roster.event.v1.AuditExport.Format
+	(*Token)(nil),                          // 9: roster.event.v1.Token
+	(*Actor)(nil),                          // 10: roster.event.v1.Actor
+	(*Cause)(nil),                          // 11: roster.event.v1.Cause
+	(*Context)(nil),                        // 12: roster.event.v1.Context
+	(*Personal)(nil),                       // 13: roster.event.v1.Personal
+	(*Client)(nil),                         // 14: roster.event.v1.Client
+	(*Organization)(nil),                   // 15: roster.event.v1.Organization
+	(*OrganizationCreated)(nil),            // 16: roster.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),            // 17: roster.event.v1.OrganizationUpdated
+	(*OrganizationDeleted)(nil),            // 18: roster.event.v1.OrganizationDeleted
+	(*Member)(nil),                         // 19: roster.event.v1.Member
+	(*MemberAdded)(nil),                    // 20: roster.event.v1.MemberAdded
+	(*MemberRoleChanged)(nil),              // 21: roster.event.v1.MemberRoleChanged
+	(*MemberDisabled)(nil),                 // 22: roster.event.v1.MemberDisabled
+	(*MemberMfaReset)(nil),                 // 23: roster.event.v1.MemberMfaReset
+	(*MemberPasswordReset)(nil),            // 24: roster.event.v1.MemberPasswordReset
+	(*MemberEnabled)(nil),                  // 25: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                  // 26: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                     // 27: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                     // 28: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),              // 29: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                 // 30: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),               // 31: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),               // 32: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),             // 33: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),             // 34: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),              // 35: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),              // 36: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                           // 37: roster.event.v1.Seat
+	(*SeatReserved)(nil),                   // 38: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                   // 39: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                   // 40: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),               // 41: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                    // 42: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                        // 43: roster.event.v1.Account
+	(*AccountCreated)(nil),                 // 44: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),           // 45: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),                 // 46: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),                // 47: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                 // 48: roster.event.v1.AccountEnabled
+	(*Mfa)(nil),                            // 49: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),              // 50: roster.event.v1.AccountMfaChanged
+	(*AccountMfaReset)(nil),                // 51: roster.event.v1.AccountMfaReset
+	(*AccountRecoveryCodesReplaced)(nil),   // 52: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),        // 53: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),                // 54: roster.event.v1.AccountSignedIn
+	(*AccountPasswordChanged)(nil),         // 55: roster.event.v1.AccountPasswordChanged
+	(*AccountApiKeyCreated)(nil),           // 56: roster.event.v1.AccountApiKeyCreated
+	(*AccountApiKeyDeleted)(nil),           // 57: roster.event.v1.AccountApiKeyDeleted
+	(*AccountTemporaryPasswordIssued)(nil), // 58: roster.event.v1.AccountTemporaryPasswordIssued
+	(*SessionEnded)(nil),                   // 59: roster.event.v1.SessionEnded
+	(*Group)(nil),                          // 60: roster.event.v1.Group
+	(*GroupCreated)(nil),                   // 61: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                   // 62: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                   // 63: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),                // 64: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),               // 65: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),             // 66: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                 // 67: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),               // 68: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                         // 69: roster.event.v1.Domain
+	(*DomainAdded)(nil),                    // 70: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                 // 71: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                     // 72: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                  // 73: roster.event.v1.DomainRemoved
+	(*Role)(nil),                           // 74: roster.event.v1.Role
+	(*RoleCreated)(nil),                    // 75: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                    // 76: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                    // 77: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),          // 78: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                  // 79: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),            // 80: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),           // 81: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                    // 82: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),             // 83: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                       // 84: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),            // 85: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),          // 86: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                       // 87: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),    // 88: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),    // 89: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),    // 90: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                        // 91: roster.event.v1.Project
+	(*ProjectCreated)(nil),                 // 92: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                 // 93: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                 // 94: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),              // 95: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),             // 96: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),           // 97: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                       // 98: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),    // 99: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),   // 100: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil),  // 101: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),    // 102: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),       // 103: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                    // 104: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                     // 105: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),      // 106: roster.event.v1.OrganizationAuditExported
+	(*Policy)(nil),                         // 107: roster.event.v1.Policy
+	(*OrganizationPolicyChanged)(nil),      // 108: roster.event.v1.OrganizationPolicyChanged
+	(*Token_Position)(nil),                 // 109: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                  // 110: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),           // 111: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),          // 112: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	106, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	109, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
-	9,   // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
-	10,  // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
-	11,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
-	14,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
-	13,  // 7: roster.event.v1.OrganizationCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 8: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
-	14,  // 9: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
-	14,  // 10: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
-	13,  // 11: roster.event.v1.OrganizationUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 12: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
-	14,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
-	13,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
+	10,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
+	11,  // 4: roster.event.v1.Context.cause:type_name -> roster.event.v1.Cause
+	12,  // 5: roster.event.v1.OrganizationCreated.context:type_name -> roster.event.v1.Context
+	15,  // 6: roster.event.v1.OrganizationCreated.organization:type_name -> roster.event.v1.Organization
+	14,  // 7: roster.event.v1.OrganizationCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 8: roster.event.v1.OrganizationUpdated.context:type_name -> roster.event.v1.Context
+	15,  // 9: roster.event.v1.OrganizationUpdated.before:type_name -> roster.event.v1.Organization
+	15,  // 10: roster.event.v1.OrganizationUpdated.after:type_name -> roster.event.v1.Organization
+	14,  // 11: roster.event.v1.OrganizationUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 12: roster.event.v1.OrganizationDeleted.context:type_name -> roster.event.v1.Context
+	15,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
+	14,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	109, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	11,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
-	18,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
-	12,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
-	11,  // 20: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
-	18,  // 21: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
-	18,  // 22: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
-	13,  // 23: roster.event.v1.MemberRoleChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 24: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
-	18,  // 25: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
-	18,  // 26: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
-	13,  // 27: roster.event.v1.MemberDisabled.personal:type_name -> roster.event.v1.Client
-	11,  // 28: roster.event.v1.MemberMfaReset.context:type_name -> roster.event.v1.Context
-	18,  // 29: roster.event.v1.MemberMfaReset.member:type_name -> roster.event.v1.Member
-	13,  // 30: roster.event.v1.MemberMfaReset.personal:type_name -> roster.event.v1.Client
-	11,  // 31: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	18,  // 32: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	18,  // 33: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	13,  // 34: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
-	11,  // 35: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	18,  // 36: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	18,  // 37: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	13,  // 38: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 39: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	18,  // 40: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	18,  // 41: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
-	13,  // 42: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
-	3,   // 43: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	109, // 44: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	11,  // 45: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	26,  // 46: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	12,  // 47: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	11,  // 48: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	26,  // 49: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	13,  // 50: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
-	11,  // 51: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	26,  // 52: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	26,  // 53: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	13,  // 54: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
-	11,  // 55: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	26,  // 56: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	26,  // 57: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	12,  // 58: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	11,  // 59: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	26,  // 60: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	26,  // 61: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	13,  // 62: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
-	11,  // 63: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	26,  // 64: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	26,  // 65: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	13,  // 66: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
-	11,  // 67: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	26,  // 68: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	26,  // 69: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	13,  // 70: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
-	11,  // 71: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	26,  // 72: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	26,  // 73: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	13,  // 74: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
-	4,   // 75: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	11,  // 76: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	35,  // 77: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	13,  // 78: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
-	11,  // 79: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	35,  // 80: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	13,  // 81: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
-	11,  // 82: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	35,  // 83: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	13,  // 84: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
-	11,  // 85: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	13,  // 86: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 87: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	13,  // 88: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
-	11,  // 89: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	41,  // 90: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	12,  // 91: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	11,  // 92: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	12,  // 93: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	11,  // 94: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	12,  // 95: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	11,  // 96: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	41,  // 97: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	13,  // 98: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
-	11,  // 99: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	41,  // 100: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	13,  // 101: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
-	11,  // 102: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
-	47,  // 103: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
-	47,  // 104: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
-	13,  // 105: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 106: roster.event.v1.AccountMfaReset.context:type_name -> roster.event.v1.Context
-	47,  // 107: roster.event.v1.AccountMfaReset.before:type_name -> roster.event.v1.Mfa
-	13,  // 108: roster.event.v1.AccountMfaReset.personal:type_name -> roster.event.v1.Client
-	11,  // 109: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
-	13,  // 110: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
-	11,  // 111: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
-	13,  // 112: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
-	11,  // 113: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	13,  // 114: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	11,  // 115: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
-	13,  // 116: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
-	11,  // 117: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
-	109, // 118: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
-	13,  // 119: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 120: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
-	13,  // 121: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 122: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	13,  // 123: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	107, // 124: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	11,  // 125: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	57,  // 126: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	13,  // 127: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 128: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	57,  // 129: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	57,  // 130: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	13,  // 131: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 132: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	57,  // 133: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	13,  // 134: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 135: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	61,  // 136: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 137: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 138: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	61,  // 139: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	13,  // 140: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 141: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	57,  // 142: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	57,  // 143: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	13,  // 144: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	11,  // 145: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	57,  // 146: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	57,  // 147: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	13,  // 148: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	5,   // 149: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	11,  // 150: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	66,  // 151: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	13,  // 152: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 153: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	66,  // 154: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	66,  // 155: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	13,  // 156: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	11,  // 157: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	66,  // 158: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	66,  // 159: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	13,  // 160: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	11,  // 161: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	66,  // 162: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	13,  // 163: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	11,  // 164: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	71,  // 165: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	13,  // 166: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 167: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	71,  // 168: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	71,  // 169: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	13,  // 170: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 171: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	71,  // 172: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	13,  // 173: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 174: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	26,  // 175: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	26,  // 176: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	13,  // 177: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	76,  // 178: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	76,  // 179: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	11,  // 180: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	18,  // 181: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	18,  // 182: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	77,  // 183: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	108, // 184: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	11,  // 185: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	79,  // 186: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	79,  // 187: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	13,  // 188: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	6,   // 189: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	109, // 190: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	109, // 191: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	109, // 192: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	11,  // 193: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	81,  // 194: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	13,  // 195: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 196: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	81,  // 197: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	13,  // 198: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	109, // 199: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	109, // 200: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 201: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	84,  // 202: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	13,  // 203: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 204: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	84,  // 205: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	84,  // 206: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	13,  // 207: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 208: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	84,  // 209: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	13,  // 210: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 211: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	88,  // 212: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	13,  // 213: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	11,  // 214: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	88,  // 215: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	88,  // 216: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	13,  // 217: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	11,  // 218: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	88,  // 219: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	13,  // 220: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	11,  // 221: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	92,  // 222: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 223: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	11,  // 224: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	92,  // 225: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	13,  // 226: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	109, // 227: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	11,  // 228: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	95,  // 229: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 230: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	11,  // 231: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	95,  // 232: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 233: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	11,  // 234: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	95,  // 235: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 236: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	11,  // 237: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	95,  // 238: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	13,  // 239: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	11,  // 240: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	13,  // 241: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	7,   // 242: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	109, // 243: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	109, // 244: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
-	11,  // 245: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
-	101, // 246: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
-	102, // 247: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
-	11,  // 248: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
-	104, // 249: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
-	104, // 250: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
-	13,  // 251: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
-	252, // [252:252] is the sub-list for method output_type
-	252, // [252:252] is the sub-list for method input_type
-	252, // [252:252] is the sub-list for extension type_name
-	252, // [252:252] is the sub-list for extension extendee
-	0,   // [0:252] is the sub-list for field type_name
+	112, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	12,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
+	19,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
+	13,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
+	12,  // 20: roster.event.v1.MemberRoleChanged.context:type_name -> roster.event.v1.Context
+	19,  // 21: roster.event.v1.MemberRoleChanged.before:type_name -> roster.event.v1.Member
+	19,  // 22: roster.event.v1.MemberRoleChanged.after:type_name -> roster.event.v1.Member
+	14,  // 23: roster.event.v1.MemberRoleChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 24: roster.event.v1.MemberDisabled.context:type_name -> roster.event.v1.Context
+	19,  // 25: roster.event.v1.MemberDisabled.before:type_name -> roster.event.v1.Member
+	19,  // 26: roster.event.v1.MemberDisabled.after:type_name -> roster.event.v1.Member
+	14,  // 27: roster.event.v1.MemberDisabled.personal:type_name -> roster.event.v1.Client
+	12,  // 28: roster.event.v1.MemberMfaReset.context:type_name -> roster.event.v1.Context
+	19,  // 29: roster.event.v1.MemberMfaReset.member:type_name -> roster.event.v1.Member
+	14,  // 30: roster.event.v1.MemberMfaReset.personal:type_name -> roster.event.v1.Client
+	12,  // 31: roster.event.v1.MemberPasswordReset.context:type_name -> roster.event.v1.Context
+	19,  // 32: roster.event.v1.MemberPasswordReset.member:type_name -> roster.event.v1.Member
+	3,   // 33: roster.event.v1.MemberPasswordReset.method:type_name -> roster.event.v1.MemberPasswordReset.Method
+	14,  // 34: roster.event.v1.MemberPasswordReset.personal:type_name -> roster.event.v1.Client
+	12,  // 35: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	19,  // 36: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	19,  // 37: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	14,  // 38: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
+	12,  // 39: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	19,  // 40: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	19,  // 41: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	14,  // 42: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 43: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	19,  // 44: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	19,  // 45: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	14,  // 46: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
+	4,   // 47: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
+	112, // 48: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	12,  // 49: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	28,  // 50: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	13,  // 51: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	12,  // 52: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	28,  // 53: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	14,  // 54: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
+	12,  // 55: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	28,  // 56: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	28,  // 57: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	14,  // 58: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
+	12,  // 59: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	28,  // 60: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	28,  // 61: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	13,  // 62: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	12,  // 63: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	28,  // 64: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	28,  // 65: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	14,  // 66: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
+	12,  // 67: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	28,  // 68: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	28,  // 69: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	14,  // 70: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
+	12,  // 71: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	28,  // 72: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	28,  // 73: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	14,  // 74: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
+	12,  // 75: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	28,  // 76: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	28,  // 77: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	14,  // 78: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
+	5,   // 79: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
+	12,  // 80: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	37,  // 81: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	14,  // 82: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
+	12,  // 83: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	37,  // 84: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	14,  // 85: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
+	12,  // 86: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	37,  // 87: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	14,  // 88: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
+	12,  // 89: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	14,  // 90: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 91: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	14,  // 92: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
+	12,  // 93: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	43,  // 94: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	13,  // 95: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	12,  // 96: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	13,  // 97: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	12,  // 98: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	13,  // 99: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	12,  // 100: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	43,  // 101: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	14,  // 102: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
+	12,  // 103: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	43,  // 104: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	14,  // 105: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
+	12,  // 106: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
+	49,  // 107: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
+	49,  // 108: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
+	14,  // 109: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 110: roster.event.v1.AccountMfaReset.context:type_name -> roster.event.v1.Context
+	49,  // 111: roster.event.v1.AccountMfaReset.before:type_name -> roster.event.v1.Mfa
+	14,  // 112: roster.event.v1.AccountMfaReset.personal:type_name -> roster.event.v1.Client
+	12,  // 113: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
+	14,  // 114: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
+	12,  // 115: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
+	14,  // 116: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
+	12,  // 117: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	14,  // 118: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
+	12,  // 119: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
+	14,  // 120: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 121: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
+	112, // 122: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 123: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 124: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
+	14,  // 125: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 126: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
+	112, // 127: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 128: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
+	12,  // 129: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	14,  // 130: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	110, // 131: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	12,  // 132: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	60,  // 133: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	14,  // 134: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 135: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	60,  // 136: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	60,  // 137: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	14,  // 138: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 139: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	60,  // 140: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	14,  // 141: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 142: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	64,  // 143: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	14,  // 144: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 145: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	64,  // 146: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	14,  // 147: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 148: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	60,  // 149: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	60,  // 150: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	14,  // 151: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	12,  // 152: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	60,  // 153: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	60,  // 154: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	14,  // 155: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	6,   // 156: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	12,  // 157: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	69,  // 158: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	14,  // 159: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 160: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	69,  // 161: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	69,  // 162: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	14,  // 163: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	12,  // 164: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	69,  // 165: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	69,  // 166: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	14,  // 167: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	12,  // 168: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	69,  // 169: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	14,  // 170: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 171: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	74,  // 172: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	14,  // 173: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 174: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	74,  // 175: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	74,  // 176: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	14,  // 177: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 178: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	74,  // 179: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	14,  // 180: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 181: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	28,  // 182: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	28,  // 183: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	14,  // 184: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	79,  // 185: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	79,  // 186: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	12,  // 187: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	19,  // 188: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	19,  // 189: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	80,  // 190: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	111, // 191: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	12,  // 192: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	82,  // 193: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	82,  // 194: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	14,  // 195: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 196: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	112, // 197: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	112, // 198: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	112, // 199: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	12,  // 200: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	84,  // 201: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	14,  // 202: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 203: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	84,  // 204: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	14,  // 205: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	112, // 206: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	112, // 207: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 208: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	87,  // 209: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	14,  // 210: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 211: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	87,  // 212: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	87,  // 213: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	14,  // 214: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 215: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	87,  // 216: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	14,  // 217: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 218: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	91,  // 219: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	14,  // 220: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 221: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	91,  // 222: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	91,  // 223: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	14,  // 224: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 225: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	91,  // 226: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	14,  // 227: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 228: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	95,  // 229: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 230: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 231: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	95,  // 232: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 233: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	112, // 234: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	12,  // 235: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	98,  // 236: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 237: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	12,  // 238: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	98,  // 239: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 240: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	12,  // 241: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	98,  // 242: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 243: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	12,  // 244: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	98,  // 245: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 246: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	12,  // 247: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	14,  // 248: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	8,   // 249: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	112, // 250: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	112, // 251: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 252: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	104, // 253: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	105, // 254: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	12,  // 255: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
+	107, // 256: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
+	107, // 257: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
+	14,  // 258: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
+	259, // [259:259] is the sub-list for method output_type
+	259, // [259:259] is the sub-list for method input_type
+	259, // [259:259] is the sub-list for extension type_name
+	259, // [259:259] is the sub-list for extension extendee
+	0,   // [0:259] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -8611,14 +8826,14 @@ func file_roster_event_v1_event_proto_init() {
 	if File_roster_event_v1_event_proto != nil {
 		return
 	}
-	file_roster_event_v1_event_proto_msgTypes[31].OneofWrappers = []any{}
+	file_roster_event_v1_event_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   101,
+			NumEnums:      9,
+			NumMessages:   103,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

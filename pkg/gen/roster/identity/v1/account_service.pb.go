@@ -1097,9 +1097,13 @@ func (x *ChangePasswordRequest) GetPassword() string {
 	return ""
 }
 
-// ChangePasswordResponse is empty.
+// ChangePasswordResponse holds the session that a temporary password's is replaced with.
 type ChangePasswordResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session; absent: that of the call goes on.
+	Session *Session `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Its bearer token, with DELIVERY_TOKEN only; shown once.
+	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1132,6 +1136,20 @@ func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
 func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
 	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ChangePasswordResponse) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *ChangePasswordResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
 }
 
 // RequestPasswordResetRequest names an account. Exactly one of email and username is given.
@@ -1408,9 +1426,12 @@ type CreateSessionResponse struct {
 	// The bearer token, with DELIVERY_TOKEN only; shown once.
 	Token string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	// What is still due; absent: nothing.
-	Challenge     *Challenge `protobuf:"bytes,3,opt,name=challenge,proto3" json:"challenge,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Challenge *Challenge `protobuf:"bytes,3,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	// The password is a temporary one: ChangePassword completes the sign-in, after the challenge if there is one, and nothing else is open
+	// before.
+	PasswordChangeRequired bool `protobuf:"varint,4,opt,name=password_change_required,json=passwordChangeRequired,proto3" json:"password_change_required,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *CreateSessionResponse) Reset() {
@@ -1462,6 +1483,13 @@ func (x *CreateSessionResponse) GetChallenge() *Challenge {
 		return x.Challenge
 	}
 	return nil
+}
+
+func (x *CreateSessionResponse) GetPasswordChangeRequired() bool {
+	if x != nil {
+		return x.PasswordChangeRequired
+	}
+	return false
 }
 
 // Challenge is a second factor that is due.
@@ -1562,9 +1590,11 @@ type AnswerChallengeResponse struct {
 	// The session.
 	Session *Session `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	// The bearer token, where the challenge had one; shown once.
-	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Token string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	// The password is a temporary one: ChangePassword completes the sign-in.
+	PasswordChangeRequired bool `protobuf:"varint,3,opt,name=password_change_required,json=passwordChangeRequired,proto3" json:"password_change_required,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *AnswerChallengeResponse) Reset() {
@@ -1609,6 +1639,13 @@ func (x *AnswerChallengeResponse) GetToken() string {
 		return x.Token
 	}
 	return ""
+}
+
+func (x *AnswerChallengeResponse) GetPasswordChangeRequired() bool {
+	if x != nil {
+		return x.PasswordChangeRequired
+	}
+	return false
 }
 
 // ReauthenticateRequest proves who is calling.
@@ -2310,8 +2347,10 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"|\n" +
 	"\x15ChangePasswordRequest\x128\n" +
 	"\x10current_password\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\x0fcurrentPassword\x12)\n" +
-	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\"\x18\n" +
-	"\x16ChangePasswordResponse\"\xcb\x01\n" +
+	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\"e\n" +
+	"\x16ChangePasswordResponse\x125\n" +
+	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"\xcb\x01\n" +
 	"\x1bRequestPasswordResetRequest\x12!\n" +
 	"\x05email\x18\x01 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12&\n" +
 	"\busername\x18\x02 \x01(\tB\n" +
@@ -2331,18 +2370,20 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\busername\x12)\n" +
 	"\bpassword\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\x12E\n" +
 	"\bdelivery\x18\x04 \x01(\x0e2\x1c.roster.identity.v1.DeliveryB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\bdelivery:a\xbaH^\x1a\\\n" +
-	"\x0eone_identifier\x12\x1dgive either email or username\x1a+(this.email != '') != (this.username != '')\"\xa1\x01\n" +
+	"\x0eone_identifier\x12\x1dgive either email or username\x1a+(this.email != '') != (this.username != '')\"\xdb\x01\n" +
 	"\x15CreateSessionResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12;\n" +
-	"\tchallenge\x18\x03 \x01(\v2\x1d.roster.identity.v1.ChallengeR\tchallenge\"G\n" +
+	"\tchallenge\x18\x03 \x01(\v2\x1d.roster.identity.v1.ChallengeR\tchallenge\x128\n" +
+	"\x18password_change_required\x18\x04 \x01(\bR\x16passwordChangeRequired\"G\n" +
 	"\tChallenge\x12:\n" +
 	"\amethods\x18\x01 \x03(\x0e2 .roster.identity.v1.FactorMethodR\amethods\":\n" +
 	"\x16AnswerChallengeRequest\x12 \n" +
-	"\x04code\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x04code\"f\n" +
+	"\x04code\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x04code\"\xa0\x01\n" +
 	"\x17AnswerChallengeResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token\"b\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\x128\n" +
+	"\x18password_change_required\x18\x03 \x01(\bR\x16passwordChangeRequired\"b\n" +
 	"\x15ReauthenticateRequest\x12)\n" +
 	"\bpassword\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\x12\x1e\n" +
 	"\x04code\x18\x02 \x01(\tB\n" +
@@ -2403,24 +2444,24 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\fFactorMethod\x12\x1d\n" +
 	"\x19FACTOR_METHOD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FACTOR_METHOD_TOTP\x10\x01\x12\x1f\n" +
-	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x022\xad\x04\n" +
+	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x022\xb0\x04\n" +
 	"\x0eAccountService\x12{\n" +
 	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xb2\x01\n" +
-	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"R\xaa\xbb\x18+\b\x01*\x0faccount.created*\x16account.email_verified\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
-	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1a\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
-	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\xb1\x04\n" +
-	"\x0fPasswordService\x12\xb8\x01\n" +
-	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"O\xaa\xbb\x18+\b\x02*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
+	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"R\xaa\xbb\x18+\b\x01*\x0faccount.created*\x16account.email_verified\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12k\n" +
+	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1d\xaa\xbb\x18\v\b\x02*\x04read2\x01\x02\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
+	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\xc7\x04\n" +
+	"\x0fPasswordService\x12\xce\x01\n" +
+	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"e\xaa\xbb\x18A\b\x02*\x18account.password_changed*\x11account.signed_in*\rsession.ended2\x01\x02\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
 	"\x14RequestPasswordReset\x12/.roster.identity.v1.RequestPasswordResetRequest\x1a0.roster.identity.v1.RequestPasswordResetResponse\"1\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/passwords:requestReset\x12\xb3\x01\n" +
-	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\xd5\n" +
+	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\xd6\n" +
 	"\n" +
 	"\x0eSessionService\x12\x96\x01\n" +
 	"\rCreateSession\x12(.roster.identity.v1.CreateSessionRequest\x1a).roster.identity.v1.CreateSessionResponse\"0\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12\xda\x01\n" +
 	"\x0fAnswerChallenge\x12*.roster.identity.v1.AnswerChallengeRequest\x1a+.roster.identity.v1.AnswerChallengeResponse\"n\xaa\xbb\x18C\b\x02*\x11account.signed_in*\x1aaccount.recovery_code_used*\rsession.ended2\x01\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sessions:answerChallenge\x12\xd3\x01\n" +
 	"\x0eReauthenticate\x12).roster.identity.v1.ReauthenticateRequest\x1a*.roster.identity.v1.ReauthenticateResponse\"j\xaa\xbb\x18@\b\x02*\x11account.signed_in*\x1aaccount.recovery_code_used*\rsession.ended\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/sessions:reauthenticate\x12\x83\x01\n" +
 	"\fListSessions\x12'.roster.identity.v1.ListSessionsRequest\x1a(.roster.identity.v1.ListSessionsResponse\" \xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/sessions\x12\x9c\x01\n" +
-	"\rDeleteSession\x12(.roster.identity.v1.DeleteSessionRequest\x1a).roster.identity.v1.DeleteSessionResponse\"6\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x1b*\x19/v1/sessions/{session_id}\x12\x8b\x01\n" +
-	"\aSignOut\x12\".roster.identity.v1.SignOutRequest\x1a#.roster.identity.v1.SignOutResponse\"7\xaa\xbb\x18\x14\b\x02*\rsession.ended2\x01\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut\x12\xa0\x01\n" +
+	"\rDeleteSession\x12(.roster.identity.v1.DeleteSessionRequest\x1a).roster.identity.v1.DeleteSessionResponse\"6\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x1b*\x19/v1/sessions/{session_id}\x12\x8c\x01\n" +
+	"\aSignOut\x12\".roster.identity.v1.SignOutRequest\x1a#.roster.identity.v1.SignOutResponse\"8\xaa\xbb\x18\x15\b\x02*\rsession.ended2\x02\x01\x02\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut\x12\xa0\x01\n" +
 	"\rSignOutOthers\x12(.roster.identity.v1.SignOutOthersRequest\x1a).roster.identity.v1.SignOutOthersResponse\":\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/sessions:signOutOthers\x12\xa0\x01\n" +
 	"\x13ListMyLoginActivity\x12..roster.identity.v1.ListMyLoginActivityRequest\x1a/.roster.identity.v1.ListMyLoginActivityResponse\"(\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/me/loginActivity2\xa4\x01\n" +
 	"\x0fOperatorService\x12\x90\x01\n" +
@@ -2497,51 +2538,52 @@ var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
 	5,  // 9: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
 	5,  // 10: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
 	5,  // 11: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
-	0,  // 12: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	6,  // 13: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
-	24, // 14: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
-	4,  // 15: roster.identity.v1.Challenge.methods:type_name -> roster.identity.v1.FactorMethod
-	6,  // 16: roster.identity.v1.AnswerChallengeResponse.session:type_name -> roster.identity.v1.Session
-	6,  // 17: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
-	6,  // 18: roster.identity.v1.ListSessionsResponse.sessions:type_name -> roster.identity.v1.Session
-	7,  // 19: roster.identity.v1.ListMyLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
-	8,  // 20: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
-	10, // 21: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
-	12, // 22: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
-	14, // 23: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
-	16, // 24: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
-	18, // 25: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
-	20, // 26: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
-	22, // 27: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
-	25, // 28: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
-	27, // 29: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
-	29, // 30: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
-	31, // 31: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
-	37, // 32: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
-	33, // 33: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
-	35, // 34: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
-	39, // 35: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	9,  // 36: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	11, // 37: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	13, // 38: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	15, // 39: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	17, // 40: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
-	19, // 41: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
-	21, // 42: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
-	23, // 43: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	26, // 44: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
-	28, // 45: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
-	30, // 46: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	32, // 47: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	38, // 48: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	34, // 49: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
-	36, // 50: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
-	40, // 51: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	36, // [36:52] is the sub-list for method output_type
-	20, // [20:36] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	6,  // 12: roster.identity.v1.ChangePasswordResponse.session:type_name -> roster.identity.v1.Session
+	0,  // 13: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	6,  // 14: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
+	24, // 15: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
+	4,  // 16: roster.identity.v1.Challenge.methods:type_name -> roster.identity.v1.FactorMethod
+	6,  // 17: roster.identity.v1.AnswerChallengeResponse.session:type_name -> roster.identity.v1.Session
+	6,  // 18: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
+	6,  // 19: roster.identity.v1.ListSessionsResponse.sessions:type_name -> roster.identity.v1.Session
+	7,  // 20: roster.identity.v1.ListMyLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
+	8,  // 21: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
+	10, // 22: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
+	12, // 23: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
+	14, // 24: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
+	16, // 25: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
+	18, // 26: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
+	20, // 27: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
+	22, // 28: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
+	25, // 29: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
+	27, // 30: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
+	29, // 31: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
+	31, // 32: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
+	37, // 33: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
+	33, // 34: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
+	35, // 35: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
+	39, // 36: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
+	9,  // 37: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	11, // 38: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	13, // 39: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	15, // 40: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	17, // 41: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
+	19, // 42: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
+	21, // 43: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
+	23, // 44: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	26, // 45: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
+	28, // 46: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	30, // 47: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	32, // 48: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	38, // 49: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	34, // 50: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
+	36, // 51: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
+	40, // 52: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	37, // [37:53] is the sub-list for method output_type
+	21, // [21:37] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_account_service_proto_init() }

@@ -264,8 +264,9 @@ const (
 //
 // PasswordService changes passwords.
 type PasswordServiceClient interface {
-	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Reasons:
-	// CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
+	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Whoever signed in with a
+	// temporary password completes the sign-in with it: the session of the call ends, and the one in the answer takes its place, delivered
+	// like it. Reasons: CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
 	// RequestPasswordReset mails a link that resets the password, to the address that the account has proven. The answer is always the
 	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED.
@@ -319,8 +320,9 @@ func (c *passwordServiceClient) ResetPassword(ctx context.Context, in *ResetPass
 //
 // PasswordService changes passwords.
 type PasswordServiceServer interface {
-	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Reasons:
-	// CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
+	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Whoever signed in with a
+	// temporary password completes the sign-in with it: the session of the call ends, and the one in the answer takes its place, delivered
+	// like it. Reasons: CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
 	// RequestPasswordReset mails a link that resets the password, to the address that the account has proven. The answer is always the
 	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED.

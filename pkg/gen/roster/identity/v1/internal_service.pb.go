@@ -1086,6 +1086,244 @@ func (x *ResetMfaResponse) GetReset_() bool {
 	return false
 }
 
+// IssueTemporaryPasswordRequest names the account and the organization.
+type IssueTemporaryPasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The organization that wants it.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The operation, committed by the caller.
+	OperationId   string `protobuf:"bytes,3,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IssueTemporaryPasswordRequest) Reset() {
+	*x = IssueTemporaryPasswordRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IssueTemporaryPasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IssueTemporaryPasswordRequest) ProtoMessage() {}
+
+func (x *IssueTemporaryPasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IssueTemporaryPasswordRequest.ProtoReflect.Descriptor instead.
+func (*IssueTemporaryPasswordRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *IssueTemporaryPasswordRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *IssueTemporaryPasswordRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *IssueTemporaryPasswordRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+// IssueTemporaryPasswordResponse holds the password.
+type IssueTemporaryPasswordResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// To be shown once.
+	Password string `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"`
+	// When it ends.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IssueTemporaryPasswordResponse) Reset() {
+	*x = IssueTemporaryPasswordResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IssueTemporaryPasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IssueTemporaryPasswordResponse) ProtoMessage() {}
+
+func (x *IssueTemporaryPasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IssueTemporaryPasswordResponse.ProtoReflect.Descriptor instead.
+func (*IssueTemporaryPasswordResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *IssueTemporaryPasswordResponse) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *IssueTemporaryPasswordResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// SendPasswordResetRequest names the account and the organization.
+type SendPasswordResetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The organization that wants it.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The operation, committed by the caller.
+	OperationId   string `protobuf:"bytes,3,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPasswordResetRequest) Reset() {
+	*x = SendPasswordResetRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPasswordResetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPasswordResetRequest) ProtoMessage() {}
+
+func (x *SendPasswordResetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPasswordResetRequest.ProtoReflect.Descriptor instead.
+func (*SendPasswordResetRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SendPasswordResetRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *SendPasswordResetRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *SendPasswordResetRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+// SendPasswordResetResponse says where the link went.
+type SendPasswordResetResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The link, to be shown once; empty: it was mailed.
+	ResetUrl string `protobuf:"bytes,1,opt,name=reset_url,json=resetUrl,proto3" json:"reset_url,omitempty"`
+	// When it ends.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPasswordResetResponse) Reset() {
+	*x = SendPasswordResetResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPasswordResetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPasswordResetResponse) ProtoMessage() {}
+
+func (x *SendPasswordResetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPasswordResetResponse.ProtoReflect.Descriptor instead.
+func (*SendPasswordResetResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SendPasswordResetResponse) GetResetUrl() string {
+	if x != nil {
+		return x.ResetUrl
+	}
+	return ""
+}
+
+func (x *SendPasswordResetResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // CreateAccountResponse holds the account.
 type CreateAccountResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1097,7 +1335,7 @@ type CreateAccountResponse struct {
 
 func (x *CreateAccountResponse) Reset() {
 	*x = CreateAccountResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1347,7 @@ func (x *CreateAccountResponse) String() string {
 func (*CreateAccountResponse) ProtoMessage() {}
 
 func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1360,7 @@ func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateAccountResponse) GetAccount() *Account {
@@ -1149,7 +1387,7 @@ type OpenSessionRequest struct {
 
 func (x *OpenSessionRequest) Reset() {
 	*x = OpenSessionRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1399,7 @@ func (x *OpenSessionRequest) String() string {
 func (*OpenSessionRequest) ProtoMessage() {}
 
 func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1412,7 @@ func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionRequest.ProtoReflect.Descriptor instead.
 func (*OpenSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *OpenSessionRequest) GetAccountId() string {
@@ -1218,7 +1456,7 @@ type OpenSessionResponse struct {
 
 func (x *OpenSessionResponse) Reset() {
 	*x = OpenSessionResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1468,7 @@ func (x *OpenSessionResponse) String() string {
 func (*OpenSessionResponse) ProtoMessage() {}
 
 func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +1481,7 @@ func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionResponse.ProtoReflect.Descriptor instead.
 func (*OpenSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *OpenSessionResponse) GetSession() *Session {
@@ -1333,7 +1571,25 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\x10actor_account_id\x18\x05 \x01(\tR\x0eactorAccountId\"B\n" +
 	"\x10ResetMfaResponse\x12\x18\n" +
 	"\amanaged\x18\x01 \x01(\bR\amanaged\x12\x14\n" +
-	"\x05reset\x18\x02 \x01(\bR\x05reset\"N\n" +
+	"\x05reset\x18\x02 \x01(\bR\x05reset\"\x8a\x01\n" +
+	"\x1dIssueTemporaryPasswordRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12!\n" +
+	"\foperation_id\x18\x03 \x01(\tR\voperationId\"y\n" +
+	"\x1eIssueTemporaryPasswordResponse\x12\x1a\n" +
+	"\bpassword\x18\x01 \x01(\tR\bpassword\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\x85\x01\n" +
+	"\x18SendPasswordResetRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12!\n" +
+	"\foperation_id\x18\x03 \x01(\tR\voperationId\"u\n" +
+	"\x19SendPasswordResetResponse\x12\x1b\n" +
+	"\treset_url\x18\x01 \x01(\tR\bresetUrl\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"N\n" +
 	"\x15CreateAccountResponse\x125\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\xb3\x01\n" +
 	"\x12OpenSessionRequest\x12\x1d\n" +
@@ -1352,7 +1608,7 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"invitation\x12\abilling\x12\bidentity*\x04read\x12\xac\x01\n" +
 	"\x0fListSigningKeys\x12*.roster.identity.v1.ListSigningKeysRequest\x1a+.roster.identity.v1.ListSigningKeysResponse\"@\xaa\xbb\x18<\b\x04\x12\agateway\x12\n" +
 	"membership\x12\n" +
-	"invitation\x12\abilling\x12\bidentity*\x04read2\xeb\t\n" +
+	"invitation\x12\abilling\x12\bidentity*\x04read2\xc0\f\n" +
 	"\x17AccountDirectoryService\x12\x84\x01\n" +
 	"\vGetAccounts\x12&.roster.identity.v1.GetAccountsRequest\x1a'.roster.identity.v1.GetAccountsResponse\"$\xaa\xbb\x18 \b\x04\x12\n" +
 	"membership\x12\n" +
@@ -1371,7 +1627,11 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\tSetSignIn\x12$.roster.identity.v1.SetSignInRequest\x1a%.roster.identity.v1.SetSignInResponse\"D\xaa\xbb\x18@\b\x04\x12\n" +
 	"membership*\x10account.disabled*\x0faccount.enabled*\rsession.ended\x12\x8b\x01\n" +
 	"\bResetMfa\x12#.roster.identity.v1.ResetMfaRequest\x1a$.roster.identity.v1.ResetMfaResponse\"4\xaa\xbb\x180\b\x04\x12\n" +
-	"membership*\x11account.mfa_reset*\rsession.ended\x12\x85\x01\n" +
+	"membership*\x11account.mfa_reset*\rsession.ended\x12\xc5\x01\n" +
+	"\x16IssueTemporaryPassword\x121.roster.identity.v1.IssueTemporaryPasswordRequest\x1a2.roster.identity.v1.IssueTemporaryPasswordResponse\"D\xaa\xbb\x18@\b\x04\x12\n" +
+	"membership*!account.temporary_password_issued*\rsession.ended\x12\x8a\x01\n" +
+	"\x11SendPasswordReset\x12,.roster.identity.v1.SendPasswordResetRequest\x1a-.roster.identity.v1.SendPasswordResetResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
+	"membership*\x04read\x12\x85\x01\n" +
 	"\vOpenSession\x12&.roster.identity.v1.OpenSessionRequest\x1a'.roster.identity.v1.OpenSessionResponse\"%\xaa\xbb\x18!\b\x04\x12\n" +
 	"invitation*\x11account.signed_inBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
@@ -1387,69 +1647,79 @@ func file_roster_identity_v1_internal_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_internal_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_roster_identity_v1_internal_service_proto_goTypes = []any{
-	(*ResolveCredentialRequest)(nil),  // 0: roster.identity.v1.ResolveCredentialRequest
-	(*ResolveCredentialResponse)(nil), // 1: roster.identity.v1.ResolveCredentialResponse
-	(*ListSigningKeysRequest)(nil),    // 2: roster.identity.v1.ListSigningKeysRequest
-	(*ListSigningKeysResponse)(nil),   // 3: roster.identity.v1.ListSigningKeysResponse
-	(*GetAccountsRequest)(nil),        // 4: roster.identity.v1.GetAccountsRequest
-	(*GetAccountsResponse)(nil),       // 5: roster.identity.v1.GetAccountsResponse
-	(*FindAccountRequest)(nil),        // 6: roster.identity.v1.FindAccountRequest
-	(*FindAccountResponse)(nil),       // 7: roster.identity.v1.FindAccountResponse
-	(*HoldUsernameRequest)(nil),       // 8: roster.identity.v1.HoldUsernameRequest
-	(*HoldUsernameResponse)(nil),      // 9: roster.identity.v1.HoldUsernameResponse
-	(*ReleaseUsernameRequest)(nil),    // 10: roster.identity.v1.ReleaseUsernameRequest
-	(*ReleaseUsernameResponse)(nil),   // 11: roster.identity.v1.ReleaseUsernameResponse
-	(*SealPasswordRequest)(nil),       // 12: roster.identity.v1.SealPasswordRequest
-	(*SealPasswordResponse)(nil),      // 13: roster.identity.v1.SealPasswordResponse
-	(*CreateAccountRequest)(nil),      // 14: roster.identity.v1.CreateAccountRequest
-	(*SetSignInRequest)(nil),          // 15: roster.identity.v1.SetSignInRequest
-	(*SetSignInResponse)(nil),         // 16: roster.identity.v1.SetSignInResponse
-	(*ResetMfaRequest)(nil),           // 17: roster.identity.v1.ResetMfaRequest
-	(*ResetMfaResponse)(nil),          // 18: roster.identity.v1.ResetMfaResponse
-	(*CreateAccountResponse)(nil),     // 19: roster.identity.v1.CreateAccountResponse
-	(*OpenSessionRequest)(nil),        // 20: roster.identity.v1.OpenSessionRequest
-	(*OpenSessionResponse)(nil),       // 21: roster.identity.v1.OpenSessionResponse
-	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
-	(*Account)(nil),                   // 23: roster.identity.v1.Account
-	(Delivery)(0),                     // 24: roster.identity.v1.Delivery
-	(*Session)(nil),                   // 25: roster.identity.v1.Session
+	(*ResolveCredentialRequest)(nil),       // 0: roster.identity.v1.ResolveCredentialRequest
+	(*ResolveCredentialResponse)(nil),      // 1: roster.identity.v1.ResolveCredentialResponse
+	(*ListSigningKeysRequest)(nil),         // 2: roster.identity.v1.ListSigningKeysRequest
+	(*ListSigningKeysResponse)(nil),        // 3: roster.identity.v1.ListSigningKeysResponse
+	(*GetAccountsRequest)(nil),             // 4: roster.identity.v1.GetAccountsRequest
+	(*GetAccountsResponse)(nil),            // 5: roster.identity.v1.GetAccountsResponse
+	(*FindAccountRequest)(nil),             // 6: roster.identity.v1.FindAccountRequest
+	(*FindAccountResponse)(nil),            // 7: roster.identity.v1.FindAccountResponse
+	(*HoldUsernameRequest)(nil),            // 8: roster.identity.v1.HoldUsernameRequest
+	(*HoldUsernameResponse)(nil),           // 9: roster.identity.v1.HoldUsernameResponse
+	(*ReleaseUsernameRequest)(nil),         // 10: roster.identity.v1.ReleaseUsernameRequest
+	(*ReleaseUsernameResponse)(nil),        // 11: roster.identity.v1.ReleaseUsernameResponse
+	(*SealPasswordRequest)(nil),            // 12: roster.identity.v1.SealPasswordRequest
+	(*SealPasswordResponse)(nil),           // 13: roster.identity.v1.SealPasswordResponse
+	(*CreateAccountRequest)(nil),           // 14: roster.identity.v1.CreateAccountRequest
+	(*SetSignInRequest)(nil),               // 15: roster.identity.v1.SetSignInRequest
+	(*SetSignInResponse)(nil),              // 16: roster.identity.v1.SetSignInResponse
+	(*ResetMfaRequest)(nil),                // 17: roster.identity.v1.ResetMfaRequest
+	(*ResetMfaResponse)(nil),               // 18: roster.identity.v1.ResetMfaResponse
+	(*IssueTemporaryPasswordRequest)(nil),  // 19: roster.identity.v1.IssueTemporaryPasswordRequest
+	(*IssueTemporaryPasswordResponse)(nil), // 20: roster.identity.v1.IssueTemporaryPasswordResponse
+	(*SendPasswordResetRequest)(nil),       // 21: roster.identity.v1.SendPasswordResetRequest
+	(*SendPasswordResetResponse)(nil),      // 22: roster.identity.v1.SendPasswordResetResponse
+	(*CreateAccountResponse)(nil),          // 23: roster.identity.v1.CreateAccountResponse
+	(*OpenSessionRequest)(nil),             // 24: roster.identity.v1.OpenSessionRequest
+	(*OpenSessionResponse)(nil),            // 25: roster.identity.v1.OpenSessionResponse
+	(*timestamppb.Timestamp)(nil),          // 26: google.protobuf.Timestamp
+	(*Account)(nil),                        // 27: roster.identity.v1.Account
+	(Delivery)(0),                          // 28: roster.identity.v1.Delivery
+	(*Session)(nil),                        // 29: roster.identity.v1.Session
 }
 var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
-	22, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
-	23, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
-	23, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
-	23, // 3: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
-	24, // 4: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	25, // 5: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
-	0,  // 6: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
-	2,  // 7: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
-	4,  // 8: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
-	6,  // 9: roster.identity.v1.AccountDirectoryService.FindAccount:input_type -> roster.identity.v1.FindAccountRequest
-	8,  // 10: roster.identity.v1.AccountDirectoryService.HoldUsername:input_type -> roster.identity.v1.HoldUsernameRequest
-	10, // 11: roster.identity.v1.AccountDirectoryService.ReleaseUsername:input_type -> roster.identity.v1.ReleaseUsernameRequest
-	12, // 12: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
-	14, // 13: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
-	15, // 14: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
-	17, // 15: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
-	20, // 16: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
-	1,  // 17: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
-	3,  // 18: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
-	5,  // 19: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
-	7,  // 20: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
-	9,  // 21: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
-	11, // 22: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
-	13, // 23: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
-	19, // 24: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
-	16, // 25: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
-	18, // 26: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
-	21, // 27: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
-	17, // [17:28] is the sub-list for method output_type
-	6,  // [6:17] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	26, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
+	27, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
+	26, // 3: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	26, // 4: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 5: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
+	28, // 6: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	29, // 7: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
+	0,  // 8: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
+	2,  // 9: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
+	4,  // 10: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
+	6,  // 11: roster.identity.v1.AccountDirectoryService.FindAccount:input_type -> roster.identity.v1.FindAccountRequest
+	8,  // 12: roster.identity.v1.AccountDirectoryService.HoldUsername:input_type -> roster.identity.v1.HoldUsernameRequest
+	10, // 13: roster.identity.v1.AccountDirectoryService.ReleaseUsername:input_type -> roster.identity.v1.ReleaseUsernameRequest
+	12, // 14: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
+	14, // 15: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
+	15, // 16: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
+	17, // 17: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
+	19, // 18: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:input_type -> roster.identity.v1.IssueTemporaryPasswordRequest
+	21, // 19: roster.identity.v1.AccountDirectoryService.SendPasswordReset:input_type -> roster.identity.v1.SendPasswordResetRequest
+	24, // 20: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
+	1,  // 21: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
+	3,  // 22: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
+	5,  // 23: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
+	7,  // 24: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
+	9,  // 25: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
+	11, // 26: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
+	13, // 27: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
+	23, // 28: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
+	16, // 29: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
+	18, // 30: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
+	20, // 31: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
+	22, // 32: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
+	25, // 33: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
+	21, // [21:34] is the sub-list for method output_type
+	8,  // [8:21] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_internal_service_proto_init() }
@@ -1464,7 +1734,7 @@ func file_roster_identity_v1_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_internal_service_proto_rawDesc), len(file_roster_identity_v1_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

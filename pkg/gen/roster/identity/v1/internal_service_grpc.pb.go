@@ -171,15 +171,17 @@ var CredentialService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	AccountDirectoryService_GetAccounts_FullMethodName     = "/roster.identity.v1.AccountDirectoryService/GetAccounts"
-	AccountDirectoryService_FindAccount_FullMethodName     = "/roster.identity.v1.AccountDirectoryService/FindAccount"
-	AccountDirectoryService_HoldUsername_FullMethodName    = "/roster.identity.v1.AccountDirectoryService/HoldUsername"
-	AccountDirectoryService_ReleaseUsername_FullMethodName = "/roster.identity.v1.AccountDirectoryService/ReleaseUsername"
-	AccountDirectoryService_SealPassword_FullMethodName    = "/roster.identity.v1.AccountDirectoryService/SealPassword"
-	AccountDirectoryService_CreateAccount_FullMethodName   = "/roster.identity.v1.AccountDirectoryService/CreateAccount"
-	AccountDirectoryService_SetSignIn_FullMethodName       = "/roster.identity.v1.AccountDirectoryService/SetSignIn"
-	AccountDirectoryService_ResetMfa_FullMethodName        = "/roster.identity.v1.AccountDirectoryService/ResetMfa"
-	AccountDirectoryService_OpenSession_FullMethodName     = "/roster.identity.v1.AccountDirectoryService/OpenSession"
+	AccountDirectoryService_GetAccounts_FullMethodName            = "/roster.identity.v1.AccountDirectoryService/GetAccounts"
+	AccountDirectoryService_FindAccount_FullMethodName            = "/roster.identity.v1.AccountDirectoryService/FindAccount"
+	AccountDirectoryService_HoldUsername_FullMethodName           = "/roster.identity.v1.AccountDirectoryService/HoldUsername"
+	AccountDirectoryService_ReleaseUsername_FullMethodName        = "/roster.identity.v1.AccountDirectoryService/ReleaseUsername"
+	AccountDirectoryService_SealPassword_FullMethodName           = "/roster.identity.v1.AccountDirectoryService/SealPassword"
+	AccountDirectoryService_CreateAccount_FullMethodName          = "/roster.identity.v1.AccountDirectoryService/CreateAccount"
+	AccountDirectoryService_SetSignIn_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/SetSignIn"
+	AccountDirectoryService_ResetMfa_FullMethodName               = "/roster.identity.v1.AccountDirectoryService/ResetMfa"
+	AccountDirectoryService_IssueTemporaryPassword_FullMethodName = "/roster.identity.v1.AccountDirectoryService/IssueTemporaryPassword"
+	AccountDirectoryService_SendPasswordReset_FullMethodName      = "/roster.identity.v1.AccountDirectoryService/SendPasswordReset"
+	AccountDirectoryService_OpenSession_FullMethodName            = "/roster.identity.v1.AccountDirectoryService/OpenSession"
 )
 
 // AccountDirectoryServiceClient is the client API for AccountDirectoryService service.
@@ -211,6 +213,15 @@ type AccountDirectoryServiceClient interface {
 	// ResetMfa takes the second factors of an account away for the organization that manages it, with the recovery codes, and ends all
 	// its sessions. Idempotent on the operation.
 	ResetMfa(ctx context.Context, in *ResetMfaRequest, opts ...grpc.CallOption) (*ResetMfaResponse, error)
+	// IssueTemporaryPassword gives an account that the organization manages another password, which opens nothing but the choice of the
+	// next one, for 72 hours. All that the old one opened ends: sessions, links to reset it. The person is told by mail, without it. Idempotent
+	// on the id of the operation: for a day the same password is the answer. Reasons: ACCOUNT_NOT_MANAGED, PASSWORD_MISSING,
+	// ACCOUNT_NOT_FOUND, BUSY.
+	IssueTemporaryPassword(ctx context.Context, in *IssueTemporaryPasswordRequest, opts ...grpc.CallOption) (*IssueTemporaryPasswordResponse, error)
+	// SendPasswordReset mails a link that resets the password to the address that the account has proven. Without one the answer holds the
+	// link, if the organization manages the account. Idempotent on the id of the operation. Reasons: EMAIL_UNVERIFIED,
+	// PASSWORD_MISSING, RATE_LIMITED, ACCOUNT_NOT_FOUND.
+	SendPasswordReset(ctx context.Context, in *SendPasswordResetRequest, opts ...grpc.CallOption) (*SendPasswordResetResponse, error)
 	// OpenSession signs in the account that an acceptance has just made. Reasons: ACCOUNT_NOT_FOUND.
 	OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error)
 }
@@ -303,6 +314,26 @@ func (c *accountDirectoryServiceClient) ResetMfa(ctx context.Context, in *ResetM
 	return out, nil
 }
 
+func (c *accountDirectoryServiceClient) IssueTemporaryPassword(ctx context.Context, in *IssueTemporaryPasswordRequest, opts ...grpc.CallOption) (*IssueTemporaryPasswordResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(IssueTemporaryPasswordResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_IssueTemporaryPassword_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountDirectoryServiceClient) SendPasswordReset(ctx context.Context, in *SendPasswordResetRequest, opts ...grpc.CallOption) (*SendPasswordResetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendPasswordResetResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_SendPasswordReset_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountDirectoryServiceClient) OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OpenSessionResponse)
@@ -342,6 +373,15 @@ type AccountDirectoryServiceServer interface {
 	// ResetMfa takes the second factors of an account away for the organization that manages it, with the recovery codes, and ends all
 	// its sessions. Idempotent on the operation.
 	ResetMfa(context.Context, *ResetMfaRequest) (*ResetMfaResponse, error)
+	// IssueTemporaryPassword gives an account that the organization manages another password, which opens nothing but the choice of the
+	// next one, for 72 hours. All that the old one opened ends: sessions, links to reset it. The person is told by mail, without it. Idempotent
+	// on the id of the operation: for a day the same password is the answer. Reasons: ACCOUNT_NOT_MANAGED, PASSWORD_MISSING,
+	// ACCOUNT_NOT_FOUND, BUSY.
+	IssueTemporaryPassword(context.Context, *IssueTemporaryPasswordRequest) (*IssueTemporaryPasswordResponse, error)
+	// SendPasswordReset mails a link that resets the password to the address that the account has proven. Without one the answer holds the
+	// link, if the organization manages the account. Idempotent on the id of the operation. Reasons: EMAIL_UNVERIFIED,
+	// PASSWORD_MISSING, RATE_LIMITED, ACCOUNT_NOT_FOUND.
+	SendPasswordReset(context.Context, *SendPasswordResetRequest) (*SendPasswordResetResponse, error)
 	// OpenSession signs in the account that an acceptance has just made. Reasons: ACCOUNT_NOT_FOUND.
 	OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error)
 	mustEmbedUnimplementedAccountDirectoryServiceServer()
@@ -377,6 +417,12 @@ func (UnimplementedAccountDirectoryServiceServer) SetSignIn(context.Context, *Se
 }
 func (UnimplementedAccountDirectoryServiceServer) ResetMfa(context.Context, *ResetMfaRequest) (*ResetMfaResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetMfa not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) IssueTemporaryPassword(context.Context, *IssueTemporaryPasswordRequest) (*IssueTemporaryPasswordResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method IssueTemporaryPassword not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) SendPasswordReset(context.Context, *SendPasswordResetRequest) (*SendPasswordResetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendPasswordReset not implemented")
 }
 func (UnimplementedAccountDirectoryServiceServer) OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method OpenSession not implemented")
@@ -547,6 +593,42 @@ func _AccountDirectoryService_ResetMfa_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountDirectoryService_IssueTemporaryPassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(IssueTemporaryPasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).IssueTemporaryPassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_IssueTemporaryPassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).IssueTemporaryPassword(ctx, req.(*IssueTemporaryPasswordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountDirectoryService_SendPasswordReset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendPasswordResetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).SendPasswordReset(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_SendPasswordReset_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).SendPasswordReset(ctx, req.(*SendPasswordResetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountDirectoryService_OpenSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(OpenSessionRequest)
 	if err := dec(in); err != nil {
@@ -603,6 +685,14 @@ var AccountDirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResetMfa",
 			Handler:    _AccountDirectoryService_ResetMfa_Handler,
+		},
+		{
+			MethodName: "IssueTemporaryPassword",
+			Handler:    _AccountDirectoryService_IssueTemporaryPassword_Handler,
+		},
+		{
+			MethodName: "SendPasswordReset",
+			Handler:    _AccountDirectoryService_SendPasswordReset_Handler,
 		},
 		{
 			MethodName: "OpenSession",

@@ -1941,11 +1941,166 @@ func (x *LeaveOrganizationResponse) GetToken() string {
 	return ""
 }
 
+// ResetMemberPasswordRequest names the member.
+type ResetMemberPasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The member.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// How; default: as the policy says. A link can be sent whatever it says.
+	Method OrganizationPolicy_Reset `protobuf:"varint,3,opt,name=method,proto3,enum=roster.membership.v1.OrganizationPolicy_Reset" json:"method,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetMemberPasswordRequest) Reset() {
+	*x = ResetMemberPasswordRequest{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetMemberPasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetMemberPasswordRequest) ProtoMessage() {}
+
+func (x *ResetMemberPasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetMemberPasswordRequest.ProtoReflect.Descriptor instead.
+func (*ResetMemberPasswordRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ResetMemberPasswordRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ResetMemberPasswordRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ResetMemberPasswordRequest) GetMethod() OrganizationPolicy_Reset {
+	if x != nil {
+		return x.Method
+	}
+	return OrganizationPolicy_RESET_UNSPECIFIED
+}
+
+func (x *ResetMemberPasswordRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ResetMemberPasswordResponse says how the member gets another password.
+type ResetMemberPasswordResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it was reset.
+	Method OrganizationPolicy_Reset `protobuf:"varint,1,opt,name=method,proto3,enum=roster.membership.v1.OrganizationPolicy_Reset" json:"method,omitempty"`
+	// The temporary password, in this answer only, and in that to the same request repeated within a day.
+	TemporaryPassword string `protobuf:"bytes,2,opt,name=temporary_password,json=temporaryPassword,proto3" json:"temporary_password,omitempty"`
+	// The link, where it could not be mailed; shown like the password.
+	ResetUrl string `protobuf:"bytes,3,opt,name=reset_url,json=resetUrl,proto3" json:"reset_url,omitempty"`
+	// When the password or the link ends.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Revision token.
+	Token         string `protobuf:"bytes,5,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetMemberPasswordResponse) Reset() {
+	*x = ResetMemberPasswordResponse{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetMemberPasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetMemberPasswordResponse) ProtoMessage() {}
+
+func (x *ResetMemberPasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetMemberPasswordResponse.ProtoReflect.Descriptor instead.
+func (*ResetMemberPasswordResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ResetMemberPasswordResponse) GetMethod() OrganizationPolicy_Reset {
+	if x != nil {
+		return x.Method
+	}
+	return OrganizationPolicy_RESET_UNSPECIFIED
+}
+
+func (x *ResetMemberPasswordResponse) GetTemporaryPassword() string {
+	if x != nil {
+		return x.TemporaryPassword
+	}
+	return ""
+}
+
+func (x *ResetMemberPasswordResponse) GetResetUrl() string {
+	if x != nil {
+		return x.ResetUrl
+	}
+	return ""
+}
+
+func (x *ResetMemberPasswordResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *ResetMemberPasswordResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 var File_roster_membership_v1_member_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\n" +
-	")roster/membership/v1/member_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a/roster/membership/v1/availability_service.proto\"\x8d\x06\n" +
+	")roster/membership/v1/member_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a/roster/membership/v1/availability_service.proto\x1a!roster/membership/v1/policy.proto\"\x8d\x06\n" +
 	"\x06Person\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12#\n" +
@@ -2149,7 +2304,24 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"V\n" +
 	"\x19LeaveOrganizationResponse\x12#\n" +
 	"\rseat_released\x18\x01 \x01(\bR\fseatReleased\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token2\xb5\x10\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"\xfc\x01\n" +
+	"\x1aResetMemberPasswordRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\taccountId\x12S\n" +
+	"\x06method\x18\x03 \x01(\x0e2..roster.membership.v1.OrganizationPolicy.ResetB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\x06method\x12)\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"\x84\x02\n" +
+	"\x1bResetMemberPasswordResponse\x12F\n" +
+	"\x06method\x18\x01 \x01(\x0e2..roster.membership.v1.OrganizationPolicy.ResetR\x06method\x12-\n" +
+	"\x12temporary_password\x18\x02 \x01(\tR\x11temporaryPassword\x12\x1b\n" +
+	"\treset_url\x18\x03 \x01(\tR\bresetUrl\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x14\n" +
+	"\x05token\x18\x05 \x01(\tR\x05token2\xb3\x12\n" +
 	"\rMemberService\x12\xbe\x01\n" +
 	"\n" +
 	"ListPeople\x12'.roster.membership.v1.ListPeopleRequest\x1a(.roster.membership.v1.ListPeopleResponse\"]\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/people\x12\xc9\x01\n" +
@@ -2161,7 +2333,8 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/organizations/{organization_id}/members/{account_id}:resetMfa\x12\xe9\x01\n" +
 	"\fEnableMember\x12).roster.membership.v1.EnableMemberRequest\x1a*.roster.membership.v1.EnableMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.enable\"\x0forganization_id*\x0emember.enabled\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:enable\x12\xe9\x01\n" +
 	"\fRemoveMember\x12).roster.membership.v1.RemoveMemberRequest\x1a*.roster.membership.v1.RemoveMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.remove\"\x0forganization_id*\x0emember.removed\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:remove\x12\xd6\x01\n" +
-	"\x11LeaveOrganization\x12..roster.membership.v1.LeaveOrganizationRequest\x1a/.roster.membership.v1.LeaveOrganizationResponse\"`\xaa\xbb\x18 \b\x02\"\x0forganization_id*\vmember.left\x82\xd3\xe4\x93\x026:\x01*\"1/v1/organizations/{organization_id}/members:leaveBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"\x11LeaveOrganization\x12..roster.membership.v1.LeaveOrganizationRequest\x1a/.roster.membership.v1.LeaveOrganizationResponse\"`\xaa\xbb\x18 \b\x02\"\x0forganization_id*\vmember.left\x82\xd3\xe4\x93\x026:\x01*\"1/v1/organizations/{organization_id}/members:leave\x12\xfb\x01\n" +
+	"\x13ResetMemberPassword\x120.roster.membership.v1.ResetMemberPasswordRequest\x1a1.roster.membership.v1.ResetMemberPasswordResponse\"\x7f\xaa\xbb\x18*\b\x02\"\x0forganization_id*\x15member.password_reset\x82\xd3\xe4\x93\x02K:\x01*\"F/v1/organizations/{organization_id}/members/{account_id}:resetPasswordBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_member_service_proto_rawDescOnce sync.Once
@@ -2176,85 +2349,93 @@ func file_roster_membership_v1_member_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_roster_membership_v1_member_service_proto_goTypes = []any{
-	(Person_State)(0),                 // 0: roster.membership.v1.Person.State
-	(Member_State)(0),                 // 1: roster.membership.v1.Member.State
-	(ListPeopleRequest_Order)(0),      // 2: roster.membership.v1.ListPeopleRequest.Order
-	(ListPeopleRequest_Show)(0),       // 3: roster.membership.v1.ListPeopleRequest.Show
-	(ListPeopleRequest_View)(0),       // 4: roster.membership.v1.ListPeopleRequest.View
-	(*Person)(nil),                    // 5: roster.membership.v1.Person
-	(*Member)(nil),                    // 6: roster.membership.v1.Member
-	(*ListPeopleRequest)(nil),         // 7: roster.membership.v1.ListPeopleRequest
-	(*ListPeopleResponse)(nil),        // 8: roster.membership.v1.ListPeopleResponse
-	(*GetMemberRequest)(nil),          // 9: roster.membership.v1.GetMemberRequest
-	(*GetMemberResponse)(nil),         // 10: roster.membership.v1.GetMemberResponse
-	(*UpdateMemberRequest)(nil),       // 11: roster.membership.v1.UpdateMemberRequest
-	(*UpdateMemberResponse)(nil),      // 12: roster.membership.v1.UpdateMemberResponse
-	(*ChangeMemberRoleRequest)(nil),   // 13: roster.membership.v1.ChangeMemberRoleRequest
-	(*ChangeMemberRoleResponse)(nil),  // 14: roster.membership.v1.ChangeMemberRoleResponse
-	(*DisableMemberRequest)(nil),      // 15: roster.membership.v1.DisableMemberRequest
-	(*DisableMemberResponse)(nil),     // 16: roster.membership.v1.DisableMemberResponse
-	(*ResetMemberMfaRequest)(nil),     // 17: roster.membership.v1.ResetMemberMfaRequest
-	(*ResetMemberMfaResponse)(nil),    // 18: roster.membership.v1.ResetMemberMfaResponse
-	(*EnableMemberRequest)(nil),       // 19: roster.membership.v1.EnableMemberRequest
-	(*EnableMemberResponse)(nil),      // 20: roster.membership.v1.EnableMemberResponse
-	(*RemoveMemberRequest)(nil),       // 21: roster.membership.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),      // 22: roster.membership.v1.RemoveMemberResponse
-	(*LeaveOrganizationRequest)(nil),  // 23: roster.membership.v1.LeaveOrganizationRequest
-	(*LeaveOrganizationResponse)(nil), // 24: roster.membership.v1.LeaveOrganizationResponse
-	(*timestamppb.Timestamp)(nil),     // 25: google.protobuf.Timestamp
-	(Availability_State)(0),           // 26: roster.membership.v1.Availability.State
-	(*fieldmaskpb.FieldMask)(nil),     // 27: google.protobuf.FieldMask
+	(Person_State)(0),                   // 0: roster.membership.v1.Person.State
+	(Member_State)(0),                   // 1: roster.membership.v1.Member.State
+	(ListPeopleRequest_Order)(0),        // 2: roster.membership.v1.ListPeopleRequest.Order
+	(ListPeopleRequest_Show)(0),         // 3: roster.membership.v1.ListPeopleRequest.Show
+	(ListPeopleRequest_View)(0),         // 4: roster.membership.v1.ListPeopleRequest.View
+	(*Person)(nil),                      // 5: roster.membership.v1.Person
+	(*Member)(nil),                      // 6: roster.membership.v1.Member
+	(*ListPeopleRequest)(nil),           // 7: roster.membership.v1.ListPeopleRequest
+	(*ListPeopleResponse)(nil),          // 8: roster.membership.v1.ListPeopleResponse
+	(*GetMemberRequest)(nil),            // 9: roster.membership.v1.GetMemberRequest
+	(*GetMemberResponse)(nil),           // 10: roster.membership.v1.GetMemberResponse
+	(*UpdateMemberRequest)(nil),         // 11: roster.membership.v1.UpdateMemberRequest
+	(*UpdateMemberResponse)(nil),        // 12: roster.membership.v1.UpdateMemberResponse
+	(*ChangeMemberRoleRequest)(nil),     // 13: roster.membership.v1.ChangeMemberRoleRequest
+	(*ChangeMemberRoleResponse)(nil),    // 14: roster.membership.v1.ChangeMemberRoleResponse
+	(*DisableMemberRequest)(nil),        // 15: roster.membership.v1.DisableMemberRequest
+	(*DisableMemberResponse)(nil),       // 16: roster.membership.v1.DisableMemberResponse
+	(*ResetMemberMfaRequest)(nil),       // 17: roster.membership.v1.ResetMemberMfaRequest
+	(*ResetMemberMfaResponse)(nil),      // 18: roster.membership.v1.ResetMemberMfaResponse
+	(*EnableMemberRequest)(nil),         // 19: roster.membership.v1.EnableMemberRequest
+	(*EnableMemberResponse)(nil),        // 20: roster.membership.v1.EnableMemberResponse
+	(*RemoveMemberRequest)(nil),         // 21: roster.membership.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),        // 22: roster.membership.v1.RemoveMemberResponse
+	(*LeaveOrganizationRequest)(nil),    // 23: roster.membership.v1.LeaveOrganizationRequest
+	(*LeaveOrganizationResponse)(nil),   // 24: roster.membership.v1.LeaveOrganizationResponse
+	(*ResetMemberPasswordRequest)(nil),  // 25: roster.membership.v1.ResetMemberPasswordRequest
+	(*ResetMemberPasswordResponse)(nil), // 26: roster.membership.v1.ResetMemberPasswordResponse
+	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
+	(Availability_State)(0),             // 28: roster.membership.v1.Availability.State
+	(*fieldmaskpb.FieldMask)(nil),       // 29: google.protobuf.FieldMask
+	(OrganizationPolicy_Reset)(0),       // 30: roster.membership.v1.OrganizationPolicy.Reset
 }
 var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Person.state:type_name -> roster.membership.v1.Person.State
-	25, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
-	25, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
-	25, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
-	26, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
-	25, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
+	27, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
+	27, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
+	28, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
+	27, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
-	25, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	25, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
-	25, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
-	25, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
+	27, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	27, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
+	27, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
+	27, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
 	4,  // 11: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
 	0,  // 12: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
 	2,  // 13: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
-	25, // 14: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
+	27, // 14: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
 	3,  // 15: roster.membership.v1.ListPeopleRequest.availability:type_name -> roster.membership.v1.ListPeopleRequest.Show
 	5,  // 16: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
 	6,  // 17: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
-	27, // 18: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	29, // 18: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
 	6,  // 19: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 20: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 21: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 22: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 23: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
-	7,  // 24: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
-	9,  // 25: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
-	11, // 26: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
-	13, // 27: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
-	15, // 28: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
-	17, // 29: roster.membership.v1.MemberService.ResetMemberMfa:input_type -> roster.membership.v1.ResetMemberMfaRequest
-	19, // 30: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
-	21, // 31: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
-	23, // 32: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
-	8,  // 33: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
-	10, // 34: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
-	12, // 35: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
-	14, // 36: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
-	16, // 37: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
-	18, // 38: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
-	20, // 39: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
-	22, // 40: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
-	24, // 41: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
-	33, // [33:42] is the sub-list for method output_type
-	24, // [24:33] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	30, // 24: roster.membership.v1.ResetMemberPasswordRequest.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	30, // 25: roster.membership.v1.ResetMemberPasswordResponse.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	27, // 26: roster.membership.v1.ResetMemberPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	7,  // 27: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
+	9,  // 28: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
+	11, // 29: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
+	13, // 30: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
+	15, // 31: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
+	17, // 32: roster.membership.v1.MemberService.ResetMemberMfa:input_type -> roster.membership.v1.ResetMemberMfaRequest
+	19, // 33: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
+	21, // 34: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
+	23, // 35: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
+	25, // 36: roster.membership.v1.MemberService.ResetMemberPassword:input_type -> roster.membership.v1.ResetMemberPasswordRequest
+	8,  // 37: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
+	10, // 38: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
+	12, // 39: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
+	14, // 40: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
+	16, // 41: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
+	18, // 42: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
+	20, // 43: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
+	22, // 44: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
+	24, // 45: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
+	26, // 46: roster.membership.v1.MemberService.ResetMemberPassword:output_type -> roster.membership.v1.ResetMemberPasswordResponse
+	37, // [37:47] is the sub-list for method output_type
+	27, // [27:37] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_member_service_proto_init() }
@@ -2263,13 +2444,14 @@ func file_roster_membership_v1_member_service_proto_init() {
 		return
 	}
 	file_roster_membership_v1_availability_service_proto_init()
+	file_roster_membership_v1_policy_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_member_service_proto_rawDesc), len(file_roster_membership_v1_member_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

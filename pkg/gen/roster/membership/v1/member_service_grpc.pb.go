@@ -19,15 +19,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MemberService_ListPeople_FullMethodName        = "/roster.membership.v1.MemberService/ListPeople"
-	MemberService_GetMember_FullMethodName         = "/roster.membership.v1.MemberService/GetMember"
-	MemberService_UpdateMember_FullMethodName      = "/roster.membership.v1.MemberService/UpdateMember"
-	MemberService_ChangeMemberRole_FullMethodName  = "/roster.membership.v1.MemberService/ChangeMemberRole"
-	MemberService_DisableMember_FullMethodName     = "/roster.membership.v1.MemberService/DisableMember"
-	MemberService_ResetMemberMfa_FullMethodName    = "/roster.membership.v1.MemberService/ResetMemberMfa"
-	MemberService_EnableMember_FullMethodName      = "/roster.membership.v1.MemberService/EnableMember"
-	MemberService_RemoveMember_FullMethodName      = "/roster.membership.v1.MemberService/RemoveMember"
-	MemberService_LeaveOrganization_FullMethodName = "/roster.membership.v1.MemberService/LeaveOrganization"
+	MemberService_ListPeople_FullMethodName          = "/roster.membership.v1.MemberService/ListPeople"
+	MemberService_GetMember_FullMethodName           = "/roster.membership.v1.MemberService/GetMember"
+	MemberService_UpdateMember_FullMethodName        = "/roster.membership.v1.MemberService/UpdateMember"
+	MemberService_ChangeMemberRole_FullMethodName    = "/roster.membership.v1.MemberService/ChangeMemberRole"
+	MemberService_DisableMember_FullMethodName       = "/roster.membership.v1.MemberService/DisableMember"
+	MemberService_ResetMemberMfa_FullMethodName      = "/roster.membership.v1.MemberService/ResetMemberMfa"
+	MemberService_EnableMember_FullMethodName        = "/roster.membership.v1.MemberService/EnableMember"
+	MemberService_RemoveMember_FullMethodName        = "/roster.membership.v1.MemberService/RemoveMember"
+	MemberService_LeaveOrganization_FullMethodName   = "/roster.membership.v1.MemberService/LeaveOrganization"
+	MemberService_ResetMemberPassword_FullMethodName = "/roster.membership.v1.MemberService/ResetMemberPassword"
 )
 
 // MemberServiceClient is the client API for MemberService service.
@@ -70,6 +71,14 @@ type MemberServiceClient interface {
 	// seat is freed. The only owner, and the last member with full rights, stay. Reasons: FEATURE_OFF, LAST_OWNER,
 	// ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
 	LeaveOrganization(ctx context.Context, in *LeaveOrganizationRequest, opts ...grpc.CallOption) (*LeaveOrganizationResponse, error)
+	// ResetMemberPassword resets a member's password in the way that the policy's `password_reset` says. LINK needs members.send_reset_link:
+	// a link is mailed to the address that the account has proven; without one the answer holds it, for accounts that the organization manages.
+	// TEMP_PASSWORD needs members.issue_temp_password, a proof of who is there that is not older than ten minutes, and an account that
+	// the organization manages: all sessions end, and the password in the answer opens nothing but the choice of the next. Nobody resets the
+	// password of who may do more than they, of an owner, or their own. Reasons: PERMISSION_MISSING, STEP_UP_REQUIRED, ACCOUNT_NOT_MANAGED,
+	// EMAIL_UNVERIFIED, PASSWORD_MISSING, OWNER_PROTECTED, SELF_ACTION, FEATURE_OFF for TEMP_PASSWORD where the policy says LINK, STATE_CONFLICT,
+	// MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, MEMBER_DISABLED, RATE_LIMITED, UNAVAILABLE.
+	ResetMemberPassword(ctx context.Context, in *ResetMemberPasswordRequest, opts ...grpc.CallOption) (*ResetMemberPasswordResponse, error)
 }
 
 type memberServiceClient struct {
@@ -170,6 +179,16 @@ func (c *memberServiceClient) LeaveOrganization(ctx context.Context, in *LeaveOr
 	return out, nil
 }
 
+func (c *memberServiceClient) ResetMemberPassword(ctx context.Context, in *ResetMemberPasswordRequest, opts ...grpc.CallOption) (*ResetMemberPasswordResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetMemberPasswordResponse)
+	err := c.cc.Invoke(ctx, MemberService_ResetMemberPassword_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MemberServiceServer is the server API for MemberService service.
 // All implementations must embed UnimplementedMemberServiceServer
 // for forward compatibility.
@@ -210,6 +229,14 @@ type MemberServiceServer interface {
 	// seat is freed. The only owner, and the last member with full rights, stay. Reasons: FEATURE_OFF, LAST_OWNER,
 	// ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
 	LeaveOrganization(context.Context, *LeaveOrganizationRequest) (*LeaveOrganizationResponse, error)
+	// ResetMemberPassword resets a member's password in the way that the policy's `password_reset` says. LINK needs members.send_reset_link:
+	// a link is mailed to the address that the account has proven; without one the answer holds it, for accounts that the organization manages.
+	// TEMP_PASSWORD needs members.issue_temp_password, a proof of who is there that is not older than ten minutes, and an account that
+	// the organization manages: all sessions end, and the password in the answer opens nothing but the choice of the next. Nobody resets the
+	// password of who may do more than they, of an owner, or their own. Reasons: PERMISSION_MISSING, STEP_UP_REQUIRED, ACCOUNT_NOT_MANAGED,
+	// EMAIL_UNVERIFIED, PASSWORD_MISSING, OWNER_PROTECTED, SELF_ACTION, FEATURE_OFF for TEMP_PASSWORD where the policy says LINK, STATE_CONFLICT,
+	// MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, MEMBER_DISABLED, RATE_LIMITED, UNAVAILABLE.
+	ResetMemberPassword(context.Context, *ResetMemberPasswordRequest) (*ResetMemberPasswordResponse, error)
 	mustEmbedUnimplementedMemberServiceServer()
 }
 
@@ -246,6 +273,9 @@ func (UnimplementedMemberServiceServer) RemoveMember(context.Context, *RemoveMem
 }
 func (UnimplementedMemberServiceServer) LeaveOrganization(context.Context, *LeaveOrganizationRequest) (*LeaveOrganizationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LeaveOrganization not implemented")
+}
+func (UnimplementedMemberServiceServer) ResetMemberPassword(context.Context, *ResetMemberPasswordRequest) (*ResetMemberPasswordResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetMemberPassword not implemented")
 }
 func (UnimplementedMemberServiceServer) mustEmbedUnimplementedMemberServiceServer() {}
 func (UnimplementedMemberServiceServer) testEmbeddedByValue()                       {}
@@ -430,6 +460,24 @@ func _MemberService_LeaveOrganization_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MemberService_ResetMemberPassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetMemberPasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MemberServiceServer).ResetMemberPassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MemberService_ResetMemberPassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MemberServiceServer).ResetMemberPassword(ctx, req.(*ResetMemberPasswordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // MemberService_ServiceDesc is the grpc.ServiceDesc for MemberService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -472,6 +520,10 @@ var MemberService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "LeaveOrganization",
 			Handler:    _MemberService_LeaveOrganization_Handler,
+		},
+		{
+			MethodName: "ResetMemberPassword",
+			Handler:    _MemberService_ResetMemberPassword_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
