@@ -306,7 +306,7 @@ func (c *Checker) checkMembers(ctx context.Context, tx pgx.Tx, s span, o Options
 		}
 	}
 	for _, row := range operations {
-		if row.State != "DONE" || row.Kind == "RELEASE" || row.Kind == "RESET_MFA" {
+		if row.State != "DONE" || row.Kind == "RELEASE" || row.Kind == "RESET_MFA" || row.Kind == "RESET" {
 			continue
 		}
 		var joined joining
