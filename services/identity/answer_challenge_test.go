@@ -276,6 +276,11 @@ func TestEveryWayInAsksForTheFactor(t *testing.T) {
 			requireReason(t, codeRequired, err)
 			return answer.GetToken(), err
 		},
+		"ChangePassword": func(t *testing.T) (string, error) {
+			err := h.change(h.challenge("ada@example.com"), goodPassword, otherPassword)
+			requireReason(t, incomplete, err)
+			return "", err
+		},
 		"AnswerChallenge": func(*testing.T) (string, error) {
 			answer, err := h.answer(h.challenge("ada@example.com"), "000000x")
 			return answer.GetToken(), err

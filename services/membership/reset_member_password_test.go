@@ -169,6 +169,6 @@ func TestResetMemberPassword(t *testing.T) {
 		answer, err := o.resetPassword(o.as(o.creator), member, resetOnce("r-1"))
 		require.NoError(t, err)
 		require.NotEmpty(t, answer.GetTemporaryPassword())
-		require.Len(t, o.accounts.resets, 1)
+		require.Len(t, o.accounts.answered, 1)
 	})
 }
