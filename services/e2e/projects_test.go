@@ -137,8 +137,8 @@ func TestProjects(t *testing.T) {
 		org.remove(t, gone)
 		require.Equal(t, []string{direct.ID}, in(project), "a guest is no member")
 		require.Empty(t, in(empty))
-		org.amend(t, `{"projects": false, "project_guests": false}`)
-		_, err := org.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID, ProjectId: project.GetId()})
+		without := create(t, over, pipeline)
+		_, err := without.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: without.ID, ProjectId: project.GetId()})
 		refused(t, err, errorv1.Reason_REASON_FEATURE_OFF)
 	})
 }
