@@ -139,6 +139,6 @@ func TestProjects(t *testing.T) {
 		require.Empty(t, in(empty))
 		without := create(t, over, pipeline)
 		_, err := without.owner.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: without.ID, ProjectId: project.GetId()})
-		refused(t, err, errorv1.Reason_REASON_FEATURE_OFF)
+		refused(t, err, errorv1.Reason_REASON_PROJECT_NOT_FOUND)
 	})
 }
