@@ -93,16 +93,3 @@ func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.A
 	}
 	return outbox.Publish(q.Tx, of.ID, q.Now(), &eventv1.AccountPasswordChanged{Context: from})
 }
-
-// endSessions ends the sessions but the one that is kept.
-func endSessions(q store.Queries, live []session.Session, kept id.Session, from *eventv1.Context) error {
-	for _, one := range live {
-		if one.ID == kept {
-			continue
-		}
-		if err := endSession(q, one, from); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -50,6 +50,19 @@ func endSession(q store.Queries, ended session.Session, origin *eventv1.Context)
 	return outbox.Publish(q.Tx, ended.AccountID, q.Now(), &eventv1.SessionEnded{Context: origin, SessionId: ended.ID.String()})
 }
 
+// endSessions ends the sessions but the one that is kept.
+func endSessions(q store.Queries, live []session.Session, kept id.Session, from *eventv1.Context) error {
+	for _, one := range live {
+		if one.ID == kept {
+			continue
+		}
+		if err := endSession(q, one, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // expireSession ends a session that was not used for too long or is too old, and looks again later at one that was.
 func (s *Service) expireSession(ctx context.Context, task saga.Task) error {
 	owner := id.Account(task.Aggregate)

@@ -58,10 +58,8 @@ func (s *Service) ResetMfa(ctx context.Context, req *identityv1.ResetMfaRequest)
 		q.SaveReach(key, 1)
 		q.ReplaceRecoveryCodes(key, nil)
 		from := outbox.Origin{Account: actor, Cause: eventv1.Cause_KIND_ADMIN, CauseID: org.String(), RequestID: req.GetOperationId()}.Context(ctx)
-		for _, one := range live {
-			if err := endSession(q, one, from); err != nil {
-				return nil, err
-			}
+		if err := endSessions(q, live, id.Session{}, from); err != nil {
+			return nil, err
 		}
 		if err := s.notify(q, has.Account, mail.MfaReset{Organization: req.GetOrganizationDisplayName()}); err != nil {
 			return nil, err

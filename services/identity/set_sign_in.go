@@ -62,10 +62,8 @@ func (s *Service) publishSignIn(ctx context.Context, q store.Queries, key id.Acc
 	if err != nil {
 		return err
 	}
-	for _, one := range live {
-		if err := endSession(q, one, from); err != nil {
-			return err
-		}
+	if err := endSessions(q, live, id.Session{}, from); err != nil {
+		return err
 	}
 	return outbox.Publish(q.Tx, key, q.Now(), &eventv1.AccountDisabled{Context: from, Account: about})
 }

@@ -22,15 +22,12 @@ func (s *Service) SignOutOthers(ctx context.Context, _ *identityv1.SignOutOthers
 		}
 		answer.Ended = 0
 		for _, one := range in.Live {
-			if one.ID == who.Session {
-				continue
-			}
-			if err := endSession(q, one, origin(ctx, who.Account, "")); err != nil {
-				return err
-			}
-			if one.Stage != session.Challenge {
+			if one.ID != who.Session && one.Stage != session.Challenge {
 				answer.Ended++
 			}
+		}
+		if err := endSessions(q, in.Live, who.Session, origin(ctx, who.Account, "")); err != nil {
+			return err
 		}
 		if answer.Ended > 0 {
 			q.InsertAttempt(who.Account, attempt(ctx, session.SignOut, "", ""))
