@@ -65,11 +65,8 @@ func (s *Service) ListInvitations(ctx context.Context, req *invitationv1.ListInv
 		if err != nil {
 			return err
 		}
-		if len(rows) > size {
-			rows = rows[:size]
-			if answer.NextPageToken, err = page.Next(s.pageKey, rows[size-1].InvitationID, bound...); err != nil {
-				return err
-			}
+		if rows, answer.NextPageToken, err = page.Cut(s.pageKey, rows, size, func(row invite.Invitation) id.Invitation { return row.InvitationID }, bound...); err != nil {
+			return err
 		}
 		for i := range rows {
 			answer.Invitations = append(answer.Invitations, toProto(&rows[i], q.Now()))

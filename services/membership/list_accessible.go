@@ -40,11 +40,8 @@ func (s *Service) ListAccessible(ctx context.Context, req *membershipv1.ListAcce
 		return nil, err
 	}
 	answer := &membershipv1.ListAccessibleResponse{}
-	if len(found) > size {
-		found = found[:size]
-		if answer.NextPageToken, err = page.Next(s.PageKey, found[size-1].Account, bound...); err != nil {
-			return nil, err
-		}
+	if found, answer.NextPageToken, err = page.Cut(s.PageKey, found, size, func(c store.Candidate) id.Account { return c.Account }, bound...); err != nil {
+		return nil, err
 	}
 	accounts := make([]id.Account, len(found))
 	for i, c := range found {

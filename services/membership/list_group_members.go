@@ -48,11 +48,8 @@ func (s *Service) ListGroupMembers(ctx context.Context, req *membershipv1.ListGr
 		return nil, err
 	}
 	answer := &membershipv1.ListGroupMembersResponse{}
-	if len(found) > size {
-		found = found[:size]
-		if answer.NextPageToken, err = page.Next(s.PageKey, found[size-1].ID, bound...); err != nil {
-			return nil, err
-		}
+	if found, answer.NextPageToken, err = page.Cut(s.PageKey, found, size, func(e store.Entry) id.Any { return e.ID }, bound...); err != nil {
+		return nil, err
 	}
 	for _, e := range found {
 		answer.Members = append(answer.Members, personToProto(at.Organization.Roles, actor, e))

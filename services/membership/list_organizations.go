@@ -6,7 +6,6 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
-	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/page"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/store"
@@ -30,12 +29,8 @@ func (s *Service) ListOrganizations(ctx context.Context, req *membershipv1.ListO
 		return nil, err
 	}
 	answer := &membershipv1.ListOrganizationsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		if answer.NextPageToken, err = page.Next(s.PageKey, store.Cursor{Name: last.SortName, ID: id.Any(last.ID)}, bound...); err != nil {
-			return nil, err
-		}
+	if found, answer.NextPageToken, err = page.Cut(s.PageKey, found, size, store.Membership.Cursor, bound...); err != nil {
+		return nil, err
 	}
 	for _, m := range found {
 		answer.Organizations = append(answer.Organizations, organizationToProto(m.Organization, m.RoleKey, m.Allowed()))

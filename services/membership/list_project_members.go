@@ -45,11 +45,8 @@ func (s *Service) ListProjectMembers(ctx context.Context, req *membershipv1.List
 		return nil, err
 	}
 	answer := &membershipv1.ListProjectMembersResponse{}
-	if len(found) > size {
-		found = found[:size]
-		if answer.NextPageToken, err = page.Next(s.PageKey, found[size-1].Account, bound...); err != nil {
-			return nil, err
-		}
+	if found, answer.NextPageToken, err = page.Cut(s.PageKey, found, size, func(e store.ProjectEntry) id.Account { return e.Account }, bound...); err != nil {
+		return nil, err
 	}
 	var guests []id.Account
 	for _, e := range found {

@@ -40,11 +40,8 @@ func (s *Service) ListProjects(ctx context.Context, req *membershipv1.ListProjec
 		return nil, err
 	}
 	answer := &membershipv1.ListProjectsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		if answer.NextPageToken, err = page.Next(s.PageKey, store.AfterProject(found[size-1]), bound...); err != nil {
-			return nil, err
-		}
+	if found, answer.NextPageToken, err = page.Cut(s.PageKey, found, size, store.AfterProject, bound...); err != nil {
+		return nil, err
 	}
 	for _, p := range found {
 		answer.Projects = append(answer.Projects, projectToProto(p))

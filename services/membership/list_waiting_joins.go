@@ -45,12 +45,8 @@ func (s *Service) ListWaitingJoins(ctx context.Context, req *membershipv1.ListWa
 		return &membershipv1.ListWaitingJoinsResponse{}, err
 	}
 	answer := &membershipv1.ListWaitingJoinsResponse{}
-	if len(found) > size {
-		found = found[:size]
-		last := found[size-1]
-		if answer.NextPageToken, err = page.Next(s.PageKey, store.JoinCursor{CreateTime: last.CreateTime, AccountID: last.AccountID}, bound...); err != nil {
-			return nil, err
-		}
+	if found, answer.NextPageToken, err = page.Cut(s.PageKey, found, size, store.Join.Cursor, bound...); err != nil {
+		return nil, err
 	}
 	ask := &identityv1.GetAccountsRequest{}
 	for _, join := range found {

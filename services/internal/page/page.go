@@ -31,6 +31,16 @@ func Size(asked int32) int {
 	return min(int(asked), maxSize)
 }
 
+// Cut makes a page of up to size of the rows found, of which a list reads one more than it shows, and the token of the next page if there
+// is one: position is where a row stands in the list.
+func Cut[Row, Position any](key *seal.Key, found []Row, size int, position func(Row) Position, bound ...string) ([]Row, string, error) {
+	if len(found) <= size {
+		return found, "", nil
+	}
+	next, err := Next(key, position(found[size-1]), bound...)
+	return found[:size], next, err
+}
+
 // Next returns the token of the page that begins after position.
 func Next(key *seal.Key, position any, bound ...string) (string, error) {
 	plain, err := json.Marshal(position)

@@ -28,6 +28,22 @@ func TestToken(t *testing.T) {
 		}
 	})
 
+	t.Run("a page ends where the next one begins", func(t *testing.T) {
+		t.Parallel()
+		rows := []string{"a", "b", "c"}
+		initial := func(row string) string { return row }
+		shown, next, err := page.Cut(key, rows, 2, initial, "people")
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, shown)
+		var position string
+		require.NoError(t, page.Open(key, next, &position, "people"))
+		require.Equal(t, "b", position)
+		shown, next, err = page.Cut(key, rows, 3, initial, "people")
+		require.NoError(t, err)
+		require.Equal(t, rows, shown)
+		require.Empty(t, next, "there is no more")
+	})
+
 	t.Run("NoTokenIsTheBeginning", func(t *testing.T) {
 		t.Parallel()
 		position := []string{"untouched"}

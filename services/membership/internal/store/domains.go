@@ -91,6 +91,11 @@ type Join struct {
 	CreateTime time.Time
 }
 
+// Cursor is where they stand in the list.
+func (j Join) Cursor() JoinCursor {
+	return JoinCursor{CreateTime: j.CreateTime, AccountID: j.AccountID}
+}
+
 // InsertJoin notes who is to join, unless they are noted already.
 func (q Queries) InsertJoin(key id.Organization, account id.Account, domain id.Domain) {
 	q.Write(`

@@ -97,6 +97,9 @@ type Membership struct {
 	Grants []org.Grant `db:"-"` // of groups, in the organization as a whole
 }
 
+// Cursor is where the membership stands in the list.
+func (m Membership) Cursor() Cursor { return Cursor{Name: m.SortName, ID: id.Any(m.ID)} }
+
 // Allowed is what the member may do in the organization as a whole.
 func (m Membership) Allowed() org.Set {
 	o := m.Organization
