@@ -106,11 +106,7 @@ func (a *app) loginCommand() *cobra.Command {
 				return err
 			}
 			request := &identityv1.CreateSessionRequest{Delivery: identityv1.Delivery_DELIVERY_TOKEN}
-			if strings.Contains(who, "@") {
-				request.Email = who
-			} else {
-				request.Username = who
-			}
+			request.Email, request.Username = emailOrUsername(who)
 			if request.Password, err = a.password(ctx, stdin, false); err != nil {
 				return err
 			}
@@ -261,4 +257,12 @@ func accountFields(p *page, account *identityv1.Account) {
 		"Username", account.GetUsername(),
 		"Created", p.at(account.GetCreateTime()),
 	)
+}
+
+// emailOrUsername tells which of the two somebody has given.
+func emailOrUsername(who string) (email, username string) {
+	if strings.Contains(who, "@") {
+		return who, ""
+	}
+	return "", who
 }

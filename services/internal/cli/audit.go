@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
@@ -23,6 +26,7 @@ func (a *app) auditCommand() *cobra.Command {
 
 func (a *app) auditListCommand() *cobra.Command {
 	var limit paging
+	var between span
 	var denied bool
 	request := &membershipv1.ListAuditEventsRequest{}
 	c := &cobra.Command{
@@ -35,6 +39,9 @@ func (a *app) auditListCommand() *cobra.Command {
 				return err
 			}
 			request.OrganizationId = org
+			if request.StartTime, request.EndTime, err = between.read(); err != nil {
+				return err
+			}
 			if denied {
 				request.Types = append(request.Types, "access.denied")
 			}
@@ -60,13 +67,31 @@ func (a *app) auditListCommand() *cobra.Command {
 	c.Flags().StringVar(&request.Target, "target", "", "only what was done to this account, invitation or seat")
 	c.Flags().StringSliceVar(&request.Types, "type", nil, "only these types, such as member.removed")
 	c.Flags().StringVar(&request.Query, "query", "", "part of a type, an id, a name or a username")
+	between.flags(c)
 	c.Flags().BoolVar(&denied, "denied", false, "what members were not allowed to do")
 	limit.flags(c)
 	return c
 }
 
+// span is a stretch of time, as flags give it.
+type span struct{ start, end string }
+
+func (s *span) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.start, "start", "", "not before this time, as 2026-03-01T09:00:00+01:00")
+	c.Flags().StringVar(&s.end, "end", "", "before this time")
+}
+
+func (s *span) read() (start, end *timestamppb.Timestamp, err error) {
+	if start, err = moment("start", s.start); err != nil {
+		return nil, nil, err
+	}
+	end, err = moment("end", s.end)
+	return start, end, err
+}
+
 func (a *app) auditExportCommand() *cobra.Command {
 	var format, file string
+	var between span
 	request := &membershipv1.ExportAuditEventsRequest{}
 	c := &cobra.Command{
 		Use:   "export",
@@ -83,6 +108,9 @@ func (a *app) auditExportCommand() *cobra.Command {
 				return err
 			}
 			request.OrganizationId = org
+			if request.StartTime, request.EndTime, err = between.read(); err != nil {
+				return err
+			}
 			stream, err := c.Audit.ExportAuditEvents(cmd.Context(), request)
 			if err != nil {
 				return err
@@ -118,6 +146,7 @@ func (a *app) auditExportCommand() *cobra.Command {
 	c.Flags().StringVar(&request.Target, "target", "", "only what was done to this account, invitation or seat")
 	c.Flags().StringSliceVar(&request.Types, "type", nil, "only these types, such as member.removed")
 	c.Flags().StringVar(&request.Query, "query", "", "part of a type, an id, a name or a username")
+	between.flags(c)
 	return c
 }
 
@@ -225,10 +254,13 @@ func addVerdicts(all, part *membershipv1.VerifyAuditEventsResponse) {
 
 func verdictTable(p *page, answer *membershipv1.VerifyAuditEventsResponse) {
 	var rows [][]string
+	unsigned := false
 	for _, verdict := range answer.GetVerdicts() {
-		signed := "nothing"
+		signed := "not yet"
 		if c := verdict.GetCheckpoint(); c != nil {
 			signed = fmt.Sprintf("%d, %s", c.GetRevision(), p.ago(c.GetTime()))
+		} else {
+			unsigned = true
 		}
 		row := []string{verdict.GetService(), strconv.FormatInt(verdict.GetEvents(), 10), signed, "intact", "", ""}
 		for _, f := range verdict.GetFindings() {
@@ -241,6 +273,9 @@ func verdictTable(p *page, answer *membershipv1.VerifyAuditEventsResponse) {
 		}
 	}
 	p.table([]string{"SERVICE", "EVENTS", "SIGNED", "VERDICT", "REVISION", "WHAT"}, rows)
+	if unsigned {
+		p.line("A history is signed within some minutes of its first event.")
+	}
 }
 
 func auditTable(p *page, answer *membershipv1.ListAuditEventsResponse) {
@@ -256,8 +291,48 @@ func auditTable(p *page, answer *membershipv1.ListAuditEventsResponse) {
 		}
 		rows = append(rows, []string{
 			p.ago(e.GetTime()), cmp.Or(e.GetActor().GetDisplayName(), e.GetActor().GetId()), strings.TrimSpace(e.GetType() + " " + e.GetMethod()),
-			strings.Join(targets, ", "), e.GetReason(), e.GetId(),
+			strings.Join(targets, ", "), changes(e.GetBefore(), e.GetAfter()), e.GetReason(), e.GetId(),
 		})
 	}
-	p.table([]string{"WHEN", "WHO", "WHAT", "TO WHOM", "WHY", "ID"}, rows)
+	p.table([]string{"WHEN", "WHO", "WHAT", "TO WHOM", "CHANGED", "WHY", "ID"}, rows)
+}
+
+// shown is how many changes of one event a table has room for.
+const shown = 3
+
+// changes says in one line what differs between two states, as "role: member > admin". Whoever wants all of it takes --json.
+func changes(before, after *structpb.Value) string {
+	if before.GetStructValue() == nil || after.GetStructValue() == nil {
+		return ""
+	}
+	was, is := make(map[string]string), make(map[string]string)
+	flatten(was, "", before)
+	flatten(is, "", after)
+	var all []string
+	names := maps.Clone(was)
+	maps.Copy(names, is)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if was[name] != is[name] && !strings.HasSuffix(name, "etag") {
+			all = append(all, fmt.Sprintf("%s: %s > %s", name, cmp.Or(was[name], "-"), cmp.Or(is[name], "-")))
+		}
+	}
+	if len(all) > shown {
+		all = append(all[:shown], fmt.Sprintf("and %d more", len(all)-shown))
+	}
+	return strings.Join(all, ", ")
+}
+
+// flatten writes the values in a state, by the names that lead to them.
+func flatten(into map[string]string, name string, state *structpb.Value) {
+	fields := state.GetStructValue().GetFields()
+	if fields == nil {
+		text, err := state.MarshalJSON()
+		if err == nil {
+			into[name] = strings.Trim(string(text), `"`)
+		}
+		return
+	}
+	for field, value := range fields {
+		flatten(into, strings.TrimPrefix(name+"."+field, "."), value)
+	}
 }

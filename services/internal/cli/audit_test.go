@@ -5,10 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -24,12 +26,15 @@ func TestAudit(t *testing.T) {
 		gives(w, &membershipv1.ListAuditEventsRequest{}, &membershipv1.ListAuditEventsResponse{AuditEvents: []*membershipv1.AuditEvent{
 			{Id: "evt_2", Type: "member.removed", Time: away(-3 * 3600e9), Actor: &membershipv1.AuditEvent_Actor{Id: "acc_1", DisplayName: "Ada"},
 				Targets: []*membershipv1.AuditEvent_Target{{Id: "acc_2", DisplayName: "Bob"}, {Id: "seat_1"}}},
-			{Id: "evt_1", Type: "seat.limit_changed", Time: away(-9 * day), Actor: &membershipv1.AuditEvent_Actor{Id: "opr_1"}, Reason: "Paid."},
+			{Id: "evt_1", Type: "seat.limit_changed", Time: away(-9 * day), Actor: &membershipv1.AuditEvent_Actor{Id: "opr_1"}, Reason: "Paid.",
+				Before: state(t, `{"limit": 5, "plan": {"name": "small"}, "etag": "1", "a": 1, "z": true}`),
+				After:  state(t, `{"limit": 9, "plan": {"name": "big"}, "etag": "2", "z": true, "b": "x", "c": [1]}`)},
 		}})
-		out := w.ok("audit", "list", "--actor", "acc_1", "--target", "acc_2", "--type", "member.removed,member.left", "--query", "x", "--limit", "7")
-		require.Equal(t, `WHEN    WHO    WHAT                TO WHOM      WHY    ID
-3h ago  Ada    member.removed      Bob, seat_1  -      evt_2
-9d ago  opr_1  seat.limit_changed  -            Paid.  evt_1
+		out := w.ok("audit", "list", "--actor", "acc_1", "--target", "acc_2", "--type", "member.removed,member.left", "--query", "x", "--limit", "7",
+			"--start", "2026-03-01T09:00:00+01:00", "--end", "2026-03-02T09:00:00+01:00")
+		require.Equal(t, `WHEN    WHO    WHAT                TO WHOM      CHANGED                                     WHY    ID
+3h ago  Ada    member.removed      Bob, seat_1  -                                           -      evt_2
+9d ago  opr_1  seat.limit_changed  -            a: 1 > -, b: - > x, c: - > [1], and 2 more  Paid.  evt_1
 `, out)
 		sent := w.last().request.(*membershipv1.ListAuditEventsRequest)
 		require.Equal(t, "org_1", sent.GetOrganizationId())
@@ -38,6 +43,8 @@ func TestAudit(t *testing.T) {
 		require.Equal(t, []string{"member.removed", "member.left"}, sent.GetTypes())
 		require.Equal(t, "x", sent.GetQuery())
 		require.EqualValues(t, 7, sent.GetPageSize())
+		require.Equal(t, 24*time.Hour, sent.GetEndTime().AsTime().Sub(sent.GetStartTime().AsTime()))
+		require.Equal(t, exitUsage, w.run("audit", "list", "--start", "yesterday").code)
 	})
 
 	t.Run("IsExportedToANewFile", func(t *testing.T) {
@@ -54,7 +61,9 @@ func TestAudit(t *testing.T) {
 			}
 			return fails
 		}
-		require.Equal(t, "a,b\r\n1,2\r\n", w.ok("audit", "export", "--actor", "acc_1"))
+		require.Equal(t, "a,b\r\n1,2\r\n", w.ok("audit", "export", "--actor", "acc_1", "--start", "2026-03-01T09:00:00Z"))
+		require.Equal(t, "2026-03-01T09:00:00Z", asked.GetStartTime().AsTime().Format(time.RFC3339))
+		require.Equal(t, exitUsage, w.run("audit", "export", "--end", "tomorrow").code)
 		require.Equal(t, "acc_1", asked.GetActor())
 		require.Equal(t, "org_1", asked.GetOrganizationId())
 		require.Equal(t, membershipv1.ExportAuditEventsRequest_FORMAT_CSV, asked.GetFormat())
@@ -80,6 +89,14 @@ func TestAudit(t *testing.T) {
 	})
 }
 
+// state is a value of this JSON.
+func state(t *testing.T, text string) *structpb.Value {
+	t.Helper()
+	value := &structpb.Value{}
+	require.NoError(t, value.UnmarshalJSON([]byte(text)))
+	return value
+}
+
 func TestAuditVerify(t *testing.T) {
 	t.Parallel()
 	checkpoint := &membershipv1.AuditCheckpoint{Service: "membership", OrganizationId: "org_1", Epoch: 1, Revision: 20, Hash: []byte{1, 2}, Time: away(-60e9), Signature: []byte{3}}
@@ -102,7 +119,8 @@ func TestAuditVerify(t *testing.T) {
 		parts(w)
 		require.Equal(t, `SERVICE     EVENTS  SIGNED      VERDICT
 membership  20      20, 1m ago  intact
-billing     7       nothing     intact
+billing     7       not yet     intact
+A history is signed within some minutes of its first event.
 `, w.ok("audit", "verify"))
 		require.Equal(t, "more", w.last().request.(*membershipv1.VerifyAuditEventsRequest).GetPageToken())
 	})
@@ -117,8 +135,9 @@ billing     7       nothing     intact
 		require.Equal(t, exitTampered, r.code)
 		require.Empty(t, r.err)
 		require.Equal(t, "SERVICE     EVENTS  SIGNED   VERDICT  REVISION  WHAT\n"+
-			"membership  3       nothing  EDITED   4         It was changed. evt_4\n"+
-			"billing     7       nothing  intact   -         \n", r.out)
+			"membership  3       not yet  EDITED   4         It was changed. evt_4\n"+
+			"billing     7       not yet  intact   -         \n"+
+			"A history is signed within some minutes of its first event.\n", r.out)
 		r = w.run("audit", "checkpoints")
 		require.Equal(t, exitTampered, r.code)
 		require.Empty(t, r.out, "nothing that is worth keeping")

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
@@ -63,11 +61,7 @@ func (a *app) passwordForgotCommand() *cobra.Command {
 				return err
 			}
 			req := &identityv1.RequestPasswordResetRequest{}
-			if strings.Contains(who, "@") {
-				req.Email = who
-			} else {
-				req.Username = who
-			}
+			req.Email, req.Username = emailOrUsername(who)
 			c, err := a.connectAsNobody()
 			if err != nil {
 				return err

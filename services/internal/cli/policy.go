@@ -37,11 +37,14 @@ func (a *app) policyShowCommand() *cobra.Command {
 	}
 }
 
-// policyFields shows a policy, each field by the name of its flag.
-func policyFields(p *page, preset membershipv1.Preset, policy *membershipv1.OrganizationPolicy, etag string) {
+// policyFields shows a policy, each field by the name of its flag: the given ones, or all.
+func policyFields(p *page, preset membershipv1.Preset, policy *membershipv1.OrganizationPolicy, etag string, only ...string) {
 	pairs := []string{"preset", word(preset)}
 	message := policy.ProtoReflect()
 	for _, field := range policyFlags() {
+		if len(only) > 0 && !slices.Contains(only, string(field.Name())) {
+			continue
+		}
 		text := ""
 		switch value := message.Get(field); {
 		case field.IsList():
@@ -193,7 +196,13 @@ func (a *app) policySetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.show(answer, func(p *page) { policyFields(p, answer.GetPreset(), answer.GetPolicy(), answer.GetEtag()) })
+			changed := mask.GetPaths()
+			if preset != 0 {
+				changed = nil
+			}
+			return a.show(answer, func(p *page) {
+				policyFields(p, answer.GetPreset(), answer.GetPolicy(), answer.GetEtag(), changed...)
+			})
 		},
 	}
 	r.flags(c)
@@ -241,6 +250,10 @@ func findings(p *page, title string, all []*membershipv1.PolicyFinding) {
 	}
 	p.line("%s", title)
 	for _, f := range all {
+		if strings.Contains(f.GetDescription(), f.GetSubject()) {
+			p.line("  %s", f.GetDescription())
+			continue
+		}
 		p.line("  %s: %s", f.GetSubject(), f.GetDescription())
 	}
 }

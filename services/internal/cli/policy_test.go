@@ -39,6 +39,9 @@ func TestPolicy(t *testing.T) {
 	require.Equal(t, map[string]string{"developer": "member", "viewer": "member"}, sent.GetRoleRemap())
 	require.Equal(t, "org_2 PRESET_RBAC acc_1 3",
 		strings.Join([]string{sent.GetOrganizationId(), sent.GetPreset().String(), sent.GetOwnerAccountId(), sent.GetEtag()}, " "))
+	changed := strings.Join(strings.Fields(w.ok("org", "policy", "set", "--groups=false", "--invite-ttl", "168h")), " ")
+	require.Contains(t, changed, "groups: off invite-ttl: 7 days etag: 4")
+	require.NotContains(t, changed, "link-invites", "only what was asked for")
 
 	refuses(w, &membershipv1.UpdatePolicyRequest{}, &fault.Fault{Reason: errorv1.Reason_REASON_POLICY_CONFLICT, Message: "It does not fit.",
 		Fields: []fault.Field{{Name: "policy.groups", Reason: "4 groups there"}, {Name: "role_remap.viewer", Reason: "held by 2 members"}}})
@@ -49,7 +52,7 @@ func TestPolicy(t *testing.T) {
 	gives(w, &membershipv1.PreviewPolicyRequest{}, &membershipv1.PreviewPolicyResponse{
 		Violations: []*membershipv1.PolicyFinding{{Subject: "policy.groups", Count: 4, Description: "4 groups there"}},
 		Effects:    []*membershipv1.PolicyFinding{{Subject: "members.remove", Count: 3, Description: "3 members lose members.remove"}}})
-	require.Equal(t, "In the way:\n  policy.groups: 4 groups there\nWhat follows:\n  members.remove: 3 members lose members.remove\n",
+	require.Equal(t, "In the way:\n  policy.groups: 4 groups there\nWhat follows:\n  3 members lose members.remove\n",
 		w.ok("org", "policy", "preview", "--groups=false"))
 	require.Equal(t, []string{"groups"}, w.last().request.(*membershipv1.PreviewPolicyRequest).GetUpdateMask().GetPaths())
 	require.Contains(t, w.ok("org", "policy", "preview", "--groups=false", "--json"), `"count": "4"`)
