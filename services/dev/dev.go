@@ -45,6 +45,8 @@ type Config struct {
 	DNS      string // DNS server where proofs of domains are looked for, instead of the system's
 	Log      *slog.Logger
 
+	AppOrigins []string // of apps whose pages may call the API
+
 	Checkpoints time.Duration // how long a history grows before it is signed; 0: as everywhere
 
 	// Started is called once everything answers.
@@ -161,7 +163,7 @@ func Run(ctx context.Context, c Config) error {
 			return identity.Run(ctx, identity.Config{Config: service("identity"), Claim: claim})
 		},
 		func(ctx context.Context) error {
-			return gateway.Run(ctx, gateway.Config{Common: common, Listener: web, DevMail: inbox.Handler()})
+			return gateway.Run(ctx, gateway.Config{Common: common, AppOrigins: c.AppOrigins, Listener: web, DevMail: inbox.Handler()})
 		},
 		func(ctx context.Context) error {
 			if err := wait(ctx, &ready); err != nil {

@@ -110,6 +110,9 @@ type running struct {
 // checkpoints is how long a history grows before it is signed.
 const checkpoints = 500 * time.Millisecond
 
+// appOrigin is the one origin whose pages may call the suite's API.
+const appOrigin = "https://app.example"
+
 func startDev(ctx context.Context, data string) (running, error) {
 	logs, err := os.Create(filepath.Join(data, "log"))
 	if err != nil {
@@ -121,7 +124,7 @@ func startDev(ctx context.Context, data string) (running, error) {
 	go func() {
 		ended <- dev.Run(ctx, dev.Config{
 			Data: data, HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", NATS: "127.0.0.1:0", DNS: suite.DNS.Addr(),
-			Log: slog.New(slog.NewTextHandler(logs, nil)), Checkpoints: checkpoints,
+			Log: slog.New(slog.NewTextHandler(logs, nil)), Checkpoints: checkpoints, AppOrigins: []string{appOrigin},
 			Started: func(a dev.Addresses) { started <- a },
 		})
 	}()
@@ -144,7 +147,7 @@ func startDev(ctx context.Context, data string) (running, error) {
 
 func startProcesses(ctx context.Context, data string) (running, error) {
 	f, err := fleet.Start(ctx, fleet.Config{Dir: data, Copies: 2, Env: []string{
-		"ROSTER_DNS_SERVER=" + suite.DNS.Addr(), "ROSTER_CHECKPOINTS=" + checkpoints.String()}})
+		"ROSTER_DNS_SERVER=" + suite.DNS.Addr(), "ROSTER_CHECKPOINTS=" + checkpoints.String(), "ROSTER_APP_ORIGINS=" + appOrigin}})
 	if err != nil {
 		return running{}, err
 	}

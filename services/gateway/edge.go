@@ -20,11 +20,12 @@ import (
 // edge is the handler of the public listener.
 type edge struct {
 	Dependencies
-	secure      bool // the public URL is https
-	crossOrigin *http.CrossOriginProtection
-	routes      []route
-	words       map[string]bool // that stand in routes, and so may stand in a log
-	api, site   http.Handler
+	secure         bool                        // the public URL is https
+	crossOrigin    *http.CrossOriginProtection // of pages: our own forms alone
+	crossOriginAPI *http.CrossOriginProtection
+	routes         []route
+	words          map[string]bool // that stand in routes, and so may stand in a log
+	api, site      http.Handler
 }
 
 // ServeHTTP is the way of a request: its trace, what every answer carries, what no request may do, and then the
@@ -47,9 +48,12 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 
+	preflight := isAPI(r.URL.Path) && e.allowOrigin(answer.Header(), r)
 	switch err := e.admit(r); {
 	case err != nil:
 		e.refuse(answer, r, err)
+	case preflight:
+		answer.WriteHeader(http.StatusNoContent)
 	case isAPI(r.URL.Path):
 		e.api.ServeHTTP(answer, r)
 	default:
@@ -59,7 +63,11 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit refuses what neither the API nor a page takes.
 func (e *edge) admit(r *http.Request) error {
-	if err := e.crossOrigin.Check(r); err != nil {
+	protection := e.crossOrigin
+	if isAPI(r.URL.Path) {
+		protection = e.crossOriginAPI
+	}
+	if err := protection.Check(r); err != nil {
 		return fault.New(errorv1.Reason_REASON_CROSS_ORIGIN, "A page of another origin may not do this. Open Roster itself and try again.")
 	}
 	if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {

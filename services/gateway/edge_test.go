@@ -67,7 +67,17 @@ func TestR70CrossOrigin(t *testing.T) {
 	})
 }
 
-func TestR73Headers(t *testing.T) {
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	t.Run("R73 EveryAnswerHasThem", everyAnswerHasItsHeaders)
+	t.Run("R73 APlainDeploymentDoesNotAskForTLS", func(t *testing.T) {
+		t.Parallel()
+		plain := start(t, func(d *Dependencies) { d.PublicURL = "http://localhost:8080" })
+		require.Empty(t, plain.open("/").Header.Get("Strict-Transport-Security"))
+	})
+}
+
+func everyAnswerHasItsHeaders(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	h.preview = func(context.Context, *invitationv1.PreviewInvitationRequest) (*invitationv1.PreviewInvitationResponse, error) {
@@ -85,8 +95,6 @@ func TestR73Headers(t *testing.T) {
 		require.NotContains(t, a.text, "panic")
 		require.NotContains(t, a.text, "<script")
 	}
-	plain := start(t, func(d *Dependencies) { d.PublicURL = "http://localhost:8080" })
-	require.Empty(t, plain.open("/").Header.Get("Strict-Transport-Security"))
 }
 
 func TestTrace(t *testing.T) {
@@ -147,7 +155,12 @@ func TestLog(t *testing.T) {
 	}
 }
 
-func TestR84Canary(t *testing.T) {
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	t.Run("R84 NothingThatSomebodySendsIsLogged", nothingIsLogged)
+}
+
+func nothingIsLogged(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	const canary = "canary-4f1d"
@@ -186,7 +199,7 @@ func TestPanics(t *testing.T) {
 	t.Parallel()
 	log := new(logged)
 	e := &edge{Dependencies: Dependencies{PublicURL: publicURL, Log: slog.New(slog.NewJSONHandler(log, nil)), Forget: func(id.Session) {}},
-		crossOrigin: http.NewCrossOriginProtection()}
+		crossOrigin: http.NewCrossOriginProtection(), crossOriginAPI: http.NewCrossOriginProtection()}
 	e.api = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the inside") })
 	e.site = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "half")
@@ -213,7 +226,12 @@ func TestPanics(t *testing.T) {
 	})
 }
 
-func TestR16LinksComeFromConfiguration(t *testing.T) {
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	t.Run("R16 TheirOriginIsThatOfTheConfiguration", theirOriginIsConfigured)
+}
+
+func theirOriginIsConfigured(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	id := regexp.MustCompile(`[0-9a-f]{32}|name="request_id" value="\w+"`)
@@ -253,7 +271,11 @@ func TestNew(t *testing.T) {
 	require.Error(t, err)
 	_, err = New(Dependencies{Conns: map[string]*grpc.ClientConn{"identity": conns["identity"]}, PublicURL: publicURL})
 	require.ErrorContains(t, err, "membership")
-	_, err = New(Dependencies{Conns: conns, PublicURL: publicURL})
+	for _, app := range []string{"*", "null", "https://*.example", "https://app.example/", "https://App.example", "app.example", "http://app.example", "https://a@app.example", ""} {
+		_, err := New(Dependencies{Conns: conns, PublicURL: publicURL, AppOrigins: []string{app}})
+		require.Error(t, err, app)
+	}
+	_, err = New(Dependencies{Conns: conns, PublicURL: publicURL, AppOrigins: []string{"https://app.example", "https://app.example:8443"}})
 	require.NoError(t, err)
 }
 

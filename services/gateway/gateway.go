@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -25,6 +24,7 @@ type Dependencies struct {
 	Conns map[string]*grpc.ClientConn
 
 	PublicURL      string           // https://roster.example, without a slash at the end: the origin of every link
+	AppOrigins     []string         // https://app.example: whose pages may call the API as who is signed in, and may be led to
 	TrustedProxies int              // how many proxies stand before the gateway and append to X-Forwarded-For
 	Forget         func(id.Session) // hears of sessions that have ended; nil: nobody listens
 	DevMail        http.Handler     // the development inbox, at /dev/mail; nil: none
@@ -39,10 +39,9 @@ const (
 
 // New returns the handler of the public listener.
 func New(d Dependencies) (http.Handler, error) {
-	origin, err := url.Parse(d.PublicURL)
-	if err != nil || origin.Host == "" || (origin.Scheme != "http" && origin.Scheme != "https") ||
-		d.PublicURL != origin.Scheme+"://"+origin.Host {
-		return nil, fmt.Errorf("gateway: the public URL is a scheme and a host, such as https://roster.example; got %q", d.PublicURL)
+	origin, err := originOf(d.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: the public URL: %w", err)
 	}
 	for _, service := range services {
 		if d.Conns[service.role] == nil {
@@ -61,6 +60,9 @@ func New(d Dependencies) (http.Handler, error) {
 
 	e := &edge{Dependencies: d, secure: origin.Scheme == "https", crossOrigin: http.NewCrossOriginProtection()}
 	if err := e.crossOrigin.AddTrustedOrigin(d.PublicURL); err != nil { // where a proxy changes the Host
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	if err := e.trust(); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	if e.api, err = e.newAPI(); err != nil {

@@ -90,6 +90,12 @@ func TestProblem(t *testing.T) {
 // TestNoFault is about failures without a reason: of a service that is down, or of one that is not ours.
 func TestNoFault(t *testing.T) {
 	t.Parallel()
+	t.Run("R73 ItsWordsStayHere", itsWordsStayHere)
+	t.Run("R73 AServiceThatIsAwayIsNotNamed", awayIsNotNamed)
+}
+
+func itsWordsStayHere(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		err    error
 		status int
@@ -124,17 +130,18 @@ func TestNoFault(t *testing.T) {
 		}
 	}
 
-	t.Run("AServiceThatIsAway", func(t *testing.T) {
-		t.Parallel()
-		h := start(t, func(d *Dependencies) {
-			conn, err := grpc.NewClient("passthrough:///127.0.0.1:1", grpc.WithTransportCredentials(insecure.NewCredentials()))
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = conn.Close() })
-			d.Conns["invitation"] = conn
-		})
-		a := h.do("POST", previewURL, `{"linkToken":"x"}`)
-		require.Equal(t, 503, a.StatusCode)
-		require.Equal(t, "1", a.Header.Get("Retry-After"))
-		require.NotContains(t, a.text, "127.0.0.1")
+}
+
+func awayIsNotNamed(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(d *Dependencies) {
+		conn, err := grpc.NewClient("passthrough:///127.0.0.1:1", grpc.WithTransportCredentials(insecure.NewCredentials()))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		d.Conns["invitation"] = conn
 	})
+	a := h.do("POST", previewURL, `{"linkToken":"x"}`)
+	require.Equal(t, 503, a.StatusCode)
+	require.Equal(t, "1", a.Header.Get("Retry-After"))
+	require.NotContains(t, a.text, "127.0.0.1")
 }

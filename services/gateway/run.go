@@ -16,8 +16,9 @@ import (
 // Config is what the gateway is told.
 type Config struct {
 	role.Common
-	HTTP           string `env:"HTTP" envDefault:":8080" usage:"address of REST and pages; put TLS in front of it"`
-	TrustedProxies int    `env:"TRUSTED_PROXIES" usage:"how many proxies in front of it append to X-Forwarded-For"`
+	HTTP           string   `env:"HTTP" envDefault:":8080" usage:"address of REST and pages; put TLS in front of it"`
+	AppOrigins     []string `env:"APP_ORIGINS" usage:"origins of your own apps, such as https://app.example, separated by commas: their pages may call the API as who is signed in, and signing in may lead to them"`
+	TrustedProxies int      `env:"TRUSTED_PROXIES" usage:"how many proxies in front of it append to X-Forwarded-For"`
 
 	Listener net.Listener `env:"-"` // instead of HTTP
 	DevMail  http.Handler `env:"-"` // the development inbox; nil outside of development
@@ -51,6 +52,7 @@ func Run(ctx context.Context, c Config) error {
 	handler, err := New(Dependencies{
 		Conns:          conns,
 		PublicURL:      c.PublicURL,
+		AppOrigins:     c.AppOrigins,
 		TrustedProxies: c.TrustedProxies,
 		Forget:         sessions.Forget,
 		DevMail:        c.DevMail,

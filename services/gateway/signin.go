@@ -57,9 +57,11 @@ type signInForm struct {
 	Identifier string
 	Problem    string // above the form
 	Wrong      bool   // the fields are what is wrong
+	Next       string // where it leads
 }
 
 func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
+	next := s.next(r.URL.Query().Get("next"))
 	me, err := s.me(r)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -67,16 +69,23 @@ func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
 	}
 	if me != nil {
 		s.notice(w, r, http.StatusOK, notice{
-			Title: "You are signed in", Text: "You are signed in as " + name(me) + ".", SignOut: "Sign out", Links: []link{{"/", "Go on"}},
+			Title: "You are signed in", Text: "You are signed in as " + name(me) + ".", SignOut: "Sign out", Links: []link{{next, "Go on"}},
 		})
 		return
 	}
 	if callFrom(r.Context()).credential.cookie { // it is good, and nobody's yet
-		s.askCode(w, r, http.StatusOK, codeForm{})
+		s.askCode(w, r, http.StatusOK, codeForm{Next: next})
 		return
 	}
-	s.render(w, r, http.StatusOK, "sign_in", view{Title: "Sign in", Data: signInForm{}})
+	s.askPassword(w, r, http.StatusOK, signInForm{Next: next})
 }
+
+func (s *site) askPassword(w http.ResponseWriter, r *http.Request, status int, form signInForm) {
+	s.render(w, r, status, "sign_in", view{Title: "Sign in", Data: form, Leaves: leaves(form.Next)})
+}
+
+// leaves tells whether what next has returned is at one of the apps.
+func leaves(next string) bool { return next != "" && next[0] != '/' }
 
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 	form, err := s.form(w, r)
@@ -84,6 +93,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	next := s.next(form.Get("next"))
 	due, err := s.openSession(r, form.Get("identifier"), form.Get("password"))
 	if err != nil {
 		again, ok := s.signInAgain(form.Get("identifier"), err)
@@ -91,26 +101,28 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 			s.refuse(w, r, err)
 			return
 		}
+		again.Next = next
 		f := s.faultOf(r, err)
 		setRetry(w.Header(), f)
-		s.render(w, r, f.HTTPStatus(), "sign_in", view{Title: "Sign in", Data: again})
+		s.askPassword(w, r, f.HTTPStatus(), again)
 		return
 	}
 	if due {
-		s.askCode(w, r, http.StatusOK, codeForm{})
+		s.askCode(w, r, http.StatusOK, codeForm{Next: next})
 		return
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 // codeForm asks for the code of a second factor.
 type codeForm struct {
 	Token   string // of the invitation that is to be accepted then, if any
+	Next    string // or where it leads
 	Problem string
 }
 
 func (s *site) askCode(w http.ResponseWriter, r *http.Request, status int, form codeForm) {
-	s.render(w, r, status, "code", view{Title: "Sign in", Data: form})
+	s.render(w, r, status, "code", view{Title: "Sign in", Data: form, Leaves: leaves(form.Next)})
 }
 
 // answerChallenge completes a sign-in with the code of a second factor. When the challenge is over, it begins anew.
@@ -121,7 +133,7 @@ func (s *site) answerChallenge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := callFrom(r.Context())
-	again := codeForm{Token: form.Get("token")}
+	again := codeForm{Token: form.Get("token"), Next: s.next(form.Get("next"))}
 	_, err = s.sessions.AnswerChallenge(r.Context(), &identityv1.AnswerChallengeRequest{Code: form.Get("code")})
 	switch reason := fault.ReasonOf(err); reason {
 	case errorv1.Reason_REASON_CODE_INVALID, errorv1.Reason_REASON_VALIDATION_FAILED:
@@ -132,8 +144,8 @@ func (s *site) answerChallenge(w http.ResponseWriter, r *http.Request) {
 		again.Problem = busyText
 	case errorv1.Reason_REASON_UNAUTHENTICATED:
 		c.credential, c.closed = presented{}, true
-		s.render(w, r, http.StatusUnauthorized, "sign_in", view{Title: "Sign in", Data: signInForm{
-			Problem: "That took too long, or there were too many wrong codes. Sign in again."}})
+		s.askPassword(w, r, http.StatusUnauthorized, signInForm{
+			Problem: "That took too long, or there were too many wrong codes. Sign in again.", Next: again.Next})
 		return
 	default:
 		if err != nil && reason != errorv1.Reason_REASON_STATE_CONFLICT { // that is: the form was sent twice
@@ -154,7 +166,7 @@ func (s *site) answerChallenge(w http.ResponseWriter, r *http.Request) {
 		s.invitation(w, r, http.StatusOK, invitationPage{Token: again.Token})
 		return
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, again.Next, http.StatusSeeOther)
 }
 
 // openSession signs in. From then on the request, and the browser, have the new session. due tells that it is not complete before a

@@ -19,7 +19,7 @@ import (
 )
 
 // pagePolicy is what a page may do: show itself, with our style, and post forms to us.
-const pagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const pagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'%s; base-uri 'none'; frame-ancestors 'none'"
 
 //go:embed pages/*.html
 var pageFiles embed.FS
@@ -154,9 +154,10 @@ func prose(text string) template.HTML {
 
 // view is a page and what it shows.
 type view struct {
-	Title string
-	Wide  bool
-	Data  any
+	Title  string
+	Wide   bool
+	Leaves bool // its form leads to one of the deployment's apps
+	Data   any
 }
 
 // render writes a page.
@@ -168,7 +169,11 @@ func (e *edge) render(w http.ResponseWriter, r *http.Request, status int, page s
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", pagePolicy)
+	to := "" // a form may lead to an app, after signing in
+	if v.Leaves {
+		to = " " + strings.Join(e.AppOrigins, " ")
+	}
+	w.Header().Set("Content-Security-Policy", fmt.Sprintf(pagePolicy, to))
 	w.WriteHeader(status)
 	_, _ = text.WriteTo(w) // it fails only if the reader has left
 }

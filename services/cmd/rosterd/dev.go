@@ -35,6 +35,7 @@ begin anew. Mail goes nowhere but to the page /dev/mail.`,
 	}
 	cmd.Flags().StringVar(&c.Data, "data", ".roster", "folder of all data")
 	cmd.Flags().StringVar(&c.HTTP, "http", "localhost:8080", "address of REST and pages")
+	cmd.Flags().StringSliceVar(&c.AppOrigins, "app-origins", nil, "origins of your own apps, whose pages may call the API, such as http://localhost:3000")
 	cmd.Flags().StringVar(&c.GRPC, "grpc", "localhost:9090", "address of gRPC")
 	cmd.Flags().StringVar(&c.NATS, "nats", "localhost:4222", "address of NATS")
 	cmd.Flags().StringVar(&c.Admin, "admin", "", "address of metrics and health; none by default")

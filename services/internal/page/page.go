@@ -55,8 +55,8 @@ func Open(key *seal.Key, token string, position any, bound ...string) error {
 	if token == "" {
 		return nil
 	}
-	sealed, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || base64.RawURLEncoding.EncodeToString(sealed) != token { // it skips line breaks
 		return ErrInvalid
 	}
 	plain, err := key.Open(sealed, bound...)

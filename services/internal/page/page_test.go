@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,7 +24,7 @@ func TestToken(t *testing.T) {
 		for _, bound := range [][]string{{}, {"people", "org", "caller"}, {"people", "org", "other", "filter"}, {"people", "org", "caller", "other"}} {
 			require.ErrorIs(t, page.Open(key, token, &position, bound...), page.ErrInvalid)
 		}
-		for _, forged := range []string{"x", "!", token + "A", token[:len(token)-2], "AAAA"} {
+		for _, forged := range []string{"x", "!", token + "A", token[:len(token)-2], "AAAA", token + "\n", token[:4] + "\r\n" + token[4:], token + "=", strings.ToUpper(token)} {
 			require.ErrorIs(t, page.Open(key, forged, &position, "people", "org", "caller", "filter"), page.ErrInvalid)
 		}
 	})
