@@ -49,28 +49,29 @@ type Config struct {
 
 // Client has one field per service. It is safe for concurrent use.
 type Client struct {
-	Accounts      identityv1.AccountServiceClient
-	Sessions      identityv1.SessionServiceClient
-	Passwords     identityv1.PasswordServiceClient
-	Factors       identityv1.FactorServiceClient
-	Keys          identityv1.ApiKeyServiceClient
-	Operators     identityv1.OperatorServiceClient
-	Organizations membershipv1.OrganizationServiceClient
-	Roles         membershipv1.RoleServiceClient
-	Members       membershipv1.MemberServiceClient
-	Bulk          membershipv1.BulkMemberServiceClient
-	Groups        membershipv1.GroupServiceClient
-	Availability  membershipv1.AvailabilityServiceClient
-	Providers     membershipv1.AvailabilityProviderServiceClient // with an operator key
-	Projects      membershipv1.ProjectServiceClient
-	Ownership     membershipv1.OwnershipServiceClient
-	Access        membershipv1.AccessServiceClient
-	Permissions   membershipv1.PermissionServiceClient // with an operator key
-	Domains       membershipv1.DomainServiceClient
-	Audit         membershipv1.AuditServiceClient
-	Invitations   invitationv1.InvitationServiceClient
-	SeatUsage     billingv1.SeatUsageServiceClient
-	SeatLimits    billingv1.SeatLimitServiceClient
+	Accounts       identityv1.AccountServiceClient
+	Sessions       identityv1.SessionServiceClient
+	Passwords      identityv1.PasswordServiceClient
+	Factors        identityv1.FactorServiceClient
+	Keys           identityv1.ApiKeyServiceClient
+	Operators      identityv1.OperatorServiceClient
+	Organizations  membershipv1.OrganizationServiceClient
+	Roles          membershipv1.RoleServiceClient
+	Members        membershipv1.MemberServiceClient
+	MemberSessions membershipv1.MemberSessionServiceClient
+	Bulk           membershipv1.BulkMemberServiceClient
+	Groups         membershipv1.GroupServiceClient
+	Availability   membershipv1.AvailabilityServiceClient
+	Providers      membershipv1.AvailabilityProviderServiceClient // with an operator key
+	Projects       membershipv1.ProjectServiceClient
+	Ownership      membershipv1.OwnershipServiceClient
+	Access         membershipv1.AccessServiceClient
+	Permissions    membershipv1.PermissionServiceClient // with an operator key
+	Domains        membershipv1.DomainServiceClient
+	Audit          membershipv1.AuditServiceClient
+	Invitations    invitationv1.InvitationServiceClient
+	SeatUsage      billingv1.SeatUsageServiceClient
+	SeatLimits     billingv1.SeatLimitServiceClient
 
 	conn *grpc.ClientConn
 }
@@ -117,29 +118,30 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		return nil, fmt.Errorf("address %q: %w", address, err)
 	}
 	return &Client{
-		Accounts:      identityv1.NewAccountServiceClient(conn),
-		Sessions:      identityv1.NewSessionServiceClient(conn),
-		Passwords:     identityv1.NewPasswordServiceClient(conn),
-		Factors:       identityv1.NewFactorServiceClient(conn),
-		Keys:          identityv1.NewApiKeyServiceClient(conn),
-		Operators:     identityv1.NewOperatorServiceClient(conn),
-		Organizations: membershipv1.NewOrganizationServiceClient(conn),
-		Roles:         membershipv1.NewRoleServiceClient(conn),
-		Members:       membershipv1.NewMemberServiceClient(conn),
-		Bulk:          membershipv1.NewBulkMemberServiceClient(conn),
-		Groups:        membershipv1.NewGroupServiceClient(conn),
-		Availability:  membershipv1.NewAvailabilityServiceClient(conn),
-		Providers:     membershipv1.NewAvailabilityProviderServiceClient(conn),
-		Projects:      membershipv1.NewProjectServiceClient(conn),
-		Ownership:     membershipv1.NewOwnershipServiceClient(conn),
-		Access:        membershipv1.NewAccessServiceClient(conn),
-		Permissions:   membershipv1.NewPermissionServiceClient(conn),
-		Domains:       membershipv1.NewDomainServiceClient(conn),
-		Audit:         membershipv1.NewAuditServiceClient(conn),
-		Invitations:   invitationv1.NewInvitationServiceClient(conn),
-		SeatUsage:     billingv1.NewSeatUsageServiceClient(conn),
-		SeatLimits:    billingv1.NewSeatLimitServiceClient(conn),
-		conn:          conn,
+		Accounts:       identityv1.NewAccountServiceClient(conn),
+		Sessions:       identityv1.NewSessionServiceClient(conn),
+		Passwords:      identityv1.NewPasswordServiceClient(conn),
+		Factors:        identityv1.NewFactorServiceClient(conn),
+		Keys:           identityv1.NewApiKeyServiceClient(conn),
+		Operators:      identityv1.NewOperatorServiceClient(conn),
+		Organizations:  membershipv1.NewOrganizationServiceClient(conn),
+		Roles:          membershipv1.NewRoleServiceClient(conn),
+		Members:        membershipv1.NewMemberServiceClient(conn),
+		MemberSessions: membershipv1.NewMemberSessionServiceClient(conn),
+		Bulk:           membershipv1.NewBulkMemberServiceClient(conn),
+		Groups:         membershipv1.NewGroupServiceClient(conn),
+		Availability:   membershipv1.NewAvailabilityServiceClient(conn),
+		Providers:      membershipv1.NewAvailabilityProviderServiceClient(conn),
+		Projects:       membershipv1.NewProjectServiceClient(conn),
+		Ownership:      membershipv1.NewOwnershipServiceClient(conn),
+		Access:         membershipv1.NewAccessServiceClient(conn),
+		Permissions:    membershipv1.NewPermissionServiceClient(conn),
+		Domains:        membershipv1.NewDomainServiceClient(conn),
+		Audit:          membershipv1.NewAuditServiceClient(conn),
+		Invitations:    invitationv1.NewInvitationServiceClient(conn),
+		SeatUsage:      billingv1.NewSeatUsageServiceClient(conn),
+		SeatLimits:     billingv1.NewSeatLimitServiceClient(conn),
+		conn:           conn,
 	}, nil
 }
 

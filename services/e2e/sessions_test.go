@@ -8,6 +8,8 @@ import (
 
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
 // TestSessions is about where somebody is signed in, and what was tried with their account.
@@ -62,6 +64,60 @@ func TestSessions(t *testing.T) {
 		_, err := other.ChangePassword(t.Context(), &identityv1.ChangePasswordRequest{CurrentPassword: password, Password: newPassword})
 		require.NoError(t, err)
 		ends(t, used)
+	})
+
+	scenario(t, "R46 R81 RB20 an organization sees how members sign in whose accounts it manages, and signs them out", func(t *testing.T, over string) {
+		org := create(t, over, rbac)
+		member, free := org.join(t, "member"), signUp(t, over) // an account that was made for the organization, and a person's own
+		org.invite(t, free.Email, "member")
+		_, err := free.AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{LinkToken: mailLink(t, free.Email, "/invite/")})
+		require.NoError(t, err)
+		_, err = connect(over, "").CreateSession(t.Context(), &identityv1.CreateSessionRequest{
+			Email: member.Email, Password: newPassword, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+		refused(t, err, errorv1.Reason_REASON_CREDENTIALS_INVALID)
+		seen := func(by client, account string) (*membershipv1.ListMemberSessionsResponse, *membershipv1.ListMemberLoginActivityResponse) {
+			where, err := by.ListMemberSessions(t.Context(), &membershipv1.ListMemberSessionsRequest{OrganizationId: org.ID, AccountId: account})
+			require.NoError(t, err)
+			what, err := by.ListMemberLoginActivity(t.Context(), &membershipv1.ListMemberLoginActivityRequest{OrganizationId: org.ID, AccountId: account})
+			require.NoError(t, err)
+			return where, what
+		}
+		where, what := seen(org.owner.client, member.ID)
+		require.True(t, where.GetManaged() && what.GetManaged())
+		require.NotEmpty(t, where.GetSessions())
+		require.Equal(t, identityv1.LoginFailure_LOGIN_FAILURE_WRONG_PASSWORD, what.GetActivity()[0].GetFailure())
+		require.True(t, what.GetActivity()[1].GetSuccess())
+		where, what = seen(org.owner.client, free.ID)
+		require.False(t, where.GetManaged() || what.GetManaged())
+		require.Empty(t, where.GetSessions())
+		require.Empty(t, what.GetActivity())
+		_, err = free.ListMemberSessions(t.Context(), &membershipv1.ListMemberSessionsRequest{OrganizationId: org.ID, AccountId: member.ID})
+		refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+
+		revoke := func(account string) error {
+			_, err := org.owner.RevokeMemberSessions(t.Context(), &membershipv1.RevokeMemberSessionsRequest{OrganizationId: org.ID, AccountId: account})
+			return err
+		}
+		refused(t, revoke(free.ID), errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED)
+		require.NotEmpty(t, sessions(t, free))
+		require.NoError(t, revoke(member.ID))
+		ends(t, member)
+		where, _ = seen(org.owner.client, member.ID)
+		require.Empty(t, where.GetSessions())
+
+		// What a second organization is told of the account, when it belongs to both, is nothing; nor is the first any more.
+		other := create(t, over, rbac)
+		other.invite(t, member.Email, "member")
+		_, err = signIn(t, over, member.Email).AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{LinkToken: mailLink(t, member.Email, "/invite/")})
+		require.NoError(t, err)
+		eventually(t, func() bool {
+			where, what := seen(org.owner.client, member.ID)
+			return !where.GetManaged() && !what.GetManaged() && len(where.GetSessions())+len(what.GetActivity()) == 0
+		}, "the account is its person's own now")
+		theirs, err := other.owner.ListMemberSessions(t.Context(), &membershipv1.ListMemberSessionsRequest{OrganizationId: other.ID, AccountId: member.ID})
+		require.NoError(t, err)
+		require.False(t, theirs.GetManaged())
+		require.Empty(t, theirs.GetSessions())
 	})
 
 	scenario(t, "S2-46 R46 one sees what was tried with one's account", func(t *testing.T, over string) {

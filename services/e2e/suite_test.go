@@ -189,6 +189,7 @@ type client struct {
 	membershipv1.OrganizationServiceClient
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
+	membershipv1.MemberSessionServiceClient
 	membershipv1.BulkMemberServiceClient
 	membershipv1.GroupServiceClient
 	membershipv1.ProjectServiceClient
@@ -212,7 +213,7 @@ func connect(transport, token string) client {
 		identityv1.NewFactorServiceClient(conn),
 		identityv1.NewApiKeyServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
-		membershipv1.NewMemberServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
+		membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn),
 		membershipv1.NewAvailabilityServiceClient(conn), membershipv1.NewAvailabilityProviderServiceClient(conn),
 		membershipv1.NewAccessServiceClient(conn), membershipv1.NewDomainServiceClient(conn),

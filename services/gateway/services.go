@@ -46,6 +46,7 @@ var services = []struct {
 		[]protoreflect.FileDescriptor{
 			membershipv1.File_roster_membership_v1_organization_service_proto,
 			membershipv1.File_roster_membership_v1_member_service_proto,
+			membershipv1.File_roster_membership_v1_member_session_service_proto,
 			membershipv1.File_roster_membership_v1_bulk_member_service_proto,
 			membershipv1.File_roster_membership_v1_group_service_proto,
 			membershipv1.File_roster_membership_v1_ownership_service_proto,
@@ -60,6 +61,7 @@ var services = []struct {
 			membershipv1.RegisterOrganizationServiceHandler, membershipv1.RegisterRoleServiceHandler,
 			membershipv1.RegisterMemberServiceHandler, membershipv1.RegisterBulkMemberServiceHandler, membershipv1.RegisterGroupServiceHandler,
 			membershipv1.RegisterOwnershipServiceHandler,
+			membershipv1.RegisterMemberSessionServiceHandler,
 			membershipv1.RegisterAvailabilityServiceHandler, membershipv1.RegisterAvailabilityProviderServiceHandler,
 			membershipv1.RegisterProjectServiceHandler,
 			membershipv1.RegisterAccessServiceHandler,

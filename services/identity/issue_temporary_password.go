@@ -80,10 +80,7 @@ func managedAccount(req interface {
 	GetOrganizationId() string
 	GetOperationId() string
 }) (key id.Account, org id.Organization, err error) {
-	if key, err = id.ParseAccount(req.GetAccountId()); err != nil {
-		return key, org, err
-	}
-	if org, err = id.ParseOrganization(req.GetOrganizationId()); err != nil {
+	if key, org, err = accountOf(req); err != nil {
 		return key, org, err
 	}
 	_, err = id.ParseSeat(req.GetOperationId()) // without one, nobody could ask again

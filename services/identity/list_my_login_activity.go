@@ -24,9 +24,12 @@ func (s *Service) ListMyLoginActivity(ctx context.Context, _ *identityv1.ListMyL
 	if err != nil {
 		return nil, err
 	}
-	answer := &identityv1.ListMyLoginActivityResponse{}
+	return &identityv1.ListMyLoginActivityResponse{Activity: activityToProto(found)}, nil
+}
+
+func activityToProto(found []session.Attempt) (shown []*identityv1.LoginActivity) {
 	for _, one := range found {
-		answer.Activity = append(answer.Activity, &identityv1.LoginActivity{
+		shown = append(shown, &identityv1.LoginActivity{
 			Time:      timestamppb.New(one.Time),
 			Action:    identityv1.LoginAction(identityv1.LoginAction_value["LOGIN_ACTION_"+string(one.Action)]),
 			Method:    identityv1.LoginMethod(identityv1.LoginMethod_value["LOGIN_METHOD_"+string(one.Method)]),
@@ -37,7 +40,7 @@ func (s *Service) ListMyLoginActivity(ctx context.Context, _ *identityv1.ListMyL
 			Device:    session.Device(one.UserAgent),
 		})
 	}
-	return answer, nil
+	return shown
 }
 
 // attempt is what somebody tries with the call.

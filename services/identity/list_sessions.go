@@ -8,6 +8,7 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -22,12 +23,16 @@ func (s *Service) ListSessions(ctx context.Context, _ *identityv1.ListSessionsRe
 	if err != nil {
 		return nil, err
 	}
-	answer := &identityv1.ListSessionsResponse{}
+	return &identityv1.ListSessionsResponse{Sessions: sessionsToProto(live, who.Session)}, nil
+}
+
+// sessionsToProto shows the sessions that somebody is signed in with.
+func sessionsToProto(live []session.Session, current id.Session) (shown []*identityv1.Session) {
 	for _, one := range live {
 		if one.Stage == session.Challenge { // nobody is signed in with it
 			continue
 		}
-		answer.Sessions = append(answer.Sessions, sessionToProto(one, who.Session))
+		shown = append(shown, sessionToProto(one, current))
 	}
-	return answer, nil
+	return shown
 }

@@ -144,6 +144,30 @@ type accounts struct {
 	reset    *identityv1.ResetMfaResponse // nil: identity is away
 	answered map[string]string            // about passwords, by operation
 	refuse   error                        // to reset a password
+	managed  bool                         // whether the organization manages accounts
+	ended    []*identityv1.EndSessionsRequest
+}
+
+// EndSessions answers like identity, which is away while there is an error.
+func (a *accounts) EndSessions(_ context.Context, req *identityv1.EndSessionsRequest, _ ...grpc.CallOption) (*identityv1.EndSessionsResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended = append(a.ended, req)
+	return &identityv1.EndSessionsResponse{Managed: a.managed}, a.err
+}
+
+func (a *accounts) ListAccountSessions(_ context.Context, req *identityv1.ListAccountSessionsRequest, _ ...grpc.CallOption) (*identityv1.ListAccountSessionsResponse, error) {
+	if !a.managed {
+		return &identityv1.ListAccountSessionsResponse{}, a.err
+	}
+	return &identityv1.ListAccountSessionsResponse{Managed: true, Sessions: []*identityv1.Session{{AccountId: req.GetAccountId()}}}, a.err
+}
+
+func (a *accounts) ListAccountLoginActivity(_ context.Context, req *identityv1.ListAccountLoginActivityRequest, _ ...grpc.CallOption) (*identityv1.ListAccountLoginActivityResponse, error) {
+	if !a.managed {
+		return &identityv1.ListAccountLoginActivityResponse{}, a.err
+	}
+	return &identityv1.ListAccountLoginActivityResponse{Managed: true, Activity: []*identityv1.LoginActivity{{UserAgent: req.GetAccountId()}}}, a.err
 }
 
 // answer answers an operation as identity does: the same for ever.

@@ -53,6 +53,7 @@ type harness struct {
 	organizations membershipv1.OrganizationServiceClient // for people, see as
 	roles         membershipv1.RoleServiceClient
 	members       membershipv1.MemberServiceClient
+	signedIn      membershipv1.MemberSessionServiceClient
 	bulk          membershipv1.BulkMemberServiceClient
 	groups        membershipv1.GroupServiceClient
 	availability  membershipv1.AvailabilityServiceClient
@@ -110,6 +111,7 @@ func (h *harness) serve() {
 	h.organizations = membershipv1.NewOrganizationServiceClient(people)
 	h.roles = membershipv1.NewRoleServiceClient(people)
 	h.members = membershipv1.NewMemberServiceClient(people)
+	h.signedIn = membershipv1.NewMemberSessionServiceClient(people)
 	h.bulk = membershipv1.NewBulkMemberServiceClient(people)
 	h.groups = membershipv1.NewGroupServiceClient(people)
 	h.availability = membershipv1.NewAvailabilityServiceClient(people)

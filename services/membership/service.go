@@ -46,6 +46,7 @@ type Service struct {
 	membershipv1.UnimplementedOrganizationServiceServer
 	membershipv1.UnimplementedRoleServiceServer
 	membershipv1.UnimplementedMemberServiceServer
+	membershipv1.UnimplementedMemberSessionServiceServer
 	membershipv1.UnimplementedBulkMemberServiceServer
 	membershipv1.UnimplementedGroupServiceServer
 	membershipv1.UnimplementedAvailabilityServiceServer
@@ -75,6 +76,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterOrganizationServiceServer(r, s)
 	membershipv1.RegisterRoleServiceServer(r, s)
 	membershipv1.RegisterMemberServiceServer(r, s)
+	membershipv1.RegisterMemberSessionServiceServer(r, s)
 	membershipv1.RegisterBulkMemberServiceServer(r, s)
 	membershipv1.RegisterGroupServiceServer(r, s)
 	membershipv1.RegisterAvailabilityServiceServer(r, s)
@@ -103,6 +105,7 @@ const (
 
 	resetMfaTask = "reset_mfa" // the id is that of the operation
 	resetTask    = "reset_password"
+	revokeTask   = "revoke_sessions"
 )
 
 // Steps are what the sweeper runs.
@@ -115,6 +118,7 @@ func (s *Service) Steps() map[string]saga.Step {
 
 		resetMfaTask: seatStep(s.finishResetMfa),
 		resetTask:    seatStep(s.finishReset),
+		revokeTask:   seatStep(s.finishRevoke),
 		joinTask: func(ctx context.Context, t saga.Task) error {
 			return s.tryJoin(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
 		},
@@ -149,7 +153,7 @@ func seatStep(finish func(context.Context, id.Organization, id.Seat) error) saga
 // task is the sweeper's task that finishes an operation.
 func task(key id.Organization, op org.Operation) saga.Task {
 	kinds := map[org.Kind]string{org.CreateOperation: createTask, org.EnableOperation: enableTask, org.ReleaseOperation: releaseTask,
-		org.JoinOperation: seatTask, org.ResetMfaOperation: resetMfaTask, org.ResetOperation: resetTask}
+		org.JoinOperation: seatTask, org.ResetMfaOperation: resetMfaTask, org.ResetOperation: resetTask, org.RevokeOperation: revokeTask}
 	return saga.For(key, kinds[op.Kind], op.Seat)
 }
 

@@ -144,6 +144,18 @@ func init() {
 			brief: []string{"membership call.after ResetMfa"},
 		},
 		operation{
+			name: "sign a member out everywhere",
+			arrange: func(t *testing.T, s *scene) {
+				member(t, s)
+				s.signIn(t, s.email)
+				s.tag += "r" // another request
+			},
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				return s.owner.RevokeMemberSessions(ctx, &membershipv1.RevokeMemberSessionsRequest{OrganizationId: s.org, AccountId: s.account, RequestId: s.request()})
+			},
+			brief: []string{"membership call.after EndSessions"},
+		},
+		operation{
 			name:    "change a policy",
 			arrange: organization(membershipv1.Preset_PRESET_PIPELINE),
 			act: func(ctx context.Context, s *scene) (proto.Message, error) {

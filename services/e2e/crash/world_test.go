@@ -160,6 +160,7 @@ type client struct {
 	membershipv1.AuditServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.MemberServiceClient
+	membershipv1.MemberSessionServiceClient
 	membershipv1.BulkMemberServiceClient
 	membershipv1.DomainServiceClient
 	membershipv1.RoleServiceClient
@@ -183,7 +184,7 @@ func clientOver(conn steady) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewPasswordServiceClient(conn),
 		identityv1.NewFactorServiceClient(conn), identityv1.NewApiKeyServiceClient(conn), identityv1.NewOperatorServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
-		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
+		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn), membershipv1.NewAvailabilityServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),

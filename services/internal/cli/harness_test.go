@@ -74,6 +74,7 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterOrganizationServiceServer(server, membershipv1.UnimplementedOrganizationServiceServer{})
 	membershipv1.RegisterRoleServiceServer(server, membershipv1.UnimplementedRoleServiceServer{})
 	membershipv1.RegisterMemberServiceServer(server, membershipv1.UnimplementedMemberServiceServer{})
+	membershipv1.RegisterMemberSessionServiceServer(server, membershipv1.UnimplementedMemberSessionServiceServer{})
 	membershipv1.RegisterBulkMemberServiceServer(server, membershipv1.UnimplementedBulkMemberServiceServer{})
 	membershipv1.RegisterGroupServiceServer(server, membershipv1.UnimplementedGroupServiceServer{})
 	membershipv1.RegisterAvailabilityServiceServer(server, membershipv1.UnimplementedAvailabilityServiceServer{})

@@ -125,3 +125,27 @@ Without the app at hand, one of these signs you in, each once. They are shown th
 		require.Equal(t, "org_1 acc_2", sent.GetOrganizationId()+" "+sent.GetAccountId())
 	})
 }
+
+func TestMemberSessions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.in = "a long password"
+	gives(w, &identityv1.CreateSessionRequest{}, signIn)
+	w.ok("login", "ada", "--password-stdin")
+	w.env["ROSTER_ORG"] = "org_1"
+	gives(w, &membershipv1.ListMemberSessionsRequest{}, &membershipv1.ListMemberSessionsResponse{Managed: true, Sessions: []*identityv1.Session{
+		{Id: "ses_1", CreateTime: away(-20 * 60e9), LastUseTime: away(0), ExpireTime: away(80 * day), Address: "203.0.113.7", Device: "Firefox on Linux"}}})
+	require.Equal(t, `BEGAN    LAST USED  ENDS        ADDRESS      CLIENT
+20m ago  now        2026-05-29  203.0.113.7  Firefox on Linux
+`, w.ok("member", "sessions", "acc_2"))
+	gives(w, &membershipv1.ListMemberLoginActivityRequest{}, &membershipv1.ListMemberLoginActivityResponse{Managed: true})
+	require.Equal(t, "Nothing was tried with this account in 90 days.\n", w.ok("member", "login-activity", "acc_2"))
+	gives(w, &membershipv1.ListMemberSessionsRequest{}, &membershipv1.ListMemberSessionsResponse{})
+	gives(w, &membershipv1.ListMemberLoginActivityRequest{}, &membershipv1.ListMemberLoginActivityResponse{})
+	require.Equal(t, notManaged+"\n", w.ok("member", "sessions", "acc_2"))
+	require.Equal(t, notManaged+"\n", w.ok("member", "login-activity", "acc_2"))
+	gives(w, &membershipv1.RevokeMemberSessionsRequest{}, &membershipv1.RevokeMemberSessionsResponse{})
+	require.Equal(t, "acc_2 is signed out everywhere.\n", w.ok("member", "revoke-sessions", "acc_2"))
+	sent := w.last().request.(*membershipv1.RevokeMemberSessionsRequest)
+	require.Equal(t, "org_1 acc_2", sent.GetOrganizationId()+" "+sent.GetAccountId())
+}

@@ -100,24 +100,27 @@ func (a *app) loginActivityCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			words := func(value, prefix string) string {
-				return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(value, prefix), "_", " "))
-			}
-			return a.show(answer, func(p *page) {
-				var rows [][]string
-				for _, one := range answer.GetActivity() {
-					result := "ok"
-					if !one.GetSuccess() {
-						result = words(one.GetFailure().String(), "LOGIN_FAILURE_")
-					}
-					rows = append(rows, []string{p.ago(one.GetTime()), words(one.GetAction().String(), "LOGIN_ACTION_"), result, one.GetAddress(), one.GetDevice()})
-				}
-				if len(rows) == 0 {
-					p.line("Nothing was tried with your account in 90 days.")
-					return
-				}
-				p.table([]string{"WHEN", "ACTION", "RESULT", "ADDRESS", "CLIENT"}, rows)
-			})
+			return a.show(answer, func(p *page) { p.activity(answer.GetActivity(), "Nothing was tried with your account in 90 days.") })
 		},
 	}
+}
+
+// activity shows what was tried with an account.
+func (p *page) activity(found []*identityv1.LoginActivity, none string) {
+	words := func(value, prefix string) string {
+		return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(value, prefix), "_", " "))
+	}
+	var rows [][]string
+	for _, one := range found {
+		result := "ok"
+		if !one.GetSuccess() {
+			result = words(one.GetFailure().String(), "LOGIN_FAILURE_")
+		}
+		rows = append(rows, []string{p.ago(one.GetTime()), words(one.GetAction().String(), "LOGIN_ACTION_"), result, one.GetAddress(), one.GetDevice()})
+	}
+	if len(rows) == 0 {
+		p.line("%s", none)
+		return
+	}
+	p.table([]string{"WHEN", "ACTION", "RESULT", "ADDRESS", "CLIENT"}, rows)
 }

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -306,7 +307,7 @@ func (c *Checker) checkMembers(ctx context.Context, tx pgx.Tx, s span, o Options
 		}
 	}
 	for _, row := range operations {
-		if row.State != "DONE" || row.Kind == "RELEASE" || row.Kind == "RESET_MFA" || row.Kind == "RESET" {
+		if row.State != "DONE" || slices.Contains(seatless, row.Kind) {
 			continue
 		}
 		var joined joining
@@ -325,6 +326,9 @@ func (c *Checker) checkMembers(ctx context.Context, tx pgx.Tx, s span, o Options
 	}
 	return nil
 }
+
+// seatless are the operations that give nobody a seat.
+var seatless = []string{"RELEASE", "RESET_MFA", "RESET", "REVOKE_SESSIONS"}
 
 func (j joining) String() string {
 	if j.kind == "" {

@@ -29,3 +29,9 @@ func (q Queries) SaveManagement(key id.Account, m account.Management) {
 	q.Write(`UPDATE accounts SET managed_by = $2, sign_in_allowed = $3, sign_in_revision = $4 WHERE id = $1`,
 		key, m.ManagedBy, m.SignInAllowed, m.Revision)
 }
+
+// Manages queues the question whether an organization manages an account, for what is fetched next.
+func (q Queries) Manages(by id.Organization, key id.Account, into *bool) {
+	var row struct{ ManagedBy id.Organization }
+	q.Read(`SELECT managed_by FROM accounts WHERE id = $1 AND managed_by = $2`, []any{key, by}, postgres.One(&row, into))
+}

@@ -22,12 +22,16 @@ const (
 	ResetOperation   Kind = "RESET"   // have identity reset a member's password; its id is no seat
 
 	ResetMfaOperation Kind = "RESET_MFA" // take the second factors of a member's account away; no seat, its id is in the seat's place
+
+	RevokeOperation Kind = "REVOKE_SESSIONS" // sign a member out everywhere; its id is no seat either
 )
 
 // Refusals of what identity is asked to do with a member's account.
 var (
 	ErrNotManaged = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED,
 		"This account is its person's own: the organization cannot take its second factors away. End the membership's access instead.")
+	ErrSessionsNotManaged = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED,
+		"This account is its person's own, and so are its sessions. Disable the member: that ends what they can do here.")
 	ErrNoMfa = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This account has no second factor.").With("state", "DISABLED")
 )
 

@@ -59,6 +59,8 @@ const (
 	ReadMembers        = "members.read"
 	ReadContacts       = "members.contact.read"
 	ReadActivity       = "members.activity.read"
+	ReadSessions       = "members.sessions.read"
+	RevokeSessions     = "members.sessions.revoke"
 	CreateMembers      = "members.create"
 	AssignRole         = "members.assign_role"
 	UpdateProfiles     = "members.update_profile"

@@ -275,7 +275,7 @@ func (x MemberPasswordReset_Method) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MemberPasswordReset_Method.Descriptor instead.
 func (MemberPasswordReset_Method) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // State of an invitation, as outsiders see it.
@@ -344,7 +344,7 @@ func (x Invitation_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invitation_State.Descriptor instead.
 func (Invitation_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // State of a seat.
@@ -401,7 +401,7 @@ func (x Seat_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Seat_State.Descriptor instead.
 func (Seat_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29, 0}
 }
 
 // State of a domain.
@@ -458,7 +458,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61, 0}
 }
 
 // State that it says.
@@ -515,7 +515,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76, 0}
 }
 
 // Format of an export.
@@ -568,7 +568,7 @@ func (x AuditExport_Format) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuditExport_Format.Descriptor instead.
 func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -1544,6 +1544,70 @@ func (x *MemberMfaReset) GetPersonal() *Client {
 	return nil
 }
 
+// MemberSessionsRevoked: `member.sessions_revoked`. Somebody has signed the member out everywhere.
+type MemberSessionsRevoked struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The member.
+	Member *Member `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberSessionsRevoked) Reset() {
+	*x = MemberSessionsRevoked{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberSessionsRevoked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberSessionsRevoked) ProtoMessage() {}
+
+func (x *MemberSessionsRevoked) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberSessionsRevoked.ProtoReflect.Descriptor instead.
+func (*MemberSessionsRevoked) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MemberSessionsRevoked) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *MemberSessionsRevoked) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *MemberSessionsRevoked) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberPasswordReset: `member.password_reset`. An admin has reset the password of a member.
 type MemberPasswordReset struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1561,7 +1625,7 @@ type MemberPasswordReset struct {
 
 func (x *MemberPasswordReset) Reset() {
 	*x = MemberPasswordReset{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1573,7 +1637,7 @@ func (x *MemberPasswordReset) String() string {
 func (*MemberPasswordReset) ProtoMessage() {}
 
 func (x *MemberPasswordReset) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1586,7 +1650,7 @@ func (x *MemberPasswordReset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberPasswordReset.ProtoReflect.Descriptor instead.
 func (*MemberPasswordReset) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MemberPasswordReset) GetContext() *Context {
@@ -1634,7 +1698,7 @@ type MemberEnabled struct {
 
 func (x *MemberEnabled) Reset() {
 	*x = MemberEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1710,7 @@ func (x *MemberEnabled) String() string {
 func (*MemberEnabled) ProtoMessage() {}
 
 func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1723,7 @@ func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberEnabled.ProtoReflect.Descriptor instead.
 func (*MemberEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MemberEnabled) GetContext() *Context {
@@ -1709,7 +1773,7 @@ type MemberRemoved struct {
 
 func (x *MemberRemoved) Reset() {
 	*x = MemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1785,7 @@ func (x *MemberRemoved) String() string {
 func (*MemberRemoved) ProtoMessage() {}
 
 func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1798,7 @@ func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRemoved.ProtoReflect.Descriptor instead.
 func (*MemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *MemberRemoved) GetContext() *Context {
@@ -1791,7 +1855,7 @@ type MemberLeft struct {
 
 func (x *MemberLeft) Reset() {
 	*x = MemberLeft{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +1867,7 @@ func (x *MemberLeft) String() string {
 func (*MemberLeft) ProtoMessage() {}
 
 func (x *MemberLeft) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +1880,7 @@ func (x *MemberLeft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberLeft.ProtoReflect.Descriptor instead.
 func (*MemberLeft) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *MemberLeft) GetContext() *Context {
@@ -1879,7 +1943,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +1955,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +1968,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Invitation) GetInvitationId() string {
@@ -1978,7 +2042,7 @@ type InvitationCreated struct {
 
 func (x *InvitationCreated) Reset() {
 	*x = InvitationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2054,7 @@ func (x *InvitationCreated) String() string {
 func (*InvitationCreated) ProtoMessage() {}
 
 func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2067,7 @@ func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationCreated.ProtoReflect.Descriptor instead.
 func (*InvitationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *InvitationCreated) GetContext() *Context {
@@ -2042,7 +2106,7 @@ type InvitationSent struct {
 
 func (x *InvitationSent) Reset() {
 	*x = InvitationSent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2118,7 @@ func (x *InvitationSent) String() string {
 func (*InvitationSent) ProtoMessage() {}
 
 func (x *InvitationSent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2131,7 @@ func (x *InvitationSent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationSent.ProtoReflect.Descriptor instead.
 func (*InvitationSent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InvitationSent) GetContext() *Context {
@@ -2108,7 +2172,7 @@ type InvitationFailed struct {
 
 func (x *InvitationFailed) Reset() {
 	*x = InvitationFailed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2184,7 @@ func (x *InvitationFailed) String() string {
 func (*InvitationFailed) ProtoMessage() {}
 
 func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2197,7 @@ func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationFailed.ProtoReflect.Descriptor instead.
 func (*InvitationFailed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InvitationFailed) GetContext() *Context {
@@ -2181,7 +2245,7 @@ type InvitationResent struct {
 
 func (x *InvitationResent) Reset() {
 	*x = InvitationResent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2257,7 @@ func (x *InvitationResent) String() string {
 func (*InvitationResent) ProtoMessage() {}
 
 func (x *InvitationResent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2270,7 @@ func (x *InvitationResent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationResent.ProtoReflect.Descriptor instead.
 func (*InvitationResent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InvitationResent) GetContext() *Context {
@@ -2254,7 +2318,7 @@ type InvitationAccepted struct {
 
 func (x *InvitationAccepted) Reset() {
 	*x = InvitationAccepted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2330,7 @@ func (x *InvitationAccepted) String() string {
 func (*InvitationAccepted) ProtoMessage() {}
 
 func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2343,7 @@ func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationAccepted.ProtoReflect.Descriptor instead.
 func (*InvitationAccepted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *InvitationAccepted) GetContext() *Context {
@@ -2327,7 +2391,7 @@ type InvitationDeclined struct {
 
 func (x *InvitationDeclined) Reset() {
 	*x = InvitationDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2403,7 @@ func (x *InvitationDeclined) String() string {
 func (*InvitationDeclined) ProtoMessage() {}
 
 func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2416,7 @@ func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationDeclined.ProtoReflect.Descriptor instead.
 func (*InvitationDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *InvitationDeclined) GetContext() *Context {
@@ -2400,7 +2464,7 @@ type InvitationRevoked struct {
 
 func (x *InvitationRevoked) Reset() {
 	*x = InvitationRevoked{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2412,7 +2476,7 @@ func (x *InvitationRevoked) String() string {
 func (*InvitationRevoked) ProtoMessage() {}
 
 func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2425,7 +2489,7 @@ func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRevoked.ProtoReflect.Descriptor instead.
 func (*InvitationRevoked) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *InvitationRevoked) GetContext() *Context {
@@ -2473,7 +2537,7 @@ type InvitationExpired struct {
 
 func (x *InvitationExpired) Reset() {
 	*x = InvitationExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2485,7 +2549,7 @@ func (x *InvitationExpired) String() string {
 func (*InvitationExpired) ProtoMessage() {}
 
 func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2498,7 +2562,7 @@ func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationExpired.ProtoReflect.Descriptor instead.
 func (*InvitationExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *InvitationExpired) GetContext() *Context {
@@ -2546,7 +2610,7 @@ type Seat struct {
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2558,7 +2622,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2571,7 +2635,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Seat) GetSeatId() string {
@@ -2617,7 +2681,7 @@ type SeatReserved struct {
 
 func (x *SeatReserved) Reset() {
 	*x = SeatReserved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2693,7 @@ func (x *SeatReserved) String() string {
 func (*SeatReserved) ProtoMessage() {}
 
 func (x *SeatReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2706,7 @@ func (x *SeatReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReserved.ProtoReflect.Descriptor instead.
 func (*SeatReserved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SeatReserved) GetContext() *Context {
@@ -2681,7 +2745,7 @@ type SeatOccupied struct {
 
 func (x *SeatOccupied) Reset() {
 	*x = SeatOccupied{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2693,7 +2757,7 @@ func (x *SeatOccupied) String() string {
 func (*SeatOccupied) ProtoMessage() {}
 
 func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2706,7 +2770,7 @@ func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatOccupied.ProtoReflect.Descriptor instead.
 func (*SeatOccupied) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SeatOccupied) GetContext() *Context {
@@ -2745,7 +2809,7 @@ type SeatReleased struct {
 
 func (x *SeatReleased) Reset() {
 	*x = SeatReleased{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2757,7 +2821,7 @@ func (x *SeatReleased) String() string {
 func (*SeatReleased) ProtoMessage() {}
 
 func (x *SeatReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2770,7 +2834,7 @@ func (x *SeatReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReleased.ProtoReflect.Descriptor instead.
 func (*SeatReleased) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SeatReleased) GetContext() *Context {
@@ -2813,7 +2877,7 @@ type SeatLimitChanged struct {
 
 func (x *SeatLimitChanged) Reset() {
 	*x = SeatLimitChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2825,7 +2889,7 @@ func (x *SeatLimitChanged) String() string {
 func (*SeatLimitChanged) ProtoMessage() {}
 
 func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2838,7 +2902,7 @@ func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatLimitChanged.ProtoReflect.Descriptor instead.
 func (*SeatLimitChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SeatLimitChanged) GetContext() *Context {
@@ -2889,7 +2953,7 @@ type SeatAtLimit struct {
 
 func (x *SeatAtLimit) Reset() {
 	*x = SeatAtLimit{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2901,7 +2965,7 @@ func (x *SeatAtLimit) String() string {
 func (*SeatAtLimit) ProtoMessage() {}
 
 func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2914,7 +2978,7 @@ func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatAtLimit.ProtoReflect.Descriptor instead.
 func (*SeatAtLimit) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SeatAtLimit) GetContext() *Context {
@@ -2942,7 +3006,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2954,7 +3018,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2967,7 +3031,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Account) GetAccountId() string {
@@ -2992,7 +3056,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3004,7 +3068,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3017,7 +3081,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -3054,7 +3118,7 @@ type AccountEmailVerified struct {
 
 func (x *AccountEmailVerified) Reset() {
 	*x = AccountEmailVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3066,7 +3130,7 @@ func (x *AccountEmailVerified) String() string {
 func (*AccountEmailVerified) ProtoMessage() {}
 
 func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3079,7 +3143,7 @@ func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEmailVerified.ProtoReflect.Descriptor instead.
 func (*AccountEmailVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AccountEmailVerified) GetContext() *Context {
@@ -3109,7 +3173,7 @@ type AccountUpdated struct {
 
 func (x *AccountUpdated) Reset() {
 	*x = AccountUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3121,7 +3185,7 @@ func (x *AccountUpdated) String() string {
 func (*AccountUpdated) ProtoMessage() {}
 
 func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3134,7 +3198,7 @@ func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountUpdated.ProtoReflect.Descriptor instead.
 func (*AccountUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AccountUpdated) GetContext() *Context {
@@ -3166,7 +3230,7 @@ type AccountDisabled struct {
 
 func (x *AccountDisabled) Reset() {
 	*x = AccountDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3242,7 @@ func (x *AccountDisabled) String() string {
 func (*AccountDisabled) ProtoMessage() {}
 
 func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3255,7 @@ func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDisabled.ProtoReflect.Descriptor instead.
 func (*AccountDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AccountDisabled) GetContext() *Context {
@@ -3230,7 +3294,7 @@ type AccountEnabled struct {
 
 func (x *AccountEnabled) Reset() {
 	*x = AccountEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3242,7 +3306,7 @@ func (x *AccountEnabled) String() string {
 func (*AccountEnabled) ProtoMessage() {}
 
 func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3255,7 +3319,7 @@ func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEnabled.ProtoReflect.Descriptor instead.
 func (*AccountEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AccountEnabled) GetContext() *Context {
@@ -3292,7 +3356,7 @@ type Mfa struct {
 
 func (x *Mfa) Reset() {
 	*x = Mfa{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3304,7 +3368,7 @@ func (x *Mfa) String() string {
 func (*Mfa) ProtoMessage() {}
 
 func (x *Mfa) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3317,7 +3381,7 @@ func (x *Mfa) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mfa.ProtoReflect.Descriptor instead.
 func (*Mfa) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Mfa) GetMethods() []string {
@@ -3351,7 +3415,7 @@ type AccountMfaChanged struct {
 
 func (x *AccountMfaChanged) Reset() {
 	*x = AccountMfaChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3363,7 +3427,7 @@ func (x *AccountMfaChanged) String() string {
 func (*AccountMfaChanged) ProtoMessage() {}
 
 func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3376,7 +3440,7 @@ func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaChanged.ProtoReflect.Descriptor instead.
 func (*AccountMfaChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AccountMfaChanged) GetContext() *Context {
@@ -3422,7 +3486,7 @@ type AccountMfaReset struct {
 
 func (x *AccountMfaReset) Reset() {
 	*x = AccountMfaReset{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3434,7 +3498,7 @@ func (x *AccountMfaReset) String() string {
 func (*AccountMfaReset) ProtoMessage() {}
 
 func (x *AccountMfaReset) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3447,7 +3511,7 @@ func (x *AccountMfaReset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaReset.ProtoReflect.Descriptor instead.
 func (*AccountMfaReset) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AccountMfaReset) GetContext() *Context {
@@ -3484,7 +3548,7 @@ type AccountRecoveryCodesReplaced struct {
 
 func (x *AccountRecoveryCodesReplaced) Reset() {
 	*x = AccountRecoveryCodesReplaced{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3560,7 @@ func (x *AccountRecoveryCodesReplaced) String() string {
 func (*AccountRecoveryCodesReplaced) ProtoMessage() {}
 
 func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3573,7 @@ func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodesReplaced.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodesReplaced) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AccountRecoveryCodesReplaced) GetContext() *Context {
@@ -3541,7 +3605,7 @@ type AccountRecoveryCodeUsed struct {
 
 func (x *AccountRecoveryCodeUsed) Reset() {
 	*x = AccountRecoveryCodeUsed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3553,7 +3617,7 @@ func (x *AccountRecoveryCodeUsed) String() string {
 func (*AccountRecoveryCodeUsed) ProtoMessage() {}
 
 func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3566,7 +3630,7 @@ func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodeUsed.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodeUsed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AccountRecoveryCodeUsed) GetContext() *Context {
@@ -3605,7 +3669,7 @@ type AccountSignedIn struct {
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3617,7 +3681,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3630,7 +3694,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -3667,7 +3731,7 @@ type AccountPasswordChanged struct {
 
 func (x *AccountPasswordChanged) Reset() {
 	*x = AccountPasswordChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +3743,7 @@ func (x *AccountPasswordChanged) String() string {
 func (*AccountPasswordChanged) ProtoMessage() {}
 
 func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +3756,7 @@ func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountPasswordChanged.ProtoReflect.Descriptor instead.
 func (*AccountPasswordChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AccountPasswordChanged) GetContext() *Context {
@@ -3728,7 +3792,7 @@ type AccountApiKeyCreated struct {
 
 func (x *AccountApiKeyCreated) Reset() {
 	*x = AccountApiKeyCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3740,7 +3804,7 @@ func (x *AccountApiKeyCreated) String() string {
 func (*AccountApiKeyCreated) ProtoMessage() {}
 
 func (x *AccountApiKeyCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3753,7 +3817,7 @@ func (x *AccountApiKeyCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountApiKeyCreated.ProtoReflect.Descriptor instead.
 func (*AccountApiKeyCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AccountApiKeyCreated) GetContext() *Context {
@@ -3806,7 +3870,7 @@ type AccountApiKeyDeleted struct {
 
 func (x *AccountApiKeyDeleted) Reset() {
 	*x = AccountApiKeyDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +3882,7 @@ func (x *AccountApiKeyDeleted) String() string {
 func (*AccountApiKeyDeleted) ProtoMessage() {}
 
 func (x *AccountApiKeyDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +3895,7 @@ func (x *AccountApiKeyDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountApiKeyDeleted.ProtoReflect.Descriptor instead.
 func (*AccountApiKeyDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AccountApiKeyDeleted) GetContext() *Context {
@@ -3871,7 +3935,7 @@ type AccountTemporaryPasswordIssued struct {
 
 func (x *AccountTemporaryPasswordIssued) Reset() {
 	*x = AccountTemporaryPasswordIssued{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3883,7 +3947,7 @@ func (x *AccountTemporaryPasswordIssued) String() string {
 func (*AccountTemporaryPasswordIssued) ProtoMessage() {}
 
 func (x *AccountTemporaryPasswordIssued) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3896,7 +3960,7 @@ func (x *AccountTemporaryPasswordIssued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountTemporaryPasswordIssued.ProtoReflect.Descriptor instead.
 func (*AccountTemporaryPasswordIssued) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AccountTemporaryPasswordIssued) GetContext() *Context {
@@ -3935,7 +3999,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3947,7 +4011,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3960,7 +4024,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -4005,7 +4069,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4017,7 +4081,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4030,7 +4094,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Group) GetGroupId() string {
@@ -4090,7 +4154,7 @@ type GroupCreated struct {
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4102,7 +4166,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4115,7 +4179,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -4156,7 +4220,7 @@ type GroupUpdated struct {
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4168,7 +4232,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4181,7 +4245,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -4227,7 +4291,7 @@ type GroupDeleted struct {
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4239,7 +4303,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4252,7 +4316,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -4289,7 +4353,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4301,7 +4365,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4314,7 +4378,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -4346,7 +4410,7 @@ type GroupMemberAdded struct {
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4358,7 +4422,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4371,7 +4435,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -4410,7 +4474,7 @@ type GroupMemberRemoved struct {
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4422,7 +4486,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4435,7 +4499,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -4476,7 +4540,7 @@ type GroupRoleBound struct {
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4488,7 +4552,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4501,7 +4565,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -4549,7 +4613,7 @@ type GroupRoleUnbound struct {
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4561,7 +4625,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4574,7 +4638,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -4620,7 +4684,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4632,7 +4696,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4645,7 +4709,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -4684,7 +4748,7 @@ type DomainAdded struct {
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4696,7 +4760,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4709,7 +4773,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -4750,7 +4814,7 @@ type DomainVerified struct {
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4762,7 +4826,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4775,7 +4839,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -4823,7 +4887,7 @@ type DomainLost struct {
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4835,7 +4899,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4848,7 +4912,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -4894,7 +4958,7 @@ type DomainRemoved struct {
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4906,7 +4970,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4919,7 +4983,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -4964,7 +5028,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4976,7 +5040,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4989,7 +5053,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Role) GetRoleId() string {
@@ -5049,7 +5113,7 @@ type RoleCreated struct {
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5061,7 +5125,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5074,7 +5138,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -5115,7 +5179,7 @@ type RoleUpdated struct {
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5127,7 +5191,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5140,7 +5204,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -5191,7 +5255,7 @@ type RoleDeleted struct {
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5203,7 +5267,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5216,7 +5280,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -5271,7 +5335,7 @@ type InvitationRoleChanged struct {
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5283,7 +5347,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5296,7 +5360,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -5342,7 +5406,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5354,7 +5418,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5367,7 +5431,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -5406,7 +5470,7 @@ type MemberProfileChange struct {
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5418,7 +5482,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5431,7 +5495,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -5474,7 +5538,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5486,7 +5550,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5499,7 +5563,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -5550,7 +5614,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5562,7 +5626,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5575,7 +5639,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -5611,7 +5675,7 @@ type MemberHoursChanged struct {
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5623,7 +5687,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5636,7 +5700,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -5699,7 +5763,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5711,7 +5775,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5724,7 +5788,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -5798,7 +5862,7 @@ type MemberOverrideAdded struct {
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5810,7 +5874,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5823,7 +5887,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -5862,7 +5926,7 @@ type MemberOverrideRemoved struct {
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5874,7 +5938,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5887,7 +5951,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -5934,7 +5998,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5946,7 +6010,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5959,7 +6023,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -6026,7 +6090,7 @@ type OrganizationRotationCreated struct {
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6038,7 +6102,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6051,7 +6115,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -6092,7 +6156,7 @@ type OrganizationRotationUpdated struct {
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6104,7 +6168,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6117,7 +6181,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -6163,7 +6227,7 @@ type OrganizationRotationDeleted struct {
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6175,7 +6239,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6188,7 +6252,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -6227,7 +6291,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6239,7 +6303,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6252,7 +6316,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Project) GetProjectId() string {
@@ -6291,7 +6355,7 @@ type ProjectCreated struct {
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6303,7 +6367,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6316,7 +6380,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -6357,7 +6421,7 @@ type ProjectUpdated struct {
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6369,7 +6433,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6382,7 +6446,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -6428,7 +6492,7 @@ type ProjectDeleted struct {
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6440,7 +6504,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6453,7 +6517,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -6492,7 +6556,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6504,7 +6568,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6517,7 +6581,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -6556,7 +6620,7 @@ type ProjectMemberAdded struct {
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6568,7 +6632,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6581,7 +6645,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -6621,7 +6685,7 @@ type ProjectMemberRemoved struct {
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6633,7 +6697,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6646,7 +6710,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -6687,7 +6751,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6699,7 +6763,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6712,7 +6776,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -6758,7 +6822,7 @@ type OrganizationTransferOffered struct {
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6770,7 +6834,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6783,7 +6847,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -6822,7 +6886,7 @@ type OrganizationTransferDeclined struct {
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6834,7 +6898,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6847,7 +6911,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -6886,7 +6950,7 @@ type OrganizationTransferCancelled struct {
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6898,7 +6962,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6911,7 +6975,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -6950,7 +7014,7 @@ type OrganizationTransferExpired struct {
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6962,7 +7026,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6975,7 +7039,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -7016,7 +7080,7 @@ type OrganizationOwnerChanged struct {
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7028,7 +7092,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7041,7 +7105,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -7093,7 +7157,7 @@ type AuditExport struct {
 
 func (x *AuditExport) Reset() {
 	*x = AuditExport{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7105,7 +7169,7 @@ func (x *AuditExport) String() string {
 func (*AuditExport) ProtoMessage() {}
 
 func (x *AuditExport) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7118,7 +7182,7 @@ func (x *AuditExport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
 func (*AuditExport) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *AuditExport) GetFormat() AuditExport_Format {
@@ -7176,7 +7240,7 @@ type AuditQuery struct {
 
 func (x *AuditQuery) Reset() {
 	*x = AuditQuery{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7188,7 +7252,7 @@ func (x *AuditQuery) String() string {
 func (*AuditQuery) ProtoMessage() {}
 
 func (x *AuditQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7201,7 +7265,7 @@ func (x *AuditQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
 func (*AuditQuery) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *AuditQuery) GetQuery() string {
@@ -7233,7 +7297,7 @@ type OrganizationAuditExported struct {
 
 func (x *OrganizationAuditExported) Reset() {
 	*x = OrganizationAuditExported{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7245,7 +7309,7 @@ func (x *OrganizationAuditExported) String() string {
 func (*OrganizationAuditExported) ProtoMessage() {}
 
 func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7258,7 +7322,7 @@ func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
 func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{97}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *OrganizationAuditExported) GetContext() *Context {
@@ -7347,7 +7411,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7359,7 +7423,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7372,7 +7436,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{98}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *Policy) GetPreset() string {
@@ -7589,7 +7653,7 @@ type OrganizationPolicyChanged struct {
 
 func (x *OrganizationPolicyChanged) Reset() {
 	*x = OrganizationPolicyChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[99]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7601,7 +7665,7 @@ func (x *OrganizationPolicyChanged) String() string {
 func (*OrganizationPolicyChanged) ProtoMessage() {}
 
 func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[99]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7614,7 +7678,7 @@ func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationPolicyChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationPolicyChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{99}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *OrganizationPolicyChanged) GetContext() *Context {
@@ -7660,7 +7724,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[100]
+	mi := &file_roster_event_v1_event_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7672,7 +7736,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[100]
+	mi := &file_roster_event_v1_event_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7722,7 +7786,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[101]
+	mi := &file_roster_event_v1_event_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7734,7 +7798,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[101]
+	mi := &file_roster_event_v1_event_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7747,7 +7811,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -7779,7 +7843,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[102]
+	mi := &file_roster_event_v1_event_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7791,7 +7855,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[102]
+	mi := &file_roster_event_v1_event_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7804,7 +7868,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -7919,6 +7983,10 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x123\n" +
 	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xaa\x01\n" +
 	"\x0eMemberMfaReset\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06member\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06member\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb1\x01\n" +
+	"\x15MemberSessionsRevoked\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06member\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06member\x123\n" +
 	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc1\x02\n" +
@@ -8438,7 +8506,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 104)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                        // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                        // 1: roster.event.v1.Cause.Kind
@@ -8464,98 +8532,99 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*MemberRoleChanged)(nil),              // 21: roster.event.v1.MemberRoleChanged
 	(*MemberDisabled)(nil),                 // 22: roster.event.v1.MemberDisabled
 	(*MemberMfaReset)(nil),                 // 23: roster.event.v1.MemberMfaReset
-	(*MemberPasswordReset)(nil),            // 24: roster.event.v1.MemberPasswordReset
-	(*MemberEnabled)(nil),                  // 25: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),                  // 26: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                     // 27: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                     // 28: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),              // 29: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),                 // 30: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),               // 31: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),               // 32: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),             // 33: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),             // 34: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),              // 35: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),              // 36: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                           // 37: roster.event.v1.Seat
-	(*SeatReserved)(nil),                   // 38: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                   // 39: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                   // 40: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),               // 41: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                    // 42: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                        // 43: roster.event.v1.Account
-	(*AccountCreated)(nil),                 // 44: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),           // 45: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),                 // 46: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),                // 47: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                 // 48: roster.event.v1.AccountEnabled
-	(*Mfa)(nil),                            // 49: roster.event.v1.Mfa
-	(*AccountMfaChanged)(nil),              // 50: roster.event.v1.AccountMfaChanged
-	(*AccountMfaReset)(nil),                // 51: roster.event.v1.AccountMfaReset
-	(*AccountRecoveryCodesReplaced)(nil),   // 52: roster.event.v1.AccountRecoveryCodesReplaced
-	(*AccountRecoveryCodeUsed)(nil),        // 53: roster.event.v1.AccountRecoveryCodeUsed
-	(*AccountSignedIn)(nil),                // 54: roster.event.v1.AccountSignedIn
-	(*AccountPasswordChanged)(nil),         // 55: roster.event.v1.AccountPasswordChanged
-	(*AccountApiKeyCreated)(nil),           // 56: roster.event.v1.AccountApiKeyCreated
-	(*AccountApiKeyDeleted)(nil),           // 57: roster.event.v1.AccountApiKeyDeleted
-	(*AccountTemporaryPasswordIssued)(nil), // 58: roster.event.v1.AccountTemporaryPasswordIssued
-	(*SessionEnded)(nil),                   // 59: roster.event.v1.SessionEnded
-	(*Group)(nil),                          // 60: roster.event.v1.Group
-	(*GroupCreated)(nil),                   // 61: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                   // 62: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                   // 63: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),                // 64: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),               // 65: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),             // 66: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                 // 67: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),               // 68: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                         // 69: roster.event.v1.Domain
-	(*DomainAdded)(nil),                    // 70: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                 // 71: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                     // 72: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                  // 73: roster.event.v1.DomainRemoved
-	(*Role)(nil),                           // 74: roster.event.v1.Role
-	(*RoleCreated)(nil),                    // 75: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                    // 76: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                    // 77: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),          // 78: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                  // 79: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),            // 80: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),           // 81: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                    // 82: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),             // 83: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                       // 84: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),            // 85: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),          // 86: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                       // 87: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),    // 88: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),    // 89: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),    // 90: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                        // 91: roster.event.v1.Project
-	(*ProjectCreated)(nil),                 // 92: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                 // 93: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                 // 94: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),              // 95: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),             // 96: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),           // 97: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                       // 98: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),    // 99: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),   // 100: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil),  // 101: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),    // 102: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),       // 103: roster.event.v1.OrganizationOwnerChanged
-	(*AuditExport)(nil),                    // 104: roster.event.v1.AuditExport
-	(*AuditQuery)(nil),                     // 105: roster.event.v1.AuditQuery
-	(*OrganizationAuditExported)(nil),      // 106: roster.event.v1.OrganizationAuditExported
-	(*Policy)(nil),                         // 107: roster.event.v1.Policy
-	(*OrganizationPolicyChanged)(nil),      // 108: roster.event.v1.OrganizationPolicyChanged
-	(*Token_Position)(nil),                 // 109: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                  // 110: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),           // 111: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),          // 112: google.protobuf.Timestamp
+	(*MemberSessionsRevoked)(nil),          // 24: roster.event.v1.MemberSessionsRevoked
+	(*MemberPasswordReset)(nil),            // 25: roster.event.v1.MemberPasswordReset
+	(*MemberEnabled)(nil),                  // 26: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                  // 27: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                     // 28: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                     // 29: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),              // 30: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                 // 31: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),               // 32: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),               // 33: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),             // 34: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),             // 35: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),              // 36: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),              // 37: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                           // 38: roster.event.v1.Seat
+	(*SeatReserved)(nil),                   // 39: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                   // 40: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                   // 41: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),               // 42: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                    // 43: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                        // 44: roster.event.v1.Account
+	(*AccountCreated)(nil),                 // 45: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),           // 46: roster.event.v1.AccountEmailVerified
+	(*AccountUpdated)(nil),                 // 47: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),                // 48: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                 // 49: roster.event.v1.AccountEnabled
+	(*Mfa)(nil),                            // 50: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),              // 51: roster.event.v1.AccountMfaChanged
+	(*AccountMfaReset)(nil),                // 52: roster.event.v1.AccountMfaReset
+	(*AccountRecoveryCodesReplaced)(nil),   // 53: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),        // 54: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),                // 55: roster.event.v1.AccountSignedIn
+	(*AccountPasswordChanged)(nil),         // 56: roster.event.v1.AccountPasswordChanged
+	(*AccountApiKeyCreated)(nil),           // 57: roster.event.v1.AccountApiKeyCreated
+	(*AccountApiKeyDeleted)(nil),           // 58: roster.event.v1.AccountApiKeyDeleted
+	(*AccountTemporaryPasswordIssued)(nil), // 59: roster.event.v1.AccountTemporaryPasswordIssued
+	(*SessionEnded)(nil),                   // 60: roster.event.v1.SessionEnded
+	(*Group)(nil),                          // 61: roster.event.v1.Group
+	(*GroupCreated)(nil),                   // 62: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                   // 63: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                   // 64: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),                // 65: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),               // 66: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),             // 67: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                 // 68: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),               // 69: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                         // 70: roster.event.v1.Domain
+	(*DomainAdded)(nil),                    // 71: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                 // 72: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                     // 73: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                  // 74: roster.event.v1.DomainRemoved
+	(*Role)(nil),                           // 75: roster.event.v1.Role
+	(*RoleCreated)(nil),                    // 76: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                    // 77: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                    // 78: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),          // 79: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                  // 80: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),            // 81: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),           // 82: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                    // 83: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),             // 84: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                       // 85: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),            // 86: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),          // 87: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                       // 88: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),    // 89: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),    // 90: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),    // 91: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                        // 92: roster.event.v1.Project
+	(*ProjectCreated)(nil),                 // 93: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                 // 94: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                 // 95: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),              // 96: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),             // 97: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),           // 98: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                       // 99: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),    // 100: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),   // 101: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil),  // 102: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),    // 103: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),       // 104: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                    // 105: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                     // 106: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),      // 107: roster.event.v1.OrganizationAuditExported
+	(*Policy)(nil),                         // 108: roster.event.v1.Policy
+	(*OrganizationPolicyChanged)(nil),      // 109: roster.event.v1.OrganizationPolicyChanged
+	(*Token_Position)(nil),                 // 110: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                  // 111: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),           // 112: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),          // 113: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	109, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	110, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	10,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -8571,7 +8640,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	14,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	112, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	113, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	12,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	19,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	13,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -8586,239 +8655,242 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 28: roster.event.v1.MemberMfaReset.context:type_name -> roster.event.v1.Context
 	19,  // 29: roster.event.v1.MemberMfaReset.member:type_name -> roster.event.v1.Member
 	14,  // 30: roster.event.v1.MemberMfaReset.personal:type_name -> roster.event.v1.Client
-	12,  // 31: roster.event.v1.MemberPasswordReset.context:type_name -> roster.event.v1.Context
-	19,  // 32: roster.event.v1.MemberPasswordReset.member:type_name -> roster.event.v1.Member
-	3,   // 33: roster.event.v1.MemberPasswordReset.method:type_name -> roster.event.v1.MemberPasswordReset.Method
-	14,  // 34: roster.event.v1.MemberPasswordReset.personal:type_name -> roster.event.v1.Client
-	12,  // 35: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	19,  // 36: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	19,  // 37: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	14,  // 38: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
-	12,  // 39: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	19,  // 40: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	19,  // 41: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	14,  // 42: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
-	12,  // 43: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	19,  // 44: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	19,  // 45: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
-	14,  // 46: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
-	4,   // 47: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	112, // 48: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	12,  // 49: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	28,  // 50: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	13,  // 51: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	12,  // 52: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	28,  // 53: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	14,  // 54: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
-	12,  // 55: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	28,  // 56: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	28,  // 57: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	14,  // 58: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
-	12,  // 59: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	28,  // 60: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	28,  // 61: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	13,  // 62: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	12,  // 63: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	28,  // 64: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	28,  // 65: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	14,  // 66: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
-	12,  // 67: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	28,  // 68: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	28,  // 69: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	14,  // 70: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
-	12,  // 71: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	28,  // 72: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	28,  // 73: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	14,  // 74: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
-	12,  // 75: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	28,  // 76: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	28,  // 77: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	14,  // 78: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
-	5,   // 79: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	12,  // 80: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	37,  // 81: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	14,  // 82: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
-	12,  // 83: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	37,  // 84: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	14,  // 85: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
-	12,  // 86: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	37,  // 87: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	14,  // 88: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
-	12,  // 89: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	14,  // 90: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 91: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	14,  // 92: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
-	12,  // 93: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	43,  // 94: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	13,  // 95: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	12,  // 96: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	13,  // 97: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	12,  // 98: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	13,  // 99: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	12,  // 100: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	43,  // 101: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	14,  // 102: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
-	12,  // 103: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	43,  // 104: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	14,  // 105: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
-	12,  // 106: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
-	49,  // 107: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
-	49,  // 108: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
-	14,  // 109: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 110: roster.event.v1.AccountMfaReset.context:type_name -> roster.event.v1.Context
-	49,  // 111: roster.event.v1.AccountMfaReset.before:type_name -> roster.event.v1.Mfa
-	14,  // 112: roster.event.v1.AccountMfaReset.personal:type_name -> roster.event.v1.Client
-	12,  // 113: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
-	14,  // 114: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
-	12,  // 115: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
-	14,  // 116: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
-	12,  // 117: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	14,  // 118: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	12,  // 119: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
-	14,  // 120: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 121: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
-	112, // 122: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
-	14,  // 123: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 124: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
-	14,  // 125: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 126: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
-	112, // 127: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
-	14,  // 128: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
-	12,  // 129: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	14,  // 130: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	110, // 131: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	12,  // 132: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	60,  // 133: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	14,  // 134: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 135: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	60,  // 136: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	60,  // 137: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	14,  // 138: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 139: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	60,  // 140: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	14,  // 141: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 142: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	64,  // 143: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	14,  // 144: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 145: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	64,  // 146: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	14,  // 147: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	12,  // 148: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	60,  // 149: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	60,  // 150: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	14,  // 151: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	12,  // 152: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	60,  // 153: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	60,  // 154: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	14,  // 155: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	6,   // 156: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	12,  // 157: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	69,  // 158: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	14,  // 159: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 160: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	69,  // 161: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	69,  // 162: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	14,  // 163: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	12,  // 164: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	69,  // 165: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	69,  // 166: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	14,  // 167: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	12,  // 168: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	69,  // 169: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	14,  // 170: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	12,  // 171: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	74,  // 172: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	14,  // 173: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 174: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	74,  // 175: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	74,  // 176: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	14,  // 177: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 178: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	74,  // 179: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	14,  // 180: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 181: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	28,  // 182: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	28,  // 183: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	14,  // 184: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	79,  // 185: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	79,  // 186: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	12,  // 187: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	19,  // 188: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	19,  // 189: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	80,  // 190: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	111, // 191: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	12,  // 192: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	82,  // 193: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	82,  // 194: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	14,  // 195: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	7,   // 196: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	112, // 197: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	112, // 198: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	112, // 199: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	12,  // 200: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	84,  // 201: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	14,  // 202: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 203: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	84,  // 204: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	14,  // 205: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	112, // 206: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	112, // 207: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	12,  // 208: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	87,  // 209: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	14,  // 210: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 211: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	87,  // 212: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	87,  // 213: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	14,  // 214: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 215: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	87,  // 216: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	14,  // 217: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 218: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	91,  // 219: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	14,  // 220: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 221: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	91,  // 222: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	91,  // 223: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	14,  // 224: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 225: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	91,  // 226: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	14,  // 227: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 228: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	95,  // 229: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	14,  // 230: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 231: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	95,  // 232: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	14,  // 233: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	112, // 234: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	12,  // 235: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	98,  // 236: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 237: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	12,  // 238: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	98,  // 239: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 240: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	12,  // 241: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	98,  // 242: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 243: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	12,  // 244: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	98,  // 245: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 246: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	12,  // 247: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	14,  // 248: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	8,   // 249: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	112, // 250: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	112, // 251: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
-	12,  // 252: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
-	104, // 253: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
-	105, // 254: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
-	12,  // 255: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
-	107, // 256: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
-	107, // 257: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
-	14,  // 258: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
-	259, // [259:259] is the sub-list for method output_type
-	259, // [259:259] is the sub-list for method input_type
-	259, // [259:259] is the sub-list for extension type_name
-	259, // [259:259] is the sub-list for extension extendee
-	0,   // [0:259] is the sub-list for field type_name
+	12,  // 31: roster.event.v1.MemberSessionsRevoked.context:type_name -> roster.event.v1.Context
+	19,  // 32: roster.event.v1.MemberSessionsRevoked.member:type_name -> roster.event.v1.Member
+	14,  // 33: roster.event.v1.MemberSessionsRevoked.personal:type_name -> roster.event.v1.Client
+	12,  // 34: roster.event.v1.MemberPasswordReset.context:type_name -> roster.event.v1.Context
+	19,  // 35: roster.event.v1.MemberPasswordReset.member:type_name -> roster.event.v1.Member
+	3,   // 36: roster.event.v1.MemberPasswordReset.method:type_name -> roster.event.v1.MemberPasswordReset.Method
+	14,  // 37: roster.event.v1.MemberPasswordReset.personal:type_name -> roster.event.v1.Client
+	12,  // 38: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	19,  // 39: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	19,  // 40: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	14,  // 41: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
+	12,  // 42: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	19,  // 43: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	19,  // 44: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	14,  // 45: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 46: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	19,  // 47: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	19,  // 48: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	14,  // 49: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
+	4,   // 50: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
+	113, // 51: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	12,  // 52: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	29,  // 53: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	13,  // 54: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	12,  // 55: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	29,  // 56: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	14,  // 57: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
+	12,  // 58: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	29,  // 59: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	29,  // 60: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	14,  // 61: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
+	12,  // 62: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	29,  // 63: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	29,  // 64: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	13,  // 65: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	12,  // 66: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	29,  // 67: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	29,  // 68: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	14,  // 69: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
+	12,  // 70: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	29,  // 71: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	29,  // 72: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	14,  // 73: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
+	12,  // 74: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	29,  // 75: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	29,  // 76: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	14,  // 77: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
+	12,  // 78: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	29,  // 79: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	29,  // 80: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	14,  // 81: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
+	5,   // 82: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
+	12,  // 83: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	38,  // 84: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	14,  // 85: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
+	12,  // 86: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	38,  // 87: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	14,  // 88: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
+	12,  // 89: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	38,  // 90: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	14,  // 91: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
+	12,  // 92: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	14,  // 93: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 94: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	14,  // 95: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
+	12,  // 96: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	44,  // 97: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	13,  // 98: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	12,  // 99: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	13,  // 100: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	12,  // 101: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	13,  // 102: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	12,  // 103: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	44,  // 104: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	14,  // 105: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
+	12,  // 106: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	44,  // 107: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	14,  // 108: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
+	12,  // 109: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
+	50,  // 110: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
+	50,  // 111: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
+	14,  // 112: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 113: roster.event.v1.AccountMfaReset.context:type_name -> roster.event.v1.Context
+	50,  // 114: roster.event.v1.AccountMfaReset.before:type_name -> roster.event.v1.Mfa
+	14,  // 115: roster.event.v1.AccountMfaReset.personal:type_name -> roster.event.v1.Client
+	12,  // 116: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
+	14,  // 117: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
+	12,  // 118: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
+	14,  // 119: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
+	12,  // 120: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	14,  // 121: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
+	12,  // 122: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
+	14,  // 123: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 124: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
+	113, // 125: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 126: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 127: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
+	14,  // 128: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 129: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
+	113, // 130: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 131: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
+	12,  // 132: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	14,  // 133: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	111, // 134: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	12,  // 135: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	61,  // 136: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	14,  // 137: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 138: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	61,  // 139: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	61,  // 140: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	14,  // 141: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 142: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	61,  // 143: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	14,  // 144: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 145: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	65,  // 146: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	14,  // 147: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 148: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	65,  // 149: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	14,  // 150: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 151: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	61,  // 152: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	61,  // 153: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	14,  // 154: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	12,  // 155: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	61,  // 156: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	61,  // 157: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	14,  // 158: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	6,   // 159: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	12,  // 160: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	70,  // 161: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	14,  // 162: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 163: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	70,  // 164: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	70,  // 165: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	14,  // 166: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	12,  // 167: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	70,  // 168: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	70,  // 169: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	14,  // 170: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	12,  // 171: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	70,  // 172: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	14,  // 173: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 174: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	75,  // 175: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	14,  // 176: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 177: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	75,  // 178: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	75,  // 179: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	14,  // 180: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 181: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	75,  // 182: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	14,  // 183: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 184: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	29,  // 185: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	29,  // 186: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	14,  // 187: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	80,  // 188: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	80,  // 189: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	12,  // 190: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	19,  // 191: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	19,  // 192: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	81,  // 193: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	112, // 194: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	12,  // 195: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	83,  // 196: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	83,  // 197: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	14,  // 198: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 199: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	113, // 200: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	113, // 201: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	113, // 202: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	12,  // 203: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	85,  // 204: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	14,  // 205: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 206: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	85,  // 207: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	14,  // 208: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	113, // 209: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	113, // 210: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 211: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	88,  // 212: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	14,  // 213: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 214: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	88,  // 215: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	88,  // 216: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	14,  // 217: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 218: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	88,  // 219: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	14,  // 220: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 221: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	92,  // 222: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	14,  // 223: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 224: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	92,  // 225: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	92,  // 226: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	14,  // 227: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 228: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	92,  // 229: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	14,  // 230: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 231: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	96,  // 232: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 233: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 234: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	96,  // 235: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 236: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	113, // 237: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	12,  // 238: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	99,  // 239: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 240: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	12,  // 241: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	99,  // 242: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 243: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	12,  // 244: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	99,  // 245: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 246: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	12,  // 247: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	99,  // 248: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 249: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	12,  // 250: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	14,  // 251: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	8,   // 252: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	113, // 253: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	113, // 254: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 255: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	105, // 256: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	106, // 257: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	12,  // 258: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
+	108, // 259: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
+	108, // 260: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
+	14,  // 261: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
+	262, // [262:262] is the sub-list for method output_type
+	262, // [262:262] is the sub-list for method input_type
+	262, // [262:262] is the sub-list for extension type_name
+	262, // [262:262] is the sub-list for extension extendee
+	0,   // [0:262] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -8826,14 +8898,14 @@ func file_roster_event_v1_event_proto_init() {
 	if File_roster_event_v1_event_proto != nil {
 		return
 	}
-	file_roster_event_v1_event_proto_msgTypes[32].OneofWrappers = []any{}
+	file_roster_event_v1_event_proto_msgTypes[33].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   103,
+			NumMessages:   104,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

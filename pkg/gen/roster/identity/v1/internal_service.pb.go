@@ -1498,6 +1498,345 @@ func (x *OpenSessionResponse) GetSecret() string {
 	return ""
 }
 
+// ListAccountLoginActivityRequest names the account and the organization.
+type ListAccountLoginActivityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ListAccountLoginActivityRequest) Reset() {
+	*x = ListAccountLoginActivityRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountLoginActivityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountLoginActivityRequest) ProtoMessage() {}
+
+func (x *ListAccountLoginActivityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountLoginActivityRequest.ProtoReflect.Descriptor instead.
+func (*ListAccountLoginActivityRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListAccountLoginActivityRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ListAccountLoginActivityRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+// ListAccountLoginActivityResponse holds what was tried.
+type ListAccountLoginActivityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the organization manages the account; if not, nothing is told.
+	Managed bool `protobuf:"varint,1,opt,name=managed,proto3" json:"managed,omitempty"`
+	// Newest first.
+	Activity      []*LoginActivity `protobuf:"bytes,2,rep,name=activity,proto3" json:"activity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccountLoginActivityResponse) Reset() {
+	*x = ListAccountLoginActivityResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountLoginActivityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountLoginActivityResponse) ProtoMessage() {}
+
+func (x *ListAccountLoginActivityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountLoginActivityResponse.ProtoReflect.Descriptor instead.
+func (*ListAccountLoginActivityResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListAccountLoginActivityResponse) GetManaged() bool {
+	if x != nil {
+		return x.Managed
+	}
+	return false
+}
+
+func (x *ListAccountLoginActivityResponse) GetActivity() []*LoginActivity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+// ListAccountSessionsRequest names the account and the organization.
+type ListAccountSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ListAccountSessionsRequest) Reset() {
+	*x = ListAccountSessionsRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountSessionsRequest) ProtoMessage() {}
+
+func (x *ListAccountSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountSessionsRequest.ProtoReflect.Descriptor instead.
+func (*ListAccountSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListAccountSessionsRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ListAccountSessionsRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+// ListAccountSessionsResponse holds the sessions.
+type ListAccountSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the organization manages the account; if not, nothing is told.
+	Managed bool `protobuf:"varint,1,opt,name=managed,proto3" json:"managed,omitempty"`
+	// Newest first.
+	Sessions      []*Session `protobuf:"bytes,2,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccountSessionsResponse) Reset() {
+	*x = ListAccountSessionsResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountSessionsResponse) ProtoMessage() {}
+
+func (x *ListAccountSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountSessionsResponse.ProtoReflect.Descriptor instead.
+func (*ListAccountSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListAccountSessionsResponse) GetManaged() bool {
+	if x != nil {
+		return x.Managed
+	}
+	return false
+}
+
+func (x *ListAccountSessionsResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+// EndSessionsRequest names the account and who wants it.
+type EndSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation, committed by the caller.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// The account.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,3,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The person who wants it.
+	ActorAccountId string `protobuf:"bytes,4,opt,name=actor_account_id,json=actorAccountId,proto3" json:"actor_account_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *EndSessionsRequest) Reset() {
+	*x = EndSessionsRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionsRequest) ProtoMessage() {}
+
+func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionsRequest.ProtoReflect.Descriptor instead.
+func (*EndSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *EndSessionsRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *EndSessionsRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *EndSessionsRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *EndSessionsRequest) GetActorAccountId() string {
+	if x != nil {
+		return x.ActorAccountId
+	}
+	return ""
+}
+
+// EndSessionsResponse says what became of it.
+type EndSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the organization manages the account; if not, nothing has happened.
+	Managed       bool `protobuf:"varint,1,opt,name=managed,proto3" json:"managed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionsResponse) Reset() {
+	*x = EndSessionsResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionsResponse) ProtoMessage() {}
+
+func (x *EndSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionsResponse.ProtoReflect.Descriptor instead.
+func (*EndSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *EndSessionsResponse) GetManaged() bool {
+	if x != nil {
+		return x.Managed
+	}
+	return false
+}
+
 var File_roster_identity_v1_internal_service_proto protoreflect.FileDescriptor
 
 const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
@@ -1601,14 +1940,36 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\x0eclient_address\x18\x04 \x01(\tR\rclientAddress\"d\n" +
 	"\x13OpenSessionResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret2\xf7\x02\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"i\n" +
+	"\x1fListAccountLoginActivityRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\"{\n" +
+	" ListAccountLoginActivityResponse\x12\x18\n" +
+	"\amanaged\x18\x01 \x01(\bR\amanaged\x12=\n" +
+	"\bactivity\x18\x02 \x03(\v2!.roster.identity.v1.LoginActivityR\bactivity\"d\n" +
+	"\x1aListAccountSessionsRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\"p\n" +
+	"\x1bListAccountSessionsResponse\x12\x18\n" +
+	"\amanaged\x18\x01 \x01(\bR\amanaged\x127\n" +
+	"\bsessions\x18\x02 \x03(\v2\x1b.roster.identity.v1.SessionR\bsessions\"\xa9\x01\n" +
+	"\x12EndSessionsRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12'\n" +
+	"\x0forganization_id\x18\x03 \x01(\tR\x0eorganizationId\x12(\n" +
+	"\x10actor_account_id\x18\x04 \x01(\tR\x0eactorAccountId\"/\n" +
+	"\x13EndSessionsResponse\x12\x18\n" +
+	"\amanaged\x18\x01 \x01(\bR\amanaged2\xf7\x02\n" +
 	"\x11CredentialService\x12\xb2\x01\n" +
 	"\x11ResolveCredential\x12,.roster.identity.v1.ResolveCredentialRequest\x1a-.roster.identity.v1.ResolveCredentialResponse\"@\xaa\xbb\x18<\b\x04\x12\agateway\x12\n" +
 	"membership\x12\n" +
 	"invitation\x12\abilling\x12\bidentity*\x04read\x12\xac\x01\n" +
 	"\x0fListSigningKeys\x12*.roster.identity.v1.ListSigningKeysRequest\x1a+.roster.identity.v1.ListSigningKeysResponse\"@\xaa\xbb\x18<\b\x04\x12\agateway\x12\n" +
 	"membership\x12\n" +
-	"invitation\x12\abilling\x12\bidentity*\x04read2\xc0\f\n" +
+	"invitation\x12\abilling\x12\bidentity*\x04read2\xf9\x0f\n" +
 	"\x17AccountDirectoryService\x12\x84\x01\n" +
 	"\vGetAccounts\x12&.roster.identity.v1.GetAccountsRequest\x1a'.roster.identity.v1.GetAccountsResponse\"$\xaa\xbb\x18 \b\x04\x12\n" +
 	"membership\x12\n" +
@@ -1631,7 +1992,13 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\x16IssueTemporaryPassword\x121.roster.identity.v1.IssueTemporaryPasswordRequest\x1a2.roster.identity.v1.IssueTemporaryPasswordResponse\"D\xaa\xbb\x18@\b\x04\x12\n" +
 	"membership*!account.temporary_password_issued*\rsession.ended\x12\x8a\x01\n" +
 	"\x11SendPasswordReset\x12,.roster.identity.v1.SendPasswordResetRequest\x1a-.roster.identity.v1.SendPasswordResetResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
-	"membership*\x04read\x12\x85\x01\n" +
+	"membership*\x04read\x12\x9f\x01\n" +
+	"\x18ListAccountLoginActivity\x123.roster.identity.v1.ListAccountLoginActivityRequest\x1a4.roster.identity.v1.ListAccountLoginActivityResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
+	"membership*\x04read\x12\x90\x01\n" +
+	"\x13ListAccountSessions\x12..roster.identity.v1.ListAccountSessionsRequest\x1a/.roster.identity.v1.ListAccountSessionsResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
+	"membership*\x04read\x12\x81\x01\n" +
+	"\vEndSessions\x12&.roster.identity.v1.EndSessionsRequest\x1a'.roster.identity.v1.EndSessionsResponse\"!\xaa\xbb\x18\x1d\b\x04\x12\n" +
+	"membership*\rsession.ended\x12\x85\x01\n" +
 	"\vOpenSession\x12&.roster.identity.v1.OpenSessionRequest\x1a'.roster.identity.v1.OpenSessionResponse\"%\xaa\xbb\x18!\b\x04\x12\n" +
 	"invitation*\x11account.signed_inBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
@@ -1647,79 +2014,94 @@ func file_roster_identity_v1_internal_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_internal_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_roster_identity_v1_internal_service_proto_goTypes = []any{
-	(*ResolveCredentialRequest)(nil),       // 0: roster.identity.v1.ResolveCredentialRequest
-	(*ResolveCredentialResponse)(nil),      // 1: roster.identity.v1.ResolveCredentialResponse
-	(*ListSigningKeysRequest)(nil),         // 2: roster.identity.v1.ListSigningKeysRequest
-	(*ListSigningKeysResponse)(nil),        // 3: roster.identity.v1.ListSigningKeysResponse
-	(*GetAccountsRequest)(nil),             // 4: roster.identity.v1.GetAccountsRequest
-	(*GetAccountsResponse)(nil),            // 5: roster.identity.v1.GetAccountsResponse
-	(*FindAccountRequest)(nil),             // 6: roster.identity.v1.FindAccountRequest
-	(*FindAccountResponse)(nil),            // 7: roster.identity.v1.FindAccountResponse
-	(*HoldUsernameRequest)(nil),            // 8: roster.identity.v1.HoldUsernameRequest
-	(*HoldUsernameResponse)(nil),           // 9: roster.identity.v1.HoldUsernameResponse
-	(*ReleaseUsernameRequest)(nil),         // 10: roster.identity.v1.ReleaseUsernameRequest
-	(*ReleaseUsernameResponse)(nil),        // 11: roster.identity.v1.ReleaseUsernameResponse
-	(*SealPasswordRequest)(nil),            // 12: roster.identity.v1.SealPasswordRequest
-	(*SealPasswordResponse)(nil),           // 13: roster.identity.v1.SealPasswordResponse
-	(*CreateAccountRequest)(nil),           // 14: roster.identity.v1.CreateAccountRequest
-	(*SetSignInRequest)(nil),               // 15: roster.identity.v1.SetSignInRequest
-	(*SetSignInResponse)(nil),              // 16: roster.identity.v1.SetSignInResponse
-	(*ResetMfaRequest)(nil),                // 17: roster.identity.v1.ResetMfaRequest
-	(*ResetMfaResponse)(nil),               // 18: roster.identity.v1.ResetMfaResponse
-	(*IssueTemporaryPasswordRequest)(nil),  // 19: roster.identity.v1.IssueTemporaryPasswordRequest
-	(*IssueTemporaryPasswordResponse)(nil), // 20: roster.identity.v1.IssueTemporaryPasswordResponse
-	(*SendPasswordResetRequest)(nil),       // 21: roster.identity.v1.SendPasswordResetRequest
-	(*SendPasswordResetResponse)(nil),      // 22: roster.identity.v1.SendPasswordResetResponse
-	(*CreateAccountResponse)(nil),          // 23: roster.identity.v1.CreateAccountResponse
-	(*OpenSessionRequest)(nil),             // 24: roster.identity.v1.OpenSessionRequest
-	(*OpenSessionResponse)(nil),            // 25: roster.identity.v1.OpenSessionResponse
-	(*timestamppb.Timestamp)(nil),          // 26: google.protobuf.Timestamp
-	(*Account)(nil),                        // 27: roster.identity.v1.Account
-	(Delivery)(0),                          // 28: roster.identity.v1.Delivery
-	(*Session)(nil),                        // 29: roster.identity.v1.Session
+	(*ResolveCredentialRequest)(nil),         // 0: roster.identity.v1.ResolveCredentialRequest
+	(*ResolveCredentialResponse)(nil),        // 1: roster.identity.v1.ResolveCredentialResponse
+	(*ListSigningKeysRequest)(nil),           // 2: roster.identity.v1.ListSigningKeysRequest
+	(*ListSigningKeysResponse)(nil),          // 3: roster.identity.v1.ListSigningKeysResponse
+	(*GetAccountsRequest)(nil),               // 4: roster.identity.v1.GetAccountsRequest
+	(*GetAccountsResponse)(nil),              // 5: roster.identity.v1.GetAccountsResponse
+	(*FindAccountRequest)(nil),               // 6: roster.identity.v1.FindAccountRequest
+	(*FindAccountResponse)(nil),              // 7: roster.identity.v1.FindAccountResponse
+	(*HoldUsernameRequest)(nil),              // 8: roster.identity.v1.HoldUsernameRequest
+	(*HoldUsernameResponse)(nil),             // 9: roster.identity.v1.HoldUsernameResponse
+	(*ReleaseUsernameRequest)(nil),           // 10: roster.identity.v1.ReleaseUsernameRequest
+	(*ReleaseUsernameResponse)(nil),          // 11: roster.identity.v1.ReleaseUsernameResponse
+	(*SealPasswordRequest)(nil),              // 12: roster.identity.v1.SealPasswordRequest
+	(*SealPasswordResponse)(nil),             // 13: roster.identity.v1.SealPasswordResponse
+	(*CreateAccountRequest)(nil),             // 14: roster.identity.v1.CreateAccountRequest
+	(*SetSignInRequest)(nil),                 // 15: roster.identity.v1.SetSignInRequest
+	(*SetSignInResponse)(nil),                // 16: roster.identity.v1.SetSignInResponse
+	(*ResetMfaRequest)(nil),                  // 17: roster.identity.v1.ResetMfaRequest
+	(*ResetMfaResponse)(nil),                 // 18: roster.identity.v1.ResetMfaResponse
+	(*IssueTemporaryPasswordRequest)(nil),    // 19: roster.identity.v1.IssueTemporaryPasswordRequest
+	(*IssueTemporaryPasswordResponse)(nil),   // 20: roster.identity.v1.IssueTemporaryPasswordResponse
+	(*SendPasswordResetRequest)(nil),         // 21: roster.identity.v1.SendPasswordResetRequest
+	(*SendPasswordResetResponse)(nil),        // 22: roster.identity.v1.SendPasswordResetResponse
+	(*CreateAccountResponse)(nil),            // 23: roster.identity.v1.CreateAccountResponse
+	(*OpenSessionRequest)(nil),               // 24: roster.identity.v1.OpenSessionRequest
+	(*OpenSessionResponse)(nil),              // 25: roster.identity.v1.OpenSessionResponse
+	(*ListAccountLoginActivityRequest)(nil),  // 26: roster.identity.v1.ListAccountLoginActivityRequest
+	(*ListAccountLoginActivityResponse)(nil), // 27: roster.identity.v1.ListAccountLoginActivityResponse
+	(*ListAccountSessionsRequest)(nil),       // 28: roster.identity.v1.ListAccountSessionsRequest
+	(*ListAccountSessionsResponse)(nil),      // 29: roster.identity.v1.ListAccountSessionsResponse
+	(*EndSessionsRequest)(nil),               // 30: roster.identity.v1.EndSessionsRequest
+	(*EndSessionsResponse)(nil),              // 31: roster.identity.v1.EndSessionsResponse
+	(*timestamppb.Timestamp)(nil),            // 32: google.protobuf.Timestamp
+	(*Account)(nil),                          // 33: roster.identity.v1.Account
+	(Delivery)(0),                            // 34: roster.identity.v1.Delivery
+	(*Session)(nil),                          // 35: roster.identity.v1.Session
+	(*LoginActivity)(nil),                    // 36: roster.identity.v1.LoginActivity
 }
 var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
-	26, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
-	27, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
-	26, // 3: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
-	26, // 4: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 5: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
-	28, // 6: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	29, // 7: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
-	0,  // 8: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
-	2,  // 9: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
-	4,  // 10: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
-	6,  // 11: roster.identity.v1.AccountDirectoryService.FindAccount:input_type -> roster.identity.v1.FindAccountRequest
-	8,  // 12: roster.identity.v1.AccountDirectoryService.HoldUsername:input_type -> roster.identity.v1.HoldUsernameRequest
-	10, // 13: roster.identity.v1.AccountDirectoryService.ReleaseUsername:input_type -> roster.identity.v1.ReleaseUsernameRequest
-	12, // 14: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
-	14, // 15: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
-	15, // 16: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
-	17, // 17: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
-	19, // 18: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:input_type -> roster.identity.v1.IssueTemporaryPasswordRequest
-	21, // 19: roster.identity.v1.AccountDirectoryService.SendPasswordReset:input_type -> roster.identity.v1.SendPasswordResetRequest
-	24, // 20: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
-	1,  // 21: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
-	3,  // 22: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
-	5,  // 23: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
-	7,  // 24: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
-	9,  // 25: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
-	11, // 26: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
-	13, // 27: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
-	23, // 28: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
-	16, // 29: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
-	18, // 30: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
-	20, // 31: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
-	22, // 32: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
-	25, // 33: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
-	21, // [21:34] is the sub-list for method output_type
-	8,  // [8:21] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	32, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
+	33, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
+	32, // 3: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 4: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 5: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
+	34, // 6: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	35, // 7: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
+	36, // 8: roster.identity.v1.ListAccountLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
+	35, // 9: roster.identity.v1.ListAccountSessionsResponse.sessions:type_name -> roster.identity.v1.Session
+	0,  // 10: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
+	2,  // 11: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
+	4,  // 12: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
+	6,  // 13: roster.identity.v1.AccountDirectoryService.FindAccount:input_type -> roster.identity.v1.FindAccountRequest
+	8,  // 14: roster.identity.v1.AccountDirectoryService.HoldUsername:input_type -> roster.identity.v1.HoldUsernameRequest
+	10, // 15: roster.identity.v1.AccountDirectoryService.ReleaseUsername:input_type -> roster.identity.v1.ReleaseUsernameRequest
+	12, // 16: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
+	14, // 17: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
+	15, // 18: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
+	17, // 19: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
+	19, // 20: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:input_type -> roster.identity.v1.IssueTemporaryPasswordRequest
+	21, // 21: roster.identity.v1.AccountDirectoryService.SendPasswordReset:input_type -> roster.identity.v1.SendPasswordResetRequest
+	26, // 22: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:input_type -> roster.identity.v1.ListAccountLoginActivityRequest
+	28, // 23: roster.identity.v1.AccountDirectoryService.ListAccountSessions:input_type -> roster.identity.v1.ListAccountSessionsRequest
+	30, // 24: roster.identity.v1.AccountDirectoryService.EndSessions:input_type -> roster.identity.v1.EndSessionsRequest
+	24, // 25: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
+	1,  // 26: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
+	3,  // 27: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
+	5,  // 28: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
+	7,  // 29: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
+	9,  // 30: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
+	11, // 31: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
+	13, // 32: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
+	23, // 33: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
+	16, // 34: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
+	18, // 35: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
+	20, // 36: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
+	22, // 37: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
+	27, // 38: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:output_type -> roster.identity.v1.ListAccountLoginActivityResponse
+	29, // 39: roster.identity.v1.AccountDirectoryService.ListAccountSessions:output_type -> roster.identity.v1.ListAccountSessionsResponse
+	31, // 40: roster.identity.v1.AccountDirectoryService.EndSessions:output_type -> roster.identity.v1.EndSessionsResponse
+	25, // 41: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
+	26, // [26:42] is the sub-list for method output_type
+	10, // [10:26] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_internal_service_proto_init() }
@@ -1734,7 +2116,7 @@ func file_roster_identity_v1_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_internal_service_proto_rawDesc), len(file_roster_identity_v1_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

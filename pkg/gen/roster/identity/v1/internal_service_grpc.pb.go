@@ -171,17 +171,20 @@ var CredentialService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	AccountDirectoryService_GetAccounts_FullMethodName            = "/roster.identity.v1.AccountDirectoryService/GetAccounts"
-	AccountDirectoryService_FindAccount_FullMethodName            = "/roster.identity.v1.AccountDirectoryService/FindAccount"
-	AccountDirectoryService_HoldUsername_FullMethodName           = "/roster.identity.v1.AccountDirectoryService/HoldUsername"
-	AccountDirectoryService_ReleaseUsername_FullMethodName        = "/roster.identity.v1.AccountDirectoryService/ReleaseUsername"
-	AccountDirectoryService_SealPassword_FullMethodName           = "/roster.identity.v1.AccountDirectoryService/SealPassword"
-	AccountDirectoryService_CreateAccount_FullMethodName          = "/roster.identity.v1.AccountDirectoryService/CreateAccount"
-	AccountDirectoryService_SetSignIn_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/SetSignIn"
-	AccountDirectoryService_ResetMfa_FullMethodName               = "/roster.identity.v1.AccountDirectoryService/ResetMfa"
-	AccountDirectoryService_IssueTemporaryPassword_FullMethodName = "/roster.identity.v1.AccountDirectoryService/IssueTemporaryPassword"
-	AccountDirectoryService_SendPasswordReset_FullMethodName      = "/roster.identity.v1.AccountDirectoryService/SendPasswordReset"
-	AccountDirectoryService_OpenSession_FullMethodName            = "/roster.identity.v1.AccountDirectoryService/OpenSession"
+	AccountDirectoryService_GetAccounts_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/GetAccounts"
+	AccountDirectoryService_FindAccount_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/FindAccount"
+	AccountDirectoryService_HoldUsername_FullMethodName             = "/roster.identity.v1.AccountDirectoryService/HoldUsername"
+	AccountDirectoryService_ReleaseUsername_FullMethodName          = "/roster.identity.v1.AccountDirectoryService/ReleaseUsername"
+	AccountDirectoryService_SealPassword_FullMethodName             = "/roster.identity.v1.AccountDirectoryService/SealPassword"
+	AccountDirectoryService_CreateAccount_FullMethodName            = "/roster.identity.v1.AccountDirectoryService/CreateAccount"
+	AccountDirectoryService_SetSignIn_FullMethodName                = "/roster.identity.v1.AccountDirectoryService/SetSignIn"
+	AccountDirectoryService_ResetMfa_FullMethodName                 = "/roster.identity.v1.AccountDirectoryService/ResetMfa"
+	AccountDirectoryService_IssueTemporaryPassword_FullMethodName   = "/roster.identity.v1.AccountDirectoryService/IssueTemporaryPassword"
+	AccountDirectoryService_SendPasswordReset_FullMethodName        = "/roster.identity.v1.AccountDirectoryService/SendPasswordReset"
+	AccountDirectoryService_ListAccountLoginActivity_FullMethodName = "/roster.identity.v1.AccountDirectoryService/ListAccountLoginActivity"
+	AccountDirectoryService_ListAccountSessions_FullMethodName      = "/roster.identity.v1.AccountDirectoryService/ListAccountSessions"
+	AccountDirectoryService_EndSessions_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/EndSessions"
+	AccountDirectoryService_OpenSession_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/OpenSession"
 )
 
 // AccountDirectoryServiceClient is the client API for AccountDirectoryService service.
@@ -222,6 +225,12 @@ type AccountDirectoryServiceClient interface {
 	// link, if the organization manages the account. Idempotent on the id of the operation. Reasons: EMAIL_UNVERIFIED,
 	// PASSWORD_MISSING, RATE_LIMITED, ACCOUNT_NOT_FOUND.
 	SendPasswordReset(ctx context.Context, in *SendPasswordResetRequest, opts ...grpc.CallOption) (*SendPasswordResetResponse, error)
+	// ListAccountLoginActivity returns the login activity of an account to the organization that manages it.
+	ListAccountLoginActivity(ctx context.Context, in *ListAccountLoginActivityRequest, opts ...grpc.CallOption) (*ListAccountLoginActivityResponse, error)
+	// ListAccountSessions returns the live sessions of an account to the organization that manages it.
+	ListAccountSessions(ctx context.Context, in *ListAccountSessionsRequest, opts ...grpc.CallOption) (*ListAccountSessionsResponse, error)
+	// EndSessions ends all sessions of an account for the organization that manages it. Idempotent on the operation.
+	EndSessions(ctx context.Context, in *EndSessionsRequest, opts ...grpc.CallOption) (*EndSessionsResponse, error)
 	// OpenSession signs in the account that an acceptance has just made. Reasons: ACCOUNT_NOT_FOUND.
 	OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error)
 }
@@ -334,6 +343,36 @@ func (c *accountDirectoryServiceClient) SendPasswordReset(ctx context.Context, i
 	return out, nil
 }
 
+func (c *accountDirectoryServiceClient) ListAccountLoginActivity(ctx context.Context, in *ListAccountLoginActivityRequest, opts ...grpc.CallOption) (*ListAccountLoginActivityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccountLoginActivityResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_ListAccountLoginActivity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountDirectoryServiceClient) ListAccountSessions(ctx context.Context, in *ListAccountSessionsRequest, opts ...grpc.CallOption) (*ListAccountSessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccountSessionsResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_ListAccountSessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountDirectoryServiceClient) EndSessions(ctx context.Context, in *EndSessionsRequest, opts ...grpc.CallOption) (*EndSessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndSessionsResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_EndSessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountDirectoryServiceClient) OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OpenSessionResponse)
@@ -382,6 +421,12 @@ type AccountDirectoryServiceServer interface {
 	// link, if the organization manages the account. Idempotent on the id of the operation. Reasons: EMAIL_UNVERIFIED,
 	// PASSWORD_MISSING, RATE_LIMITED, ACCOUNT_NOT_FOUND.
 	SendPasswordReset(context.Context, *SendPasswordResetRequest) (*SendPasswordResetResponse, error)
+	// ListAccountLoginActivity returns the login activity of an account to the organization that manages it.
+	ListAccountLoginActivity(context.Context, *ListAccountLoginActivityRequest) (*ListAccountLoginActivityResponse, error)
+	// ListAccountSessions returns the live sessions of an account to the organization that manages it.
+	ListAccountSessions(context.Context, *ListAccountSessionsRequest) (*ListAccountSessionsResponse, error)
+	// EndSessions ends all sessions of an account for the organization that manages it. Idempotent on the operation.
+	EndSessions(context.Context, *EndSessionsRequest) (*EndSessionsResponse, error)
 	// OpenSession signs in the account that an acceptance has just made. Reasons: ACCOUNT_NOT_FOUND.
 	OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error)
 	mustEmbedUnimplementedAccountDirectoryServiceServer()
@@ -423,6 +468,15 @@ func (UnimplementedAccountDirectoryServiceServer) IssueTemporaryPassword(context
 }
 func (UnimplementedAccountDirectoryServiceServer) SendPasswordReset(context.Context, *SendPasswordResetRequest) (*SendPasswordResetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SendPasswordReset not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) ListAccountLoginActivity(context.Context, *ListAccountLoginActivityRequest) (*ListAccountLoginActivityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccountLoginActivity not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) ListAccountSessions(context.Context, *ListAccountSessionsRequest) (*ListAccountSessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccountSessions not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) EndSessions(context.Context, *EndSessionsRequest) (*EndSessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndSessions not implemented")
 }
 func (UnimplementedAccountDirectoryServiceServer) OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method OpenSession not implemented")
@@ -629,6 +683,60 @@ func _AccountDirectoryService_SendPasswordReset_Handler(srv interface{}, ctx con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountDirectoryService_ListAccountLoginActivity_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccountLoginActivityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).ListAccountLoginActivity(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_ListAccountLoginActivity_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).ListAccountLoginActivity(ctx, req.(*ListAccountLoginActivityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountDirectoryService_ListAccountSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccountSessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).ListAccountSessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_ListAccountSessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).ListAccountSessions(ctx, req.(*ListAccountSessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountDirectoryService_EndSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndSessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).EndSessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_EndSessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).EndSessions(ctx, req.(*EndSessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountDirectoryService_OpenSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(OpenSessionRequest)
 	if err := dec(in); err != nil {
@@ -693,6 +801,18 @@ var AccountDirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SendPasswordReset",
 			Handler:    _AccountDirectoryService_SendPasswordReset_Handler,
+		},
+		{
+			MethodName: "ListAccountLoginActivity",
+			Handler:    _AccountDirectoryService_ListAccountLoginActivity_Handler,
+		},
+		{
+			MethodName: "ListAccountSessions",
+			Handler:    _AccountDirectoryService_ListAccountSessions_Handler,
+		},
+		{
+			MethodName: "EndSessions",
+			Handler:    _AccountDirectoryService_EndSessions_Handler,
 		},
 		{
 			MethodName: "OpenSession",
