@@ -67,6 +67,7 @@ func TestMemberPasswords(t *testing.T) {
 		half := connect(over, in.GetToken())
 		for _, closed := range []func() error{
 			func() error { _, err := half.ListSessions(t.Context(), &identityv1.ListSessionsRequest{}); return err },
+			func() error { _, err := half.GetMe(t.Context(), &identityv1.GetMeRequest{}); return err },
 			func() error {
 				_, err := half.ListOrganizations(t.Context(), &membershipv1.ListOrganizationsRequest{})
 				return err
@@ -75,8 +76,6 @@ func TestMemberPasswords(t *testing.T) {
 			f := refused(t, closed(), errorv1.Reason_REASON_SIGN_IN_INCOMPLETE)
 			require.Equal(t, "PASSWORD_CHANGE", f.Metadata["stage"])
 		}
-		_, err = half.GetMe(t.Context(), &identityv1.GetMeRequest{})
-		require.NoError(t, err)
 		_, err = half.ChangePassword(t.Context(), &identityv1.ChangePasswordRequest{CurrentPassword: temporary, Password: temporary})
 		refused(t, err, errorv1.Reason_REASON_PASSWORD_REFUSED)
 		changed, err := half.ChangePassword(t.Context(), &identityv1.ChangePasswordRequest{CurrentPassword: temporary, Password: newPassword})

@@ -37,6 +37,7 @@ type fakes struct {
 
 	verify     func(context.Context, *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error)
 	reset      func(context.Context, *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error)
+	change     func(context.Context, *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error)
 	answer     func(context.Context, *identityv1.AnswerChallengeRequest) (*identityv1.AnswerChallengeResponse, error)
 	signIn     func(context.Context, *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error)
 	resolve    func(context.Context, *identityv1.ResolveCredentialRequest) (*identityv1.ResolveCredentialResponse, error)
@@ -142,7 +143,16 @@ func (f *fakes) ListSigningKeys(context.Context, *identityv1.ListSigningKeysRequ
 
 // openSession signs a person in, the way identity and invitation do it.
 func (f *fakes) openSession(ctx context.Context, name string) (*identityv1.Session, error) {
+	return f.openSessionAt(ctx, name, "")
+}
+
+// openSessionAt begins a session that is at a stage of its sign-in.
+func (f *fakes) openSessionAt(ctx context.Context, name string, stage caller.Stage) (*identityv1.Session, error) {
 	secret, who := f.signedIn(name, true)
+	who.stage = stage
+	f.lock.Lock()
+	f.sessions[secret] = who
+	f.lock.Unlock()
 	session := &identityv1.Session{Id: who.session.String(), AccountId: who.account.GetId(), ExpireTime: inAnHour()}
 	return session, grpc.SetHeader(ctx, metadata.Pairs(credential.SecretHeader, secret, "x-internal", "not for clients"))
 }
@@ -196,6 +206,10 @@ func (f *fakes) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRequ
 func (f *fakes) RequestPasswordReset(ctx context.Context, req *identityv1.RequestPasswordResetRequest) (*identityv1.RequestPasswordResetResponse, error) {
 	f.saw(ctx, "RequestPasswordReset "+req.GetEmail()+req.GetUsername())
 	return &identityv1.RequestPasswordResetResponse{}, nil
+}
+
+func (f *fakes) ChangePassword(ctx context.Context, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
+	return answerTo(f, ctx, "ChangePassword", f.change, req)
 }
 
 func (f *fakes) ResetPassword(ctx context.Context, req *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error) {

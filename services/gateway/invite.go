@@ -9,6 +9,8 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
 )
 
 // Ways to accept, as the form names them.
@@ -45,7 +47,7 @@ func (s *site) invitation(w http.ResponseWriter, r *http.Request, status int, pa
 		s.refuse(w, r, err)
 		return
 	}
-	if page.Me, err = s.me(r); err != nil {
+	if page.Me, _, err = s.me(r); err != nil {
 		s.refuse(w, r, err)
 		return
 	}
@@ -102,9 +104,12 @@ func (s *site) accept(w http.ResponseWriter, r *http.Request) {
 	case wayMe:
 		err = s.stillMe(r, form.Get("account"))
 	case waySignIn:
-		var due bool
-		if due, err = s.openSession(r, form.Get("identifier"), form.Get("password")); due {
-			s.askCode(w, r, http.StatusOK, codeForm{Token: form.Get("token")})
+		var due caller.Stage
+		if err = s.openSession(r, form.Get("identifier"), form.Get("password")); err == nil {
+			_, due, err = s.me(r)
+		}
+		if due != "" {
+			s.complete(w, r, http.StatusOK, due, completion{Token: form.Get("token")})
 			return
 		}
 	default:
@@ -135,7 +140,7 @@ var errOtherAccount = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "Meanwhile
 
 // stillMe refuses to accept as another account than the one that the page named.
 func (s *site) stillMe(r *http.Request, shown string) error {
-	me, err := s.me(r)
+	me, _, err := s.me(r)
 	if err != nil {
 		return err
 	}

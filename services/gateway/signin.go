@@ -2,29 +2,88 @@ package gateway
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/internal/caller"
 )
 
-// me returns who is signed in; nil: nobody. A stale cookie is nobody's, and is taken back. So is that of a sign-in whose second
-// factor is due, but it stays.
-func (s *site) me(r *http.Request) (*identityv1.Account, error) {
+// me returns who is signed in; nil: nobody. A stale cookie is nobody's, and is taken back. So is that of a sign-in that is not
+// complete, but it stays: due is the stage that it is at.
+func (s *site) me(r *http.Request) (me *identityv1.Account, due caller.Stage, err error) {
 	c := callFrom(r.Context())
 	if !c.credential.cookie {
-		return nil, nil
+		return nil, "", nil
 	}
 	answer, err := s.accounts.GetMe(r.Context(), &identityv1.GetMeRequest{})
 	if isRefusal(err) {
 		c.credential, c.closed = presented{}, true
-		return nil, nil
+		return nil, "", nil
 	}
-	if fault.ReasonOf(err) == errorv1.Reason_REASON_SIGN_IN_INCOMPLETE {
-		return nil, nil
+	if f := fault.From(err); err != nil && f.Reason == errorv1.Reason_REASON_SIGN_IN_INCOMPLETE {
+		return nil, caller.Stage(f.Metadata["stage"]), nil
 	}
-	return answer.GetAccount(), err
+	return answer.GetAccount(), "", err
+}
+
+// goOn leads on after a sign-in: to what completes it, then to where it leads.
+func (s *site) goOn(w http.ResponseWriter, r *http.Request, form completion) {
+	_, due, err := s.me(r)
+	switch {
+	case err != nil:
+		s.refuse(w, r, err)
+	case due != "":
+		s.complete(w, r, http.StatusOK, due, form)
+	case form.Token != "":
+		s.invitation(w, r, http.StatusOK, invitationPage{Token: form.Token})
+	default:
+		http.Redirect(w, r, form.Next, http.StatusSeeOther)
+	}
+}
+
+// completion is a form that completes a sign-in.
+type completion struct {
+	Token   string // of the invitation that is to be accepted then, if any
+	Next    string // or where it leads
+	Problem string
+}
+
+func (s *site) completion(form url.Values) completion {
+	return completion{Token: form.Get("token"), Next: s.next(form.Get("next"))}
+}
+
+// complete asks for what a sign-in still needs.
+func (s *site) complete(w http.ResponseWriter, r *http.Request, status int, due caller.Stage, form completion) {
+	page, title := "code", "Sign in"
+	if due == caller.PasswordChange {
+		page, title = "next_password", "Choose your password"
+	}
+	s.render(w, r, status, page, view{Title: title, Data: form, Leaves: leaves(form.Next)})
+}
+
+// completeAgain asks once more, when another try can help; otherwise it says how it ended. When the session is over, the sign-in begins anew.
+func (s *site) completeAgain(w http.ResponseWriter, r *http.Request, due caller.Stage, again completion, err error) {
+	switch fault.ReasonOf(err) {
+	case errorv1.Reason_REASON_BUSY, errorv1.Reason_REASON_UNAVAILABLE, errorv1.Reason_REASON_DEADLINE_EXCEEDED:
+		again.Problem = busyText
+	case errorv1.Reason_REASON_UNAUTHENTICATED:
+		c := callFrom(r.Context())
+		c.credential, c.closed = presented{}, true
+		s.askPassword(w, r, http.StatusUnauthorized, signInForm{
+			Problem: "That took too long, or there were too many wrong tries. Sign in again.", Next: again.Next})
+		return
+	}
+	if again.Problem == "" {
+		s.refuse(w, r, err)
+		return
+	}
+	f := s.faultOf(r, err)
+	setRetry(w.Header(), f)
+	s.complete(w, r, f.HTTPStatus(), due, again)
 }
 
 // name is how a page calls somebody.
@@ -45,7 +104,7 @@ type homePage struct {
 
 // home is the front door. It opens also while identity is away.
 func (s *site) home(w http.ResponseWriter, r *http.Request) {
-	me, err := s.me(r)
+	me, _, err := s.me(r)
 	if err != nil {
 		callFrom(r.Context()).note(err)
 	}
@@ -62,19 +121,19 @@ type signInForm struct {
 
 func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
 	next := s.next(r.URL.Query().Get("next"))
-	me, err := s.me(r)
+	me, due, err := s.me(r)
 	if err != nil {
 		s.refuse(w, r, err)
+		return
+	}
+	if due != "" {
+		s.complete(w, r, http.StatusOK, due, completion{Next: next})
 		return
 	}
 	if me != nil {
 		s.notice(w, r, http.StatusOK, notice{
 			Title: "You are signed in", Text: "You are signed in as " + name(me) + ".", SignOut: "Sign out", Links: []link{{next, "Go on"}},
 		})
-		return
-	}
-	if callFrom(r.Context()).credential.cookie { // it is good, and nobody's yet
-		s.askCode(w, r, http.StatusOK, codeForm{Next: next})
 		return
 	}
 	s.askPassword(w, r, http.StatusOK, signInForm{Next: next})
@@ -94,8 +153,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	next := s.next(form.Get("next"))
-	due, err := s.openSession(r, form.Get("identifier"), form.Get("password"))
-	if err != nil {
+	if err := s.openSession(r, form.Get("identifier"), form.Get("password")); err != nil {
 		again, ok := s.signInAgain(form.Get("identifier"), err)
 		if !ok {
 			s.refuse(w, r, err)
@@ -107,71 +165,69 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		s.askPassword(w, r, f.HTTPStatus(), again)
 		return
 	}
-	if due {
-		s.askCode(w, r, http.StatusOK, codeForm{Next: next})
-		return
-	}
-	http.Redirect(w, r, next, http.StatusSeeOther)
+	s.goOn(w, r, completion{Next: next})
 }
 
-// codeForm asks for the code of a second factor.
-type codeForm struct {
-	Token   string // of the invitation that is to be accepted then, if any
-	Next    string // or where it leads
-	Problem string
-}
-
-func (s *site) askCode(w http.ResponseWriter, r *http.Request, status int, form codeForm) {
-	s.render(w, r, status, "code", view{Title: "Sign in", Data: form, Leaves: leaves(form.Next)})
-}
-
-// answerChallenge completes a sign-in with the code of a second factor. When the challenge is over, it begins anew.
+// answerChallenge proves the second factor of a sign-in.
 func (s *site) answerChallenge(w http.ResponseWriter, r *http.Request) {
 	form, err := s.form(w, r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	c := callFrom(r.Context())
-	again := codeForm{Token: form.Get("token"), Next: s.next(form.Get("next"))}
+	again := s.completion(form)
 	_, err = s.sessions.AnswerChallenge(r.Context(), &identityv1.AnswerChallengeRequest{Code: form.Get("code")})
-	switch reason := fault.ReasonOf(err); reason {
+	switch fault.ReasonOf(err) {
 	case errorv1.Reason_REASON_CODE_INVALID, errorv1.Reason_REASON_VALIDATION_FAILED:
 		again.Problem = "The code is wrong, or was used before. Wait for the next one."
 	case errorv1.Reason_REASON_RATE_LIMITED:
 		again.Problem = "There were too many wrong codes. Wait a moment, then try again."
-	case errorv1.Reason_REASON_BUSY, errorv1.Reason_REASON_UNAVAILABLE, errorv1.Reason_REASON_DEADLINE_EXCEEDED:
-		again.Problem = busyText
-	case errorv1.Reason_REASON_UNAUTHENTICATED:
-		c.credential, c.closed = presented{}, true
-		s.askPassword(w, r, http.StatusUnauthorized, signInForm{
-			Problem: "That took too long, or there were too many wrong codes. Sign in again.", Next: again.Next})
-		return
-	default:
-		if err != nil && reason != errorv1.Reason_REASON_STATE_CONFLICT { // that is: the form was sent twice
-			s.refuse(w, r, err)
-			return
-		}
+	case errorv1.Reason_REASON_STATE_CONFLICT:
+		err = nil // the form was sent twice
 	}
-	if again.Problem != "" {
-		f := s.faultOf(r, err)
-		setRetry(w.Header(), f)
-		s.askCode(w, r, f.HTTPStatus(), again)
+	if err != nil {
+		s.completeAgain(w, r, caller.Challenge, again, err)
 		return
 	}
-	if c.opened != nil {
-		c.credential = presented{c.opened.Value, true}
-	}
-	if again.Token != "" {
-		s.invitation(w, r, http.StatusOK, invitationPage{Token: again.Token})
-		return
-	}
-	http.Redirect(w, r, again.Next, http.StatusSeeOther)
+	s.useOpened(r)
+	s.goOn(w, r, again)
 }
 
-// openSession signs in. From then on the request, and the browser, have the new session. due tells that it is not complete before a
-// second factor is proven.
-func (s *site) openSession(r *http.Request, identifier, password string) (due bool, err error) {
+// choosePassword replaces a temporary password.
+func (s *site) choosePassword(w http.ResponseWriter, r *http.Request) {
+	form, err := s.form(w, r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	again := s.completion(form)
+	_, err = s.passwords.ChangePassword(r.Context(), &identityv1.ChangePasswordRequest{
+		CurrentPassword: form.Get("current_password"), Password: form.Get("password")})
+	switch fault.ReasonOf(err) {
+	case errorv1.Reason_REASON_CREDENTIALS_INVALID:
+		again.Problem = "The temporary password is wrong."
+	case errorv1.Reason_REASON_PASSWORD_REFUSED, errorv1.Reason_REASON_VALIDATION_FAILED:
+		again.Problem = s.faultOf(r, err).Message
+	case errorv1.Reason_REASON_RATE_LIMITED:
+		again.Problem = "There were too many wrong passwords. Wait a moment, then try again."
+	}
+	if err != nil {
+		s.completeAgain(w, r, caller.PasswordChange, again, err)
+		return
+	}
+	s.useOpened(r)
+	s.goOn(w, r, again)
+}
+
+// useOpened has the rest of the request made with the session that the request has opened, if it has.
+func (s *site) useOpened(r *http.Request) {
+	if c := callFrom(r.Context()); c.opened != nil {
+		c.credential = presented{c.opened.Value, true}
+	}
+}
+
+// openSession signs in. From then on the request, and the browser, have the new session, which need not be complete.
+func (s *site) openSession(r *http.Request, identifier, password string) error {
 	c := callFrom(r.Context())
 	c.credential = presented{} // whoever was signed in does not matter
 	req := &identityv1.CreateSessionRequest{Password: password, Delivery: identityv1.Delivery_DELIVERY_COOKIE}
@@ -180,15 +236,14 @@ func (s *site) openSession(r *http.Request, identifier, password string) (due bo
 	} else {
 		req.Username = identifier
 	}
-	answer, err := s.sessions.CreateSession(r.Context(), req)
-	if err != nil {
-		return false, err
+	if _, err := s.sessions.CreateSession(r.Context(), req); err != nil {
+		return err
 	}
 	if c.opened == nil {
-		return false, fault.New(errorv1.Reason_REASON_INTERNAL, errInternal.Message)
+		return fault.New(errorv1.Reason_REASON_INTERNAL, errInternal.Message)
 	}
-	c.credential = presented{c.opened.Value, true}
-	return answer.GetChallenge() != nil, nil
+	s.useOpened(r)
+	return nil
 }
 
 // signInAgain returns the form to try again with; false when trying again is no use.

@@ -58,31 +58,33 @@ func (e *edge) newSite() (http.Handler, error) {
 	// What a form has answered stays in the address bar; whoever asks for it again starts anew.
 	toStart := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusSeeOther) }
 	for pattern, handle := range map[string]http.HandlerFunc{
-		"GET /verify":          toStart,
-		"GET /reset":           toStart,
-		"GET /sign-out":        toStart,
-		"GET /invite/accept":   toStart,
-		"GET /invite/decline":  toStart,
-		"GET /{$}":             s.home,
-		"GET /sign-in":         s.showSignIn,
-		"POST /sign-in":        s.signIn,
-		"GET /sign-in/code":    s.showSignIn,
-		"POST /sign-in/code":   s.answerChallenge,
-		"POST /sign-out":       s.signOut,
-		"GET /verify/{token}":  s.showVerify,
-		"POST /verify":         s.verify,
-		"GET /forgot":          s.showForgot,
-		"POST /forgot":         s.forgot,
-		"GET /reset/{token}":   s.showReset,
-		"POST /reset":          s.reset,
-		"GET /invite/{token}":  s.showInvitation,
-		"POST /invite/accept":  s.accept,
-		"POST /invite/decline": s.decline,
+		"GET /verify":                             toStart,
+		"GET /reset":                              toStart,
+		"GET /sign-out":                           toStart,
+		"GET /invite/accept":                      toStart,
+		"GET /invite/decline":                     toStart,
+		"GET /{$}":                                s.home,
+		"GET /sign-in":                            s.showSignIn,
+		"POST /sign-in":                           s.signIn,
+		"GET /sign-in/code":                       s.showSignIn,
+		"POST /sign-in/code":                      s.answerChallenge,
+		"GET /sign-in/password":                   s.showSignIn,
+		"POST /sign-in/password":                  s.choosePassword,
+		"POST /sign-out":                          s.signOut,
+		"GET /verify/{token}":                     s.showVerify,
+		"POST /verify":                            s.verify,
+		"GET /forgot":                             s.showForgot,
+		"POST /forgot":                            s.forgot,
+		"GET /reset/{token}":                      s.showReset,
+		"POST /reset":                             s.reset,
+		"GET /invite/{token}":                     s.showInvitation,
+		"POST /invite/accept":                     s.accept,
+		"POST /invite/decline":                    s.decline,
 		"GET /organizations/{organization}/seats": s.showSeats,
-		"GET /docs":          s.showReference,
-		"GET /docs/errors":   s.showReasons,
-		"GET /openapi.json":  s.openAPI,
-		"GET /asyncapi.json": s.asyncAPI,
+		"GET /docs":                               s.showReference,
+		"GET /docs/errors":                        s.showReasons,
+		"GET /openapi.json":                       s.openAPI,
+		"GET /asyncapi.json":                      s.asyncAPI,
 		"GET /static/style.css": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/css; charset=utf-8")
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
@@ -138,7 +140,7 @@ var pages = func() map[string]*template.Template {
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "sign_in", "code", "verify", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
+	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(functions).
 			ParseFS(pageFiles, "pages/layout.html", "pages/forms.html", "pages/"+name+".html"))
 	}

@@ -76,7 +76,7 @@ func TestIssueTemporaryPassword(t *testing.T) {
 		password, in := h.temporary("ada@example.com")
 		require.True(t, in.GetPasswordChangeRequired())
 		_, err := h.accounts.GetMe(h.as(in.GetToken()), &identityv1.GetMeRequest{})
-		require.NoError(t, err)
+		requireReason(t, signInIncomplete, err)
 		_, err = h.sessions.ListSessions(h.as(in.GetToken()), &identityv1.ListSessionsRequest{})
 		requireReason(t, signInIncomplete, err)
 		require.Equal(t, "PASSWORD_CHANGE", fault.From(err).Metadata["stage"])

@@ -2444,11 +2444,11 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\fFactorMethod\x12\x1d\n" +
 	"\x19FACTOR_METHOD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FACTOR_METHOD_TOTP\x10\x01\x12\x1f\n" +
-	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x022\xb0\x04\n" +
+	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x022\xad\x04\n" +
 	"\x0eAccountService\x12{\n" +
 	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xb2\x01\n" +
-	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"R\xaa\xbb\x18+\b\x01*\x0faccount.created*\x16account.email_verified\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12k\n" +
-	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1d\xaa\xbb\x18\v\b\x02*\x04read2\x01\x02\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
+	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"R\xaa\xbb\x18+\b\x01*\x0faccount.created*\x16account.email_verified\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
+	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1a\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
 	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\xc7\x04\n" +
 	"\x0fPasswordService\x12\xce\x01\n" +
 	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"e\xaa\xbb\x18A\b\x02*\x18account.password_changed*\x11account.signed_in*\rsession.ended2\x01\x02\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
