@@ -43,6 +43,7 @@ var suite struct {
 	Mail     *devmail.Inbox
 	DNS      *devdns.Server             // where the suite looks for proofs of domains
 	operator string                     // API key
+	claim    string                     // what the operator was made of, used
 	broker   func() (*nats.Conn, error) // for who hears events
 	conn     grpc.ClientConnInterface
 	owners   map[string]*pgxpool.Pool // of the databases, for what no client can do: let time pass
@@ -161,7 +162,7 @@ func prepare(ctx context.Context, r running) error {
 	if err != nil {
 		return err
 	}
-	suite.operator = claimed.GetApiKey()
+	suite.operator, suite.claim = claimed.GetApiKey(), r.claim
 	suite.owners = make(map[string]*pgxpool.Pool)
 	for service := range dev.Migrations {
 		if suite.owners[service], err = pgxpool.New(ctx, r.owner(service)); err != nil {

@@ -68,6 +68,21 @@ func TestClaimOperator(t *testing.T) {
 		require.Equal(t, 1, made)
 		require.Equal(t, 1, count(h, `operators`))
 	})
+	t.Run("R18 TheTokenIsGoodForNothingElse", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		token := h.bootstrap(h.service)
+		_, err := h.accounts.VerifyEmail(h.as(""), &identityv1.VerifyEmailRequest{Token: token})
+		requireReason(t, linkInvalid, err)
+		_, err = h.passwords.ResetPassword(h.as(""), &identityv1.ResetPasswordRequest{Token: token, Password: goodPassword})
+		requireReason(t, linkInvalid, err)
+		for _, cookie := range []bool{false, true} {
+			_, err = h.credential.ResolveCredential(t.Context(), &identityv1.ResolveCredentialRequest{Secret: token, Cookie: cookie, Audience: "identity"})
+			requireReason(t, unauthenticated, err)
+		}
+		require.Zero(t, count(h, `accounts`))
+		h.claim(token)
+	})
 	t.Run("EveryStartOfEveryCopyShowsTheSameToken", func(t *testing.T) {
 		t.Parallel()
 		h := start(t)
