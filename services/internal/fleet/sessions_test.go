@@ -126,7 +126,7 @@ func TestAccessEndsEverywhere(t *testing.T) {
 			}
 		})
 	}
-	t.Run("R43 S2-42 S2-44 S2-48 RB18 within a second", func(t *testing.T) { everywhere(t, "@one.example", nil) })
+	t.Run("R43 S2-41 S2-45 S2-48 RB18 within a second", func(t *testing.T) { everywhere(t, "@one.example", nil) })
 	t.Run("R87 within five seconds when NATS is cut", func(t *testing.T) {
 		everywhere(t, "@two.example", func() func() {
 			f.Broker.Pause()
