@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
@@ -154,6 +155,32 @@ func TestCallers(t *testing.T) {
 		require.Contains(t, body, ada.ID)
 		status, _ = get("/v1/organizations/"+org.ID, ada.Token)
 		require.Equal(t, 404, status)
+	})
+
+	scenario(t, "R45 the request names the organization, and every call is looked at there", func(t *testing.T, over string) {
+		mine, other := create(t, over, rbac), create(t, over, rbac)
+		ada := mine.join(t, "admin")
+		other.admit(t, ada, "member")
+		rename := func(org *organization) error {
+			_, err := ada.UpdateOrganization(t.Context(), &membershipv1.UpdateOrganizationRequest{
+				OrganizationId: org.ID, DisplayName: unique("Renamed")})
+			return err
+		}
+		require.NoError(t, rename(mine))
+		refused(t, rename(other), errorv1.Reason_REASON_PERMISSION_MISSING)
+
+		_, err := ada.ListRoles(t.Context(), &membershipv1.ListRolesRequest{})
+		require.Contains(t, []errorv1.Reason{errorv1.Reason_REASON_VALIDATION_FAILED, errorv1.Reason_REASON_ROUTE_NOT_FOUND}, fault.ReasonOf(err),
+			"no organization is never any of theirs")
+
+		other.disable(t, ada)
+		_, err = ada.GetOrganization(t.Context(), &membershipv1.GetOrganizationRequest{OrganizationId: other.ID})
+		refused(t, err, errorv1.Reason_REASON_MEMBER_DISABLED)
+		require.NoError(t, rename(mine))
+		mine.remove(t, ada)
+		refused(t, rename(mine), errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
+		_, err = ada.GetMe(t.Context(), &identityv1.GetMeRequest{})
+		require.NoError(t, err, "the session goes on")
 	})
 
 	scenario(t, "R56 a token that identity did not sign is refused", func(t *testing.T, over string) {
