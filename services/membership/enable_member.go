@@ -103,9 +103,8 @@ func giveAccess(ctx context.Context, q store.Queries, op org.Operation, at store
 	role, _ := o.Roles.ByID(member.Role)
 	q.SaveMember(o.ID, member, false)
 	q.SaveStanding(o.ID, member, role.Key)
-	because := outbox.Origin{Account: op.Actor, Cause: eventv1.Cause_KIND_ADMIN, CauseID: op.Seat.String(), RequestID: op.RequestID}
 	if err := outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.MemberEnabled{
-		Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
+		Context: byAdmin(ctx, op), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
 		return err
 	}
 	followSignIn(q, o, op.Account)

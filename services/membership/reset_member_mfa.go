@@ -94,27 +94,13 @@ func (s *Service) finishResetMfa(ctx context.Context, key id.Organization, opera
 	case !answer.GetReset_():
 		refusal = org.ErrNoMfa
 	}
-	err = s.inTx(ctx, key, func(q store.Queries) error {
-		now, at, err := q.LockOperation(ctx, key, op)
-		if err != nil || now.State != org.Pending { // somebody else was faster
-			return err
-		}
-		task(key, now).Done(q.Tx)
-		if refusal != nil {
-			q.RefuseOperation(key, now, refusal)
-			return nil
-		}
+	return s.conclude(ctx, key, op, refusal, func(q store.Queries, now org.Operation, at store.Standing) error {
 		member := at.Members[now.Account]
-		because := outbox.Origin{Account: now.Actor, Cause: eventv1.Cause_KIND_ADMIN, CauseID: now.Seat.String(), RequestID: now.RequestID}
 		if err := outbox.Publish(q.Tx, key, q.Now(), &eventv1.MemberMfaReset{
-			Context: because.Context(ctx), Member: memberToEvent(at.Organization, member)}); err != nil {
+			Context: byAdmin(ctx, now), Member: memberToEvent(at.Organization, member)}); err != nil {
 			return err
 		}
 		q.FinishOperation(key, now, member)
 		return nil
 	})
-	if err != nil {
-		return saga.Unfinished(fmt.Errorf("finish operation: %w", err))
-	}
-	return nil
 }

@@ -133,20 +133,10 @@ func (s *Service) reset(ctx context.Context, key id.Organization, operation id.S
 	if err != nil {
 		return nil, nil, err
 	}
-	err = s.inTx(ctx, key, func(q store.Queries) error {
-		now, at, err := q.LockOperation(ctx, key, op)
-		if err != nil || now.State != org.Pending { // somebody else was faster
-			return err
-		}
-		task(key, now).Done(q.Tx)
-		if refusal != nil {
-			q.RefuseOperation(key, now, refusal)
-			return nil
-		}
-		because := outbox.Origin{Account: now.Actor, Cause: eventv1.Cause_KIND_ADMIN, CauseID: now.Seat.String(), RequestID: now.RequestID}
+	err = s.conclude(ctx, key, op, refusal, func(q store.Queries, now org.Operation, at store.Standing) error {
 		member := at.Members[now.Account]
 		if err := outbox.Publish(q.Tx, key, q.Now(), &eventv1.MemberPasswordReset{
-			Context: because.Context(ctx), Member: memberToEvent(at.Organization, member),
+			Context: byAdmin(ctx, now), Member: memberToEvent(at.Organization, member),
 			Method: eventv1.MemberPasswordReset_Method(eventv1.MemberPasswordReset_Method_value["METHOD_"+now.Cause])}); err != nil {
 			return err
 		}
@@ -154,7 +144,7 @@ func (s *Service) reset(ctx context.Context, key id.Organization, operation id.S
 		return nil
 	})
 	if err != nil {
-		return nil, nil, saga.Unfinished(fmt.Errorf("finish operation: %w", err))
+		return nil, nil, err
 	}
 	return answer, refusal, nil
 }

@@ -2,7 +2,6 @@ package membership
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -38,17 +37,8 @@ func (s *Service) finish(ctx context.Context, key id.Organization, seat id.Seat,
 	if err != nil {
 		return err
 	}
-	err = s.inTx(ctx, key, func(q store.Queries) error {
-		now, at, err := q.LockOperation(ctx, key, op)
-		if err != nil || now.State != org.Pending { // somebody else was faster
-			return err
-		}
-		task(key, now).Done(q.Tx)
-		if refusal != nil {
-			refuse(q, now, at, refusal)
-			return nil
-		}
-		err = then(ctx, q, now, at)
+	return s.conclude(ctx, key, op, refusal, func(q store.Queries, now org.Operation, at store.Standing) error {
+		err := then(ctx, q, now, at)
 		if f := fault.From(err); f != nil { // what was to be done has become impossible
 			refuse(q, now, at, f)
 			begin(q, key, org.Release(now.Seat, now.Account, now.Actor, now.Cause, q.Now()))
@@ -56,19 +46,6 @@ func (s *Service) finish(ctx context.Context, key id.Organization, seat id.Seat,
 		}
 		return err
 	})
-	if err != nil { // BUSY for example, which alone would say that nothing was begun
-		return saga.Unfinished(fmt.Errorf("finish operation: %w", err))
-	}
-	return nil
-}
-
-// refuse ends an operation without effect. An organization without its first member never was.
-func refuse(q store.Queries, op org.Operation, at store.Standing, why *fault.Fault) {
-	q.RefuseOperation(at.Organization.ID, op, why)
-	if op.Kind == org.CreateOperation {
-		at.Organization.State = org.Failed
-		q.SaveOrganization(at.Organization)
-	}
 }
 
 // takeSeat reserves and occupies the operation's seat. Billing's answers are for ever, so it does not matter how often it
@@ -109,14 +86,6 @@ func (s *Service) takeSeat(ctx context.Context, key id.Organization, op org.Oper
 
 // errSeatLost: the seat was freed while the operation was under way, which took longer than it should.
 var errSeatLost = fault.New(errorv1.Reason_REASON_UNAVAILABLE, "This took too long and was given up. Try again.").WithRetry(time.Second)
-
-// outcome is the answer about an operation that is not done.
-func outcome(op org.Operation) error {
-	if op.Refusal != nil {
-		return op.Refusal
-	}
-	return saga.Unfinished(errors.New("the operation is still under way"))
-}
 
 // soon is how long a call that is committed waits for billing and identity to hear of it. The sweeper tells them what it
 // does not.
