@@ -85,6 +85,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED: precondition,
 	errorv1.Reason_REASON_EMAIL_UNVERIFIED:    precondition,
 	errorv1.Reason_REASON_PASSWORD_MISSING:    precondition,
+	errorv1.Reason_REASON_ACCOUNT_DISABLED:    precondition,
 
 	errorv1.Reason_REASON_INVITATION_EXPIRED:      precondition,
 	errorv1.Reason_REASON_INVITATION_REVOKED:      precondition,

@@ -161,7 +161,7 @@ func TestRoutes(t *testing.T) {
 	})
 	t.Run("UnknownPathsAreNotFound", func(t *testing.T) {
 		t.Parallel()
-		for _, path := range []string{"/v1", "/v1/", "/v1/nothing", "/v1/me/", "/v1//me", "/v1/sessions:nope", "/v1/sessions:", "/v1/organizations/x/members",
+		for _, path := range []string{"/v1", "/v1/", "/v1/nothing", "/v1/me/", "/v1//me", "/v1/sessions:nope", "/v1/sessions:", "/v1/organizations/x/memberships",
 			"/v1/../v1/me", "/V1/me", "/healthz", "/roster.identity.v1.AccountService/GetMe"} {
 			a := h.do("POST", path, "")
 			require.Equal(t, 404, a.StatusCode, path)

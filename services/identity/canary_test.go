@@ -66,6 +66,10 @@ func TestSecretsStaySecret(t *testing.T) {
 		_, err = h.operators.ClaimOperator(h.as(""), &identityv1.ClaimOperatorRequest{Token: bootstrap})
 		said = append(said, err)
 
+		managed, err := h.membership.CreateManagedAccount(t.Context(), wanted("grace@example.com", id.NewOrganization()))
+		require.NoError(t, err)
+		secrets = append(secrets, managed.GetPassword())
+
 		key := id.NewAccount().String()
 		sealed, err := h.directory.SealPassword(t.Context(), &identityv1.SealPasswordRequest{AccountId: key, Password: canary})
 		require.NoError(t, err)

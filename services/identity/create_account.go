@@ -101,7 +101,7 @@ type outcome struct {
 
 func (s *Service) createAccount(ctx context.Context, wanted creation) (o outcome, err error) {
 	err = s.inTx(ctx, postgres.In(wanted.account.ID), func(q store.Queries) error {
-		known, err := q.LockCreation(ctx, wanted.account.ID, wanted.invitation, wanted.email.Key, wanted.username.Key)
+		known, err := q.LockCreation(ctx, wanted.account.ID, id.Any(wanted.invitation), wanted.email.Key, wanted.username.Key)
 		if err != nil {
 			return err
 		}

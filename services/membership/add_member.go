@@ -112,13 +112,7 @@ func (s *Service) add(ctx context.Context, q store.Queries, at store.Standing, a
 	member.Account = add.account
 	member.Join(role, add.seat, add.invitation, q.Now())
 	answer.Role, answer.Version = member.Role, member.Version
-
-	q.SaveMember(o.ID, member, !known)
-	q.DeleteJoin(o.ID, add.account)
-	if known && !o.Policy.ProjectGuests { // of a time when there were guests
-		q.DeleteProjectMemberships(o.ID, member.Account)
-	}
-	list(q, o.ID, member, role, add.person)
+	enter(q, o, member, known, role, add.person)
 	because := outbox.Origin{Account: add.inviter, Service: s.DB.Name, Cause: eventv1.Cause_KIND_ADMIN, CauseID: add.seat.String()}
 	if !add.invitation.IsZero() {
 		q.DeletePerson(o.ID, id.Any(add.invitation))
@@ -126,6 +120,16 @@ func (s *Service) add(ctx context.Context, q store.Queries, at store.Standing, a
 	}
 	return outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.MemberAdded{
 		Context: because.Context(ctx), Member: memberToEvent(o, member), Personal: personToEvent(add.person)})
+}
+
+// enter writes somebody's membership: known tells whether they had one before, which has ended.
+func enter(q store.Queries, o org.Organization, member org.Member, known bool, role org.Role, person org.Person) {
+	q.SaveMember(o.ID, member, !known)
+	q.DeleteJoin(o.ID, member.Account)
+	if known && !o.Policy.ProjectGuests { // of a time when there were guests
+		q.DeleteProjectMemberships(o.ID, member.Account)
+	}
+	list(q, o.ID, member, role, person)
 }
 
 // grantable returns the role if whoever invited may still give it. What was right when the invitation was sent may not be

@@ -146,6 +146,9 @@ type accounts struct {
 	refuse   error                        // to reset a password
 	managed  bool                         // whether the organization manages accounts
 	ended    []*identityv1.EndSessionsRequest
+	claims   []*identityv1.ListClaimsResponse_Claim
+	taken    bool // the address, when an account is to be made
+	asked    int  // who has an address
 }
 
 // EndSessions answers like identity, which is away while there is an error.
@@ -168,6 +171,21 @@ func (a *accounts) ListAccountLoginActivity(_ context.Context, req *identityv1.L
 		return &identityv1.ListAccountLoginActivityResponse{}, a.err
 	}
 	return &identityv1.ListAccountLoginActivityResponse{Managed: true, Activity: []*identityv1.LoginActivity{{UserAgent: req.GetAccountId()}}}, a.err
+}
+
+func (a *accounts) ListClaims(context.Context, *identityv1.ListClaimsRequest, ...grpc.CallOption) (*identityv1.ListClaimsResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked++
+	return &identityv1.ListClaimsResponse{Claims: a.claims}, a.err
+}
+
+func (a *accounts) CreateManagedAccount(_ context.Context, req *identityv1.CreateManagedAccountRequest, _ ...grpc.CallOption) (*identityv1.CreateManagedAccountResponse, error) {
+	if a.taken {
+		return &identityv1.CreateManagedAccountResponse{EmailTaken: true}, nil
+	}
+	password, err := a.answer(req.GetOperationId(), "password-")
+	return &identityv1.CreateManagedAccountResponse{Password: password}, err
 }
 
 // answer answers an operation as identity does: the same for ever.

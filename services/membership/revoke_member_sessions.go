@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/rosterhq/roster/pkg/fault"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -83,27 +84,17 @@ func (s *Service) finishRevoke(ctx context.Context, key id.Organization, operati
 	if err != nil {
 		return saga.Unfinished(fmt.Errorf("end sessions: %w", err))
 	}
-	err = s.inTx(ctx, key, func(q store.Queries) error {
-		now, at, err := q.LockOperation(ctx, key, op)
-		if err != nil || now.State != org.Pending { // somebody else was faster
-			return err
-		}
-		task(key, now).Done(q.Tx)
-		if !answer.GetManaged() {
-			q.RefuseOperation(key, now, org.ErrSessionsNotManaged)
-			return nil
-		}
+	var refusal *fault.Fault
+	if !answer.GetManaged() {
+		refusal = org.ErrSessionsNotManaged
+	}
+	return s.conclude(ctx, key, op, refusal, func(q store.Queries, now org.Operation, at store.Standing) error {
 		member := at.Members[now.Account]
-		because := outbox.Origin{Account: now.Actor, Cause: eventv1.Cause_KIND_ADMIN, CauseID: now.Seat.String(), RequestID: now.RequestID}
 		if err := outbox.Publish(q.Tx, key, q.Now(), &eventv1.MemberSessionsRevoked{
-			Context: because.Context(ctx), Member: memberToEvent(at.Organization, member)}); err != nil {
+			Context: byAdmin(ctx, now), Member: memberToEvent(at.Organization, member)}); err != nil {
 			return err
 		}
 		q.FinishOperation(key, now, member)
 		return nil
 	})
-	if err != nil {
-		return saga.Unfinished(fmt.Errorf("finish operation: %w", err))
-	}
-	return nil
 }

@@ -37,9 +37,17 @@ func (s *Service) finish(ctx context.Context, key id.Organization, seat id.Seat,
 	if err != nil {
 		return err
 	}
+	return s.concludeSeated(ctx, key, op, refusal, then)
+}
+
+// concludeSeated is conclude for an operation whose seat was taken, or refused. What has become impossible meanwhile is refused, too, and
+// gives the seat back.
+func (s *Service) concludeSeated(ctx context.Context, key id.Organization, op org.Operation, refusal *fault.Fault,
+	then func(context.Context, store.Queries, org.Operation, store.Standing) error,
+) error {
 	return s.conclude(ctx, key, op, refusal, func(q store.Queries, now org.Operation, at store.Standing) error {
 		err := then(ctx, q, now, at)
-		if f := fault.From(err); f != nil { // what was to be done has become impossible
+		if f := fault.From(err); f != nil {
 			refuse(q, now, at, f)
 			begin(q, key, org.Release(now.Seat, now.Account, now.Actor, now.Cause, q.Now()))
 			return nil

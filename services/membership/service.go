@@ -102,6 +102,7 @@ const (
 	enableTask  = "enable"
 	releaseTask = "release"
 	seatTask    = "join_seat"
+	directTask  = "direct"
 
 	resetMfaTask = "reset_mfa" // the id is that of the operation
 	resetTask    = "reset_password"
@@ -115,6 +116,7 @@ func (s *Service) Steps() map[string]saga.Step {
 		enableTask:  seatStep(s.finishEnable),
 		releaseTask: seatStep(s.finishRelease),
 		seatTask:    seatStep(s.finishJoin),
+		directTask:  seatStep(s.finishDirect),
 
 		resetMfaTask: seatStep(s.finishResetMfa),
 		resetTask:    seatStep(s.finishReset),
@@ -153,7 +155,7 @@ func seatStep(finish func(context.Context, id.Organization, id.Seat) error) saga
 // task is the sweeper's task that finishes an operation.
 func task(key id.Organization, op org.Operation) saga.Task {
 	kinds := map[org.Kind]string{org.CreateOperation: createTask, org.EnableOperation: enableTask, org.ReleaseOperation: releaseTask,
-		org.JoinOperation: seatTask, org.ResetMfaOperation: resetMfaTask, org.ResetOperation: resetTask, org.RevokeOperation: revokeTask}
+		org.JoinOperation: seatTask, org.DirectOperation: directTask, org.ResetMfaOperation: resetMfaTask, org.ResetOperation: resetTask, org.RevokeOperation: revokeTask}
 	return saga.For(key, kinds[op.Kind], op.Seat)
 }
 

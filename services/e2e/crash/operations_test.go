@@ -417,6 +417,59 @@ var operations = []operation{
 		brief: []string{"membership call.after SendPasswordReset"},
 	},
 	{
+		name:    "create a member",
+		arrange: organization(membershipv1.Preset_PRESET_RBAC),
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			made, err := s.owner.CreateMember(ctx, &membershipv1.CreateMemberRequest{
+				OrganizationId: s.org, Email: s.email, DisplayName: "Grace " + s.tag, Role: "member", RequestId: s.request()})
+			s.token = made.GetTemporaryPassword()
+			return made, err
+		},
+		see: func(t *testing.T, s *scene) string {
+			in, err := s.as("").CreateSession(t.Context(), &identityv1.CreateSessionRequest{
+				Email: s.email, Password: s.token, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+			require.NoError(t, err)
+			require.True(t, in.GetPasswordChangeRequired())
+			return "signed in"
+		},
+		brief: []string{"membership call.before ReserveSeats", "membership call.after OccupySeat", "membership call.before CreateManagedAccount",
+			"membership call.after CreateManagedAccount", "identity postgres.after_commit", "membership postgres.before_commit"},
+	},
+	{
+		name: "make somebody a member who has an account",
+		arrange: func(t *testing.T, s *scene) {
+			organization(membershipv1.Preset_PRESET_RBAC)(t, s)
+			newcomer(t, s)
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.CreateMember(ctx, &membershipv1.CreateMemberRequest{
+				OrganizationId: s.org, Email: s.email, DisplayName: "Grace " + s.tag, Role: "member", RequestId: s.request()})
+		},
+		see: func(t *testing.T, s *scene) string {
+			mine, err := s.as(s.token).ListOrganizations(t.Context(), &membershipv1.ListOrganizationsRequest{})
+			require.NoError(t, err)
+			require.Len(t, mine.GetOrganizations(), 1)
+			return mine.GetOrganizations()[0].GetMyRole()
+		},
+		brief: []string{"membership saga.before_step mail"},
+	},
+	{
+		name: "create a member without a seat",
+		arrange: func(t *testing.T, s *scene) {
+			organization(membershipv1.Preset_PRESET_RBAC)(t, s)
+			s.limit(t, 1)
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.CreateMember(ctx, &membershipv1.CreateMemberRequest{
+				OrganizationId: s.org, Email: s.email, DisplayName: "Grace " + s.tag, Role: "member", RequestId: s.request()})
+		},
+		see: func(t *testing.T, s *scene) string {
+			s.limit(t, 100)
+			return ""
+		},
+		refusal: errorv1.Reason_REASON_SEAT_LIMIT_REACHED,
+	},
+	{
 		name:    "remove",
 		arrange: member,
 		act: func(ctx context.Context, s *scene) (proto.Message, error) {

@@ -15,7 +15,7 @@ import (
 
 func (a *app) memberCommand() *cobra.Command {
 	return groupOf("member", "Members of an organization; 'roster people' lists them",
-		a.memberGetCommand(), a.memberEditCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(),
+		a.memberGetCommand(), a.memberCreateCommand(), a.memberEditCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(),
 		a.memberResetPasswordCommand(), a.memberResetMfaCommand(),
 		a.memberLoginActivityCommand(), a.memberSessionsCommand(), a.memberRevokeSessionsCommand(), a.memberRemoveCommand(), a.memberLeaveCommand())
 }

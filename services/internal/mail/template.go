@@ -90,6 +90,14 @@ func (t Joined) plain() (string, Template) {
 	return "joined", Joined{name(t.Organization), name(t.Name), name(t.Role), name(t.Domain)}
 }
 
+// Added tells somebody that an admin has made them a member of an organization, with the account that they have.
+type Added struct{ Organization, Role, SignInLink string }
+
+func (t Added) plain() (string, Template) {
+	t.Organization, t.Role = name(t.Organization), name(t.Role)
+	return "added", t
+}
+
 // TransferOffered asks a member to own the organization.
 type TransferOffered struct {
 	Organization, By string
@@ -199,7 +207,7 @@ var functions = map[string]any{
 	"button": func(link, label string) button { return button{link, label} },
 }
 
-var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "temporary_password", "invitation", "removed", "joined",
+var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "temporary_password", "invitation", "removed", "joined", "added",
 	"transfer_offered", "mfa_changed", "mfa_reset", "recovery_code_used", "recovery_codes_replaced")
 
 func parse(kinds ...string) map[string]page {

@@ -62,6 +62,8 @@ func (o *organizationFold) apply(e entry) {
 			kind = "CREATE"
 		case eventv1.Cause_KIND_DOMAIN:
 			kind = "JOIN"
+		case eventv1.Cause_KIND_ADMIN:
+			kind = "DIRECT"
 		}
 		o.join(e, kind, m.GetMember())
 	case *eventv1.MemberEnabled:

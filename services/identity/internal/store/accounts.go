@@ -84,6 +84,29 @@ func (q Queries) ClaimEmail(email string, owner id.Account, verified bool) {
 	q.Write(`INSERT INTO user_emails (email, account_id, verified) VALUES ($1, $2, $3)`, email, owner, verified)
 }
 
+// ClaimEmailAlone is ClaimEmail, without proof, of an address that nobody claims. Of several at once the others are EMAIL_TAKEN.
+func (q Queries) ClaimEmailAlone(email string, owner id.Account) {
+	q.Write(`INSERT INTO user_emails (email, account_id, verified, sole) VALUES ($1, $2, false, true)`, email, owner)
+}
+
+// Claim is an account that says that an address is its person's.
+type Claim struct {
+	account.Account
+	Verified      bool
+	ManagedBy     id.Organization
+	SignInAllowed bool
+}
+
+// ListClaims returns the accounts that claim the address, ten of them at most.
+func (q Queries) ListClaims(ctx context.Context, email string) (claims []Claim, err error) {
+	q.Read(`
+		SELECT a.*, m.managed_by, m.sign_in_allowed, found.verified
+		FROM (SELECT account_id, verified FROM user_emails WHERE email = $1 ORDER BY verified DESC, account_id LIMIT 10) found`+profiles+`
+		CROSS JOIN LATERAL (SELECT managed_by, sign_in_allowed FROM accounts WHERE id = opened.id OFFSET 0) m`,
+		[]any{email}, postgres.All(&claims))
+	return claims, q.Fetch(ctx)
+}
+
 // Identifier is what somebody signs in with, in the form that is compared, or the account of who is signed in. One of them is set;
 // none, when what they typed can be no identifier.
 type Identifier struct {

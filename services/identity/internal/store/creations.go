@@ -15,8 +15,9 @@ type Creation struct {
 	Made    *account.Account // it was made before
 	Refusal *fault.Fault     // or refused before
 
-	EmailTaken bool          // another account has proven the address
-	HolderOf   id.Invitation // the invitation that holds the username; zero: none does
+	EmailTaken   bool          // another account has proven the address
+	EmailClaimed bool          // another account has it, proven or not
+	HolderOf     id.Invitation // the invitation that holds the username; zero: none does
 }
 
 var refusals = map[string]*fault.Fault{
@@ -26,19 +27,19 @@ var refusals = map[string]*fault.Fault{
 }
 
 // LockCreation returns what is known, and makes others who want to make the account of the same id wait until the
-// transaction ends. So does it with the username's row.
-func (q Queries) LockCreation(ctx context.Context, key id.Account, invitation id.Invitation, email, username string) (c Creation, err error) {
+// transaction ends. So does it with the username's row. wanted is the invitation, or the operation, that the account is for.
+func (q Queries) LockCreation(ctx context.Context, key id.Account, wanted id.Any, email, username string) (c Creation, err error) {
 	var made account.Account
 	var wasMade, wasBegun, isHeld bool
 	var begun struct{ Refusal string }
-	var claimed []struct{ AccountID id.Account }
+	var claims []struct{ Verified bool }
 	var held struct{ InvitationID id.Invitation }
 	q.Read(`
 		INSERT INTO account_creations AS c (account_id, invitation_id) VALUES ($1, $2)
 		ON CONFLICT (account_id) DO UPDATE SET invitation_id = c.invitation_id
-		RETURNING coalesce(refusal, '') AS refusal`, []any{key, invitation}, postgres.One(&begun, &wasBegun))
+		RETURNING coalesce(refusal, '') AS refusal`, []any{key, wanted}, postgres.One(&begun, &wasBegun))
 	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1`, []any{key}, postgres.One(&made, &wasMade))
-	q.Read(`SELECT account_id FROM user_emails WHERE email = $1 AND verified`, []any{email}, postgres.All(&claimed))
+	q.Read(`SELECT verified FROM user_emails WHERE email = $1 ORDER BY verified DESC LIMIT 1`, []any{email}, postgres.All(&claims))
 	q.Read(`SELECT invitation_id FROM usernames WHERE username = $1 FOR UPDATE`, []any{username}, postgres.One(&held, &isHeld))
 	if err := q.Fetch(ctx); err != nil {
 		return c, err
@@ -47,7 +48,8 @@ func (q Queries) LockCreation(ctx context.Context, key id.Account, invitation id
 		c.Made = &made
 	}
 	c.Refusal = refusals[begun.Refusal]
-	c.EmailTaken = len(claimed) > 0
+	c.EmailClaimed = len(claims) > 0
+	c.EmailTaken = c.EmailClaimed && claims[0].Verified
 	c.HolderOf = held.InvitationID
 	return c, nil
 }

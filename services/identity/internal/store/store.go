@@ -19,6 +19,7 @@ var Migrations = postgres.Migrations(files)
 
 func init() {
 	postgres.Refusal("user_emails_verified", account.ErrEmailTaken)
+	postgres.Refusal("user_emails_sole", account.ErrEmailTaken)
 	postgres.Refusal("usernames_pkey", account.ErrUsernameTaken)
 }
 

@@ -17,6 +17,7 @@ const (
 	CreateOperation  Kind = "CREATE"  // take the first seat of a new organization
 	EnableOperation  Kind = "ENABLE"  // take a seat for a disabled member
 	JoinOperation    Kind = "JOIN"    // take a seat for who joins through a domain
+	DirectOperation  Kind = "DIRECT"  // take a seat for who is made a member without being asked
 	AddOperation     Kind = "ADD"     // the answer to AddMember; never pending
 	ReleaseOperation Kind = "RELEASE" // give back the seat of a member who lost it
 	ResetOperation   Kind = "RESET"   // have identity reset a member's password; its id is no seat
@@ -54,9 +55,10 @@ type Operation struct {
 	Actor      id.Account `db:"actor_account_id"` // who wants it
 	Cause      string     // why, in billing's words: admin, organization, invite, domain; of a RESET the method, a Reset
 	RequestID  string
-	Person     Person `db:"-"` // of a pending CREATE or JOIN
+	Person     Person `db:"-"` // of a pending CREATE, JOIN or DIRECT
+	NewAccount bool   // of a DIRECT: the account is made for it
 	Refusal    *fault.Fault
-	Role       id.Role `db:"role_id"` // the outcome
+	Role       id.Role `db:"role_id"` // the outcome; of a pending DIRECT, what it is to be
 	Version    int64
 	Revision   int64
 	CreateTime time.Time

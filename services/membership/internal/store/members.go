@@ -194,7 +194,7 @@ func (q Queries) ListSeatsAlive(ctx context.Context, key id.Organization, seats 
 		SELECT seat_id FROM members WHERE organization_id = $1 AND seat_id = ANY ($2)
 		UNION
 		SELECT seat_id FROM member_operations
-		WHERE organization_id = $1 AND seat_id = ANY ($2) AND kind IN ('CREATE', 'ENABLE', 'JOIN') AND state = 'PENDING'`,
+		WHERE organization_id = $1 AND seat_id = ANY ($2) AND kind IN ('CREATE', 'ENABLE', 'JOIN', 'DIRECT') AND state = 'PENDING'`,
 		[]any{key, seats}, func(rows pgx.Rows) (err error) {
 			alive, err = pgx.CollectRows(rows, pgx.RowTo[id.Seat])
 			return err

@@ -17,7 +17,7 @@ func (q Queries) operation(where string, args ...any) *org.Operation {
 	found := new(org.Operation)
 	q.Read(`
 		SELECT seat_id, kind, state, account_id, actor_account_id, cause, request_id, refusal, role_id,
-		       coalesce(version, 0) AS version, coalesce(revision, 0) AS revision, create_time, display_name, email, username
+		       coalesce(version, 0) AS version, coalesce(revision, 0) AS revision, create_time, display_name, email, username, new_account
 		FROM member_operations WHERE organization_id = $1 AND `+where,
 		args, func(rows pgx.Rows) error {
 			var row operationRow
@@ -86,10 +86,10 @@ func (q Queries) LockOperation(ctx context.Context, key id.Organization, op org.
 func (q Queries) InsertOperation(key id.Organization, op org.Operation) {
 	q.Write(`
 		INSERT INTO member_operations (organization_id, seat_id, kind, state, account_id, actor_account_id, cause, request_id,
-			display_name, email, username, refusal, role_id, version, create_time, revision)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, (SELECT revision FROM heads WHERE aggregate_id = $1))`,
+			display_name, email, username, refusal, role_id, version, create_time, new_account, revision)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, (SELECT revision FROM heads WHERE aggregate_id = $1))`,
 		key, op.Seat, op.Kind, op.State, op.Account, op.Actor, op.Cause, op.RequestID,
-		op.Person.DisplayName, op.Person.Email, op.Person.Username, op.Refusal, op.Role, op.Version, op.CreateTime)
+		op.Person.DisplayName, op.Person.Email, op.Person.Username, op.Refusal, op.Role, op.Version, op.CreateTime, op.NewAccount)
 }
 
 // FinishOperation notes that the operation is done, and what it made of the member. It comes after the event.

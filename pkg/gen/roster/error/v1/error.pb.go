@@ -131,6 +131,8 @@ const (
 	Reason_REASON_EMAIL_UNVERIFIED Reason = 92
 	// The account has no password: its person signs in in other ways. FAILED_PRECONDITION, 400.
 	Reason_REASON_PASSWORD_MISSING Reason = 95
+	// The organization that manages this account keeps it from signing in. FAILED_PRECONDITION, 400.
+	Reason_REASON_ACCOUNT_DISABLED Reason = 96
 	// The invitation has expired; it can be sent again. FAILED_PRECONDITION, 400.
 	Reason_REASON_INVITATION_EXPIRED Reason = 100
 	// The invitation was revoked. FAILED_PRECONDITION, 400.
@@ -223,6 +225,7 @@ var (
 		91:  "REASON_ACCOUNT_NOT_MANAGED",
 		92:  "REASON_EMAIL_UNVERIFIED",
 		95:  "REASON_PASSWORD_MISSING",
+		96:  "REASON_ACCOUNT_DISABLED",
 		100: "REASON_INVITATION_EXPIRED",
 		101: "REASON_INVITATION_REVOKED",
 		102: "REASON_INVITATION_DECLINED",
@@ -294,6 +297,7 @@ var (
 		"REASON_ACCOUNT_NOT_MANAGED":     91,
 		"REASON_EMAIL_UNVERIFIED":        92,
 		"REASON_PASSWORD_MISSING":        95,
+		"REASON_ACCOUNT_DISABLED":        96,
 		"REASON_INVITATION_EXPIRED":      100,
 		"REASON_INVITATION_REVOKED":      101,
 		"REASON_INVITATION_DECLINED":     102,
@@ -346,7 +350,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xa6\x0f\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xc3\x0f\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -398,7 +402,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x16REASON_DOMAIN_UNPROVEN\x10Z\x12\x1e\n" +
 	"\x1aREASON_ACCOUNT_NOT_MANAGED\x10[\x12\x1b\n" +
 	"\x17REASON_EMAIL_UNVERIFIED\x10\\\x12\x1b\n" +
-	"\x17REASON_PASSWORD_MISSING\x10_\x12\x1d\n" +
+	"\x17REASON_PASSWORD_MISSING\x10_\x12\x1b\n" +
+	"\x17REASON_ACCOUNT_DISABLED\x10`\x12\x1d\n" +
 	"\x19REASON_INVITATION_EXPIRED\x10d\x12\x1d\n" +
 	"\x19REASON_INVITATION_REVOKED\x10e\x12\x1e\n" +
 	"\x1aREASON_INVITATION_DECLINED\x10f\x12\x1a\n" +

@@ -418,6 +418,107 @@ func (x *FindAccountResponse) GetAccount() *Account {
 	return nil
 }
 
+// ListClaimsRequest names the address.
+type ListClaimsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The address.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// The organization that wants to know.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ListClaimsRequest) Reset() {
+	*x = ListClaimsRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClaimsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClaimsRequest) ProtoMessage() {}
+
+func (x *ListClaimsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClaimsRequest.ProtoReflect.Descriptor instead.
+func (*ListClaimsRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListClaimsRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *ListClaimsRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+// ListClaimsResponse holds who claims it.
+type ListClaimsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: nobody does.
+	Claims        []*ListClaimsResponse_Claim `protobuf:"bytes,1,rep,name=claims,proto3" json:"claims,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClaimsResponse) Reset() {
+	*x = ListClaimsResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClaimsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClaimsResponse) ProtoMessage() {}
+
+func (x *ListClaimsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClaimsResponse.ProtoReflect.Descriptor instead.
+func (*ListClaimsResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListClaimsResponse) GetClaims() []*ListClaimsResponse_Claim {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
 // HoldUsernameRequest asks for a username.
 type HoldUsernameRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -433,7 +534,7 @@ type HoldUsernameRequest struct {
 
 func (x *HoldUsernameRequest) Reset() {
 	*x = HoldUsernameRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[8]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -445,7 +546,7 @@ func (x *HoldUsernameRequest) String() string {
 func (*HoldUsernameRequest) ProtoMessage() {}
 
 func (x *HoldUsernameRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[8]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -458,7 +559,7 @@ func (x *HoldUsernameRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldUsernameRequest.ProtoReflect.Descriptor instead.
 func (*HoldUsernameRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{8}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HoldUsernameRequest) GetInvitationId() string {
@@ -491,7 +592,7 @@ type HoldUsernameResponse struct {
 
 func (x *HoldUsernameResponse) Reset() {
 	*x = HoldUsernameResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[9]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +604,7 @@ func (x *HoldUsernameResponse) String() string {
 func (*HoldUsernameResponse) ProtoMessage() {}
 
 func (x *HoldUsernameResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[9]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +617,7 @@ func (x *HoldUsernameResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldUsernameResponse.ProtoReflect.Descriptor instead.
 func (*HoldUsernameResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{9}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{11}
 }
 
 // ReleaseUsernameRequest names the holder.
@@ -532,7 +633,7 @@ type ReleaseUsernameRequest struct {
 
 func (x *ReleaseUsernameRequest) Reset() {
 	*x = ReleaseUsernameRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +645,7 @@ func (x *ReleaseUsernameRequest) String() string {
 func (*ReleaseUsernameRequest) ProtoMessage() {}
 
 func (x *ReleaseUsernameRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +658,7 @@ func (x *ReleaseUsernameRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseUsernameRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseUsernameRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{10}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReleaseUsernameRequest) GetInvitationId() string {
@@ -583,7 +684,7 @@ type ReleaseUsernameResponse struct {
 
 func (x *ReleaseUsernameResponse) Reset() {
 	*x = ReleaseUsernameResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +696,7 @@ func (x *ReleaseUsernameResponse) String() string {
 func (*ReleaseUsernameResponse) ProtoMessage() {}
 
 func (x *ReleaseUsernameResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +709,7 @@ func (x *ReleaseUsernameResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseUsernameResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseUsernameResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{13}
 }
 
 // SealPasswordRequest carries the password.
@@ -626,7 +727,7 @@ type SealPasswordRequest struct {
 
 func (x *SealPasswordRequest) Reset() {
 	*x = SealPasswordRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +739,7 @@ func (x *SealPasswordRequest) String() string {
 func (*SealPasswordRequest) ProtoMessage() {}
 
 func (x *SealPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +752,7 @@ func (x *SealPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealPasswordRequest.ProtoReflect.Descriptor instead.
 func (*SealPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SealPasswordRequest) GetAccountId() string {
@@ -686,7 +787,7 @@ type SealPasswordResponse struct {
 
 func (x *SealPasswordResponse) Reset() {
 	*x = SealPasswordResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +799,7 @@ func (x *SealPasswordResponse) String() string {
 func (*SealPasswordResponse) ProtoMessage() {}
 
 func (x *SealPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +812,7 @@ func (x *SealPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealPasswordResponse.ProtoReflect.Descriptor instead.
 func (*SealPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SealPasswordResponse) GetSealedPassword() []byte {
@@ -746,7 +847,7 @@ type CreateAccountRequest struct {
 
 func (x *CreateAccountRequest) Reset() {
 	*x = CreateAccountRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +859,7 @@ func (x *CreateAccountRequest) String() string {
 func (*CreateAccountRequest) ProtoMessage() {}
 
 func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +872,7 @@ func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateAccountRequest) GetAccountId() string {
@@ -830,6 +931,161 @@ func (x *CreateAccountRequest) GetOrganizationId() string {
 	return ""
 }
 
+// CreateManagedAccountRequest says what the account is.
+type CreateManagedAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id, committed by the caller.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The organization that the account is made for.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The operation, committed by the caller.
+	OperationId string `protobuf:"bytes,3,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// The person who wants it.
+	ActorAccountId string `protobuf:"bytes,4,opt,name=actor_account_id,json=actorAccountId,proto3" json:"actor_account_id,omitempty"`
+	// The address. It is not proven by this. It may be left out when the call is repeated, as may the name.
+	Email string `protobuf:"bytes,5,opt,name=email,proto3" json:"email,omitempty"`
+	// Name as shown.
+	DisplayName   string `protobuf:"bytes,6,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateManagedAccountRequest) Reset() {
+	*x = CreateManagedAccountRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateManagedAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateManagedAccountRequest) ProtoMessage() {}
+
+func (x *CreateManagedAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateManagedAccountRequest.ProtoReflect.Descriptor instead.
+func (*CreateManagedAccountRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CreateManagedAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *CreateManagedAccountRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *CreateManagedAccountRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *CreateManagedAccountRequest) GetActorAccountId() string {
+	if x != nil {
+		return x.ActorAccountId
+	}
+	return ""
+}
+
+func (x *CreateManagedAccountRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *CreateManagedAccountRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+// CreateManagedAccountResponse holds the password.
+type CreateManagedAccountResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether somebody claims the address; then no account is made, now or ever, under this id.
+	EmailTaken bool `protobuf:"varint,1,opt,name=email_taken,json=emailTaken,proto3" json:"email_taken,omitempty"`
+	// To be shown once; empty later than a day after.
+	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	// When it ends.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateManagedAccountResponse) Reset() {
+	*x = CreateManagedAccountResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateManagedAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateManagedAccountResponse) ProtoMessage() {}
+
+func (x *CreateManagedAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateManagedAccountResponse.ProtoReflect.Descriptor instead.
+func (*CreateManagedAccountResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CreateManagedAccountResponse) GetEmailTaken() bool {
+	if x != nil {
+		return x.EmailTaken
+	}
+	return false
+}
+
+func (x *CreateManagedAccountResponse) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *CreateManagedAccountResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // SetSignInRequest names the account and the organization.
 type SetSignInRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -847,7 +1103,7 @@ type SetSignInRequest struct {
 
 func (x *SetSignInRequest) Reset() {
 	*x = SetSignInRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +1115,7 @@ func (x *SetSignInRequest) String() string {
 func (*SetSignInRequest) ProtoMessage() {}
 
 func (x *SetSignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +1128,7 @@ func (x *SetSignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSignInRequest.ProtoReflect.Descriptor instead.
 func (*SetSignInRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SetSignInRequest) GetAccountId() string {
@@ -914,7 +1170,7 @@ type SetSignInResponse struct {
 
 func (x *SetSignInResponse) Reset() {
 	*x = SetSignInResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1182,7 @@ func (x *SetSignInResponse) String() string {
 func (*SetSignInResponse) ProtoMessage() {}
 
 func (x *SetSignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1195,7 @@ func (x *SetSignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSignInResponse.ProtoReflect.Descriptor instead.
 func (*SetSignInResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetSignInResponse) GetManaged() bool {
@@ -968,7 +1224,7 @@ type ResetMfaRequest struct {
 
 func (x *ResetMfaRequest) Reset() {
 	*x = ResetMfaRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1236,7 @@ func (x *ResetMfaRequest) String() string {
 func (*ResetMfaRequest) ProtoMessage() {}
 
 func (x *ResetMfaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1249,7 @@ func (x *ResetMfaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMfaRequest.ProtoReflect.Descriptor instead.
 func (*ResetMfaRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResetMfaRequest) GetOperationId() string {
@@ -1044,7 +1300,7 @@ type ResetMfaResponse struct {
 
 func (x *ResetMfaResponse) Reset() {
 	*x = ResetMfaResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1056,7 +1312,7 @@ func (x *ResetMfaResponse) String() string {
 func (*ResetMfaResponse) ProtoMessage() {}
 
 func (x *ResetMfaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1069,7 +1325,7 @@ func (x *ResetMfaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMfaResponse.ProtoReflect.Descriptor instead.
 func (*ResetMfaResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResetMfaResponse) GetManaged() bool {
@@ -1101,7 +1357,7 @@ type IssueTemporaryPasswordRequest struct {
 
 func (x *IssueTemporaryPasswordRequest) Reset() {
 	*x = IssueTemporaryPasswordRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1369,7 @@ func (x *IssueTemporaryPasswordRequest) String() string {
 func (*IssueTemporaryPasswordRequest) ProtoMessage() {}
 
 func (x *IssueTemporaryPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1382,7 @@ func (x *IssueTemporaryPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTemporaryPasswordRequest.ProtoReflect.Descriptor instead.
 func (*IssueTemporaryPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *IssueTemporaryPasswordRequest) GetAccountId() string {
@@ -1163,7 +1419,7 @@ type IssueTemporaryPasswordResponse struct {
 
 func (x *IssueTemporaryPasswordResponse) Reset() {
 	*x = IssueTemporaryPasswordResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1431,7 @@ func (x *IssueTemporaryPasswordResponse) String() string {
 func (*IssueTemporaryPasswordResponse) ProtoMessage() {}
 
 func (x *IssueTemporaryPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1444,7 @@ func (x *IssueTemporaryPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTemporaryPasswordResponse.ProtoReflect.Descriptor instead.
 func (*IssueTemporaryPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *IssueTemporaryPasswordResponse) GetPassword() string {
@@ -1220,7 +1476,7 @@ type SendPasswordResetRequest struct {
 
 func (x *SendPasswordResetRequest) Reset() {
 	*x = SendPasswordResetRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1488,7 @@ func (x *SendPasswordResetRequest) String() string {
 func (*SendPasswordResetRequest) ProtoMessage() {}
 
 func (x *SendPasswordResetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1501,7 @@ func (x *SendPasswordResetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendPasswordResetRequest.ProtoReflect.Descriptor instead.
 func (*SendPasswordResetRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SendPasswordResetRequest) GetAccountId() string {
@@ -1282,7 +1538,7 @@ type SendPasswordResetResponse struct {
 
 func (x *SendPasswordResetResponse) Reset() {
 	*x = SendPasswordResetResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1550,7 @@ func (x *SendPasswordResetResponse) String() string {
 func (*SendPasswordResetResponse) ProtoMessage() {}
 
 func (x *SendPasswordResetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1563,7 @@ func (x *SendPasswordResetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendPasswordResetResponse.ProtoReflect.Descriptor instead.
 func (*SendPasswordResetResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{22}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SendPasswordResetResponse) GetResetUrl() string {
@@ -1335,7 +1591,7 @@ type CreateAccountResponse struct {
 
 func (x *CreateAccountResponse) Reset() {
 	*x = CreateAccountResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1603,7 @@ func (x *CreateAccountResponse) String() string {
 func (*CreateAccountResponse) ProtoMessage() {}
 
 func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1616,7 @@ func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{23}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CreateAccountResponse) GetAccount() *Account {
@@ -1387,7 +1643,7 @@ type OpenSessionRequest struct {
 
 func (x *OpenSessionRequest) Reset() {
 	*x = OpenSessionRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1655,7 @@ func (x *OpenSessionRequest) String() string {
 func (*OpenSessionRequest) ProtoMessage() {}
 
 func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1668,7 @@ func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionRequest.ProtoReflect.Descriptor instead.
 func (*OpenSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{24}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *OpenSessionRequest) GetAccountId() string {
@@ -1456,7 +1712,7 @@ type OpenSessionResponse struct {
 
 func (x *OpenSessionResponse) Reset() {
 	*x = OpenSessionResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1724,7 @@ func (x *OpenSessionResponse) String() string {
 func (*OpenSessionResponse) ProtoMessage() {}
 
 func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1737,7 @@ func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionResponse.ProtoReflect.Descriptor instead.
 func (*OpenSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{25}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *OpenSessionResponse) GetSession() *Session {
@@ -1511,7 +1767,7 @@ type ListAccountLoginActivityRequest struct {
 
 func (x *ListAccountLoginActivityRequest) Reset() {
 	*x = ListAccountLoginActivityRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1779,7 @@ func (x *ListAccountLoginActivityRequest) String() string {
 func (*ListAccountLoginActivityRequest) ProtoMessage() {}
 
 func (x *ListAccountLoginActivityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1792,7 @@ func (x *ListAccountLoginActivityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountLoginActivityRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountLoginActivityRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{26}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListAccountLoginActivityRequest) GetAccountId() string {
@@ -1566,7 +1822,7 @@ type ListAccountLoginActivityResponse struct {
 
 func (x *ListAccountLoginActivityResponse) Reset() {
 	*x = ListAccountLoginActivityResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1834,7 @@ func (x *ListAccountLoginActivityResponse) String() string {
 func (*ListAccountLoginActivityResponse) ProtoMessage() {}
 
 func (x *ListAccountLoginActivityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1847,7 @@ func (x *ListAccountLoginActivityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountLoginActivityResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountLoginActivityResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{27}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListAccountLoginActivityResponse) GetManaged() bool {
@@ -1621,7 +1877,7 @@ type ListAccountSessionsRequest struct {
 
 func (x *ListAccountSessionsRequest) Reset() {
 	*x = ListAccountSessionsRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1889,7 @@ func (x *ListAccountSessionsRequest) String() string {
 func (*ListAccountSessionsRequest) ProtoMessage() {}
 
 func (x *ListAccountSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1902,7 @@ func (x *ListAccountSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{28}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListAccountSessionsRequest) GetAccountId() string {
@@ -1676,7 +1932,7 @@ type ListAccountSessionsResponse struct {
 
 func (x *ListAccountSessionsResponse) Reset() {
 	*x = ListAccountSessionsResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +1944,7 @@ func (x *ListAccountSessionsResponse) String() string {
 func (*ListAccountSessionsResponse) ProtoMessage() {}
 
 func (x *ListAccountSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +1957,7 @@ func (x *ListAccountSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{29}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListAccountSessionsResponse) GetManaged() bool {
@@ -1735,7 +1991,7 @@ type EndSessionsRequest struct {
 
 func (x *EndSessionsRequest) Reset() {
 	*x = EndSessionsRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1747,7 +2003,7 @@ func (x *EndSessionsRequest) String() string {
 func (*EndSessionsRequest) ProtoMessage() {}
 
 func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1760,7 +2016,7 @@ func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{30}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *EndSessionsRequest) GetOperationId() string {
@@ -1802,7 +2058,7 @@ type EndSessionsResponse struct {
 
 func (x *EndSessionsResponse) Reset() {
 	*x = EndSessionsResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +2070,7 @@ func (x *EndSessionsResponse) String() string {
 func (*EndSessionsResponse) ProtoMessage() {}
 
 func (x *EndSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,12 +2083,85 @@ func (x *EndSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{31}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *EndSessionsResponse) GetManaged() bool {
 	if x != nil {
 		return x.Managed
+	}
+	return false
+}
+
+// Claim is one account's.
+type ListClaimsResponse_Claim struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account. Its `email` may be another one of its addresses.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Whether the account has proven this address; the others are not there then.
+	Verified bool `protobuf:"varint,2,opt,name=verified,proto3" json:"verified,omitempty"`
+	// Whether the organization manages the account.
+	Managed bool `protobuf:"varint,3,opt,name=managed,proto3" json:"managed,omitempty"`
+	// Whether the account is kept from signing in.
+	Disabled      bool `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClaimsResponse_Claim) Reset() {
+	*x = ListClaimsResponse_Claim{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClaimsResponse_Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClaimsResponse_Claim) ProtoMessage() {}
+
+func (x *ListClaimsResponse_Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClaimsResponse_Claim.ProtoReflect.Descriptor instead.
+func (*ListClaimsResponse_Claim) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{9, 0}
+}
+
+func (x *ListClaimsResponse_Claim) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ListClaimsResponse_Claim) GetVerified() bool {
+	if x != nil {
+		return x.Verified
+	}
+	return false
+}
+
+func (x *ListClaimsResponse_Claim) GetManaged() bool {
+	if x != nil {
+		return x.Managed
+	}
+	return false
+}
+
+func (x *ListClaimsResponse_Claim) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
 	}
 	return false
 }
@@ -1862,7 +2191,17 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\x05email\x18\x01 \x01(\tR\x05email\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\"L\n" +
 	"\x13FindAccountResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"v\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"R\n" +
+	"\x11ListClaimsRequest\x12\x14\n" +
+	"\x05email\x18\x01 \x01(\tR\x05email\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\"\xed\x01\n" +
+	"\x12ListClaimsResponse\x12D\n" +
+	"\x06claims\x18\x01 \x03(\v2,.roster.identity.v1.ListClaimsResponse.ClaimR\x06claims\x1a\x90\x01\n" +
+	"\x05Claim\x125\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\x12\x1a\n" +
+	"\bverified\x18\x02 \x01(\bR\bverified\x12\x18\n" +
+	"\amanaged\x18\x03 \x01(\bR\amanaged\x12\x1a\n" +
+	"\bdisabled\x18\x04 \x01(\bR\bdisabled\"v\n" +
 	"\x13HoldUsernameRequest\x12#\n" +
 	"\rinvitation_id\x18\x01 \x01(\tR\finvitationId\x12\x1e\n" +
 	"\n" +
@@ -1892,7 +2231,21 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\fdisplay_name\x18\x05 \x01(\tR\vdisplayName\x12\x1a\n" +
 	"\busername\x18\x06 \x01(\tR\busername\x12'\n" +
 	"\x0fsealed_password\x18\a \x01(\fR\x0esealedPassword\x12'\n" +
-	"\x0forganization_id\x18\b \x01(\tR\x0eorganizationId\"\x90\x01\n" +
+	"\x0forganization_id\x18\b \x01(\tR\x0eorganizationId\"\xeb\x01\n" +
+	"\x1bCreateManagedAccountRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12!\n" +
+	"\foperation_id\x18\x03 \x01(\tR\voperationId\x12(\n" +
+	"\x10actor_account_id\x18\x04 \x01(\tR\x0eactorAccountId\x12\x14\n" +
+	"\x05email\x18\x05 \x01(\tR\x05email\x12!\n" +
+	"\fdisplay_name\x18\x06 \x01(\tR\vdisplayName\"\x98\x01\n" +
+	"\x1cCreateManagedAccountResponse\x12\x1f\n" +
+	"\vemail_taken\x18\x01 \x01(\bR\n" +
+	"emailTaken\x12\x1a\n" +
+	"\bpassword\x18\x02 \x01(\tR\bpassword\x12;\n" +
+	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\x90\x01\n" +
 	"\x10SetSignInRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12'\n" +
@@ -1969,14 +2322,17 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"invitation\x12\abilling\x12\bidentity*\x04read\x12\xac\x01\n" +
 	"\x0fListSigningKeys\x12*.roster.identity.v1.ListSigningKeysRequest\x1a+.roster.identity.v1.ListSigningKeysResponse\"@\xaa\xbb\x18<\b\x04\x12\agateway\x12\n" +
 	"membership\x12\n" +
-	"invitation\x12\abilling\x12\bidentity*\x04read2\xf9\x0f\n" +
+	"invitation\x12\abilling\x12\bidentity*\x04read2\xb4\x12\n" +
 	"\x17AccountDirectoryService\x12\x84\x01\n" +
 	"\vGetAccounts\x12&.roster.identity.v1.GetAccountsRequest\x1a'.roster.identity.v1.GetAccountsResponse\"$\xaa\xbb\x18 \b\x04\x12\n" +
 	"membership\x12\n" +
 	"invitation*\x04read\x12\x84\x01\n" +
 	"\vFindAccount\x12&.roster.identity.v1.FindAccountRequest\x1a'.roster.identity.v1.FindAccountResponse\"$\xaa\xbb\x18 \b\x04\x12\n" +
 	"membership\x12\n" +
-	"invitation*\x04read\x12{\n" +
+	"invitation*\x04read\x12u\n" +
+	"\n" +
+	"ListClaims\x12%.roster.identity.v1.ListClaimsRequest\x1a&.roster.identity.v1.ListClaimsResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
+	"membership*\x04read\x12{\n" +
 	"\fHoldUsername\x12'.roster.identity.v1.HoldUsernameRequest\x1a(.roster.identity.v1.HoldUsernameResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
 	"invitation*\x04read\x12\x84\x01\n" +
 	"\x0fReleaseUsername\x12*.roster.identity.v1.ReleaseUsernameRequest\x1a+.roster.identity.v1.ReleaseUsernameResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
@@ -1984,7 +2340,9 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\fSealPassword\x12'.roster.identity.v1.SealPasswordRequest\x1a(.roster.identity.v1.SealPasswordResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
 	"invitation*\x04read\x12\x89\x01\n" +
 	"\rCreateAccount\x12(.roster.identity.v1.CreateAccountRequest\x1a).roster.identity.v1.CreateAccountResponse\"#\xaa\xbb\x18\x1f\b\x04\x12\n" +
-	"invitation*\x0faccount.created\x12\x9e\x01\n" +
+	"invitation*\x0faccount.created\x12\xc1\x01\n" +
+	"\x14CreateManagedAccount\x12/.roster.identity.v1.CreateManagedAccountRequest\x1a0.roster.identity.v1.CreateManagedAccountResponse\"F\xaa\xbb\x18B\b\x04\x12\n" +
+	"membership*\x0faccount.created*!account.temporary_password_issued\x12\x9e\x01\n" +
 	"\tSetSignIn\x12$.roster.identity.v1.SetSignInRequest\x1a%.roster.identity.v1.SetSignInResponse\"D\xaa\xbb\x18@\b\x04\x12\n" +
 	"membership*\x10account.disabled*\x0faccount.enabled*\rsession.ended\x12\x8b\x01\n" +
 	"\bResetMfa\x12#.roster.identity.v1.ResetMfaRequest\x1a$.roster.identity.v1.ResetMfaResponse\"4\xaa\xbb\x180\b\x04\x12\n" +
@@ -2014,7 +2372,7 @@ func file_roster_identity_v1_internal_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_internal_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*ResolveCredentialRequest)(nil),         // 0: roster.identity.v1.ResolveCredentialRequest
 	(*ResolveCredentialResponse)(nil),        // 1: roster.identity.v1.ResolveCredentialResponse
@@ -2024,84 +2382,96 @@ var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*GetAccountsResponse)(nil),              // 5: roster.identity.v1.GetAccountsResponse
 	(*FindAccountRequest)(nil),               // 6: roster.identity.v1.FindAccountRequest
 	(*FindAccountResponse)(nil),              // 7: roster.identity.v1.FindAccountResponse
-	(*HoldUsernameRequest)(nil),              // 8: roster.identity.v1.HoldUsernameRequest
-	(*HoldUsernameResponse)(nil),             // 9: roster.identity.v1.HoldUsernameResponse
-	(*ReleaseUsernameRequest)(nil),           // 10: roster.identity.v1.ReleaseUsernameRequest
-	(*ReleaseUsernameResponse)(nil),          // 11: roster.identity.v1.ReleaseUsernameResponse
-	(*SealPasswordRequest)(nil),              // 12: roster.identity.v1.SealPasswordRequest
-	(*SealPasswordResponse)(nil),             // 13: roster.identity.v1.SealPasswordResponse
-	(*CreateAccountRequest)(nil),             // 14: roster.identity.v1.CreateAccountRequest
-	(*SetSignInRequest)(nil),                 // 15: roster.identity.v1.SetSignInRequest
-	(*SetSignInResponse)(nil),                // 16: roster.identity.v1.SetSignInResponse
-	(*ResetMfaRequest)(nil),                  // 17: roster.identity.v1.ResetMfaRequest
-	(*ResetMfaResponse)(nil),                 // 18: roster.identity.v1.ResetMfaResponse
-	(*IssueTemporaryPasswordRequest)(nil),    // 19: roster.identity.v1.IssueTemporaryPasswordRequest
-	(*IssueTemporaryPasswordResponse)(nil),   // 20: roster.identity.v1.IssueTemporaryPasswordResponse
-	(*SendPasswordResetRequest)(nil),         // 21: roster.identity.v1.SendPasswordResetRequest
-	(*SendPasswordResetResponse)(nil),        // 22: roster.identity.v1.SendPasswordResetResponse
-	(*CreateAccountResponse)(nil),            // 23: roster.identity.v1.CreateAccountResponse
-	(*OpenSessionRequest)(nil),               // 24: roster.identity.v1.OpenSessionRequest
-	(*OpenSessionResponse)(nil),              // 25: roster.identity.v1.OpenSessionResponse
-	(*ListAccountLoginActivityRequest)(nil),  // 26: roster.identity.v1.ListAccountLoginActivityRequest
-	(*ListAccountLoginActivityResponse)(nil), // 27: roster.identity.v1.ListAccountLoginActivityResponse
-	(*ListAccountSessionsRequest)(nil),       // 28: roster.identity.v1.ListAccountSessionsRequest
-	(*ListAccountSessionsResponse)(nil),      // 29: roster.identity.v1.ListAccountSessionsResponse
-	(*EndSessionsRequest)(nil),               // 30: roster.identity.v1.EndSessionsRequest
-	(*EndSessionsResponse)(nil),              // 31: roster.identity.v1.EndSessionsResponse
-	(*timestamppb.Timestamp)(nil),            // 32: google.protobuf.Timestamp
-	(*Account)(nil),                          // 33: roster.identity.v1.Account
-	(Delivery)(0),                            // 34: roster.identity.v1.Delivery
-	(*Session)(nil),                          // 35: roster.identity.v1.Session
-	(*LoginActivity)(nil),                    // 36: roster.identity.v1.LoginActivity
+	(*ListClaimsRequest)(nil),                // 8: roster.identity.v1.ListClaimsRequest
+	(*ListClaimsResponse)(nil),               // 9: roster.identity.v1.ListClaimsResponse
+	(*HoldUsernameRequest)(nil),              // 10: roster.identity.v1.HoldUsernameRequest
+	(*HoldUsernameResponse)(nil),             // 11: roster.identity.v1.HoldUsernameResponse
+	(*ReleaseUsernameRequest)(nil),           // 12: roster.identity.v1.ReleaseUsernameRequest
+	(*ReleaseUsernameResponse)(nil),          // 13: roster.identity.v1.ReleaseUsernameResponse
+	(*SealPasswordRequest)(nil),              // 14: roster.identity.v1.SealPasswordRequest
+	(*SealPasswordResponse)(nil),             // 15: roster.identity.v1.SealPasswordResponse
+	(*CreateAccountRequest)(nil),             // 16: roster.identity.v1.CreateAccountRequest
+	(*CreateManagedAccountRequest)(nil),      // 17: roster.identity.v1.CreateManagedAccountRequest
+	(*CreateManagedAccountResponse)(nil),     // 18: roster.identity.v1.CreateManagedAccountResponse
+	(*SetSignInRequest)(nil),                 // 19: roster.identity.v1.SetSignInRequest
+	(*SetSignInResponse)(nil),                // 20: roster.identity.v1.SetSignInResponse
+	(*ResetMfaRequest)(nil),                  // 21: roster.identity.v1.ResetMfaRequest
+	(*ResetMfaResponse)(nil),                 // 22: roster.identity.v1.ResetMfaResponse
+	(*IssueTemporaryPasswordRequest)(nil),    // 23: roster.identity.v1.IssueTemporaryPasswordRequest
+	(*IssueTemporaryPasswordResponse)(nil),   // 24: roster.identity.v1.IssueTemporaryPasswordResponse
+	(*SendPasswordResetRequest)(nil),         // 25: roster.identity.v1.SendPasswordResetRequest
+	(*SendPasswordResetResponse)(nil),        // 26: roster.identity.v1.SendPasswordResetResponse
+	(*CreateAccountResponse)(nil),            // 27: roster.identity.v1.CreateAccountResponse
+	(*OpenSessionRequest)(nil),               // 28: roster.identity.v1.OpenSessionRequest
+	(*OpenSessionResponse)(nil),              // 29: roster.identity.v1.OpenSessionResponse
+	(*ListAccountLoginActivityRequest)(nil),  // 30: roster.identity.v1.ListAccountLoginActivityRequest
+	(*ListAccountLoginActivityResponse)(nil), // 31: roster.identity.v1.ListAccountLoginActivityResponse
+	(*ListAccountSessionsRequest)(nil),       // 32: roster.identity.v1.ListAccountSessionsRequest
+	(*ListAccountSessionsResponse)(nil),      // 33: roster.identity.v1.ListAccountSessionsResponse
+	(*EndSessionsRequest)(nil),               // 34: roster.identity.v1.EndSessionsRequest
+	(*EndSessionsResponse)(nil),              // 35: roster.identity.v1.EndSessionsResponse
+	(*ListClaimsResponse_Claim)(nil),         // 36: roster.identity.v1.ListClaimsResponse.Claim
+	(*timestamppb.Timestamp)(nil),            // 37: google.protobuf.Timestamp
+	(*Account)(nil),                          // 38: roster.identity.v1.Account
+	(Delivery)(0),                            // 39: roster.identity.v1.Delivery
+	(*Session)(nil),                          // 40: roster.identity.v1.Session
+	(*LoginActivity)(nil),                    // 41: roster.identity.v1.LoginActivity
 }
 var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
-	32, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
-	33, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
-	33, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
-	32, // 3: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 4: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
-	33, // 5: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
-	34, // 6: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	35, // 7: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
-	36, // 8: roster.identity.v1.ListAccountLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
-	35, // 9: roster.identity.v1.ListAccountSessionsResponse.sessions:type_name -> roster.identity.v1.Session
-	0,  // 10: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
-	2,  // 11: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
-	4,  // 12: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
-	6,  // 13: roster.identity.v1.AccountDirectoryService.FindAccount:input_type -> roster.identity.v1.FindAccountRequest
-	8,  // 14: roster.identity.v1.AccountDirectoryService.HoldUsername:input_type -> roster.identity.v1.HoldUsernameRequest
-	10, // 15: roster.identity.v1.AccountDirectoryService.ReleaseUsername:input_type -> roster.identity.v1.ReleaseUsernameRequest
-	12, // 16: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
-	14, // 17: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
-	15, // 18: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
-	17, // 19: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
-	19, // 20: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:input_type -> roster.identity.v1.IssueTemporaryPasswordRequest
-	21, // 21: roster.identity.v1.AccountDirectoryService.SendPasswordReset:input_type -> roster.identity.v1.SendPasswordResetRequest
-	26, // 22: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:input_type -> roster.identity.v1.ListAccountLoginActivityRequest
-	28, // 23: roster.identity.v1.AccountDirectoryService.ListAccountSessions:input_type -> roster.identity.v1.ListAccountSessionsRequest
-	30, // 24: roster.identity.v1.AccountDirectoryService.EndSessions:input_type -> roster.identity.v1.EndSessionsRequest
-	24, // 25: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
-	1,  // 26: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
-	3,  // 27: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
-	5,  // 28: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
-	7,  // 29: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
-	9,  // 30: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
-	11, // 31: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
-	13, // 32: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
-	23, // 33: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
-	16, // 34: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
-	18, // 35: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
-	20, // 36: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
-	22, // 37: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
-	27, // 38: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:output_type -> roster.identity.v1.ListAccountLoginActivityResponse
-	29, // 39: roster.identity.v1.AccountDirectoryService.ListAccountSessions:output_type -> roster.identity.v1.ListAccountSessionsResponse
-	31, // 40: roster.identity.v1.AccountDirectoryService.EndSessions:output_type -> roster.identity.v1.EndSessionsResponse
-	25, // 41: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
-	26, // [26:42] is the sub-list for method output_type
-	10, // [10:26] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	37, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
+	38, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
+	38, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
+	36, // 3: roster.identity.v1.ListClaimsResponse.claims:type_name -> roster.identity.v1.ListClaimsResponse.Claim
+	37, // 4: roster.identity.v1.CreateManagedAccountResponse.expire_time:type_name -> google.protobuf.Timestamp
+	37, // 5: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	37, // 6: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
+	38, // 7: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
+	39, // 8: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	40, // 9: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
+	41, // 10: roster.identity.v1.ListAccountLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
+	40, // 11: roster.identity.v1.ListAccountSessionsResponse.sessions:type_name -> roster.identity.v1.Session
+	38, // 12: roster.identity.v1.ListClaimsResponse.Claim.account:type_name -> roster.identity.v1.Account
+	0,  // 13: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
+	2,  // 14: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
+	4,  // 15: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
+	6,  // 16: roster.identity.v1.AccountDirectoryService.FindAccount:input_type -> roster.identity.v1.FindAccountRequest
+	8,  // 17: roster.identity.v1.AccountDirectoryService.ListClaims:input_type -> roster.identity.v1.ListClaimsRequest
+	10, // 18: roster.identity.v1.AccountDirectoryService.HoldUsername:input_type -> roster.identity.v1.HoldUsernameRequest
+	12, // 19: roster.identity.v1.AccountDirectoryService.ReleaseUsername:input_type -> roster.identity.v1.ReleaseUsernameRequest
+	14, // 20: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
+	16, // 21: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
+	17, // 22: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:input_type -> roster.identity.v1.CreateManagedAccountRequest
+	19, // 23: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
+	21, // 24: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
+	23, // 25: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:input_type -> roster.identity.v1.IssueTemporaryPasswordRequest
+	25, // 26: roster.identity.v1.AccountDirectoryService.SendPasswordReset:input_type -> roster.identity.v1.SendPasswordResetRequest
+	30, // 27: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:input_type -> roster.identity.v1.ListAccountLoginActivityRequest
+	32, // 28: roster.identity.v1.AccountDirectoryService.ListAccountSessions:input_type -> roster.identity.v1.ListAccountSessionsRequest
+	34, // 29: roster.identity.v1.AccountDirectoryService.EndSessions:input_type -> roster.identity.v1.EndSessionsRequest
+	28, // 30: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
+	1,  // 31: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
+	3,  // 32: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
+	5,  // 33: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
+	7,  // 34: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
+	9,  // 35: roster.identity.v1.AccountDirectoryService.ListClaims:output_type -> roster.identity.v1.ListClaimsResponse
+	11, // 36: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
+	13, // 37: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
+	15, // 38: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
+	27, // 39: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
+	18, // 40: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:output_type -> roster.identity.v1.CreateManagedAccountResponse
+	20, // 41: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
+	22, // 42: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
+	24, // 43: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
+	26, // 44: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
+	31, // 45: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:output_type -> roster.identity.v1.ListAccountLoginActivityResponse
+	33, // 46: roster.identity.v1.AccountDirectoryService.ListAccountSessions:output_type -> roster.identity.v1.ListAccountSessionsResponse
+	35, // 47: roster.identity.v1.AccountDirectoryService.EndSessions:output_type -> roster.identity.v1.EndSessionsResponse
+	29, // 48: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
+	31, // [31:49] is the sub-list for method output_type
+	13, // [13:31] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_internal_service_proto_init() }
@@ -2116,7 +2486,7 @@ func file_roster_identity_v1_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_internal_service_proto_rawDesc), len(file_roster_identity_v1_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -173,10 +173,12 @@ var CredentialService_ServiceDesc = grpc.ServiceDesc{
 const (
 	AccountDirectoryService_GetAccounts_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/GetAccounts"
 	AccountDirectoryService_FindAccount_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/FindAccount"
+	AccountDirectoryService_ListClaims_FullMethodName               = "/roster.identity.v1.AccountDirectoryService/ListClaims"
 	AccountDirectoryService_HoldUsername_FullMethodName             = "/roster.identity.v1.AccountDirectoryService/HoldUsername"
 	AccountDirectoryService_ReleaseUsername_FullMethodName          = "/roster.identity.v1.AccountDirectoryService/ReleaseUsername"
 	AccountDirectoryService_SealPassword_FullMethodName             = "/roster.identity.v1.AccountDirectoryService/SealPassword"
 	AccountDirectoryService_CreateAccount_FullMethodName            = "/roster.identity.v1.AccountDirectoryService/CreateAccount"
+	AccountDirectoryService_CreateManagedAccount_FullMethodName     = "/roster.identity.v1.AccountDirectoryService/CreateManagedAccount"
 	AccountDirectoryService_SetSignIn_FullMethodName                = "/roster.identity.v1.AccountDirectoryService/SetSignIn"
 	AccountDirectoryService_ResetMfa_FullMethodName                 = "/roster.identity.v1.AccountDirectoryService/ResetMfa"
 	AccountDirectoryService_IssueTemporaryPassword_FullMethodName   = "/roster.identity.v1.AccountDirectoryService/IssueTemporaryPassword"
@@ -197,6 +199,9 @@ type AccountDirectoryServiceClient interface {
 	GetAccounts(ctx context.Context, in *GetAccountsRequest, opts ...grpc.CallOption) (*GetAccountsResponse, error)
 	// FindAccount looks an account up by a proven address or by username.
 	FindAccount(ctx context.Context, in *FindAccountRequest, opts ...grpc.CallOption) (*FindAccountResponse, error)
+	// ListClaims returns the accounts that claim an address, whether they have proven it or not, at most ten, and how each stands to an
+	// organization that wants to know: it can be proven by one of them only.
+	ListClaims(ctx context.Context, in *ListClaimsRequest, opts ...grpc.CallOption) (*ListClaimsResponse, error)
 	// HoldUsername keeps a username for an invitation. Idempotent on the invitation; the hold stays until
 	// CreateAccount confirms or ReleaseUsername ends it. Reasons: USERNAME_TAKEN.
 	HoldUsername(ctx context.Context, in *HoldUsernameRequest, opts ...grpc.CallOption) (*HoldUsernameResponse, error)
@@ -209,6 +214,10 @@ type AccountDirectoryServiceClient interface {
 	// before, and confirms the username that the invitation holds. Idempotent on the id. Reasons:
 	// EMAIL_TAKEN, USERNAME_TAKEN, PASSWORD_REFUSED when the sealed password cannot be opened any more.
 	CreateAccount(ctx context.Context, in *CreateAccountRequest, opts ...grpc.CallOption) (*CreateAccountResponse, error)
+	// CreateManagedAccount makes an account for an organization, which manages it, with an address that nobody claims and a temporary password.
+	// Idempotent on the id of the account: the answer is the same for ever, yes or no, and holds the password for a day, for the same
+	// operation. Reasons: BUSY.
+	CreateManagedAccount(ctx context.Context, in *CreateManagedAccountRequest, opts ...grpc.CallOption) (*CreateManagedAccountResponse, error)
 	// SetSignIn lets an organization that manages an account keep it from signing in, or let it again, when its membership
 	// is disabled or enabled. Idempotent; a revision older than the last one changes nothing, nor does an organization that
 	// does not manage the account: people who belong elsewhere too sign in as ever.
@@ -263,6 +272,16 @@ func (c *accountDirectoryServiceClient) FindAccount(ctx context.Context, in *Fin
 	return out, nil
 }
 
+func (c *accountDirectoryServiceClient) ListClaims(ctx context.Context, in *ListClaimsRequest, opts ...grpc.CallOption) (*ListClaimsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListClaimsResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_ListClaims_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountDirectoryServiceClient) HoldUsername(ctx context.Context, in *HoldUsernameRequest, opts ...grpc.CallOption) (*HoldUsernameResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HoldUsernameResponse)
@@ -297,6 +316,16 @@ func (c *accountDirectoryServiceClient) CreateAccount(ctx context.Context, in *C
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateAccountResponse)
 	err := c.cc.Invoke(ctx, AccountDirectoryService_CreateAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountDirectoryServiceClient) CreateManagedAccount(ctx context.Context, in *CreateManagedAccountRequest, opts ...grpc.CallOption) (*CreateManagedAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateManagedAccountResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_CreateManagedAccount_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -393,6 +422,9 @@ type AccountDirectoryServiceServer interface {
 	GetAccounts(context.Context, *GetAccountsRequest) (*GetAccountsResponse, error)
 	// FindAccount looks an account up by a proven address or by username.
 	FindAccount(context.Context, *FindAccountRequest) (*FindAccountResponse, error)
+	// ListClaims returns the accounts that claim an address, whether they have proven it or not, at most ten, and how each stands to an
+	// organization that wants to know: it can be proven by one of them only.
+	ListClaims(context.Context, *ListClaimsRequest) (*ListClaimsResponse, error)
 	// HoldUsername keeps a username for an invitation. Idempotent on the invitation; the hold stays until
 	// CreateAccount confirms or ReleaseUsername ends it. Reasons: USERNAME_TAKEN.
 	HoldUsername(context.Context, *HoldUsernameRequest) (*HoldUsernameResponse, error)
@@ -405,6 +437,10 @@ type AccountDirectoryServiceServer interface {
 	// before, and confirms the username that the invitation holds. Idempotent on the id. Reasons:
 	// EMAIL_TAKEN, USERNAME_TAKEN, PASSWORD_REFUSED when the sealed password cannot be opened any more.
 	CreateAccount(context.Context, *CreateAccountRequest) (*CreateAccountResponse, error)
+	// CreateManagedAccount makes an account for an organization, which manages it, with an address that nobody claims and a temporary password.
+	// Idempotent on the id of the account: the answer is the same for ever, yes or no, and holds the password for a day, for the same
+	// operation. Reasons: BUSY.
+	CreateManagedAccount(context.Context, *CreateManagedAccountRequest) (*CreateManagedAccountResponse, error)
 	// SetSignIn lets an organization that manages an account keep it from signing in, or let it again, when its membership
 	// is disabled or enabled. Idempotent; a revision older than the last one changes nothing, nor does an organization that
 	// does not manage the account: people who belong elsewhere too sign in as ever.
@@ -445,6 +481,9 @@ func (UnimplementedAccountDirectoryServiceServer) GetAccounts(context.Context, *
 func (UnimplementedAccountDirectoryServiceServer) FindAccount(context.Context, *FindAccountRequest) (*FindAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindAccount not implemented")
 }
+func (UnimplementedAccountDirectoryServiceServer) ListClaims(context.Context, *ListClaimsRequest) (*ListClaimsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListClaims not implemented")
+}
 func (UnimplementedAccountDirectoryServiceServer) HoldUsername(context.Context, *HoldUsernameRequest) (*HoldUsernameResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method HoldUsername not implemented")
 }
@@ -456,6 +495,9 @@ func (UnimplementedAccountDirectoryServiceServer) SealPassword(context.Context, 
 }
 func (UnimplementedAccountDirectoryServiceServer) CreateAccount(context.Context, *CreateAccountRequest) (*CreateAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateAccount not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) CreateManagedAccount(context.Context, *CreateManagedAccountRequest) (*CreateManagedAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateManagedAccount not implemented")
 }
 func (UnimplementedAccountDirectoryServiceServer) SetSignIn(context.Context, *SetSignInRequest) (*SetSignInResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetSignIn not implemented")
@@ -539,6 +581,24 @@ func _AccountDirectoryService_FindAccount_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountDirectoryService_ListClaims_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListClaimsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).ListClaims(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_ListClaims_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).ListClaims(ctx, req.(*ListClaimsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountDirectoryService_HoldUsername_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HoldUsernameRequest)
 	if err := dec(in); err != nil {
@@ -607,6 +667,24 @@ func _AccountDirectoryService_CreateAccount_Handler(srv interface{}, ctx context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AccountDirectoryServiceServer).CreateAccount(ctx, req.(*CreateAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountDirectoryService_CreateManagedAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateManagedAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).CreateManagedAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_CreateManagedAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).CreateManagedAccount(ctx, req.(*CreateManagedAccountRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -771,6 +849,10 @@ var AccountDirectoryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AccountDirectoryService_FindAccount_Handler,
 		},
 		{
+			MethodName: "ListClaims",
+			Handler:    _AccountDirectoryService_ListClaims_Handler,
+		},
+		{
 			MethodName: "HoldUsername",
 			Handler:    _AccountDirectoryService_HoldUsername_Handler,
 		},
@@ -785,6 +867,10 @@ var AccountDirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateAccount",
 			Handler:    _AccountDirectoryService_CreateAccount_Handler,
+		},
+		{
+			MethodName: "CreateManagedAccount",
+			Handler:    _AccountDirectoryService_CreateManagedAccount_Handler,
 		},
 		{
 			MethodName: "SetSignIn",

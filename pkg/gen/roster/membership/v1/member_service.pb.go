@@ -1034,6 +1034,162 @@ func (x *GetMemberResponse) GetMember() *Member {
 	return nil
 }
 
+// CreateMemberRequest says who becomes a member.
+type CreateMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The person's address.
+	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	// Name as shown. Somebody who has an account keeps their own.
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// The key of the role; default: the policy's `default_invite_role`.
+	Role string `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateMemberRequest) Reset() {
+	*x = CreateMemberRequest{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateMemberRequest) ProtoMessage() {}
+
+func (x *CreateMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateMemberRequest.ProtoReflect.Descriptor instead.
+func (*CreateMemberRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CreateMemberRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *CreateMemberRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *CreateMemberRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *CreateMemberRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *CreateMemberRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// CreateMemberResponse holds the member.
+type CreateMemberResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The member.
+	Member *Member `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	// The temporary password, in this answer only, and in that to the same request repeated within a day. Empty: the person had an account, and
+	// keeps what they sign in with.
+	TemporaryPassword string `protobuf:"bytes,2,opt,name=temporary_password,json=temporaryPassword,proto3" json:"temporary_password,omitempty"`
+	// When the password ends.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Revision token.
+	Token         string `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateMemberResponse) Reset() {
+	*x = CreateMemberResponse{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateMemberResponse) ProtoMessage() {}
+
+func (x *CreateMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateMemberResponse.ProtoReflect.Descriptor instead.
+func (*CreateMemberResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CreateMemberResponse) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *CreateMemberResponse) GetTemporaryPassword() string {
+	if x != nil {
+		return x.TemporaryPassword
+	}
+	return ""
+}
+
+func (x *CreateMemberResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *CreateMemberResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 // UpdateMemberRequest says what to change.
 type UpdateMemberRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1060,7 +1216,7 @@ type UpdateMemberRequest struct {
 
 func (x *UpdateMemberRequest) Reset() {
 	*x = UpdateMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1228,7 @@ func (x *UpdateMemberRequest) String() string {
 func (*UpdateMemberRequest) ProtoMessage() {}
 
 func (x *UpdateMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1241,7 @@ func (x *UpdateMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMemberRequest.ProtoReflect.Descriptor instead.
 func (*UpdateMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{6}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateMemberRequest) GetOrganizationId() string {
@@ -1157,7 +1313,7 @@ type UpdateMemberResponse struct {
 
 func (x *UpdateMemberResponse) Reset() {
 	*x = UpdateMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1325,7 @@ func (x *UpdateMemberResponse) String() string {
 func (*UpdateMemberResponse) ProtoMessage() {}
 
 func (x *UpdateMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1338,7 @@ func (x *UpdateMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMemberResponse.ProtoReflect.Descriptor instead.
 func (*UpdateMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{7}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateMemberResponse) GetMember() *Member {
@@ -1218,7 +1374,7 @@ type ChangeMemberRoleRequest struct {
 
 func (x *ChangeMemberRoleRequest) Reset() {
 	*x = ChangeMemberRoleRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1386,7 @@ func (x *ChangeMemberRoleRequest) String() string {
 func (*ChangeMemberRoleRequest) ProtoMessage() {}
 
 func (x *ChangeMemberRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +1399,7 @@ func (x *ChangeMemberRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeMemberRoleRequest.ProtoReflect.Descriptor instead.
 func (*ChangeMemberRoleRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{8}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ChangeMemberRoleRequest) GetOrganizationId() string {
@@ -1294,7 +1450,7 @@ type ChangeMemberRoleResponse struct {
 
 func (x *ChangeMemberRoleResponse) Reset() {
 	*x = ChangeMemberRoleResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1462,7 @@ func (x *ChangeMemberRoleResponse) String() string {
 func (*ChangeMemberRoleResponse) ProtoMessage() {}
 
 func (x *ChangeMemberRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1475,7 @@ func (x *ChangeMemberRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeMemberRoleResponse.ProtoReflect.Descriptor instead.
 func (*ChangeMemberRoleResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{9}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ChangeMemberRoleResponse) GetMember() *Member {
@@ -1351,7 +1507,7 @@ type DisableMemberRequest struct {
 
 func (x *DisableMemberRequest) Reset() {
 	*x = DisableMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1519,7 @@ func (x *DisableMemberRequest) String() string {
 func (*DisableMemberRequest) ProtoMessage() {}
 
 func (x *DisableMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1532,7 @@ func (x *DisableMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableMemberRequest.ProtoReflect.Descriptor instead.
 func (*DisableMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{10}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DisableMemberRequest) GetOrganizationId() string {
@@ -1415,7 +1571,7 @@ type DisableMemberResponse struct {
 
 func (x *DisableMemberResponse) Reset() {
 	*x = DisableMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1427,7 +1583,7 @@ func (x *DisableMemberResponse) String() string {
 func (*DisableMemberResponse) ProtoMessage() {}
 
 func (x *DisableMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1440,7 +1596,7 @@ func (x *DisableMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableMemberResponse.ProtoReflect.Descriptor instead.
 func (*DisableMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DisableMemberResponse) GetMember() *Member {
@@ -1479,7 +1635,7 @@ type ResetMemberMfaRequest struct {
 
 func (x *ResetMemberMfaRequest) Reset() {
 	*x = ResetMemberMfaRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1647,7 @@ func (x *ResetMemberMfaRequest) String() string {
 func (*ResetMemberMfaRequest) ProtoMessage() {}
 
 func (x *ResetMemberMfaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1660,7 @@ func (x *ResetMemberMfaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMemberMfaRequest.ProtoReflect.Descriptor instead.
 func (*ResetMemberMfaRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResetMemberMfaRequest) GetOrganizationId() string {
@@ -1539,7 +1695,7 @@ type ResetMemberMfaResponse struct {
 
 func (x *ResetMemberMfaResponse) Reset() {
 	*x = ResetMemberMfaResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1707,7 @@ func (x *ResetMemberMfaResponse) String() string {
 func (*ResetMemberMfaResponse) ProtoMessage() {}
 
 func (x *ResetMemberMfaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1720,7 @@ func (x *ResetMemberMfaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMemberMfaResponse.ProtoReflect.Descriptor instead.
 func (*ResetMemberMfaResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResetMemberMfaResponse) GetToken() string {
@@ -1589,7 +1745,7 @@ type EnableMemberRequest struct {
 
 func (x *EnableMemberRequest) Reset() {
 	*x = EnableMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1757,7 @@ func (x *EnableMemberRequest) String() string {
 func (*EnableMemberRequest) ProtoMessage() {}
 
 func (x *EnableMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1770,7 @@ func (x *EnableMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableMemberRequest.ProtoReflect.Descriptor instead.
 func (*EnableMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EnableMemberRequest) GetOrganizationId() string {
@@ -1651,7 +1807,7 @@ type EnableMemberResponse struct {
 
 func (x *EnableMemberResponse) Reset() {
 	*x = EnableMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1663,7 +1819,7 @@ func (x *EnableMemberResponse) String() string {
 func (*EnableMemberResponse) ProtoMessage() {}
 
 func (x *EnableMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1676,7 +1832,7 @@ func (x *EnableMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableMemberResponse.ProtoReflect.Descriptor instead.
 func (*EnableMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EnableMemberResponse) GetMember() *Member {
@@ -1711,7 +1867,7 @@ type RemoveMemberRequest struct {
 
 func (x *RemoveMemberRequest) Reset() {
 	*x = RemoveMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1879,7 @@ func (x *RemoveMemberRequest) String() string {
 func (*RemoveMemberRequest) ProtoMessage() {}
 
 func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1892,7 @@ func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
 func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RemoveMemberRequest) GetOrganizationId() string {
@@ -1782,7 +1938,7 @@ type RemoveMemberResponse struct {
 
 func (x *RemoveMemberResponse) Reset() {
 	*x = RemoveMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +1950,7 @@ func (x *RemoveMemberResponse) String() string {
 func (*RemoveMemberResponse) ProtoMessage() {}
 
 func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +1963,7 @@ func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
 func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RemoveMemberResponse) GetMember() *Member {
@@ -1844,7 +2000,7 @@ type LeaveOrganizationRequest struct {
 
 func (x *LeaveOrganizationRequest) Reset() {
 	*x = LeaveOrganizationRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +2012,7 @@ func (x *LeaveOrganizationRequest) String() string {
 func (*LeaveOrganizationRequest) ProtoMessage() {}
 
 func (x *LeaveOrganizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +2025,7 @@ func (x *LeaveOrganizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveOrganizationRequest.ProtoReflect.Descriptor instead.
 func (*LeaveOrganizationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaveOrganizationRequest) GetOrganizationId() string {
@@ -1899,7 +2055,7 @@ type LeaveOrganizationResponse struct {
 
 func (x *LeaveOrganizationResponse) Reset() {
 	*x = LeaveOrganizationResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1911,7 +2067,7 @@ func (x *LeaveOrganizationResponse) String() string {
 func (*LeaveOrganizationResponse) ProtoMessage() {}
 
 func (x *LeaveOrganizationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1924,7 +2080,7 @@ func (x *LeaveOrganizationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveOrganizationResponse.ProtoReflect.Descriptor instead.
 func (*LeaveOrganizationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeaveOrganizationResponse) GetSeatReleased() bool {
@@ -1958,7 +2114,7 @@ type ResetMemberPasswordRequest struct {
 
 func (x *ResetMemberPasswordRequest) Reset() {
 	*x = ResetMemberPasswordRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2126,7 @@ func (x *ResetMemberPasswordRequest) String() string {
 func (*ResetMemberPasswordRequest) ProtoMessage() {}
 
 func (x *ResetMemberPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2139,7 @@ func (x *ResetMemberPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMemberPasswordRequest.ProtoReflect.Descriptor instead.
 func (*ResetMemberPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResetMemberPasswordRequest) GetOrganizationId() string {
@@ -2033,7 +2189,7 @@ type ResetMemberPasswordResponse struct {
 
 func (x *ResetMemberPasswordResponse) Reset() {
 	*x = ResetMemberPasswordResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2201,7 @@ func (x *ResetMemberPasswordResponse) String() string {
 func (*ResetMemberPasswordResponse) ProtoMessage() {}
 
 func (x *ResetMemberPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2214,7 @@ func (x *ResetMemberPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMemberPasswordResponse.ProtoReflect.Descriptor instead.
 func (*ResetMemberPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ResetMemberPasswordResponse) GetMethod() OrganizationPolicy_Reset {
@@ -2209,7 +2365,23 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"account_id\x18\x02 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\taccountId\"I\n" +
 	"\x11GetMemberResponse\x124\n" +
-	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\"\x85\x03\n" +
+	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\"\xeb\x01\n" +
+	"\x13CreateMemberRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12#\n" +
+	"\x05email\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xfe\x01R\x05email\x12/\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\vdisplayName\x12\x1e\n" +
+	"\x04role\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x04role\x12)\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"\xce\x01\n" +
+	"\x14CreateMemberResponse\x124\n" +
+	"\x06member\x18\x01 \x01(\v2\x1c.roster.membership.v1.MemberR\x06member\x12-\n" +
+	"\x12temporary_password\x18\x02 \x01(\tR\x11temporaryPassword\x12;\n" +
+	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x14\n" +
+	"\x05token\x18\x04 \x01(\tR\x05token\"\x85\x03\n" +
 	"\x13UpdateMemberRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
@@ -2321,11 +2493,12 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\treset_url\x18\x03 \x01(\tR\bresetUrl\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x14\n" +
-	"\x05token\x18\x05 \x01(\tR\x05token2\xb3\x12\n" +
+	"\x05token\x18\x05 \x01(\tR\x05token2\x88\x14\n" +
 	"\rMemberService\x12\xbe\x01\n" +
 	"\n" +
 	"ListPeople\x12'.roster.membership.v1.ListPeopleRequest\x1a(.roster.membership.v1.ListPeopleResponse\"]\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/people\x12\xc9\x01\n" +
-	"\tGetMember\x12&.roster.membership.v1.GetMemberRequest\x1a'.roster.membership.v1.GetMemberResponse\"k\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02:\x128/v1/organizations/{organization_id}/members/{account_id}\x12\xf2\x01\n" +
+	"\tGetMember\x12&.roster.membership.v1.GetMemberRequest\x1a'.roster.membership.v1.GetMemberResponse\"k\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02:\x128/v1/organizations/{organization_id}/members/{account_id}\x12\xd2\x01\n" +
+	"\fCreateMember\x12).roster.membership.v1.CreateMemberRequest\x1a*.roster.membership.v1.CreateMemberResponse\"k\xaa\xbb\x181\b\x02\x1a\x0emembers.create\"\x0forganization_id*\fmember.added\x82\xd3\xe4\x93\x020:\x01*\"+/v1/organizations/{organization_id}/members\x12\xf2\x01\n" +
 	"\fUpdateMember\x12).roster.membership.v1.UpdateMemberRequest\x1a*.roster.membership.v1.UpdateMemberResponse\"\x8a\x01\xaa\xbb\x18C\b\x02\x1a\x16members.update_profile\"\x0forganization_id*\x16member.profile_changed\x82\xd3\xe4\x93\x02=:\x01*28/v1/organizations/{organization_id}/members/{account_id}\x12\x83\x02\n" +
 	"\x10ChangeMemberRole\x12-.roster.membership.v1.ChangeMemberRoleRequest\x1a..roster.membership.v1.ChangeMemberRoleResponse\"\x8f\x01\xaa\xbb\x18=\b\x02\x1a\x13members.assign_role\"\x0forganization_id*\x13member.role_changed\x82\xd3\xe4\x93\x02H:\x01*\"C/v1/organizations/{organization_id}/members/{account_id}:changeRole\x12\xef\x01\n" +
 	"\rDisableMember\x12*.roster.membership.v1.DisableMemberRequest\x1a+.roster.membership.v1.DisableMemberResponse\"\x84\x01\xaa\xbb\x185\b\x02\x1a\x0fmembers.disable\"\x0forganization_id*\x0fmember.disabled\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/organizations/{organization_id}/members/{account_id}:disable\x12\xf8\x01\n" +
@@ -2349,7 +2522,7 @@ func file_roster_membership_v1_member_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(Person_State)(0),                   // 0: roster.membership.v1.Person.State
 	(Member_State)(0),                   // 1: roster.membership.v1.Member.State
@@ -2362,80 +2535,86 @@ var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(*ListPeopleResponse)(nil),          // 8: roster.membership.v1.ListPeopleResponse
 	(*GetMemberRequest)(nil),            // 9: roster.membership.v1.GetMemberRequest
 	(*GetMemberResponse)(nil),           // 10: roster.membership.v1.GetMemberResponse
-	(*UpdateMemberRequest)(nil),         // 11: roster.membership.v1.UpdateMemberRequest
-	(*UpdateMemberResponse)(nil),        // 12: roster.membership.v1.UpdateMemberResponse
-	(*ChangeMemberRoleRequest)(nil),     // 13: roster.membership.v1.ChangeMemberRoleRequest
-	(*ChangeMemberRoleResponse)(nil),    // 14: roster.membership.v1.ChangeMemberRoleResponse
-	(*DisableMemberRequest)(nil),        // 15: roster.membership.v1.DisableMemberRequest
-	(*DisableMemberResponse)(nil),       // 16: roster.membership.v1.DisableMemberResponse
-	(*ResetMemberMfaRequest)(nil),       // 17: roster.membership.v1.ResetMemberMfaRequest
-	(*ResetMemberMfaResponse)(nil),      // 18: roster.membership.v1.ResetMemberMfaResponse
-	(*EnableMemberRequest)(nil),         // 19: roster.membership.v1.EnableMemberRequest
-	(*EnableMemberResponse)(nil),        // 20: roster.membership.v1.EnableMemberResponse
-	(*RemoveMemberRequest)(nil),         // 21: roster.membership.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),        // 22: roster.membership.v1.RemoveMemberResponse
-	(*LeaveOrganizationRequest)(nil),    // 23: roster.membership.v1.LeaveOrganizationRequest
-	(*LeaveOrganizationResponse)(nil),   // 24: roster.membership.v1.LeaveOrganizationResponse
-	(*ResetMemberPasswordRequest)(nil),  // 25: roster.membership.v1.ResetMemberPasswordRequest
-	(*ResetMemberPasswordResponse)(nil), // 26: roster.membership.v1.ResetMemberPasswordResponse
-	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
-	(Availability_State)(0),             // 28: roster.membership.v1.Availability.State
-	(*fieldmaskpb.FieldMask)(nil),       // 29: google.protobuf.FieldMask
-	(OrganizationPolicy_Reset)(0),       // 30: roster.membership.v1.OrganizationPolicy.Reset
+	(*CreateMemberRequest)(nil),         // 11: roster.membership.v1.CreateMemberRequest
+	(*CreateMemberResponse)(nil),        // 12: roster.membership.v1.CreateMemberResponse
+	(*UpdateMemberRequest)(nil),         // 13: roster.membership.v1.UpdateMemberRequest
+	(*UpdateMemberResponse)(nil),        // 14: roster.membership.v1.UpdateMemberResponse
+	(*ChangeMemberRoleRequest)(nil),     // 15: roster.membership.v1.ChangeMemberRoleRequest
+	(*ChangeMemberRoleResponse)(nil),    // 16: roster.membership.v1.ChangeMemberRoleResponse
+	(*DisableMemberRequest)(nil),        // 17: roster.membership.v1.DisableMemberRequest
+	(*DisableMemberResponse)(nil),       // 18: roster.membership.v1.DisableMemberResponse
+	(*ResetMemberMfaRequest)(nil),       // 19: roster.membership.v1.ResetMemberMfaRequest
+	(*ResetMemberMfaResponse)(nil),      // 20: roster.membership.v1.ResetMemberMfaResponse
+	(*EnableMemberRequest)(nil),         // 21: roster.membership.v1.EnableMemberRequest
+	(*EnableMemberResponse)(nil),        // 22: roster.membership.v1.EnableMemberResponse
+	(*RemoveMemberRequest)(nil),         // 23: roster.membership.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),        // 24: roster.membership.v1.RemoveMemberResponse
+	(*LeaveOrganizationRequest)(nil),    // 25: roster.membership.v1.LeaveOrganizationRequest
+	(*LeaveOrganizationResponse)(nil),   // 26: roster.membership.v1.LeaveOrganizationResponse
+	(*ResetMemberPasswordRequest)(nil),  // 27: roster.membership.v1.ResetMemberPasswordRequest
+	(*ResetMemberPasswordResponse)(nil), // 28: roster.membership.v1.ResetMemberPasswordResponse
+	(*timestamppb.Timestamp)(nil),       // 29: google.protobuf.Timestamp
+	(Availability_State)(0),             // 30: roster.membership.v1.Availability.State
+	(*fieldmaskpb.FieldMask)(nil),       // 31: google.protobuf.FieldMask
+	(OrganizationPolicy_Reset)(0),       // 32: roster.membership.v1.OrganizationPolicy.Reset
 }
 var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Person.state:type_name -> roster.membership.v1.Person.State
-	27, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
-	27, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
-	28, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
-	27, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
+	29, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
+	29, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
+	30, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
+	29, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
-	27, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	27, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
-	27, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
-	27, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
+	29, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	29, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
+	29, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
+	29, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
 	4,  // 11: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
 	0,  // 12: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
 	2,  // 13: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
-	27, // 14: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
+	29, // 14: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
 	3,  // 15: roster.membership.v1.ListPeopleRequest.availability:type_name -> roster.membership.v1.ListPeopleRequest.Show
 	5,  // 16: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
 	6,  // 17: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
-	29, // 18: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
-	6,  // 19: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 20: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 21: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 22: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 23: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
-	30, // 24: roster.membership.v1.ResetMemberPasswordRequest.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
-	30, // 25: roster.membership.v1.ResetMemberPasswordResponse.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
-	27, // 26: roster.membership.v1.ResetMemberPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
-	7,  // 27: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
-	9,  // 28: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
-	11, // 29: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
-	13, // 30: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
-	15, // 31: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
-	17, // 32: roster.membership.v1.MemberService.ResetMemberMfa:input_type -> roster.membership.v1.ResetMemberMfaRequest
-	19, // 33: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
-	21, // 34: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
-	23, // 35: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
-	25, // 36: roster.membership.v1.MemberService.ResetMemberPassword:input_type -> roster.membership.v1.ResetMemberPasswordRequest
-	8,  // 37: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
-	10, // 38: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
-	12, // 39: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
-	14, // 40: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
-	16, // 41: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
-	18, // 42: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
-	20, // 43: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
-	22, // 44: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
-	24, // 45: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
-	26, // 46: roster.membership.v1.MemberService.ResetMemberPassword:output_type -> roster.membership.v1.ResetMemberPasswordResponse
-	37, // [37:47] is the sub-list for method output_type
-	27, // [27:37] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	6,  // 18: roster.membership.v1.CreateMemberResponse.member:type_name -> roster.membership.v1.Member
+	29, // 19: roster.membership.v1.CreateMemberResponse.expire_time:type_name -> google.protobuf.Timestamp
+	31, // 20: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	6,  // 21: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 22: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 23: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 24: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 25: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
+	32, // 26: roster.membership.v1.ResetMemberPasswordRequest.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	32, // 27: roster.membership.v1.ResetMemberPasswordResponse.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	29, // 28: roster.membership.v1.ResetMemberPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	7,  // 29: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
+	9,  // 30: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
+	11, // 31: roster.membership.v1.MemberService.CreateMember:input_type -> roster.membership.v1.CreateMemberRequest
+	13, // 32: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
+	15, // 33: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
+	17, // 34: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
+	19, // 35: roster.membership.v1.MemberService.ResetMemberMfa:input_type -> roster.membership.v1.ResetMemberMfaRequest
+	21, // 36: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
+	23, // 37: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
+	25, // 38: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
+	27, // 39: roster.membership.v1.MemberService.ResetMemberPassword:input_type -> roster.membership.v1.ResetMemberPasswordRequest
+	8,  // 40: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
+	10, // 41: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
+	12, // 42: roster.membership.v1.MemberService.CreateMember:output_type -> roster.membership.v1.CreateMemberResponse
+	14, // 43: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
+	16, // 44: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
+	18, // 45: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
+	20, // 46: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
+	22, // 47: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
+	24, // 48: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
+	26, // 49: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
+	28, // 50: roster.membership.v1.MemberService.ResetMemberPassword:output_type -> roster.membership.v1.ResetMemberPasswordResponse
+	40, // [40:51] is the sub-list for method output_type
+	29, // [29:40] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_member_service_proto_init() }
@@ -2451,7 +2630,7 @@ func file_roster_membership_v1_member_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_member_service_proto_rawDesc), len(file_roster_membership_v1_member_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

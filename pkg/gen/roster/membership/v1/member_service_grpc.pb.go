@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	MemberService_ListPeople_FullMethodName          = "/roster.membership.v1.MemberService/ListPeople"
 	MemberService_GetMember_FullMethodName           = "/roster.membership.v1.MemberService/GetMember"
+	MemberService_CreateMember_FullMethodName        = "/roster.membership.v1.MemberService/CreateMember"
 	MemberService_UpdateMember_FullMethodName        = "/roster.membership.v1.MemberService/UpdateMember"
 	MemberService_ChangeMemberRole_FullMethodName    = "/roster.membership.v1.MemberService/ChangeMemberRole"
 	MemberService_DisableMember_FullMethodName       = "/roster.membership.v1.MemberService/DisableMember"
@@ -43,6 +44,13 @@ type MemberServiceClient interface {
 	ListPeople(ctx context.Context, in *ListPeopleRequest, opts ...grpc.CallOption) (*ListPeopleResponse, error)
 	// GetMember returns one member. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, MEMBER_NOT_FOUND.
 	GetMember(ctx context.Context, in *GetMemberRequest, opts ...grpc.CallOption) (*GetMemberResponse, error)
+	// CreateMember makes somebody a member at once, without asking them; where the policy's `create_user` is on. For an address that no account
+	// has, one is made, which the organization manages, with a temporary password that opens nothing but the choice of the next. Somebody
+	// who has an account becomes a member with it, where `existing_user_add` is DIRECT: nothing of the account changes, and they are told by mail how
+	// to leave; otherwise they are invited. Reasons: FEATURE_OFF, with `create_user` or `existing_user_add` in metadata `policy`, ALREADY_MEMBER,
+	// INVITATION_PENDING, ACCOUNT_DISABLED, EMAIL_TAKEN where accounts claim the address and none has proven it, ROLE_NOT_ASSIGNABLE,
+	// SEAT_LIMIT_REACHED, RATE_LIMITED, VALIDATION_FAILED, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, UNAVAILABLE.
+	CreateMember(ctx context.Context, in *CreateMemberRequest, opts ...grpc.CallOption) (*CreateMemberResponse, error)
 	// UpdateMember changes how a member is shown in this organization: what is set here stands in place of what the account
 	// says, for this organization only, until it is cleared. People change their own account with UpdateMe. The address to
 	// sign in with belongs to the account. Reasons: VALIDATION_FAILED, ACCOUNT_NOT_MANAGED for the path `email`,
@@ -103,6 +111,16 @@ func (c *memberServiceClient) GetMember(ctx context.Context, in *GetMemberReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetMemberResponse)
 	err := c.cc.Invoke(ctx, MemberService_GetMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *memberServiceClient) CreateMember(ctx context.Context, in *CreateMemberRequest, opts ...grpc.CallOption) (*CreateMemberResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateMemberResponse)
+	err := c.cc.Invoke(ctx, MemberService_CreateMember_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +219,13 @@ type MemberServiceServer interface {
 	ListPeople(context.Context, *ListPeopleRequest) (*ListPeopleResponse, error)
 	// GetMember returns one member. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, MEMBER_NOT_FOUND.
 	GetMember(context.Context, *GetMemberRequest) (*GetMemberResponse, error)
+	// CreateMember makes somebody a member at once, without asking them; where the policy's `create_user` is on. For an address that no account
+	// has, one is made, which the organization manages, with a temporary password that opens nothing but the choice of the next. Somebody
+	// who has an account becomes a member with it, where `existing_user_add` is DIRECT: nothing of the account changes, and they are told by mail how
+	// to leave; otherwise they are invited. Reasons: FEATURE_OFF, with `create_user` or `existing_user_add` in metadata `policy`, ALREADY_MEMBER,
+	// INVITATION_PENDING, ACCOUNT_DISABLED, EMAIL_TAKEN where accounts claim the address and none has proven it, ROLE_NOT_ASSIGNABLE,
+	// SEAT_LIMIT_REACHED, RATE_LIMITED, VALIDATION_FAILED, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, UNAVAILABLE.
+	CreateMember(context.Context, *CreateMemberRequest) (*CreateMemberResponse, error)
 	// UpdateMember changes how a member is shown in this organization: what is set here stands in place of what the account
 	// says, for this organization only, until it is cleared. People change their own account with UpdateMe. The address to
 	// sign in with belongs to the account. Reasons: VALIDATION_FAILED, ACCOUNT_NOT_MANAGED for the path `email`,
@@ -252,6 +277,9 @@ func (UnimplementedMemberServiceServer) ListPeople(context.Context, *ListPeopleR
 }
 func (UnimplementedMemberServiceServer) GetMember(context.Context, *GetMemberRequest) (*GetMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetMember not implemented")
+}
+func (UnimplementedMemberServiceServer) CreateMember(context.Context, *CreateMemberRequest) (*CreateMemberResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateMember not implemented")
 }
 func (UnimplementedMemberServiceServer) UpdateMember(context.Context, *UpdateMemberRequest) (*UpdateMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateMember not implemented")
@@ -330,6 +358,24 @@ func _MemberService_GetMember_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(MemberServiceServer).GetMember(ctx, req.(*GetMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MemberService_CreateMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MemberServiceServer).CreateMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MemberService_CreateMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MemberServiceServer).CreateMember(ctx, req.(*CreateMemberRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -492,6 +538,10 @@ var MemberService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetMember",
 			Handler:    _MemberService_GetMember_Handler,
+		},
+		{
+			MethodName: "CreateMember",
+			Handler:    _MemberService_CreateMember_Handler,
 		},
 		{
 			MethodName: "UpdateMember",
