@@ -221,6 +221,8 @@ func accepting(h *harness) {
 		switch req.GetPassword() {
 		case "wrong":
 			return nil, refuse(errorv1.Reason_REASON_CREDENTIALS_INVALID)
+		case "limited":
+			return nil, fault.New(errorv1.Reason_REASON_RATE_LIMITED, "Wait.").WithRetry(time.Second)
 		case "busy":
 			return nil, refuse(errorv1.Reason_REASON_BUSY).WithRetry(time.Second)
 		}

@@ -252,6 +252,8 @@ func (s *site) signInAgain(identifier string, err error) (signInForm, bool) {
 	switch fault.ReasonOf(err) {
 	case errorv1.Reason_REASON_CREDENTIALS_INVALID, errorv1.Reason_REASON_VALIDATION_FAILED:
 		form.Problem, form.Wrong = "The address, the username or the password is wrong.", true
+	case errorv1.Reason_REASON_RATE_LIMITED:
+		form.Problem = "Too many sign-ins have failed. Wait a moment, then try again."
 	case errorv1.Reason_REASON_BUSY, errorv1.Reason_REASON_UNAVAILABLE, errorv1.Reason_REASON_DEADLINE_EXCEEDED:
 		form.Problem = busyText
 	default:

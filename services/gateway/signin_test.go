@@ -31,6 +31,7 @@ func TestSignInPage(t *testing.T) {
 	require.Contains(t, a.text, `value="&lt;ada&gt;"`)
 	require.Nil(t, a.cookie())
 	requirePage(t, h.post("/sign-in", "identifier=ada&password=busy"), 503, "wait a moment and try again")
+	requirePage(t, h.post("/sign-in", "identifier=ada&password=limited"), 429, "Too many sign-ins have failed.")
 	requirePage(t, h.post("/sign-in", "identifier=&password=x"), 400, "is wrong")
 
 	requirePage(t, h.open("/sign-in", "Cookie", cookieHeader(cookie)), 200, "You are signed in as ada.")

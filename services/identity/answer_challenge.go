@@ -99,14 +99,18 @@ func (s *Service) tryCode(
 				return err
 			}
 		}
-		if wait := f.NextTime.Sub(q.Now()); wait > 0 {
+		failures, err := q.GetFailures(ctx, owner, session.Network(caller.From(ctx).Address))
+		if err != nil {
+			return err
+		}
+		if wait := failures.NextTime.Sub(q.Now()); wait > 0 {
 			return factor.TooEarly(wait)
 		}
 		if err := try(ctx, q, f); !errors.Is(err, factor.ErrCodeInvalid) {
 			return err
 		}
 		wrong = factor.ErrCodeInvalid
-		q.CountFailure(owner)
+		q.CountFailure(owner, failures.Network)
 		to := session.SignIn
 		if challenged.IsZero() {
 			to = session.Reauthenticate

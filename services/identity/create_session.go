@@ -121,19 +121,32 @@ type rightPassword struct {
 
 // checkPassword finds out whether the password is that of the identifier. Unknown, locked and wrong are one answer
 // after the same work. to is what the password is for. The failure is counted before the next in the queue is looked at, also when the client has left:
-// many attempts at once are no way around the delays.
+// many attempts at once are no way around the delays. Who has failed too often from where they are, whoever it was about, is not looked at; nor is
+// anybody who is not known to come from there, while too many fail everywhere.
 func (s *Service) checkPassword(ctx context.Context, to session.Action, who store.Identifier, text string) (p rightPassword, err error) {
+	network := session.Network(caller.From(ctx).Address)
+	succeeded, err := s.attempts.Take(network)
+	if err != nil {
+		return p, err
+	}
 	leave, err := s.hashes.Enter(ctx)
 	if err != nil {
+		succeeded() // it was not looked at
 		return p, err
 	}
 	defer leave()
 	err = s.view(ctx, postgres.Scope{}, func(q store.Queries) (err error) {
-		p.Credential, err = q.FindCredential(ctx, who)
+		p.Credential, err = q.FindCredential(ctx, who, network)
 		return err
 	})
 	if err != nil {
 		return p, err
+	}
+	everywhere := func() {}
+	if p.Network == "" {
+		if everywhere, err = s.strangers.Take("all"); err != nil {
+			return p, err
+		}
 	}
 	usable := p.PasswordHash != "" && !p.Locked && !p.Disabled
 	if !usable {
@@ -154,11 +167,13 @@ func (s *Service) checkPassword(ctx context.Context, to session.Action, who stor
 		case p.Disabled:
 			why = session.Disabled
 		}
-		if err := s.store.CountFailure(ctx, p.AccountID, attempt(ctx, to, session.ByPassword, why)); err != nil {
+		if err := s.store.CountFailure(ctx, p.AccountID, p.Network, attempt(ctx, to, session.ByPassword, why)); err != nil {
 			return p, err
 		}
 		return p, account.ErrCredentialsInvalid
 	}
+	succeeded()
+	everywhere()
 	if weak {
 		p.stronger = password.Hash(plain)
 	}
@@ -196,7 +211,7 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 			begun.Stage = session.NextPassword
 		}
 		if begun.Stage != session.Challenge && proven != (proof{}) {
-			q.ForgetFailures(begun.AccountID)
+			q.SignedIn(begun.AccountID, session.Network(begun.Address))
 		}
 		from := origin(ctx, begun.AccountID, "")
 		live := in.Live

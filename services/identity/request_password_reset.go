@@ -8,7 +8,9 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
+	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
@@ -19,6 +21,9 @@ import (
 // RequestPasswordReset notes the wish. Whose password that is, the sweeper finds out afterwards: the answer and the work for it
 // are the same for everybody.
 func (s *Service) RequestPasswordReset(ctx context.Context, req *identityv1.RequestPasswordResetRequest) (*identityv1.RequestPasswordResetResponse, error) {
+	if _, err := s.mails.Take(session.Network(caller.From(ctx).Address)); err != nil {
+		return nil, err
+	}
 	who, key := identifierOf(req), id.NewReset()
 	err := s.inTxOnce(ctx, postgres.In(key), func(q store.Queries) error {
 		q.InsertResetRequest(key, who)

@@ -9,6 +9,7 @@ import (
 // Config is what the service is told.
 type Config struct {
 	role.Config
+	Attempts int `env:"ATTEMPTS" envDefault:"100" usage:"failed sign-ins, and mails asked for, of one client address (IPv6: of its /64) in 15 minutes; 0: any number"`
 
 	// Claim is called with the one-time token of the first operator, when the deployment has none.
 	Claim func(token string) `env:"-"`
@@ -25,6 +26,7 @@ func Run(ctx context.Context, c Config) error {
 		DB:        base.DB,
 		Key:       base.Key,
 		Mail:      base.Mail,
+		Attempts:  c.Attempts,
 		PublicURL: c.PublicURL,
 		Log:       base.Log,
 	})

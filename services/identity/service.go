@@ -15,6 +15,7 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
+	"github.com/rosterhq/roster/services/identity/internal/budget"
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
@@ -31,6 +32,7 @@ type Dependencies struct {
 	DB        *postgres.DB
 	Key       *seal.Key
 	Mail      *mail.Queue
+	Attempts  int              // that fail, of one client address in a quarter of an hour; 0: any number
 	PublicURL string           // where people reach the suite, without a slash at the end
 	Log       *slog.Logger     // nil: slog.Default()
 	Now       func() time.Time // nil: time.Now; for the times in tokens, which other machines check; what expires here, the database judges
@@ -47,9 +49,12 @@ type Service struct {
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
 	Dependencies
-	store  store.Store
-	hashes *password.Gate
-	signer signer
+	store     store.Store
+	hashes    *password.Gate
+	attempts  *budget.Budget // of signing in, by network
+	strangers *budget.Budget // of signing in, by all who are not known where they are
+	mails     *budget.Budget // that strangers have us write, by network
+	signer    signer
 }
 
 // New returns the service.
@@ -60,8 +65,14 @@ func New(d Dependencies) *Service {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	return &Service{Dependencies: d, store: store.Store{DB: d.DB}, hashes: password.NewGate()}
+	return &Service{
+		Dependencies: d, store: store.Store{DB: d.DB}, hashes: password.NewGate(),
+		attempts: budget.New(d.Attempts, time.Now), strangers: budget.New(strangersFor*d.Attempts, time.Now), mails: budget.New(d.Attempts, time.Now),
+	}
 }
+
+// strangersFor is how many clients may spend all their attempts before strangers have to wait.
+const strangersFor = 20
 
 // Migrations is the service's own schema.
 var Migrations = store.Migrations

@@ -8,7 +8,9 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
+	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
@@ -30,6 +32,9 @@ func (s *Service) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*i
 	}
 	plain, err := account.ParsePassword(req.GetPassword(), name, address.Display)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := s.mails.Take(session.Network(caller.From(ctx).Address)); err != nil {
 		return nil, err
 	}
 	hash, err := s.hash(ctx, plain)

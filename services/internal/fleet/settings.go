@@ -49,6 +49,9 @@ func (f *Fleet) settings(p *Process) ([]string, error) {
 		own["SMTP_ADDR"] = through("mail", f.Mail.Addr())
 		own["SMTP_TLS"] = "none"
 	}
+	if p.Role == "identity" {
+		own["ATTEMPTS"] = "0" // all the world is at one address
+	}
 	var env []string
 	for name, value := range own {
 		env = append(env, "ROSTER_"+name+"="+value)

@@ -5,10 +5,7 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/rosterhq/roster/services/identity/internal/account"
-	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
@@ -126,19 +123,20 @@ type Credential struct {
 	AccountID    id.Account // a decoy, when the identifier belongs to nobody
 	PasswordHash string     // empty, then
 	SetTime      time.Time
-	Temporary    bool // it opens nothing but the choice of the next password
-	Locked       bool // nobody gets in now: too many failures, or the password has expired, or
-	Disabled     bool // who manages the account does not want it
+	Temporary    bool   // it opens nothing but the choice of the next password
+	Network      string // with whose failures another one counts; empty: with those from everywhere that the person is not known
+	Locked       bool   // nobody gets in now: too many failures, or the password has expired, or
+	Disabled     bool   // who manages the account does not want it
 }
 
 // FindCredential returns what the identifier signs in to. An address that nobody has proven signs in to the one
 // account that claims it; when several do, to none. Its work is the same whether anybody is found.
-func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credential, err error) {
+func (q Queries) FindCredential(ctx context.Context, who Identifier, network string) (c Credential, err error) {
 	var always bool
 	q.Read(`
 		SELECT found.account_id, coalesce(c.password_hash, '') AS password_hash,
 		       coalesce(c.set_time, 'epoch') AS set_time, c.temporary_until IS NOT NULL AS temporary,
-		       coalesce(f.next_time > now(), false) OR coalesce(c.temporary_until <= now(), false) AS locked,
+		       coalesce(n.network, '') AS network, coalesce(f.next_time > now(), false) OR coalesce(c.temporary_until <= now(), false) AS locked,
 		       NOT coalesce(a.sign_in_allowed, true) AS disabled
 		FROM (SELECT coalesce(
 			$4,
@@ -149,38 +147,12 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier) (c Credenti
 		CROSS JOIN LATERAL (SELECT set_config('app.aggregate_id', found.account_id::text, true)::uuid AS id) opened
 		LEFT JOIN LATERAL (SELECT password_hash, set_time, temporary_until FROM credentials WHERE account_id = opened.id OFFSET 0) c ON true
 		LEFT JOIN LATERAL (SELECT sign_in_allowed FROM accounts WHERE id = opened.id OFFSET 0) a ON true
-		LEFT JOIN LATERAL (SELECT next_time FROM sign_in_failures WHERE account_id = opened.id OFFSET 0) f ON true`,
-		[]any{who.Email, who.Username, who.decoy(), who.Account}, postgres.One(&c, &always))
+		LEFT JOIN LATERAL (SELECT network FROM known_networks
+			WHERE account_id = opened.id AND network = $5 AND expire_time > now() OFFSET 0) n ON true
+		LEFT JOIN LATERAL (SELECT next_time FROM sign_in_failures
+			WHERE account_id = opened.id AND network = coalesce(n.network, '') OFFSET 0) f ON true`,
+		[]any{who.Email, who.Username, who.decoy(), who.Account, network}, postgres.One(&c, &always))
 	return c, q.Fetch(ctx)
-}
-
-// CountFailure counts a failed sign-in, notes it in the account's login activity, and sets how long nobody may try again: account.DelayAfter, in SQL. An
-// attempt that was not looked at, because it came too early, does not count.
-func (s Store) CountFailure(ctx context.Context, key id.Account, failed session.Attempt) error {
-	insert, trim := attemptArgs(key, failed)
-	return s.DB.Flight(ctx, postgres.In(key), func(batch *pgx.Batch) {
-		batch.Queue(countFailure, key, account.FreeFailures, account.MaxDelay)
-		batch.Queue(insertAttempt, insert...)
-		batch.Queue(trimAttempts, trim...)
-	})
-}
-
-// CountFailure counts a failed attempt to prove a second factor: there is one count for both.
-func (q Queries) CountFailure(key id.Account) {
-	q.Write(countFailure, key, account.FreeFailures, account.MaxDelay)
-}
-
-const countFailure = `
-	INSERT INTO sign_in_failures AS f (account_id, count, next_time) VALUES ($1, 1, now())
-	ON CONFLICT (account_id) DO UPDATE
-	SET count = f.count + 1,
-	    next_time = now() + CASE WHEN f.count + 1 < $2 THEN interval '0'
-	        ELSE least(interval '1 second' * power(2, least(f.count + 1 - $2, 20)), $3::interval) END
-	WHERE f.next_time <= now()`
-
-// ForgetFailures begins the count anew.
-func (q Queries) ForgetFailures(key id.Account) {
-	q.Write(`DELETE FROM sign_in_failures WHERE account_id = $1`, key)
 }
 
 // SaveHash stores another hash of the same password.

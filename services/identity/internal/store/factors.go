@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/factor"
@@ -17,7 +16,6 @@ type Factors struct {
 	Account  account.Account
 	All      []factor.Factor // oldest first; one may wait for its first code
 	Recovery int             // codes that are left
-	NextTime time.Time       // nobody may try before
 }
 
 // Active are the factors that signing in asks for.
@@ -41,17 +39,15 @@ func (q Queries) LockFactors(ctx context.Context, owner id.Account) (Factors, er
 }
 
 func (q Queries) factors(ctx context.Context, owner id.Account, lock string) (f Factors, err error) {
-	var found, failed, always bool
-	var failures struct{ NextTime time.Time }
+	var found, always bool
 	var recovery struct{ Left int }
 	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1`+lock, []any{owner}, postgres.One(&f.Account, &found))
 	q.Read(`SELECT `+factorColumns+` FROM factors WHERE account_id = $1 ORDER BY create_time, id`, []any{owner}, postgres.All(&f.All))
 	q.Read(`SELECT count(*) AS left FROM recovery_codes WHERE account_id = $1`, []any{owner}, postgres.One(&recovery, &always))
-	q.Read(`SELECT next_time FROM sign_in_failures WHERE account_id = $1`, []any{owner}, postgres.One(&failures, &failed))
 	if err = q.Fetch(ctx); err == nil && !found {
 		err = account.ErrNotFound
 	}
-	f.Recovery, f.NextTime = recovery.Left, failures.NextTime
+	f.Recovery = recovery.Left
 	return f, err
 }
 

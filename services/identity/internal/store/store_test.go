@@ -33,7 +33,7 @@ func TestSQLIsItsTwin(t *testing.T) {
 				_, err := owner.Exec(t.Context(), `INSERT INTO sign_in_failures VALUES ($1, $2, now())`, key, before)
 				require.NoError(t, err)
 			}
-			require.NoError(t, Store{db}.CountFailure(t.Context(), key, session.Attempt{}))
+			require.NoError(t, Store{db}.CountFailure(t.Context(), key, "", session.Attempt{}))
 			var next time.Duration
 			var n int
 			require.NoError(t, owner.QueryRow(t.Context(), `SELECT count, next_time - now() FROM sign_in_failures WHERE account_id = $1`, key).Scan(&n, &next))

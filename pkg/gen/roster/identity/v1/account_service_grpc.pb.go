@@ -34,7 +34,8 @@ const (
 // AccountService is where people make an account and look after it.
 type AccountServiceClient interface {
 	// SignUp begins an account. The answer is always "check your mail": whether the address has an
-	// account already is said only to its owner, by mail. Reasons: VALIDATION_FAILED, PASSWORD_REFUSED, BUSY.
+	// account already is said only to its owner, by mail. Reasons: VALIDATION_FAILED, PASSWORD_REFUSED, BUSY;
+	// RATE_LIMITED when too much mail was asked for from the same network.
 	SignUp(ctx context.Context, in *SignUpRequest, opts ...grpc.CallOption) (*SignUpResponse, error)
 	// VerifyEmail proves the address with the token of the mail and makes the account, once.
 	// It does not sign in. Reasons: LINK_INVALID, EMAIL_TAKEN.
@@ -100,7 +101,8 @@ func (c *accountServiceClient) UpdateMe(ctx context.Context, in *UpdateMeRequest
 // AccountService is where people make an account and look after it.
 type AccountServiceServer interface {
 	// SignUp begins an account. The answer is always "check your mail": whether the address has an
-	// account already is said only to its owner, by mail. Reasons: VALIDATION_FAILED, PASSWORD_REFUSED, BUSY.
+	// account already is said only to its owner, by mail. Reasons: VALIDATION_FAILED, PASSWORD_REFUSED, BUSY;
+	// RATE_LIMITED when too much mail was asked for from the same network.
 	SignUp(context.Context, *SignUpRequest) (*SignUpResponse, error)
 	// VerifyEmail proves the address with the token of the mail and makes the account, once.
 	// It does not sign in. Reasons: LINK_INVALID, EMAIL_TAKEN.
@@ -266,10 +268,11 @@ const (
 type PasswordServiceClient interface {
 	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Whoever signed in with a
 	// temporary password completes the sign-in with it: the session of the call ends, and the one in the answer takes its place, delivered
-	// like it. Reasons: CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
+	// like it. Reasons: CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY, RATE_LIMITED.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
 	// RequestPasswordReset mails a link that resets the password, to the address that the account has proven. The answer is always the
-	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED.
+	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED;
+	// RATE_LIMITED when too much mail was asked for from the same network.
 	RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error)
 	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in.
 	// Reasons: LINK_INVALID, PASSWORD_REFUSED, which leaves the link as it is, BUSY.
@@ -322,10 +325,11 @@ func (c *passwordServiceClient) ResetPassword(ctx context.Context, in *ResetPass
 type PasswordServiceServer interface {
 	// ChangePassword changes the caller's password. All their other sessions end, and so does a link to reset it. Whoever signed in with a
 	// temporary password completes the sign-in with it: the session of the call ends, and the one in the answer takes its place, delivered
-	// like it. Reasons: CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY.
+	// like it. Reasons: CREDENTIALS_INVALID when the current one is wrong, PASSWORD_REFUSED, BUSY, RATE_LIMITED.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
 	// RequestPasswordReset mails a link that resets the password, to the address that the account has proven. The answer is always the
-	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED.
+	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED;
+	// RATE_LIMITED when too much mail was asked for from the same network.
 	RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error)
 	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in.
 	// Reasons: LINK_INVALID, PASSWORD_REFUSED, which leaves the link as it is, BUSY.
@@ -467,7 +471,8 @@ const (
 type SessionServiceClient interface {
 	// CreateSession signs in with an address or a username, and a password. Unknown and wrong are
 	// one answer. Where the account has a second factor, the answer holds a challenge, and its session is good for AnswerChallenge
-	// and nothing else. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
+	// and nothing else. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers; RATE_LIMITED when
+	// too much has failed from the same network.
 	CreateSession(ctx context.Context, in *CreateSessionRequest, opts ...grpc.CallOption) (*CreateSessionResponse, error)
 	// AnswerChallenge completes a sign-in with a code of an authenticator app, or with a recovery code. The session of the challenge ends,
 	// and the one in the answer takes its place, delivered like it. After five wrong codes the challenge is over, and wrong
@@ -475,8 +480,8 @@ type SessionServiceClient interface {
 	// challenge is due; UNAUTHENTICATED when it is over.
 	AnswerChallenge(ctx context.Context, in *AnswerChallengeRequest, opts ...grpc.CallOption) (*AnswerChallengeResponse, error)
 	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED). The session that the call is made with
-	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY; where the
-	// account has a second factor CODE_REQUIRED, CODE_INVALID, RATE_LIMITED.
+	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY, RATE_LIMITED;
+	// where the account has a second factor CODE_REQUIRED, CODE_INVALID.
 	Reauthenticate(ctx context.Context, in *ReauthenticateRequest, opts ...grpc.CallOption) (*ReauthenticateResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
@@ -587,7 +592,8 @@ func (c *sessionServiceClient) ListMyLoginActivity(ctx context.Context, in *List
 type SessionServiceServer interface {
 	// CreateSession signs in with an address or a username, and a password. Unknown and wrong are
 	// one answer. Where the account has a second factor, the answer holds a challenge, and its session is good for AnswerChallenge
-	// and nothing else. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
+	// and nothing else. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers; RATE_LIMITED when
+	// too much has failed from the same network.
 	CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error)
 	// AnswerChallenge completes a sign-in with a code of an authenticator app, or with a recovery code. The session of the challenge ends,
 	// and the one in the answer takes its place, delivered like it. After five wrong codes the challenge is over, and wrong
@@ -595,8 +601,8 @@ type SessionServiceServer interface {
 	// challenge is due; UNAUTHENTICATED when it is over.
 	AnswerChallenge(context.Context, *AnswerChallengeRequest) (*AnswerChallengeResponse, error)
 	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED). The session that the call is made with
-	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY; where the
-	// account has a second factor CODE_REQUIRED, CODE_INVALID, RATE_LIMITED.
+	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY, RATE_LIMITED;
+	// where the account has a second factor CODE_REQUIRED, CODE_INVALID.
 	Reauthenticate(context.Context, *ReauthenticateRequest) (*ReauthenticateResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
