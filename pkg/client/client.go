@@ -54,6 +54,7 @@ type Client struct {
 	Passwords      identityv1.PasswordServiceClient
 	Factors        identityv1.FactorServiceClient
 	Keys           identityv1.ApiKeyServiceClient
+	Emails         identityv1.EmailServiceClient
 	Operators      identityv1.OperatorServiceClient
 	Organizations  membershipv1.OrganizationServiceClient
 	Roles          membershipv1.RoleServiceClient
@@ -123,6 +124,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Passwords:      identityv1.NewPasswordServiceClient(conn),
 		Factors:        identityv1.NewFactorServiceClient(conn),
 		Keys:           identityv1.NewApiKeyServiceClient(conn),
+		Emails:         identityv1.NewEmailServiceClient(conn),
 		Operators:      identityv1.NewOperatorServiceClient(conn),
 		Organizations:  membershipv1.NewOrganizationServiceClient(conn),
 		Roles:          membershipv1.NewRoleServiceClient(conn),

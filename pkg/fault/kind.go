@@ -63,6 +63,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_TRANSFER_NOT_FOUND:     notFound,
 	errorv1.Reason_REASON_SCHEDULE_NOT_FOUND:     notFound,
 	errorv1.Reason_REASON_FACTOR_NOT_FOUND:       notFound,
+	errorv1.Reason_REASON_EMAIL_NOT_FOUND:        notFound,
 
 	errorv1.Reason_REASON_ALREADY_MEMBER:     exists,
 	errorv1.Reason_REASON_INVITATION_PENDING: exists,

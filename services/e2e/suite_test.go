@@ -187,6 +187,7 @@ type client struct {
 	identityv1.PasswordServiceClient
 	identityv1.FactorServiceClient
 	identityv1.ApiKeyServiceClient
+	identityv1.EmailServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
@@ -213,6 +214,7 @@ func connect(transport, token string) client {
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewPasswordServiceClient(conn),
 		identityv1.NewFactorServiceClient(conn),
 		identityv1.NewApiKeyServiceClient(conn),
+		identityv1.NewEmailServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn),

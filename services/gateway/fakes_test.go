@@ -28,6 +28,7 @@ type fakes struct {
 	identityv1.UnimplementedAccountServiceServer
 	identityv1.UnimplementedSessionServiceServer
 	identityv1.UnimplementedPasswordServiceServer
+	identityv1.UnimplementedEmailServiceServer
 	identityv1.UnimplementedCredentialServiceServer
 	membershipv1.UnimplementedMemberServiceServer
 	membershipv1.UnimplementedAuditServiceServer
@@ -36,6 +37,7 @@ type fakes struct {
 	billingv1.UnimplementedSeatUsageServiceServer
 
 	verify     func(context.Context, *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error)
+	revert     func(context.Context, *identityv1.RevertEmailChangeRequest) (*identityv1.RevertEmailChangeResponse, error)
 	reset      func(context.Context, *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error)
 	change     func(context.Context, *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error)
 	answer     func(context.Context, *identityv1.AnswerChallengeRequest) (*identityv1.AnswerChallengeResponse, error)
@@ -197,6 +199,10 @@ func (f *fakes) GetMe(ctx context.Context, _ *identityv1.GetMeRequest) (*identit
 		}
 	}
 	return nil, fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_FOUND, "There is no such account.")
+}
+
+func (f *fakes) RevertEmailChange(ctx context.Context, req *identityv1.RevertEmailChangeRequest) (*identityv1.RevertEmailChangeResponse, error) {
+	return answerTo(f, ctx, "RevertEmailChange", f.revert, req)
 }
 
 func (f *fakes) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error) {

@@ -68,7 +68,7 @@ func TestVerifyPage(t *testing.T) {
 	h.verify = func(_ context.Context, req *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error) {
 		switch req.GetToken() {
 		case "good":
-			return &identityv1.VerifyEmailResponse{Account: &identityv1.Account{DisplayName: "Ada"}}, nil
+			return &identityv1.VerifyEmailResponse{Account: &identityv1.Account{DisplayName: "Ada"}, Email: "ada@example.com"}, nil
 		case "taken":
 			return nil, refuse(errorv1.Reason_REASON_EMAIL_TAKEN)
 		}
@@ -82,11 +82,33 @@ func TestVerifyPage(t *testing.T) {
 		require.NotContains(t, h.calls(), "VerifyEmail")
 	})
 	t.Run("TheButtonConfirms", func(t *testing.T) {
-		requirePage(t, h.post("/verify", "token=good"), 200, "Your address is confirmed", "Welcome, Ada.", "Sign in")
+		requirePage(t, h.post("/verify", "token=good"), 200, "Your address is confirmed", "Welcome, Ada. You can sign in with ada@example.com now.", "Sign in")
 		requirePage(t, h.post("/verify", "token=used"), 404, "This link does not work any more")
 		requirePage(t, h.post("/verify", "token=taken"), 409, "This address has an account already")
 		requirePage(t, h.post("/verify", ""), 404, "This link does not work any more")
 		requirePage(t, h.post("/verify", "token="+strings.Repeat("x", 300)), 404, "This link does not work any more")
+	})
+}
+
+func TestRevertEmailPage(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	h.revert = func(_ context.Context, req *identityv1.RevertEmailChangeRequest) (*identityv1.RevertEmailChangeResponse, error) {
+		if req.GetToken() != "good" {
+			return nil, refuse(errorv1.Reason_REASON_LINK_INVALID)
+		}
+		return &identityv1.RevertEmailChangeResponse{}, nil
+	}
+
+	t.Run("R17 LookingConsumesNothing", func(t *testing.T) {
+		requirePage(t, h.open("/revert-email/good"), 200, "Take the change back?", "It was not me")
+		require.NotContains(t, h.calls(), "RevertEmailChange")
+		require.NotContains(t, h.log.String(), "/revert-email/good")
+	})
+	t.Run("R66 TheButtonTakesTheAddressBack", func(t *testing.T) {
+		requirePage(t, h.post("/revert-email", "token=good"), 200, "Your address is back", "Choose another password")
+		requirePage(t, h.post("/revert-email", "token=used"), 404, "This link does not work any more")
+		requirePage(t, h.post("/revert-email", ""), 404, "This link does not work any more")
 	})
 }
 

@@ -36,6 +36,7 @@ type site struct {
 	accounts    identityv1.AccountServiceClient
 	sessions    identityv1.SessionServiceClient
 	passwords   identityv1.PasswordServiceClient
+	emails      identityv1.EmailServiceClient
 	invitations invitationv1.InvitationServiceClient
 	reference   *reference
 	mux         *http.ServeMux
@@ -48,6 +49,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		accounts:    identityv1.NewAccountServiceClient(identity),
 		sessions:    identityv1.NewSessionServiceClient(identity),
 		passwords:   identityv1.NewPasswordServiceClient(identity),
+		emails:      identityv1.NewEmailServiceClient(identity),
 		invitations: invitationv1.NewInvitationServiceClient(invitation),
 		mux:         http.NewServeMux(),
 	}
@@ -60,6 +62,7 @@ func (e *edge) newSite() (http.Handler, error) {
 	for pattern, handle := range map[string]http.HandlerFunc{
 		"GET /verify":                             toStart,
 		"GET /reset":                              toStart,
+		"GET /revert-email":                       toStart,
 		"GET /sign-out":                           toStart,
 		"GET /invite/accept":                      toStart,
 		"GET /invite/decline":                     toStart,
@@ -73,6 +76,8 @@ func (e *edge) newSite() (http.Handler, error) {
 		"POST /sign-out":                          s.signOut,
 		"GET /verify/{token}":                     s.showVerify,
 		"POST /verify":                            s.verify,
+		"GET /revert-email/{token}":               s.showRevertEmail,
+		"POST /revert-email":                      s.revertEmail,
 		"GET /forgot":                             s.showForgot,
 		"POST /forgot":                            s.forgot,
 		"GET /reset/{token}":                      s.showReset,
@@ -140,7 +145,7 @@ var pages = func() map[string]*template.Template {
 		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
+	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "revert_email", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(functions).
 			ParseFS(pageFiles, "pages/layout.html", "pages/forms.html", "pages/"+name+".html"))
 	}

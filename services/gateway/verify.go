@@ -28,7 +28,7 @@ func (s *site) verify(w http.ResponseWriter, r *http.Request) {
 	}
 	s.notice(w, r, http.StatusOK, notice{
 		Title: "Your address is confirmed",
-		Text:  "Welcome, " + name(answer.GetAccount()) + ". Your account is ready.",
+		Text:  "Welcome, " + name(answer.GetAccount()) + ". You can sign in with " + answer.GetEmail() + " now.",
 		Good:  true,
 		Links: []link{{"/sign-in", "Sign in"}},
 	})

@@ -53,6 +53,13 @@ func TestSecretsStaySecret(t *testing.T) {
 		_, err = h.resolve(in.GetToken(), true)
 		said = append(said, err)
 
+		_, err = h.emails.AddEmail(h.as(in.GetToken()), &identityv1.AddEmailRequest{Email: "countess@example.com"})
+		require.NoError(t, err)
+		secrets = append(secrets, h.linkFor("countess@example.com"))
+		h.verifyLink("countess@example.com")
+		h.setPrimary(in.GetToken(), "countess@example.com")
+		secrets = append(secrets, h.revertLink("ada@example.com"))
+
 		made := h.makeKey(in.GetToken(), "org.read")
 		secrets = append(secrets, made.GetSecret())
 		_, err = h.resolve(made.GetSecret(), true)

@@ -125,7 +125,7 @@ func (s *Service) createAccount(ctx context.Context, wanted creation) (o outcome
 		}
 		o.account.CreateTime = q.Now()
 		if wanted.email.Key != "" {
-			q.ClaimEmail(wanted.email.Key, o.account.ID, o.account.EmailVerified)
+			q.ClaimEmail(wanted.email, o.account.ID, o.account.EmailVerified)
 		}
 		if wanted.username.Key != "" {
 			q.ConfirmHold(wanted.invitation, wanted.username.Key, o.account.ID)

@@ -52,6 +52,7 @@ type harness struct {
 	passwords  identityv1.PasswordServiceClient
 	factors    identityv1.FactorServiceClient
 	keys       identityv1.ApiKeyServiceClient
+	emails     identityv1.EmailServiceClient
 	operators  identityv1.OperatorServiceClient
 	credential identityv1.CredentialServiceClient
 	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
@@ -84,6 +85,7 @@ func start(t *testing.T) *harness {
 	h.passwords = identityv1.NewPasswordServiceClient(gateway)
 	h.factors = identityv1.NewFactorServiceClient(gateway)
 	h.keys = identityv1.NewApiKeyServiceClient(gateway)
+	h.emails = identityv1.NewEmailServiceClient(gateway)
 	h.operators = identityv1.NewOperatorServiceClient(gateway)
 	h.credential = identityv1.NewCredentialServiceClient(gateway)
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))

@@ -40,9 +40,10 @@ func (s *Service) RequestPasswordReset(ctx context.Context, req *identityv1.Requ
 func (s *Service) sendReset(ctx context.Context, task saga.Task) error {
 	key := id.Reset(task.ID)
 	var who account.Account
+	var to string
 	var found bool
 	err := s.view(ctx, postgres.Scope{}, func(q store.Queries) (err error) {
-		who, found, err = q.FindResetRequest(ctx, key)
+		who, to, found, err = q.FindResetRequest(ctx, key)
 		return err
 	})
 	if err != nil {
@@ -55,7 +56,7 @@ func (s *Service) sendReset(ctx context.Context, task saga.Task) error {
 			return nil
 		})
 	}
-	address, err := email.ParseField("email", who.Email)
+	address, err := email.ParseField("email", to)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type Service struct {
 	identityv1.UnsafePasswordServiceServer
 	identityv1.UnsafeFactorServiceServer
 	identityv1.UnsafeApiKeyServiceServer
+	identityv1.UnsafeEmailServiceServer
 	identityv1.UnsafeOperatorServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
@@ -84,6 +85,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterPasswordServiceServer(r, s)
 	identityv1.RegisterFactorServiceServer(r, s)
 	identityv1.RegisterApiKeyServiceServer(r, s)
+	identityv1.RegisterEmailServiceServer(r, s)
 	identityv1.RegisterOperatorServiceServer(r, s)
 }
 

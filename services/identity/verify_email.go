@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
@@ -11,13 +12,14 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// VerifyEmail makes the account that a sign-up asked for. Using the link up, taking the address and making the account
-// are one transaction. Of several sign-ups with one address the first to be verified has it. The account has the id of its
-// sign-up, so that a repeated request finds its answer.
+// VerifyEmail makes the account that a sign-up asked for, or gives an account the address that it asked for. Using the link up, taking
+// the address and making the account are one transaction. Of several who want one address the first to prove it has it. The
+// account has the id of its sign-up, so that a repeated request finds its answer.
 func (s *Service) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error) {
 	link, ok := secret.Parse(secret.Link, req.GetToken())
 	if !ok {
@@ -28,6 +30,9 @@ func (s *Service) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRe
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.VerifyEmailResponse, error) {
 		q := store.Queries{Tx: tx}
 		signUp, err := q.LockSignUp(ctx, id.SignUp(link.Owner), link.Hash)
+		if errors.Is(err, account.ErrLinkInvalid) {
+			return s.verifyAddition(ctx, q, key, link, origin(ctx, key, req.GetRequestId()))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -37,12 +42,54 @@ func (s *Service) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRe
 		}
 		made := signUp.Verified(key, q.Now())
 		q.DeleteSignUp(signUp.ID)
-		q.ClaimEmail(address.Key, key, true)
+		q.ClaimEmail(address, key, true)
 		q.InsertAccount(made, id.Organization{}, signUp.PasswordHash)
 		err = publishCreated(q, made, origin(ctx, key, req.GetRequestId()))
-		return &identityv1.VerifyEmailResponse{Account: accountToProto(made)}, err
+		return &identityv1.VerifyEmailResponse{Account: accountToProto(made), Email: made.Email}, err
 	})
 	return answer, err
+}
+
+// verifyAddition gives an account the address of a link. The first that its person proves is the primary one, in the place of one that
+// nobody has proven.
+func (s *Service) verifyAddition(ctx context.Context, q store.Queries, key id.Account, link secret.Secret, from *eventv1.Context) (*identityv1.VerifyEmailResponse, error) {
+	has, err := q.LockEmails(ctx, key)
+	if errors.Is(err, account.ErrNotFound) {
+		return nil, account.ErrLinkInvalid
+	}
+	if err != nil {
+		return nil, err
+	}
+	written, err := q.GetAddition(ctx, key, link.Hash)
+	if err != nil {
+		return nil, err
+	}
+	address, err := email.ParseField("email", written)
+	if err != nil {
+		return nil, err
+	}
+	me := has.Account
+	if claimed, ok := email.Parse(me.Email); ok && !me.EmailVerified {
+		q.DeleteEmail(key, claimed.Key)
+	}
+	q.DeleteEmail(key, address.Key)
+	q.ClaimEmail(address, key, true)
+	verified := &eventv1.AccountEmailVerified{Context: from, Personal: &eventv1.Personal{Email: address.Display}}
+	if err := outbox.Publish(q.Tx, key, q.Now(), verified); err != nil {
+		return nil, err
+	}
+	answer := &identityv1.VerifyEmailResponse{Account: accountToProto(me), Email: address.Display}
+	if me.EmailVerified {
+		return answer, s.notify(q, me, mail.EmailsChanged{Added: true, Email: address.Display})
+	}
+	shown := me.Email
+	me.Email, me.EmailVerified = address.Display, true
+	q.SavePrimaryEmail(me)
+	answer.Account = accountToProto(me)
+	if shown == me.Email {
+		return answer, nil
+	}
+	return answer, outbox.Publish(q.Tx, key, q.Now(), &eventv1.AccountEmailChanged{Context: from, Personal: personal(me)})
 }
 
 // publishCreated tells of a new account, and of its address if that is proven.

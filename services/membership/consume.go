@@ -99,7 +99,7 @@ func saveInvitation(q store.Queries, key id.Organization, at time.Time, i *event
 	return nil
 }
 
-// hearAccount carries a person's new name to every list that they are on, and notes who may join an organization.
+// hearAccount carries a person's new name or address to every list that they are on, and notes who may join an organization.
 func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto.Message) error {
 	account, err := id.ParseAccount(e.Aggregate)
 	if err != nil {
@@ -108,8 +108,14 @@ func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto
 	if verified, ok := message.(*eventv1.AccountEmailVerified); ok {
 		return s.hearVerified(ctx, account, e.Time, verified.GetPersonal().GetEmail())
 	}
-	updated, ok := message.(*eventv1.AccountUpdated)
-	if !ok || updated.GetPersonal() == nil { // erased: there is nothing to show
+	var shown *eventv1.Personal // nil: erased, there is nothing to show
+	switch m := message.(type) {
+	case *eventv1.AccountUpdated:
+		shown = m.GetPersonal()
+	case *eventv1.AccountEmailChanged:
+		shown = m.GetPersonal()
+	}
+	if shown == nil {
 		return nil
 	}
 	scope := postgres.Scope{Aggregate: id.Any(account), Account: account}
@@ -119,7 +125,7 @@ func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto
 		if err != nil || !fresh {
 			return err
 		}
-		q.Rename(account, personFromEvent(updated.GetPersonal()))
+		q.Rename(account, personFromEvent(shown))
 		return nil
 	})
 }

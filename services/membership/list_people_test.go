@@ -312,6 +312,27 @@ func TestConsume(t *testing.T) {
 		require.Equal(t, "Aaron", one.list(one.creator, nil).GetPeople()[0].GetDisplayName())
 	})
 
+	t.Run("R66 Another address reaches every list of the person but those that have their own", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		one, other := h.create(pipeline), h.create(flat)
+		bob := one.join("Bob", "bob@example.com", "", "viewer")
+		require.NoError(t, other.addAs(bob, id.NewSeat(), "member"))
+		_, err := other.retouch(other.creator, bob, &membershipv1.UpdateMemberRequest{ContactEmail: "desk@other.example"})
+		require.NoError(t, err)
+		h.hear("identity", "account.email_changed", bob.String(), 7, &eventv1.AccountEmailChanged{Personal: &eventv1.Personal{DisplayName: "Bob", Email: "bob@works.example"}})
+		found := func(o organization, query string) (emails []string) {
+			for _, p := range o.list(o.creator, func(r *membershipv1.ListPeopleRequest) { r.Query = query }).GetPeople() {
+				emails = append(emails, p.GetEmail())
+			}
+			return emails
+		}
+		require.Equal(t, []string{"bob@works.example"}, found(one, "bob@works"))
+		require.Empty(t, found(one, "bob@example"))
+		require.Equal(t, []string{"desk@other.example"}, found(other, "desk@other"))
+		require.Empty(t, found(other, "bob@works"))
+	})
+
 	t.Run("A name that changed while its owner was being added is found", func(t *testing.T) {
 		t.Parallel()
 		h := newHarness(t)

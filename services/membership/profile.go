@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -25,7 +26,7 @@ func list(q store.Queries, key id.Organization, m org.Member, role org.Role, p o
 	saga.For(key, profileTask, m.Account).At(q.Tx, q.Now())
 }
 
-// refreshProfile gives a listed member the name that identity knows, and the time when the account was made. What was changed while it asked stays, and it asks
+// refreshProfile gives a listed member the name and the address that identity knows, and the time when the account was made. What was changed while it asked stays, and it asks
 // again.
 func (s *Service) refreshProfile(ctx context.Context, key id.Organization, account id.Account) error {
 	var before store.Standing
@@ -47,7 +48,7 @@ func (s *Service) refreshProfile(ctx context.Context, key id.Organization, accou
 			return err
 		}
 		for _, profile := range answer.GetAccounts() { // none: the account is gone
-			fresh := org.Person{DisplayName: profile.GetDisplayName(), Email: now.Email, Username: profile.GetUsername()}
+			fresh := org.Person{DisplayName: profile.GetDisplayName(), Email: cmp.Or(profile.GetEmail(), now.Email), Username: profile.GetUsername()}
 			if fresh != now.Person {
 				q.Rename(account, fresh)
 			}

@@ -68,7 +68,7 @@ func (a *app) verifyCommand() *cobra.Command {
 				return err
 			}
 			return a.show(answer, func(p *page) {
-				p.line("%s is yours. Sign in: roster login %s", answer.GetAccount().GetEmail(), answer.GetAccount().GetEmail())
+				p.line("%s is yours. Sign in: roster login %s", answer.GetEmail(), answer.GetEmail())
 			})
 		},
 	}

@@ -65,7 +65,7 @@ func TestSignup(t *testing.T) {
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	gives(w, &identityv1.VerifyEmailRequest{}, &identityv1.VerifyEmailResponse{Account: me.GetAccount()})
+	gives(w, &identityv1.VerifyEmailRequest{}, &identityv1.VerifyEmailResponse{Account: me.GetAccount(), Email: "ada@example.com"})
 	for _, given := range []string{"the-token", "https://roster.example.com/verify/the-token", "https://roster.example.com/verify/the-token/?x=/y"} {
 		require.Equal(t, "ada@example.com is yours. Sign in: roster login ada@example.com\n", w.ok("verify", given))
 		require.Equal(t, "the-token", w.last().request.(*identityv1.VerifyEmailRequest).GetToken())

@@ -36,7 +36,7 @@ func TestCommandTree(t *testing.T) {
 		availability/hours availability/override/add availability/override/list availability/override/remove
 		availability/rotation/create availability/rotation/delete availability/rotation/list availability/rotation/update availability/show
 		domain/add domain/get domain/list domain/remove domain/verify domain/waiting
-		events/dlq/list events/dlq/retry events/dlq/skip events/republish events/tail
+		email/add email/list email/primary email/remove events/dlq/list events/dlq/retry events/dlq/skip events/republish events/tail
 		group/add group/bind group/create group/delete group/get group/list group/members group/remove group/unbind group/update
 		invite/accept invite/create invite/decline invite/get invite/list invite/new-link invite/preview invite/resend invite/revoke
 		keys/create keys/delete keys/list login login-activity logout me

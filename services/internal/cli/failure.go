@@ -169,6 +169,8 @@ func (a *app) remedy(f *fault.Fault) string {
 		return "Your sessions: roster sessions list"
 	case errorv1.Reason_REASON_API_KEY_NOT_FOUND:
 		return "Your keys: roster keys list"
+	case errorv1.Reason_REASON_EMAIL_NOT_FOUND:
+		return "Your addresses: roster email list"
 	case errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE:
 		return "Roles that you may give: roster role list"
 	case errorv1.Reason_REASON_ROLE_IN_USE:

@@ -30,6 +30,44 @@ type AccountExists struct{ SignInLink string }
 
 func (t AccountExists) plain() (string, Template) { return "account_exists", t }
 
+// AddEmail asks somebody to prove that an address is theirs, which whoever is signed in to the account of that name wants to add to it.
+type AddEmail struct {
+	Name, Link string
+	Expires    time.Time
+}
+
+func (t AddEmail) plain() (string, Template) {
+	t.Name = name(t.Name)
+	return "add_email", t
+}
+
+// EmailInUse answers the wish to add an address that an account has: the page said only "check your mail".
+type EmailInUse struct{}
+
+func (t EmailInUse) plain() (string, Template) { return "email_in_use", t }
+
+// EmailsChanged tells somebody that their account has an address more, or one less.
+type EmailsChanged struct {
+	Added bool
+	Email string
+}
+
+func (t EmailsChanged) plain() (string, Template) {
+	t.Email = name(t.Email)
+	return "emails_changed", t
+}
+
+// PrimaryChanged tells the address that was the primary one that another is, and lets it take that back.
+type PrimaryChanged struct {
+	Email, Link string
+	Expires     time.Time
+}
+
+func (t PrimaryChanged) plain() (string, Template) {
+	t.Email = name(t.Email)
+	return "primary_changed", t
+}
+
 // ResetPassword lets somebody set another password.
 type ResetPassword struct {
 	Link    string
@@ -207,8 +245,9 @@ var functions = map[string]any{
 	"button": func(link, label string) button { return button{link, label} },
 }
 
-var pages = parse("verify_email", "account_exists", "reset_password", "password_changed", "temporary_password", "invitation", "removed", "joined", "added",
-	"transfer_offered", "mfa_changed", "mfa_reset", "recovery_code_used", "recovery_codes_replaced")
+var pages = parse("verify_email", "account_exists", "add_email", "email_in_use", "emails_changed", "primary_changed", "reset_password",
+	"password_changed", "temporary_password", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset",
+	"recovery_code_used", "recovery_codes_replaced")
 
 func parse(kinds ...string) map[string]page {
 	pages := make(map[string]page)

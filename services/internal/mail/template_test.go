@@ -34,6 +34,11 @@ func TestRender(t *testing.T) {
 	for golden, template := range map[string]Template{
 		"verify_email":           VerifyEmail{Link: "https://roster.example/verify/tok-en_1", Expires: expires},
 		"account_exists":         AccountExists{SignInLink: "https://roster.example/sign-in"},
+		"add_email":              AddEmail{Name: "Ada Lovelace", Link: "https://roster.example/verify/tok-en_1", Expires: expires},
+		"email_in_use":           EmailInUse{},
+		"email_added":            EmailsChanged{Added: true, Email: "ada@works.example"},
+		"email_removed":          EmailsChanged{Email: "ada@works.example"},
+		"primary_changed":        PrimaryChanged{Email: "a••@works.example", Link: "https://roster.example/revert-email/tok-en_1", Expires: expires},
 		"reset_password":         ResetPassword{Link: "https://roster.example/reset/tok-en_1", Expires: expires},
 		"password_changed":       PasswordChanged{Time: expires, ResetLink: "https://roster.example/forgot"},
 		"temporary_password":     TemporaryPassword{Time: expires.Add(-72 * time.Hour), Expires: expires, ResetLink: "https://roster.example/forgot"},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
@@ -74,11 +75,11 @@ func (q Queries) SaveAccount(a account.Account) {
 
 // ClaimEmail records that the account uses the address. A proven claim ends those without proof; a second proven one
 // is EMAIL_TAKEN.
-func (q Queries) ClaimEmail(email string, owner id.Account, verified bool) {
+func (q Queries) ClaimEmail(address email.Address, owner id.Account, verified bool) {
 	if verified {
-		q.Write(`DELETE FROM user_emails WHERE email = $1 AND NOT verified`, email)
+		q.Write(`DELETE FROM user_emails WHERE email = $1 AND NOT verified`, address.Key)
 	}
-	q.Write(`INSERT INTO user_emails (email, account_id, verified) VALUES ($1, $2, $3)`, email, owner, verified)
+	q.Write(`INSERT INTO user_emails (email, account_id, verified, address) VALUES ($1, $2, $3, $4)`, address.Key, owner, verified, address.Display)
 }
 
 // ClaimEmailAlone is ClaimEmail, without proof, of an address that nobody claims. Of several at once the others are EMAIL_TAKEN.

@@ -60,6 +60,11 @@ func (q Queries) DeleteAPIKey(ctx context.Context, owner id.Account, key id.APIK
 	return nil
 }
 
+// DeleteAPIKeys ends all keys of an account.
+func (q Queries) DeleteAPIKeys(owner id.Account) {
+	q.Write(`DELETE FROM api_keys WHERE account_id = $1`, owner)
+}
+
 // UseAPIKey returns the key of a secret, if its owner may sign in, and notes that it was used, as UseSession does.
 func (s Store) UseAPIKey(ctx context.Context, owner id.Account, secretHash []byte) (used apikey.Key, err error) {
 	var found bool

@@ -32,16 +32,21 @@ func (q Queries) DeleteResetRequest(key id.Reset) {
 }
 
 // FindResetRequest returns the account whose password somebody wants to reset: the one that has proven the address, or has the
-// username.
-func (q Queries) FindResetRequest(ctx context.Context, key id.Reset) (a account.Account, found bool, err error) {
-	q.Read(`SELECT a.* FROM (
-		SELECT coalesce(e.account_id, u.account_id) AS account_id
+// username. The link goes to the address that they named, as its person wrote it, else to the primary one.
+func (q Queries) FindResetRequest(ctx context.Context, key id.Reset) (a account.Account, to string, found bool, err error) {
+	var row struct {
+		account.Account
+		Address string
+	}
+	q.Read(`SELECT a.*, coalesce(found.address, a.email) AS address FROM (
+		SELECT coalesce(e.account_id, u.account_id) AS account_id, coalesce(e.address, e.email) AS address
 		FROM reset_requests r
 		LEFT JOIN user_emails e ON e.email = r.email AND e.verified
 		LEFT JOIN usernames u ON u.username = r.username
 		WHERE r.id = $1 AND coalesce(e.account_id, u.account_id) IS NOT NULL) found`+profiles,
-		[]any{key}, postgres.One(&a, &found))
-	return a, found, q.Fetch(ctx)
+		[]any{key}, postgres.One(&row, &found))
+	err = q.Fetch(ctx)
+	return row.Account, row.Address, found, err
 }
 
 // SaveReset makes a link work for half an hour, and no other one.

@@ -124,20 +124,22 @@ func (q Queries) SaveAccountTime(key id.Organization, account id.Account, made t
 	q.Write(`UPDATE people SET account_create_time = $3 WHERE organization_id = $1 AND person_id = $2`, key, account, made)
 }
 
-// Rename changes the name of an account on the lists that the scope opens: of one organization, or all of the account's.
-// Where the organization has a name of its own for the member, that one stays.
+// Rename changes the names of an account, and its address if it has one, on the lists that the scope opens: of one organization, or all
+// of the account's. Where the organization has a name or an address of its own for the member, those stay.
 func (q Queries) Rename(account id.Account, p org.Person) {
 	q.Write(`
 		WITH renamed AS (
 			UPDATE people
-			SET sort_name = CASE overlay_display_name WHEN '' THEN $2 ELSE sort_name END, display_name = $3, username = $4
+			SET sort_name = CASE overlay_display_name WHEN '' THEN $2 ELSE sort_name END, display_name = $3, username = $4,
+			    email = coalesce(nullif($7, ''), email)
 			WHERE kind = 'MEMBER' AND person_id = $1
-			RETURNING organization_id, person_id, overlay_display_name
+			RETURNING organization_id, person_id, overlay_display_name, overlay_email
 		)
-		UPDATE people_search s SET name = CASE r.overlay_display_name WHEN '' THEN $5 ELSE s.name END, username = $6
+		UPDATE people_search s SET name = CASE r.overlay_display_name WHEN '' THEN $5 ELSE s.name END, username = $6,
+			email = CASE WHEN r.overlay_email = '' AND $8 <> '' THEN $8 ELSE s.email END
 		FROM renamed r
 		WHERE s.organization_id = r.organization_id AND s.person_id = r.person_id`,
-		account, sortName(p), p.DisplayName, p.Username, fold(p.DisplayName), fold(p.Username))
+		account, sortName(p), p.DisplayName, p.Username, fold(p.DisplayName), fold(p.Username), p.Email, fold(p.Email))
 }
 
 // Advance notes that the events of another service up to this revision are applied, and tells whether this one was not

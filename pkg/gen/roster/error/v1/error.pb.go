@@ -91,6 +91,8 @@ const (
 	Reason_REASON_FACTOR_NOT_FOUND Reason = 52
 	// No such key of the caller's. NOT_FOUND, 404.
 	Reason_REASON_API_KEY_NOT_FOUND Reason = 53
+	// No such address of the caller's. NOT_FOUND, 404.
+	Reason_REASON_EMAIL_NOT_FOUND Reason = 58
 	// The person is a member here already; metadata `accountId`. ALREADY_EXISTS, 409.
 	Reason_REASON_ALREADY_MEMBER Reason = 60
 	// An invitation for this person is pending; metadata `invitationId`. ALREADY_EXISTS, 409.
@@ -205,6 +207,7 @@ var (
 		51:  "REASON_SCHEDULE_NOT_FOUND",
 		52:  "REASON_FACTOR_NOT_FOUND",
 		53:  "REASON_API_KEY_NOT_FOUND",
+		58:  "REASON_EMAIL_NOT_FOUND",
 		60:  "REASON_ALREADY_MEMBER",
 		61:  "REASON_INVITATION_PENDING",
 		62:  "REASON_USERNAME_TAKEN",
@@ -277,6 +280,7 @@ var (
 		"REASON_SCHEDULE_NOT_FOUND":      51,
 		"REASON_FACTOR_NOT_FOUND":        52,
 		"REASON_API_KEY_NOT_FOUND":       53,
+		"REASON_EMAIL_NOT_FOUND":         58,
 		"REASON_ALREADY_MEMBER":          60,
 		"REASON_INVITATION_PENDING":      61,
 		"REASON_USERNAME_TAKEN":          62,
@@ -350,7 +354,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xc3\x0f\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xdf\x0f\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -382,7 +386,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x19REASON_TRANSFER_NOT_FOUND\x102\x12\x1d\n" +
 	"\x19REASON_SCHEDULE_NOT_FOUND\x103\x12\x1b\n" +
 	"\x17REASON_FACTOR_NOT_FOUND\x104\x12\x1c\n" +
-	"\x18REASON_API_KEY_NOT_FOUND\x105\x12\x19\n" +
+	"\x18REASON_API_KEY_NOT_FOUND\x105\x12\x1a\n" +
+	"\x16REASON_EMAIL_NOT_FOUND\x10:\x12\x19\n" +
 	"\x15REASON_ALREADY_MEMBER\x10<\x12\x1d\n" +
 	"\x19REASON_INVITATION_PENDING\x10=\x12\x19\n" +
 	"\x15REASON_USERNAME_TAKEN\x10>\x12\x16\n" +

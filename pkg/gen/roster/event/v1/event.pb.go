@@ -458,7 +458,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63, 0}
 }
 
 // State that it says.
@@ -515,7 +515,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78, 0}
 }
 
 // Format of an export.
@@ -568,7 +568,7 @@ func (x AuditExport_Format) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuditExport_Format.Descriptor instead.
 func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{98, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -3160,6 +3160,125 @@ func (x *AccountEmailVerified) GetPersonal() *Personal {
 	return nil
 }
 
+// AccountEmailChanged: `account.email_changed`. Another address is the primary one.
+type AccountEmailChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Whether the address until then was taken back, with the link that was mailed to it.
+	Reverted bool `protobuf:"varint,2,opt,name=reverted,proto3" json:"reverted,omitempty"`
+	// After.
+	Personal      *Personal `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountEmailChanged) Reset() {
+	*x = AccountEmailChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountEmailChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountEmailChanged) ProtoMessage() {}
+
+func (x *AccountEmailChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountEmailChanged.ProtoReflect.Descriptor instead.
+func (*AccountEmailChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *AccountEmailChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountEmailChanged) GetReverted() bool {
+	if x != nil {
+		return x.Reverted
+	}
+	return false
+}
+
+func (x *AccountEmailChanged) GetPersonal() *Personal {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// AccountEmailRemoved: `account.email_removed`.
+type AccountEmailRemoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The address.
+	Personal      *Personal `protobuf:"bytes,2,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountEmailRemoved) Reset() {
+	*x = AccountEmailRemoved{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountEmailRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountEmailRemoved) ProtoMessage() {}
+
+func (x *AccountEmailRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountEmailRemoved.ProtoReflect.Descriptor instead.
+func (*AccountEmailRemoved) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AccountEmailRemoved) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountEmailRemoved) GetPersonal() *Personal {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // AccountUpdated: `account.updated`. Name or username changed.
 type AccountUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3173,7 +3292,7 @@ type AccountUpdated struct {
 
 func (x *AccountUpdated) Reset() {
 	*x = AccountUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3185,7 +3304,7 @@ func (x *AccountUpdated) String() string {
 func (*AccountUpdated) ProtoMessage() {}
 
 func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3198,7 +3317,7 @@ func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountUpdated.ProtoReflect.Descriptor instead.
 func (*AccountUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AccountUpdated) GetContext() *Context {
@@ -3230,7 +3349,7 @@ type AccountDisabled struct {
 
 func (x *AccountDisabled) Reset() {
 	*x = AccountDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3242,7 +3361,7 @@ func (x *AccountDisabled) String() string {
 func (*AccountDisabled) ProtoMessage() {}
 
 func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3255,7 +3374,7 @@ func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDisabled.ProtoReflect.Descriptor instead.
 func (*AccountDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AccountDisabled) GetContext() *Context {
@@ -3294,7 +3413,7 @@ type AccountEnabled struct {
 
 func (x *AccountEnabled) Reset() {
 	*x = AccountEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3306,7 +3425,7 @@ func (x *AccountEnabled) String() string {
 func (*AccountEnabled) ProtoMessage() {}
 
 func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3319,7 +3438,7 @@ func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEnabled.ProtoReflect.Descriptor instead.
 func (*AccountEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AccountEnabled) GetContext() *Context {
@@ -3356,7 +3475,7 @@ type Mfa struct {
 
 func (x *Mfa) Reset() {
 	*x = Mfa{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3368,7 +3487,7 @@ func (x *Mfa) String() string {
 func (*Mfa) ProtoMessage() {}
 
 func (x *Mfa) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3381,7 +3500,7 @@ func (x *Mfa) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mfa.ProtoReflect.Descriptor instead.
 func (*Mfa) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Mfa) GetMethods() []string {
@@ -3415,7 +3534,7 @@ type AccountMfaChanged struct {
 
 func (x *AccountMfaChanged) Reset() {
 	*x = AccountMfaChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3427,7 +3546,7 @@ func (x *AccountMfaChanged) String() string {
 func (*AccountMfaChanged) ProtoMessage() {}
 
 func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3440,7 +3559,7 @@ func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaChanged.ProtoReflect.Descriptor instead.
 func (*AccountMfaChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AccountMfaChanged) GetContext() *Context {
@@ -3486,7 +3605,7 @@ type AccountMfaReset struct {
 
 func (x *AccountMfaReset) Reset() {
 	*x = AccountMfaReset{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3498,7 +3617,7 @@ func (x *AccountMfaReset) String() string {
 func (*AccountMfaReset) ProtoMessage() {}
 
 func (x *AccountMfaReset) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3511,7 +3630,7 @@ func (x *AccountMfaReset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaReset.ProtoReflect.Descriptor instead.
 func (*AccountMfaReset) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AccountMfaReset) GetContext() *Context {
@@ -3548,7 +3667,7 @@ type AccountRecoveryCodesReplaced struct {
 
 func (x *AccountRecoveryCodesReplaced) Reset() {
 	*x = AccountRecoveryCodesReplaced{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3560,7 +3679,7 @@ func (x *AccountRecoveryCodesReplaced) String() string {
 func (*AccountRecoveryCodesReplaced) ProtoMessage() {}
 
 func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3573,7 +3692,7 @@ func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodesReplaced.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodesReplaced) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *AccountRecoveryCodesReplaced) GetContext() *Context {
@@ -3605,7 +3724,7 @@ type AccountRecoveryCodeUsed struct {
 
 func (x *AccountRecoveryCodeUsed) Reset() {
 	*x = AccountRecoveryCodeUsed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3617,7 +3736,7 @@ func (x *AccountRecoveryCodeUsed) String() string {
 func (*AccountRecoveryCodeUsed) ProtoMessage() {}
 
 func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3630,7 +3749,7 @@ func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodeUsed.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodeUsed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AccountRecoveryCodeUsed) GetContext() *Context {
@@ -3669,7 +3788,7 @@ type AccountSignedIn struct {
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3681,7 +3800,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3694,7 +3813,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -3731,7 +3850,7 @@ type AccountPasswordChanged struct {
 
 func (x *AccountPasswordChanged) Reset() {
 	*x = AccountPasswordChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3743,7 +3862,7 @@ func (x *AccountPasswordChanged) String() string {
 func (*AccountPasswordChanged) ProtoMessage() {}
 
 func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3756,7 +3875,7 @@ func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountPasswordChanged.ProtoReflect.Descriptor instead.
 func (*AccountPasswordChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AccountPasswordChanged) GetContext() *Context {
@@ -3792,7 +3911,7 @@ type AccountApiKeyCreated struct {
 
 func (x *AccountApiKeyCreated) Reset() {
 	*x = AccountApiKeyCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3804,7 +3923,7 @@ func (x *AccountApiKeyCreated) String() string {
 func (*AccountApiKeyCreated) ProtoMessage() {}
 
 func (x *AccountApiKeyCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3817,7 +3936,7 @@ func (x *AccountApiKeyCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountApiKeyCreated.ProtoReflect.Descriptor instead.
 func (*AccountApiKeyCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AccountApiKeyCreated) GetContext() *Context {
@@ -3870,7 +3989,7 @@ type AccountApiKeyDeleted struct {
 
 func (x *AccountApiKeyDeleted) Reset() {
 	*x = AccountApiKeyDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3882,7 +4001,7 @@ func (x *AccountApiKeyDeleted) String() string {
 func (*AccountApiKeyDeleted) ProtoMessage() {}
 
 func (x *AccountApiKeyDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3895,7 +4014,7 @@ func (x *AccountApiKeyDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountApiKeyDeleted.ProtoReflect.Descriptor instead.
 func (*AccountApiKeyDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AccountApiKeyDeleted) GetContext() *Context {
@@ -3935,7 +4054,7 @@ type AccountTemporaryPasswordIssued struct {
 
 func (x *AccountTemporaryPasswordIssued) Reset() {
 	*x = AccountTemporaryPasswordIssued{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3947,7 +4066,7 @@ func (x *AccountTemporaryPasswordIssued) String() string {
 func (*AccountTemporaryPasswordIssued) ProtoMessage() {}
 
 func (x *AccountTemporaryPasswordIssued) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3960,7 +4079,7 @@ func (x *AccountTemporaryPasswordIssued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountTemporaryPasswordIssued.ProtoReflect.Descriptor instead.
 func (*AccountTemporaryPasswordIssued) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AccountTemporaryPasswordIssued) GetContext() *Context {
@@ -3999,7 +4118,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4011,7 +4130,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4024,7 +4143,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -4069,7 +4188,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4081,7 +4200,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4094,7 +4213,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Group) GetGroupId() string {
@@ -4154,7 +4273,7 @@ type GroupCreated struct {
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4166,7 +4285,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4179,7 +4298,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -4220,7 +4339,7 @@ type GroupUpdated struct {
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4232,7 +4351,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4245,7 +4364,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -4291,7 +4410,7 @@ type GroupDeleted struct {
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4303,7 +4422,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4316,7 +4435,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -4353,7 +4472,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4365,7 +4484,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4378,7 +4497,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -4410,7 +4529,7 @@ type GroupMemberAdded struct {
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4422,7 +4541,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4435,7 +4554,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -4474,7 +4593,7 @@ type GroupMemberRemoved struct {
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4486,7 +4605,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4499,7 +4618,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -4540,7 +4659,7 @@ type GroupRoleBound struct {
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4552,7 +4671,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4565,7 +4684,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -4613,7 +4732,7 @@ type GroupRoleUnbound struct {
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4625,7 +4744,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4638,7 +4757,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -4684,7 +4803,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4696,7 +4815,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4709,7 +4828,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -4748,7 +4867,7 @@ type DomainAdded struct {
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4760,7 +4879,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4773,7 +4892,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -4814,7 +4933,7 @@ type DomainVerified struct {
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4826,7 +4945,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4839,7 +4958,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -4887,7 +5006,7 @@ type DomainLost struct {
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4899,7 +5018,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4912,7 +5031,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -4958,7 +5077,7 @@ type DomainRemoved struct {
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4970,7 +5089,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4983,7 +5102,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -5028,7 +5147,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5040,7 +5159,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5053,7 +5172,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Role) GetRoleId() string {
@@ -5113,7 +5232,7 @@ type RoleCreated struct {
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5125,7 +5244,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5138,7 +5257,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -5179,7 +5298,7 @@ type RoleUpdated struct {
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5191,7 +5310,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5204,7 +5323,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -5255,7 +5374,7 @@ type RoleDeleted struct {
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5267,7 +5386,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5280,7 +5399,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -5335,7 +5454,7 @@ type InvitationRoleChanged struct {
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5347,7 +5466,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5360,7 +5479,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -5406,7 +5525,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5418,7 +5537,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5431,7 +5550,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -5470,7 +5589,7 @@ type MemberProfileChange struct {
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5482,7 +5601,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5495,7 +5614,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -5538,7 +5657,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5550,7 +5669,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5563,7 +5682,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -5614,7 +5733,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5626,7 +5745,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5639,7 +5758,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -5675,7 +5794,7 @@ type MemberHoursChanged struct {
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5687,7 +5806,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5700,7 +5819,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -5763,7 +5882,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5775,7 +5894,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5788,7 +5907,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -5862,7 +5981,7 @@ type MemberOverrideAdded struct {
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5874,7 +5993,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5887,7 +6006,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -5926,7 +6045,7 @@ type MemberOverrideRemoved struct {
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5938,7 +6057,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5951,7 +6070,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -5998,7 +6117,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6010,7 +6129,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6023,7 +6142,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -6090,7 +6209,7 @@ type OrganizationRotationCreated struct {
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6102,7 +6221,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6115,7 +6234,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -6156,7 +6275,7 @@ type OrganizationRotationUpdated struct {
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6168,7 +6287,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6181,7 +6300,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -6227,7 +6346,7 @@ type OrganizationRotationDeleted struct {
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6239,7 +6358,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6252,7 +6371,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -6291,7 +6410,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6303,7 +6422,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6316,7 +6435,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Project) GetProjectId() string {
@@ -6355,7 +6474,7 @@ type ProjectCreated struct {
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6367,7 +6486,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6380,7 +6499,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -6421,7 +6540,7 @@ type ProjectUpdated struct {
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6433,7 +6552,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6446,7 +6565,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -6492,7 +6611,7 @@ type ProjectDeleted struct {
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6504,7 +6623,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6517,7 +6636,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -6556,7 +6675,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6568,7 +6687,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6581,7 +6700,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -6620,7 +6739,7 @@ type ProjectMemberAdded struct {
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6632,7 +6751,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6645,7 +6764,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -6685,7 +6804,7 @@ type ProjectMemberRemoved struct {
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6697,7 +6816,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6710,7 +6829,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -6751,7 +6870,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6763,7 +6882,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6776,7 +6895,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -6822,7 +6941,7 @@ type OrganizationTransferOffered struct {
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6834,7 +6953,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6847,7 +6966,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -6886,7 +7005,7 @@ type OrganizationTransferDeclined struct {
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6898,7 +7017,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6911,7 +7030,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -6950,7 +7069,7 @@ type OrganizationTransferCancelled struct {
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6962,7 +7081,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6975,7 +7094,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -7014,7 +7133,7 @@ type OrganizationTransferExpired struct {
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7026,7 +7145,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7039,7 +7158,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -7080,7 +7199,7 @@ type OrganizationOwnerChanged struct {
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7092,7 +7211,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7105,7 +7224,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -7157,7 +7276,7 @@ type AuditExport struct {
 
 func (x *AuditExport) Reset() {
 	*x = AuditExport{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7169,7 +7288,7 @@ func (x *AuditExport) String() string {
 func (*AuditExport) ProtoMessage() {}
 
 func (x *AuditExport) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7182,7 +7301,7 @@ func (x *AuditExport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
 func (*AuditExport) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *AuditExport) GetFormat() AuditExport_Format {
@@ -7240,7 +7359,7 @@ type AuditQuery struct {
 
 func (x *AuditQuery) Reset() {
 	*x = AuditQuery{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7252,7 +7371,7 @@ func (x *AuditQuery) String() string {
 func (*AuditQuery) ProtoMessage() {}
 
 func (x *AuditQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7265,7 +7384,7 @@ func (x *AuditQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
 func (*AuditQuery) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{97}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *AuditQuery) GetQuery() string {
@@ -7297,7 +7416,7 @@ type OrganizationAuditExported struct {
 
 func (x *OrganizationAuditExported) Reset() {
 	*x = OrganizationAuditExported{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7309,7 +7428,7 @@ func (x *OrganizationAuditExported) String() string {
 func (*OrganizationAuditExported) ProtoMessage() {}
 
 func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7322,7 +7441,7 @@ func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
 func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{98}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *OrganizationAuditExported) GetContext() *Context {
@@ -7411,7 +7530,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[99]
+	mi := &file_roster_event_v1_event_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7423,7 +7542,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[99]
+	mi := &file_roster_event_v1_event_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7436,7 +7555,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{99}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Policy) GetPreset() string {
@@ -7653,7 +7772,7 @@ type OrganizationPolicyChanged struct {
 
 func (x *OrganizationPolicyChanged) Reset() {
 	*x = OrganizationPolicyChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[100]
+	mi := &file_roster_event_v1_event_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7665,7 +7784,7 @@ func (x *OrganizationPolicyChanged) String() string {
 func (*OrganizationPolicyChanged) ProtoMessage() {}
 
 func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[100]
+	mi := &file_roster_event_v1_event_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7678,7 +7797,7 @@ func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationPolicyChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationPolicyChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{100}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *OrganizationPolicyChanged) GetContext() *Context {
@@ -7724,7 +7843,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[101]
+	mi := &file_roster_event_v1_event_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7736,7 +7855,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[101]
+	mi := &file_roster_event_v1_event_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7786,7 +7905,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[102]
+	mi := &file_roster_event_v1_event_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7798,7 +7917,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[102]
+	mi := &file_roster_event_v1_event_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7811,7 +7930,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -7843,7 +7962,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[103]
+	mi := &file_roster_event_v1_event_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7855,7 +7974,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[103]
+	mi := &file_roster_event_v1_event_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7868,7 +7987,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -8123,6 +8242,13 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x125\n" +
 	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\x81\x01\n" +
 	"\x14AccountEmailVerified\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\x9c\x01\n" +
+	"\x13AccountEmailChanged\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1a\n" +
+	"\breverted\x18\x02 \x01(\bR\breverted\x125\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\x80\x01\n" +
+	"\x13AccountEmailRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
 	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"{\n" +
 	"\x0eAccountUpdated\x122\n" +
@@ -8506,7 +8632,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 104)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                        // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                        // 1: roster.event.v1.Cause.Kind
@@ -8555,76 +8681,78 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*Account)(nil),                        // 44: roster.event.v1.Account
 	(*AccountCreated)(nil),                 // 45: roster.event.v1.AccountCreated
 	(*AccountEmailVerified)(nil),           // 46: roster.event.v1.AccountEmailVerified
-	(*AccountUpdated)(nil),                 // 47: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),                // 48: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                 // 49: roster.event.v1.AccountEnabled
-	(*Mfa)(nil),                            // 50: roster.event.v1.Mfa
-	(*AccountMfaChanged)(nil),              // 51: roster.event.v1.AccountMfaChanged
-	(*AccountMfaReset)(nil),                // 52: roster.event.v1.AccountMfaReset
-	(*AccountRecoveryCodesReplaced)(nil),   // 53: roster.event.v1.AccountRecoveryCodesReplaced
-	(*AccountRecoveryCodeUsed)(nil),        // 54: roster.event.v1.AccountRecoveryCodeUsed
-	(*AccountSignedIn)(nil),                // 55: roster.event.v1.AccountSignedIn
-	(*AccountPasswordChanged)(nil),         // 56: roster.event.v1.AccountPasswordChanged
-	(*AccountApiKeyCreated)(nil),           // 57: roster.event.v1.AccountApiKeyCreated
-	(*AccountApiKeyDeleted)(nil),           // 58: roster.event.v1.AccountApiKeyDeleted
-	(*AccountTemporaryPasswordIssued)(nil), // 59: roster.event.v1.AccountTemporaryPasswordIssued
-	(*SessionEnded)(nil),                   // 60: roster.event.v1.SessionEnded
-	(*Group)(nil),                          // 61: roster.event.v1.Group
-	(*GroupCreated)(nil),                   // 62: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                   // 63: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                   // 64: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),                // 65: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),               // 66: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),             // 67: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                 // 68: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),               // 69: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                         // 70: roster.event.v1.Domain
-	(*DomainAdded)(nil),                    // 71: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                 // 72: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                     // 73: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                  // 74: roster.event.v1.DomainRemoved
-	(*Role)(nil),                           // 75: roster.event.v1.Role
-	(*RoleCreated)(nil),                    // 76: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                    // 77: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                    // 78: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),          // 79: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                  // 80: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),            // 81: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),           // 82: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                    // 83: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),             // 84: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                       // 85: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),            // 86: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),          // 87: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                       // 88: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),    // 89: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),    // 90: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),    // 91: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                        // 92: roster.event.v1.Project
-	(*ProjectCreated)(nil),                 // 93: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                 // 94: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                 // 95: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),              // 96: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),             // 97: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),           // 98: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                       // 99: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),    // 100: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),   // 101: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil),  // 102: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),    // 103: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),       // 104: roster.event.v1.OrganizationOwnerChanged
-	(*AuditExport)(nil),                    // 105: roster.event.v1.AuditExport
-	(*AuditQuery)(nil),                     // 106: roster.event.v1.AuditQuery
-	(*OrganizationAuditExported)(nil),      // 107: roster.event.v1.OrganizationAuditExported
-	(*Policy)(nil),                         // 108: roster.event.v1.Policy
-	(*OrganizationPolicyChanged)(nil),      // 109: roster.event.v1.OrganizationPolicyChanged
-	(*Token_Position)(nil),                 // 110: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                  // 111: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),           // 112: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),          // 113: google.protobuf.Timestamp
+	(*AccountEmailChanged)(nil),            // 47: roster.event.v1.AccountEmailChanged
+	(*AccountEmailRemoved)(nil),            // 48: roster.event.v1.AccountEmailRemoved
+	(*AccountUpdated)(nil),                 // 49: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),                // 50: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                 // 51: roster.event.v1.AccountEnabled
+	(*Mfa)(nil),                            // 52: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),              // 53: roster.event.v1.AccountMfaChanged
+	(*AccountMfaReset)(nil),                // 54: roster.event.v1.AccountMfaReset
+	(*AccountRecoveryCodesReplaced)(nil),   // 55: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),        // 56: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),                // 57: roster.event.v1.AccountSignedIn
+	(*AccountPasswordChanged)(nil),         // 58: roster.event.v1.AccountPasswordChanged
+	(*AccountApiKeyCreated)(nil),           // 59: roster.event.v1.AccountApiKeyCreated
+	(*AccountApiKeyDeleted)(nil),           // 60: roster.event.v1.AccountApiKeyDeleted
+	(*AccountTemporaryPasswordIssued)(nil), // 61: roster.event.v1.AccountTemporaryPasswordIssued
+	(*SessionEnded)(nil),                   // 62: roster.event.v1.SessionEnded
+	(*Group)(nil),                          // 63: roster.event.v1.Group
+	(*GroupCreated)(nil),                   // 64: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                   // 65: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                   // 66: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),                // 67: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),               // 68: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),             // 69: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                 // 70: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),               // 71: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                         // 72: roster.event.v1.Domain
+	(*DomainAdded)(nil),                    // 73: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                 // 74: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                     // 75: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                  // 76: roster.event.v1.DomainRemoved
+	(*Role)(nil),                           // 77: roster.event.v1.Role
+	(*RoleCreated)(nil),                    // 78: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                    // 79: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                    // 80: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),          // 81: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                  // 82: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),            // 83: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),           // 84: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                    // 85: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),             // 86: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                       // 87: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),            // 88: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),          // 89: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                       // 90: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),    // 91: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),    // 92: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),    // 93: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                        // 94: roster.event.v1.Project
+	(*ProjectCreated)(nil),                 // 95: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                 // 96: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                 // 97: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),              // 98: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),             // 99: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),           // 100: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                       // 101: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),    // 102: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),   // 103: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil),  // 104: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),    // 105: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),       // 106: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                    // 107: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                     // 108: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),      // 109: roster.event.v1.OrganizationAuditExported
+	(*Policy)(nil),                         // 110: roster.event.v1.Policy
+	(*OrganizationPolicyChanged)(nil),      // 111: roster.event.v1.OrganizationPolicyChanged
+	(*Token_Position)(nil),                 // 112: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                  // 113: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),           // 114: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),          // 115: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	110, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	112, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	10,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -8640,7 +8768,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	14,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	113, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	115, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	12,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	19,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	13,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -8675,7 +8803,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 48: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	14,  // 49: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	4,   // 50: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	113, // 51: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	115, // 51: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 52: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	29,  // 53: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	13,  // 54: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -8725,172 +8853,176 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	13,  // 98: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
 	12,  // 99: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
 	13,  // 100: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	12,  // 101: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	13,  // 102: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	12,  // 103: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	44,  // 104: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	14,  // 105: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
-	12,  // 106: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	44,  // 107: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	14,  // 108: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
-	12,  // 109: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
-	50,  // 110: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
-	50,  // 111: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
-	14,  // 112: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 113: roster.event.v1.AccountMfaReset.context:type_name -> roster.event.v1.Context
-	50,  // 114: roster.event.v1.AccountMfaReset.before:type_name -> roster.event.v1.Mfa
-	14,  // 115: roster.event.v1.AccountMfaReset.personal:type_name -> roster.event.v1.Client
-	12,  // 116: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
-	14,  // 117: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
-	12,  // 118: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
-	14,  // 119: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
-	12,  // 120: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	14,  // 121: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	12,  // 122: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
-	14,  // 123: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 124: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
-	113, // 125: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
-	14,  // 126: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 127: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
-	14,  // 128: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 129: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
-	113, // 130: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
-	14,  // 131: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
-	12,  // 132: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	14,  // 133: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	111, // 134: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	12,  // 135: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	61,  // 136: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	14,  // 137: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 138: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	61,  // 139: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	61,  // 140: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	14,  // 141: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 142: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	61,  // 143: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	14,  // 144: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 145: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	65,  // 146: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	14,  // 147: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 148: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	65,  // 149: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	14,  // 150: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	12,  // 151: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	61,  // 152: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	61,  // 153: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	14,  // 154: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	12,  // 155: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	61,  // 156: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	61,  // 157: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	14,  // 158: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	6,   // 159: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	12,  // 160: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	70,  // 161: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	14,  // 162: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 163: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	70,  // 164: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	70,  // 165: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	14,  // 166: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	12,  // 167: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	70,  // 168: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	70,  // 169: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	14,  // 170: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	12,  // 171: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	70,  // 172: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	14,  // 173: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	12,  // 174: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	75,  // 175: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	14,  // 176: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 177: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	75,  // 178: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	75,  // 179: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	14,  // 180: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 181: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	75,  // 182: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	14,  // 183: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 184: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	29,  // 185: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	29,  // 186: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	14,  // 187: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	80,  // 188: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	80,  // 189: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	12,  // 190: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	19,  // 191: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	19,  // 192: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	81,  // 193: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	112, // 194: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	12,  // 195: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	83,  // 196: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	83,  // 197: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	14,  // 198: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	7,   // 199: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	113, // 200: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	113, // 201: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	113, // 202: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	12,  // 203: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	85,  // 204: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	14,  // 205: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 206: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	85,  // 207: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	14,  // 208: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	113, // 209: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	113, // 210: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	12,  // 211: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	88,  // 212: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	14,  // 213: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 214: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	88,  // 215: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	88,  // 216: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	14,  // 217: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 218: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	88,  // 219: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	14,  // 220: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 221: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	92,  // 222: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	14,  // 223: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 224: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	92,  // 225: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	92,  // 226: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	14,  // 227: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 228: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	92,  // 229: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	14,  // 230: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 231: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	96,  // 232: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	14,  // 233: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 234: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	96,  // 235: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	14,  // 236: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	113, // 237: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	12,  // 238: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	99,  // 239: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 240: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	12,  // 241: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	99,  // 242: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 243: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	12,  // 244: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	99,  // 245: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 246: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	12,  // 247: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	99,  // 248: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 249: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	12,  // 250: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	14,  // 251: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	8,   // 252: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	113, // 253: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	113, // 254: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
-	12,  // 255: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
-	105, // 256: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
-	106, // 257: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
-	12,  // 258: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
-	108, // 259: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
-	108, // 260: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
-	14,  // 261: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
-	262, // [262:262] is the sub-list for method output_type
-	262, // [262:262] is the sub-list for method input_type
-	262, // [262:262] is the sub-list for extension type_name
-	262, // [262:262] is the sub-list for extension extendee
-	0,   // [0:262] is the sub-list for field type_name
+	12,  // 101: roster.event.v1.AccountEmailChanged.context:type_name -> roster.event.v1.Context
+	13,  // 102: roster.event.v1.AccountEmailChanged.personal:type_name -> roster.event.v1.Personal
+	12,  // 103: roster.event.v1.AccountEmailRemoved.context:type_name -> roster.event.v1.Context
+	13,  // 104: roster.event.v1.AccountEmailRemoved.personal:type_name -> roster.event.v1.Personal
+	12,  // 105: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	13,  // 106: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	12,  // 107: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	44,  // 108: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	14,  // 109: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
+	12,  // 110: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	44,  // 111: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	14,  // 112: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
+	12,  // 113: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
+	52,  // 114: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
+	52,  // 115: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
+	14,  // 116: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 117: roster.event.v1.AccountMfaReset.context:type_name -> roster.event.v1.Context
+	52,  // 118: roster.event.v1.AccountMfaReset.before:type_name -> roster.event.v1.Mfa
+	14,  // 119: roster.event.v1.AccountMfaReset.personal:type_name -> roster.event.v1.Client
+	12,  // 120: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
+	14,  // 121: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
+	12,  // 122: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
+	14,  // 123: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
+	12,  // 124: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	14,  // 125: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
+	12,  // 126: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
+	14,  // 127: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 128: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
+	115, // 129: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 130: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 131: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
+	14,  // 132: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 133: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
+	115, // 134: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 135: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
+	12,  // 136: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	14,  // 137: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	113, // 138: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	12,  // 139: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	63,  // 140: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	14,  // 141: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 142: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	63,  // 143: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	63,  // 144: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	14,  // 145: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 146: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	63,  // 147: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	14,  // 148: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 149: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	67,  // 150: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	14,  // 151: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 152: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	67,  // 153: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	14,  // 154: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 155: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	63,  // 156: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	63,  // 157: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	14,  // 158: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	12,  // 159: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	63,  // 160: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	63,  // 161: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	14,  // 162: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	6,   // 163: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	12,  // 164: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	72,  // 165: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	14,  // 166: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 167: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	72,  // 168: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	72,  // 169: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	14,  // 170: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	12,  // 171: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	72,  // 172: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	72,  // 173: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	14,  // 174: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	12,  // 175: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	72,  // 176: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	14,  // 177: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 178: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	77,  // 179: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	14,  // 180: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 181: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	77,  // 182: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	77,  // 183: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	14,  // 184: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 185: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	77,  // 186: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	14,  // 187: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 188: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	29,  // 189: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	29,  // 190: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	14,  // 191: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	82,  // 192: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	82,  // 193: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	12,  // 194: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	19,  // 195: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	19,  // 196: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	83,  // 197: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	114, // 198: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	12,  // 199: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	85,  // 200: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	85,  // 201: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	14,  // 202: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 203: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	115, // 204: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	115, // 205: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	115, // 206: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	12,  // 207: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	87,  // 208: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	14,  // 209: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 210: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	87,  // 211: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	14,  // 212: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	115, // 213: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	115, // 214: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 215: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	90,  // 216: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	14,  // 217: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 218: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	90,  // 219: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	90,  // 220: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	14,  // 221: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 222: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	90,  // 223: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	14,  // 224: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 225: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	94,  // 226: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	14,  // 227: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 228: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	94,  // 229: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	94,  // 230: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	14,  // 231: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 232: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	94,  // 233: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	14,  // 234: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 235: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	98,  // 236: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 237: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 238: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	98,  // 239: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 240: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	115, // 241: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	12,  // 242: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	101, // 243: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 244: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	12,  // 245: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	101, // 246: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 247: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	12,  // 248: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	101, // 249: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 250: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	12,  // 251: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	101, // 252: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 253: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	12,  // 254: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	14,  // 255: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	8,   // 256: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	115, // 257: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	115, // 258: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 259: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	107, // 260: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	108, // 261: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	12,  // 262: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
+	110, // 263: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
+	110, // 264: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
+	14,  // 265: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
+	266, // [266:266] is the sub-list for method output_type
+	266, // [266:266] is the sub-list for method input_type
+	266, // [266:266] is the sub-list for extension type_name
+	266, // [266:266] is the sub-list for extension extendee
+	0,   // [0:266] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -8905,7 +9037,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   104,
+			NumMessages:   106,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

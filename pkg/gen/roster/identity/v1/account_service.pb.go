@@ -812,11 +812,13 @@ func (x *VerifyEmailRequest) GetRequestId() string {
 	return ""
 }
 
-// VerifyEmailResponse holds the new account.
+// VerifyEmailResponse holds the account.
 type VerifyEmailResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account.
-	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The address that is proven now.
+	Email         string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -856,6 +858,13 @@ func (x *VerifyEmailResponse) GetAccount() *Account {
 		return x.Account
 	}
 	return nil
+}
+
+func (x *VerifyEmailResponse) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
 }
 
 // GetMeRequest is empty.
@@ -2332,9 +2341,10 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05token\x12)\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\n" +
-	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"L\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"b\n" +
 	"\x13VerifyEmailResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\x0e\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\x12\x14\n" +
+	"\x05email\x18\x02 \x01(\tR\x05email\"\x0e\n" +
 	"\fGetMeRequest\"F\n" +
 	"\rGetMeResponse\x125\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"m\n" +
@@ -2444,10 +2454,10 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\fFactorMethod\x12\x1d\n" +
 	"\x19FACTOR_METHOD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FACTOR_METHOD_TOTP\x10\x01\x12\x1f\n" +
-	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x022\xad\x04\n" +
+	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x022\xc4\x04\n" +
 	"\x0eAccountService\x12{\n" +
-	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xb2\x01\n" +
-	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"R\xaa\xbb\x18+\b\x01*\x0faccount.created*\x16account.email_verified\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
+	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xc9\x01\n" +
+	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"i\xaa\xbb\x18B\b\x01*\x0faccount.created*\x16account.email_verified*\x15account.email_changed\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
 	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1a\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
 	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\xc7\x04\n" +
 	"\x0fPasswordService\x12\xce\x01\n" +

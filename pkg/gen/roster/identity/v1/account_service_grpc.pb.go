@@ -37,7 +37,8 @@ type AccountServiceClient interface {
 	// account already is said only to its owner, by mail. Reasons: VALIDATION_FAILED, PASSWORD_REFUSED, BUSY;
 	// RATE_LIMITED when too much mail was asked for from the same network.
 	SignUp(ctx context.Context, in *SignUpRequest, opts ...grpc.CallOption) (*SignUpResponse, error)
-	// VerifyEmail proves the address with the token of the mail and makes the account, once.
+	// VerifyEmail proves an address with the token of the mail, once: it makes the account of a sign-up, or adds the address to the account
+	// that asked for it (AddEmail).
 	// It does not sign in. Reasons: LINK_INVALID, EMAIL_TAKEN.
 	VerifyEmail(ctx context.Context, in *VerifyEmailRequest, opts ...grpc.CallOption) (*VerifyEmailResponse, error)
 	// GetMe returns the caller's account.
@@ -104,7 +105,8 @@ type AccountServiceServer interface {
 	// account already is said only to its owner, by mail. Reasons: VALIDATION_FAILED, PASSWORD_REFUSED, BUSY;
 	// RATE_LIMITED when too much mail was asked for from the same network.
 	SignUp(context.Context, *SignUpRequest) (*SignUpResponse, error)
-	// VerifyEmail proves the address with the token of the mail and makes the account, once.
+	// VerifyEmail proves an address with the token of the mail, once: it makes the account of a sign-up, or adds the address to the account
+	// that asked for it (AddEmail).
 	// It does not sign in. Reasons: LINK_INVALID, EMAIL_TAKEN.
 	VerifyEmail(context.Context, *VerifyEmailRequest) (*VerifyEmailResponse, error)
 	// GetMe returns the caller's account.

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/internal/email"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// ListEmails returns the addresses of an account.
+func (q Queries) ListEmails(ctx context.Context, owner id.Account) (account.Emails, error) {
+	return q.emails(ctx, owner, ``)
+}
+
+// LockEmails returns the addresses of an account, and makes others who change them or sign in wait until the transaction ends.
+func (q Queries) LockEmails(ctx context.Context, owner id.Account) (account.Emails, error) {
+	return q.emails(ctx, owner, ` FOR NO KEY UPDATE`)
+}
+
+func (q Queries) emails(ctx context.Context, owner id.Account, lock string) (e account.Emails, err error) {
+	var found bool
+	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1`+lock, []any{owner}, postgres.One(&e.Account, &found))
+	q.Read(`
+		SELECT email AS key, coalesce(address, email) AS address, timestamptz '0001-01-01Z' AS expires FROM user_emails
+		WHERE account_id = $1 AND verified ORDER BY create_time, email`, []any{owner}, postgres.All(&e.Proven))
+	q.Read(`
+		SELECT email AS key, address, expire_time AS expires FROM email_additions
+		WHERE account_id = $1 AND expire_time > now() ORDER BY expire_time, email`, []any{owner}, postgres.All(&e.Waiting))
+	if err = q.Fetch(ctx); err == nil && !found {
+		err = account.ErrNotFound
+	}
+	return e, err
+}
+
+// SavePrimaryEmail writes which address is the primary one.
+func (q Queries) SavePrimaryEmail(a account.Account) {
+	q.Write(`UPDATE accounts SET email = $2, email_verified = $3 WHERE id = $1`, a.ID, a.Email, a.EmailVerified)
+}
+
+// DeleteEmail ends the account's use of an address, or its wait for the proof.
+func (q Queries) DeleteEmail(owner id.Account, key string) {
+	q.Write(`DELETE FROM user_emails WHERE email = $1 AND account_id = $2`, key, owner)
+	q.Write(`DELETE FROM email_additions WHERE account_id = $1 AND email = $2`, owner, key)
+}
+
+// SaveAddition makes a link prove an address, and no other one.
+func (q Queries) SaveAddition(owner id.Account, address email.Address, tokenHash []byte, until time.Time) {
+	q.Write(`DELETE FROM email_additions WHERE account_id = $1 AND expire_time <= now()`, owner)
+	q.Write(`
+		INSERT INTO email_additions (account_id, email, address, token_hash, expire_time) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (account_id, email) DO UPDATE
+		SET address = excluded.address, token_hash = excluded.token_hash, expire_time = excluded.expire_time`,
+		owner, address.Key, address.Display, tokenHash, until)
+}
+
+// GetAddition returns the address that a link which works proves, as its person wrote it.
+func (q Queries) GetAddition(ctx context.Context, owner id.Account, tokenHash []byte) (address string, err error) {
+	return q.linked(ctx, `SELECT address FROM email_additions WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`, owner, tokenHash)
+}
+
+// InsertRevert makes a link work that makes the address the primary one again.
+func (q Queries) InsertRevert(owner id.Account, address string, tokenHash []byte) {
+	q.Write(`DELETE FROM email_reverts WHERE account_id = $1 AND expire_time <= now()`, owner)
+	q.Write(`INSERT INTO email_reverts (account_id, token_hash, address, expire_time) VALUES ($1, $2, $3, now() + $4)`,
+		owner, tokenHash, address, account.RevertLifetime)
+}
+
+// GetRevert returns the address that a link which works makes the primary one again.
+func (q Queries) GetRevert(ctx context.Context, owner id.Account, tokenHash []byte) (address string, err error) {
+	return q.linked(ctx, `SELECT address FROM email_reverts WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`, owner, tokenHash)
+}
+
+// linked returns the address of a link. Whoever wants to use it up has locked the account.
+func (q Queries) linked(ctx context.Context, query string, owner id.Account, tokenHash []byte) (address string, err error) {
+	var row struct{ Address string }
+	var found bool
+	q.Read(query, []any{owner, tokenHash}, postgres.One(&row, &found))
+	if err = q.Fetch(ctx); err == nil && !found {
+		err = account.ErrLinkInvalid
+	}
+	return row.Address, err
+}
+
+// KeepEmail leaves the account with one address, and voids every link that would give it another.
+func (q Queries) KeepEmail(owner id.Account, key string) {
+	q.Write(`DELETE FROM user_emails WHERE account_id = $1 AND email <> $2`, owner, key)
+	q.Write(`DELETE FROM email_additions WHERE account_id = $1`, owner)
+	q.Write(`DELETE FROM email_reverts WHERE account_id = $1`, owner)
+}

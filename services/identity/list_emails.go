@@ -1,0 +1,41 @@
+package identity
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// ListEmails returns the caller's addresses.
+func (s *Service) ListEmails(ctx context.Context, _ *identityv1.ListEmailsRequest) (*identityv1.ListEmailsResponse, error) {
+	who := caller.From(ctx).Account
+	var has account.Emails
+	err := s.view(ctx, postgres.In(who), func(q store.Queries) (err error) {
+		has, err = q.ListEmails(ctx, who)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := &identityv1.ListEmailsResponse{}
+	primary, proven := has.Primary()
+	if me := has.Account; me.Email != "" {
+		answer.Emails = append(answer.Emails, &identityv1.Email{Email: me.Email, Verified: proven, Primary: true})
+	}
+	for _, one := range has.Proven {
+		if one.Key != primary.Key {
+			answer.Emails = append(answer.Emails, &identityv1.Email{Email: one.Address, Verified: true})
+		}
+	}
+	for _, one := range has.Waiting {
+		answer.Emails = append(answer.Emails, &identityv1.Email{Email: one.Address, ExpireTime: timestamppb.New(one.Expires)})
+	}
+	return answer, nil
+}

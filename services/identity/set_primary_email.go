@@ -1,0 +1,60 @@
+package identity
+
+import (
+	"context"
+
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/secret"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/email"
+	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/outbox"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// SetPrimaryEmail makes a proven address the primary one. The address until now is told, and can take that back: whoever has got hold of the
+// account may have got hold of all but the mailbox.
+func (s *Service) SetPrimaryEmail(ctx context.Context, req *identityv1.SetPrimaryEmailRequest) (*identityv1.SetPrimaryEmailResponse, error) {
+	who := caller.From(ctx)
+	address, err := email.ParseField("email", req.GetEmail())
+	if err != nil {
+		return nil, err
+	}
+	once := postgres.Request{ID: req.GetRequestId(), Principal: who.Account.String(), Method: "SetPrimaryEmail", Body: req}
+	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(who.Account), once, func(tx *postgres.Tx) (*identityv1.SetPrimaryEmailResponse, error) {
+		q := store.Queries{Tx: tx}
+		has, err := q.LockEmails(ctx, who.Account)
+		if err != nil {
+			return nil, err
+		}
+		before := has.Account
+		changed, err := has.SetPrimary(address.Key)
+		if err != nil || !changed {
+			return &identityv1.SetPrimaryEmailResponse{Account: accountToProto(before)}, err
+		}
+		in, err := q.LockSignIn(ctx, who.Account)
+		if err != nil {
+			return nil, err
+		}
+		from := origin(ctx, who.Account, req.GetRequestId())
+		q.SavePrimaryEmail(has.Account)
+		q.DeleteReset(who.Account)
+		if err := endSessions(q, in.Live, who.Session, from); err != nil {
+			return nil, err
+		}
+		link := secret.New(secret.Link, who.Account)
+		q.InsertRevert(who.Account, before.Email, link.Hash)
+		words := mail.PrimaryChanged{
+			Email: address.Mask(), Link: s.PublicURL + "/revert-email/" + link.Text(), Expires: q.Now().Add(account.RevertLifetime)}
+		if err := s.notify(q, before, words); err != nil {
+			return nil, err
+		}
+		return &identityv1.SetPrimaryEmailResponse{Account: accountToProto(has.Account)}, outbox.Publish(tx, who.Account, q.Now(),
+			&eventv1.AccountEmailChanged{Context: from, Personal: personal(has.Account)})
+	})
+	return answer, err
+}
