@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"errors"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
@@ -27,14 +26,7 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 	once := linkRequest(link, req.GetRequestId(), "RevertEmailChange", req)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.RevertEmailChangeResponse, error) {
 		q := store.Queries{Tx: tx}
-		has, err := q.LockEmails(ctx, key)
-		if errors.Is(err, account.ErrNotFound) {
-			return nil, account.ErrLinkInvalid
-		}
-		if err != nil {
-			return nil, err
-		}
-		written, err := q.GetRevert(ctx, key, link.Hash)
+		has, written, err := q.LockRevert(ctx, key, link.Hash)
 		if err != nil {
 			return nil, err
 		}

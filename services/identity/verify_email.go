@@ -53,14 +53,7 @@ func (s *Service) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRe
 // verifyAddition gives an account the address of a link. The first that its person proves is the primary one, in the place of one that
 // nobody has proven.
 func (s *Service) verifyAddition(ctx context.Context, q store.Queries, key id.Account, link secret.Secret, from *eventv1.Context) (*identityv1.VerifyEmailResponse, error) {
-	has, err := q.LockEmails(ctx, key)
-	if errors.Is(err, account.ErrNotFound) {
-		return nil, account.ErrLinkInvalid
-	}
-	if err != nil {
-		return nil, err
-	}
-	written, err := q.GetAddition(ctx, key, link.Hash)
+	has, written, err := q.LockAddition(ctx, key, link.Hash)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
@@ -12,27 +13,61 @@ import (
 
 // ListEmails returns the addresses of an account.
 func (q Queries) ListEmails(ctx context.Context, owner id.Account) (account.Emails, error) {
-	return q.emails(ctx, owner, ``)
+	return q.fetchEmails(ctx, q.readEmails(owner, ``))
 }
 
 // LockEmails returns the addresses of an account, and makes others who change them or sign in wait until the transaction ends.
 func (q Queries) LockEmails(ctx context.Context, owner id.Account) (account.Emails, error) {
-	return q.emails(ctx, owner, ` FOR NO KEY UPDATE`)
+	return q.fetchEmails(ctx, q.readEmails(owner, ` FOR NO KEY UPDATE`))
 }
 
-func (q Queries) emails(ctx context.Context, owner id.Account, lock string) (e account.Emails, err error) {
-	var found bool
-	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1`+lock, []any{owner}, postgres.One(&e.Account, &found))
+// LockAddition is LockEmails for a link that proves an address, and returns that, as its person wrote it.
+func (q Queries) LockAddition(ctx context.Context, owner id.Account, tokenHash []byte) (account.Emails, string, error) {
+	return q.lockLink(ctx, `SELECT address FROM email_additions WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`, owner, tokenHash)
+}
+
+// LockRevert is LockEmails for a link that makes an address the primary one again, and returns that, as its person wrote it.
+func (q Queries) LockRevert(ctx context.Context, owner id.Account, tokenHash []byte) (account.Emails, string, error) {
+	return q.lockLink(ctx, `SELECT address FROM email_reverts WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`, owner, tokenHash)
+}
+
+// lockLink reads whatever there is in one round trip, so that it takes as long for a link of nobody's.
+func (q Queries) lockLink(ctx context.Context, query string, owner id.Account, tokenHash []byte) (e account.Emails, address string, err error) {
+	var row struct{ Address string }
+	var works bool
+	has := q.readEmails(owner, ` FOR NO KEY UPDATE`)
+	q.Read(query, []any{owner, tokenHash}, postgres.One(&row, &works))
+	e, err = q.fetchEmails(ctx, has)
+	if errors.Is(err, account.ErrNotFound) || err == nil && !works {
+		err = account.ErrLinkInvalid
+	}
+	return e, row.Address, err
+}
+
+// emails are those of an account, if it was found.
+type emails struct {
+	account.Emails
+	found bool
+}
+
+func (q Queries) readEmails(owner id.Account, lock string) *emails {
+	e := new(emails)
+	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1`+lock, []any{owner}, postgres.One(&e.Account, &e.found))
 	q.Read(`
 		SELECT email AS key, coalesce(address, email) AS address, timestamptz '0001-01-01Z' AS expires FROM user_emails
 		WHERE account_id = $1 AND verified ORDER BY create_time, email`, []any{owner}, postgres.All(&e.Proven))
 	q.Read(`
 		SELECT email AS key, address, expire_time AS expires FROM email_additions
 		WHERE account_id = $1 AND expire_time > now() ORDER BY expire_time, email`, []any{owner}, postgres.All(&e.Waiting))
-	if err = q.Fetch(ctx); err == nil && !found {
+	return e
+}
+
+func (q Queries) fetchEmails(ctx context.Context, e *emails) (account.Emails, error) {
+	err := q.Fetch(ctx)
+	if err == nil && !e.found {
 		err = account.ErrNotFound
 	}
-	return e, err
+	return e.Emails, err
 }
 
 // SavePrimaryEmail writes which address is the primary one.
@@ -56,32 +91,11 @@ func (q Queries) SaveAddition(owner id.Account, address email.Address, tokenHash
 		owner, address.Key, address.Display, tokenHash, until)
 }
 
-// GetAddition returns the address that a link which works proves, as its person wrote it.
-func (q Queries) GetAddition(ctx context.Context, owner id.Account, tokenHash []byte) (address string, err error) {
-	return q.linked(ctx, `SELECT address FROM email_additions WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`, owner, tokenHash)
-}
-
 // InsertRevert makes a link work that makes the address the primary one again.
 func (q Queries) InsertRevert(owner id.Account, address string, tokenHash []byte) {
 	q.Write(`DELETE FROM email_reverts WHERE account_id = $1 AND expire_time <= now()`, owner)
 	q.Write(`INSERT INTO email_reverts (account_id, token_hash, address, expire_time) VALUES ($1, $2, $3, now() + $4)`,
 		owner, tokenHash, address, account.RevertLifetime)
-}
-
-// GetRevert returns the address that a link which works makes the primary one again.
-func (q Queries) GetRevert(ctx context.Context, owner id.Account, tokenHash []byte) (address string, err error) {
-	return q.linked(ctx, `SELECT address FROM email_reverts WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`, owner, tokenHash)
-}
-
-// linked returns the address of a link. Whoever wants to use it up has locked the account.
-func (q Queries) linked(ctx context.Context, query string, owner id.Account, tokenHash []byte) (address string, err error) {
-	var row struct{ Address string }
-	var found bool
-	q.Read(query, []any{owner, tokenHash}, postgres.One(&row, &found))
-	if err = q.Fetch(ctx); err == nil && !found {
-		err = account.ErrLinkInvalid
-	}
-	return row.Address, err
 }
 
 // KeepEmail leaves the account with one address, and voids every link that would give it another.
