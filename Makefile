@@ -46,6 +46,14 @@ scenario: setup ## Run the end-to-end scenarios of one requirement: make scenari
 	@go test -count=1 -v -run '/$(ID)' ./services/e2e/... | tee .cache/scenario.log | grep -E '^ *(---|ok|FAIL|panic)'; \
 	  grep -q -- '--- PASS.*/$(ID)' .cache/scenario.log || { echo 'no scenario of $(ID) passed' >&2; exit 1; }
 
+.PHONY: fuzz
+fuzz: ## Feed every parser of untrusted text with noise, a minute each: make fuzz FUZZTIME=10s
+	@grep -rl --include='*_test.go' '^func Fuzz' pkg services | xargs -n 1 dirname | sort -u | while read -r dir; do \
+	  for target in $$(cat $$dir/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z]*\).*/\1/p'); do \
+	    echo "$$dir $$target"; go test ./$$dir -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),1m) </dev/null || exit 1; \
+	  done || exit 1; \
+	done
+
 .PHONY: crash
 crash: setup ## Kill every process at every place of every operation (hours): make crash RUN='accept.*/billing' for some
 	@mkdir -p .cache; set -o pipefail; go test -count=1 -v -timeout 24h -parallel 3 -run 'TestCrash/$(RUN)' ./services/e2e/crash -args -everywhere \

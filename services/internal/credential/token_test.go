@@ -205,7 +205,7 @@ func TestForgery(t *testing.T) {
 	embedded, err := otherPublic.MarshalJSON()
 	require.NoError(t, err)
 
-	t.Run("TheUnchangedIsGood", func(t *testing.T) {
+	t.Run("R48 TheUnchangedIsGood", func(t *testing.T) {
 		t.Parallel()
 		require.NoError(t, verify(t, good))
 		for _, c := range []change{{"sid": nil}, {"auth_time": nil}, {"more": "x"}, {"iat": now + 10, "exp": now + 20}} {
@@ -213,7 +213,7 @@ func TestForgery(t *testing.T) {
 		}
 	})
 
-	t.Run("KeysInTheHeaderAreIgnored", func(t *testing.T) {
+	t.Run("R48 KeysInTheHeaderAreIgnored", func(t *testing.T) {
 		t.Parallel()
 		for name, value := range map[string]any{"jku": "https://evil.example/keys", "x5u": "https://evil.example/x", "jwk": json.RawMessage(embedded)} {
 			token := with(header, change{name: value})
@@ -230,7 +230,7 @@ func TestForgery(t *testing.T) {
 		{"crit": []string{"b64"}, "b64": true}, {"crit": []string{"exp"}, "exp": 1}, {"crit": []string{}},
 	} {
 		raw := with(header, c)
-		t.Run("Header"+raw, func(t *testing.T) {
+		t.Run("R48 Header"+raw, func(t *testing.T) {
 			t.Parallel()
 			requireRefused(t, verify(t, signed(raw, with(claims, nil))))
 		})
@@ -248,7 +248,7 @@ func TestForgery(t *testing.T) {
 		{"key": id.NewAPIKey().String()}, {"scopes": []string{"org.read"}}, {"key": "x", "scopes": []string{"org.read"}},
 	} {
 		raw := with(claims, c)
-		t.Run("Claims"+raw, func(t *testing.T) {
+		t.Run("R48 Claims"+raw, func(t *testing.T) {
 			t.Parallel()
 			requireRefused(t, verify(t, signed(with(header, nil), raw)))
 		})
@@ -274,7 +274,7 @@ func TestForgery(t *testing.T) {
 		"ClaimsAreNoObject": signed(with(header, nil), "[]"),
 		"JSONSerialization": `{"payload":"` + parts[1] + `","protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`,
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run("R48 "+name, func(t *testing.T) {
 			t.Parallel()
 			requireRefused(t, verify(t, token))
 		})

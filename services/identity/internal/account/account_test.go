@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/secure/precis"
 
 	"github.com/rosterhq/roster/pkg/fault"
 
@@ -42,6 +43,24 @@ func TestParsePassword(t *testing.T) {
 			_, err := ParsePassword(text)
 			require.NoError(t, err, text)
 		}
+	})
+	t.Run("RFC 8265 TheExamplesOfPasswords", func(t *testing.T) {
+		t.Parallel()
+		for _, text := range []string{"correct horse battery staple", "Correct Horse Battery Staple", "\u03c0\u00df\u00e5", "Jack of \u2666s"} { // 11 to 14
+			require.Equal(t, text, NormalizePassword(text))
+			opaque, err := precis.OpaqueString.String(text)
+			require.NoError(t, err)
+			require.Equal(t, opaque, NormalizePassword(text))
+		}
+		require.Equal(t, "foo bar", NormalizePassword("foo\u1680bar")) // 15
+		for _, none := range []string{"", "my cat is a \tby"} {        // 16, 17
+			_, err := precis.OpaqueString.String(none)
+			require.Error(t, err)
+			_, err = ParsePassword(none)
+			require.Error(t, err)
+		}
+		_, err := ParsePassword("my cat is a \tby the fire")
+		require.Equal(t, "ENCODING", rule(err))
 	})
 	t.Run("R3 TheWholeTextCounts", func(t *testing.T) {
 		t.Parallel()

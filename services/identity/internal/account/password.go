@@ -34,15 +34,22 @@ func refusePassword(rule, says string) *fault.Fault {
 	}
 }
 
-// NormalizePassword is the form in which passwords are hashed and compared: composed characters are one
-// character however they were typed. Nothing is trimmed, cut or folded.
-func NormalizePassword(text string) string { return norm.NFC.String(text) }
+// NormalizePassword is the form in which passwords are hashed and compared, OpaqueString of RFC 8265: composed characters are one
+// character however they were typed, and every kind of space is a space. Nothing is trimmed, cut or folded.
+func NormalizePassword(text string) string {
+	return norm.NFC.String(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Zs, r) {
+			return ' '
+		}
+		return r
+	}, text))
+}
 
 // ParsePassword checks a new password and returns the form to hash. context is what belongs to the person, such as
 // name, address and organization: a password must not consist of that.
 func ParsePassword(text string, context ...string) (string, error) {
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return "", refusePassword("ENCODING", "must be text without NUL characters")
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		return "", refusePassword("ENCODING", "must be text without control characters")
 	}
 	password := NormalizePassword(text)
 	switch n := utf8.RuneCountInString(password); {

@@ -19,11 +19,19 @@ func TestCode(t *testing.T) {
 	for seconds, code := range map[int64]string{
 		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
 	} {
-		t.Run("R31 "+code, func(t *testing.T) {
+		t.Run("RFC 6238 R31 "+code, func(t *testing.T) {
 			t.Parallel()
 			require.Equal(t, code, secret.Code(StepAt(time.Unix(seconds, 0))))
 		})
 	}
+	t.Run("RFC 4226", func(t *testing.T) {
+		t.Parallel()
+		ofCounters(t, secret)
+	})
+}
+
+func ofCounters(t *testing.T, secret Secret) {
+	t.Helper()
 	for i, code := range []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"} {
 		require.Equal(t, code, secret.Code(int64(i)))
 	}

@@ -25,6 +25,26 @@ func TestHash(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, right)
 	})
+	// The vector of RFC 9106 itself has a key and data beside the password, which nothing of ours has; these are of the implementation
+	// that came with Argon2, and x/crypto's tests have the other.
+	t.Run("RFC 9106 Argon2idIsThatOfTheReference", func(t *testing.T) {
+		t.Parallel()
+		for _, c := range []struct{ password, hash string }{
+			{"password", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"},
+			{"password", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"},
+			{"password", "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc"},
+			{"password", "$argon2id$v=19$m=65536,t=1,p=1$c29tZXNhbHQ$9qWtwbpyPd3vm1rB1GThgPzZ3/ydHL92zKL+15XZypg"},
+			{"differentpassword", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94"},
+			{"password", "$argon2id$v=19$m=65536,t=2,p=1$ZGlmZnNhbHQ$vfMrBczELrFdWP0ZsfhWsRPaHppYdP3MVEMIVlqoFBw"},
+		} {
+			right, _, err := Verify(c.hash, c.password)
+			require.NoError(t, err)
+			require.True(t, right, c.hash)
+			right, _, err = Verify(c.hash, c.password+"!")
+			require.NoError(t, err)
+			require.False(t, right)
+		}
+	})
 	t.Run("R3 TheLastByteOfEightyCounts", func(t *testing.T) {
 		t.Parallel()
 		long := strings.Repeat("x", 79)

@@ -1,7 +1,10 @@
 package session
 
 import (
+	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -25,5 +28,18 @@ func FuzzNetwork(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, address string) {
 		require.LessOrEqual(t, len(Network(address)), 43)
+	})
+}
+
+func FuzzLabel(f *testing.F) {
+	for _, seed := range []string{"Mozilla/5.0 (X11; Linux) Firefox/140", "\x1b[31m", "a\r\nb", "\xff\xfe", "\u202e"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, agent string) {
+		label := Label(agent)
+		require.LessOrEqual(t, len(label), maxUserAgent)
+		require.True(t, utf8.ValidString(label))
+		require.False(t, strings.ContainsFunc(label, func(r rune) bool { return !unicode.IsPrint(r) }))
+		require.LessOrEqual(t, len(Device(label)), maxUserAgent)
 	})
 }
