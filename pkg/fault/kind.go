@@ -48,6 +48,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_SIGN_IN_INCOMPLETE:  precondition,
 	errorv1.Reason_REASON_CODE_INVALID:        unauthenticated,
 	errorv1.Reason_REASON_CODE_REQUIRED:       unauthenticated,
+	errorv1.Reason_REASON_PASSKEY_INVALID:     unauthenticated,
 
 	errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND: notFound,
 	errorv1.Reason_REASON_MEMBER_NOT_FOUND:       notFound,
@@ -71,6 +72,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_EMAIL_TAKEN:        exists,
 	errorv1.Reason_REASON_NAME_TAKEN:         exists,
 	errorv1.Reason_REASON_DOMAIN_TAKEN:       exists,
+	errorv1.Reason_REASON_PASSKEY_TAKEN:      exists,
 
 	errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE: invalid,
 	errorv1.Reason_REASON_OWNER_PROTECTED:     precondition,

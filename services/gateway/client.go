@@ -146,7 +146,7 @@ func isRefusal(err error) bool {
 func (c *call) learn(method, token string, req, reply any, header metadata.MD) {
 	switch method {
 	case identityv1.SessionService_Reauthenticate_FullMethodName, identityv1.SessionService_AnswerChallenge_FullMethodName,
-		identityv1.FactorService_ConfirmTotp_FullMethodName:
+		identityv1.FactorService_ConfirmTotp_FullMethodName, identityv1.FactorService_ConfirmPasskey_FullMethodName:
 		c.forget(credential.SessionOf(token))
 	case identityv1.PasswordService_ChangePassword_FullMethodName:
 		if changed, ok := reply.(*identityv1.ChangePasswordResponse); ok && changed.GetSession() != nil {

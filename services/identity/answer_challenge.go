@@ -24,7 +24,14 @@ func (s *Service) AnswerChallenge(ctx context.Context, req *identityv1.AnswerCha
 	if who.Stage != caller.Challenge {
 		return nil, factor.ErrNoChallenge
 	}
-	if err := s.checkCode(ctx, who.Account, who.Session, req.GetCode()); err != nil {
+	by := trial{session.SignIn, session.BySecondFactor, who.Account, who.Session}
+	var err error
+	if req.GetPasskey() != "" {
+		err = s.checkPasskey(ctx, by, req.GetPasskey())
+	} else {
+		err = s.checkCode(ctx, by, req.GetCode())
+	}
+	if err != nil {
 		return nil, err
 	}
 	opened, key, err := s.openSession(ctx, session.Session{
@@ -37,12 +44,12 @@ func (s *Service) AnswerChallenge(ctx context.Context, req *identityv1.AnswerCha
 	return &identityv1.AnswerChallengeResponse{Session: sessionToProto(opened, opened.ID), Token: token, PasswordChangeRequired: opened.Stage == session.NextPassword}, err
 }
 
-// checkCode finds out whether a typed code is one of the account's, of an app or a recovery code, and uses it up. challenged is the session
-// whose challenge it answers, if any.
-func (s *Service) checkCode(ctx context.Context, owner id.Account, challenged id.Session, typed string) error {
-	return s.tryCode(ctx, owner, challenged, func(ctx context.Context, q store.Queries, f store.Factors) error {
+// checkCode finds out whether a typed code is one of the account's, of an app or a recovery code, and uses it up.
+func (s *Service) checkCode(ctx context.Context, by trial, typed string) error {
+	owner := by.owner
+	return s.tryFactor(ctx, by, func(ctx context.Context, q store.Queries, f store.Factors) error {
 		if code, ok := factor.Digits(typed); ok {
-			return s.useCode(ctx, q, owner, f.Active(), code)
+			return s.useCode(ctx, q, owner, factor.Of(factor.TOTP, f.Active()), code)
 		}
 		used, err := q.UseRecoveryCode(ctx, owner, factor.ParseRecoveryCode(owner, typed).Hash)
 		if err != nil || !used {
@@ -75,11 +82,18 @@ func (s *Service) useCode(ctx context.Context, q store.Queries, owner id.Account
 	return factor.ErrCodeInvalid
 }
 
-// tryCode lets somebody try a code of the account. What becomes of it is committed before anything follows from it, also when the client has left:
+// trial is somebody who tries to prove a factor of the account.
+type trial struct {
+	to         session.Action
+	by         session.Method
+	owner      id.Account
+	challenged id.Session // whose challenge it answers, if any
+}
+
+// tryFactor lets somebody try to prove a factor. What becomes of it is committed before anything follows from it, also when the client has left:
 // a wrong one counts, together with wrong passwords, and many at once are no way around the delays.
-func (s *Service) tryCode(
-	ctx context.Context, owner id.Account, challenged id.Session, try func(context.Context, store.Queries, store.Factors) error,
-) error {
+func (s *Service) tryFactor(ctx context.Context, by trial, try func(context.Context, store.Queries, store.Factors) error) error {
+	owner, challenged := by.owner, by.challenged
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	var wrong error
@@ -106,16 +120,19 @@ func (s *Service) tryCode(
 		if wait := failures.NextTime.Sub(q.Now()); wait > 0 {
 			return factor.TooEarly(wait)
 		}
-		if err := try(ctx, q, f); !errors.Is(err, factor.ErrCodeInvalid) {
+		var why session.Reason
+		switch err := try(ctx, q, f); {
+		case errors.Is(err, factor.ErrCodeInvalid):
+			wrong, why = factor.ErrCodeInvalid, session.WrongCode
+		case errors.Is(err, errCopied):
+			wrong, why = factor.ErrPasskeyInvalid, session.PasskeyCopied
+		case errors.Is(err, factor.ErrPasskeyInvalid):
+			wrong, why = factor.ErrPasskeyInvalid, session.WrongPasskey
+		default:
 			return err
 		}
-		wrong = factor.ErrCodeInvalid
 		q.CountFailure(owner, failures.Network)
-		to := session.SignIn
-		if challenged.IsZero() {
-			to = session.Reauthenticate
-		}
-		q.InsertAttempt(owner, attempt(ctx, to, session.BySecondFactor, session.WrongCode))
+		q.InsertAttempt(owner, attempt(ctx, by.to, by.by, why))
 		switch {
 		case challenged.IsZero():
 			return nil

@@ -2,8 +2,8 @@ package identity
 
 import (
 	"encoding/base32"
+	"path"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -98,7 +98,7 @@ func TestAnswerChallenge(t *testing.T) {
 						continue
 					}
 					err := gateway.Invoke(h.as(half), method, &identityv1.GetMeRequest{}, &identityv1.GetMeResponse{})
-					reached := strings.HasSuffix(method, "/AnswerChallenge") || strings.HasSuffix(method, "/SignOut")
+					reached := slices.Contains([]string{"AnswerChallenge", "BeginPasskeyProof", "SignOut"}, path.Base(method))
 					if reached {
 						require.NotEqual(t, incomplete, fault.ReasonOf(err), method)
 						half = h.challenge("ada@example.com")
@@ -283,6 +283,11 @@ func TestEveryWayInAsksForTheFactor(t *testing.T) {
 		},
 		"AnswerChallenge": func(*testing.T) (string, error) {
 			answer, err := h.answer(h.challenge("ada@example.com"), "000000x")
+			return answer.GetToken(), err
+		},
+		"ConfirmPasskey": func(t *testing.T) (string, error) {
+			answer, err := h.confirm(tokens(), "{}")
+			requireReason(t, incomplete, err)
 			return answer.GetToken(), err
 		},
 		"ConfirmTotp": func(t *testing.T) (string, error) {

@@ -32,7 +32,7 @@ func (s *Service) BeginTotp(ctx context.Context, req *identityv1.BeginTotpReques
 		if err := provenFor(ctx, q, has); err != nil {
 			return err
 		}
-		if len(has.Active()) >= factor.Most {
+		if len(factor.Of(factor.TOTP, has.Active())) >= factor.Most {
 			return factor.ErrMost
 		}
 		me = has.Account

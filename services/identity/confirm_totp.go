@@ -23,7 +23,8 @@ func (s *Service) ConfirmTotp(ctx context.Context, req *identityv1.ConfirmTotpRe
 	}
 	var confirmed factor.Factor
 	var codes []factor.RecoveryCode
-	err = s.tryCode(ctx, who.Account, id.Session{}, func(ctx context.Context, q store.Queries, has store.Factors) error {
+	by := trial{to: session.Reauthenticate, by: session.BySecondFactor, owner: who.Account}
+	err = s.tryFactor(ctx, by, func(ctx context.Context, q store.Queries, has store.Factors) error {
 		if err := provenFor(ctx, q, has); err != nil {
 			return err
 		}
@@ -38,16 +39,11 @@ func (s *Service) ConfirmTotp(ctx context.Context, req *identityv1.ConfirmTotpRe
 		if err := s.useCode(ctx, q, who.Account, has.All[i:i+1], code); err != nil {
 			return err
 		}
-		before := has.Active()
-		has.All[i].Active = true
-		confirmed, codes = has.All[i], nil
+		confirmed = has.All[i]
+		confirmed.Active = true
 		q.SaveFactor(who.Account, confirmed)
-		q.SaveReach(who.Account, 2)
-		if len(before) == 0 {
-			codes = factor.NewRecoveryCodes(who.Account)
-			q.ReplaceRecoveryCodes(who.Account, codes)
-		}
-		return s.publishMfa(q, has.Account, before, has.Active(), origin(ctx, who.Account, ""))
+		codes, err = s.addFactor(ctx, q, has, confirmed)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -62,6 +58,17 @@ func (s *Service) ConfirmTotp(ctx context.Context, req *identityv1.ConfirmTotpRe
 	return &identityv1.ConfirmTotpResponse{
 		Factor: factorToProto(confirmed), RecoveryCodes: texts(codes), Session: sessionToProto(opened, opened.ID), Token: token,
 	}, err
+}
+
+// addFactor makes a factor one that signing in asks for. With the first one there are recovery codes.
+func (s *Service) addFactor(ctx context.Context, q store.Queries, has store.Factors, added factor.Factor) (codes []factor.RecoveryCode, err error) {
+	owner, before := has.Account.ID, has.Active()
+	q.SaveReach(owner, 2)
+	if len(before) == 0 {
+		codes = factor.NewRecoveryCodes(owner)
+		q.ReplaceRecoveryCodes(owner, codes)
+	}
+	return codes, s.publishMfa(q, has.Account, before, append(slices.Clone(before), added), origin(ctx, owner, ""))
 }
 
 func texts(codes []factor.RecoveryCode) (texts []string) {

@@ -49,9 +49,13 @@ func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessi
 	if err != nil {
 		return nil, err
 	}
+	due, err := s.challengeOf(ctx, opened)
+	if err != nil {
+		return nil, err
+	}
 	token, err := deliver(ctx, opened, key)
 	return &identityv1.CreateSessionResponse{
-		Session: sessionToProto(opened, opened.ID), Token: token, Challenge: challengeOf(opened), PasswordChangeRequired: opened.Stage == session.NextPassword,
+		Session: sessionToProto(opened, opened.ID), Token: token, Challenge: due, PasswordChangeRequired: opened.Stage == session.NextPassword,
 	}, err
 }
 
@@ -79,33 +83,46 @@ func identifierOf(req interface {
 }
 
 // challengeOf returns what is still due; nil: nothing.
-func challengeOf(opened session.Session) *identityv1.Challenge {
+func (s *Service) challengeOf(ctx context.Context, opened session.Session) (due *identityv1.Challenge, err error) {
 	if opened.Stage != session.Challenge {
-		return nil
+		return nil, nil
 	}
-	return &identityv1.Challenge{Methods: []identityv1.FactorMethod{
-		identityv1.FactorMethod_FACTOR_METHOD_TOTP, identityv1.FactorMethod_FACTOR_METHOD_RECOVERY_CODE,
-	}}
+	var has store.Factors
+	err = s.view(ctx, postgres.In(opened.AccountID), func(q store.Queries) (err error) {
+		has, err = q.ListFactors(ctx, opened.AccountID)
+		return err
+	})
+	due = &identityv1.Challenge{}
+	for _, method := range []factor.Method{factor.TOTP, factor.Passkey} {
+		if len(factor.Of(method, has.Active())) > 0 {
+			due.Methods = append(due.Methods, methodToProto(method))
+		}
+	}
+	due.Methods = append(due.Methods, identityv1.FactorMethod_FACTOR_METHOD_RECOVERY_CODE)
+	return due, err
 }
 
 // proof is what somebody has shown of who they are. Nothing: whoever asks for the session knows who they are.
 type proof struct {
 	password *rightPassword // nil: none was asked for now
-	code     bool           // of a second factor
+	code     bool           // of a second factor, or a passkey beside the password
+	passkey  bool           // which has known its owner: two factors in one
 	again    bool           // by who is signed in
 }
 
 // attempt is the line of the login activity about a session that begins with the proof.
 func (p proof) attempt(begun session.Session) session.Attempt {
 	a := session.Attempt{Action: session.SignIn, Method: session.ByLink, Address: begun.Address, UserAgent: begun.UserAgent}
-	if p.password != nil {
-		a.Method = session.ByPassword
-		if p.again {
-			a.Action = session.Reauthenticate
-		}
-	}
-	if p.code {
+	switch {
+	case p.passkey:
+		a.Method = session.ByPasskey
+	case p.code:
 		a.Method = session.BySecondFactor
+	case p.password != nil:
+		a.Method = session.ByPassword
+	}
+	if p.again {
+		a.Action = session.Reauthenticate
 	}
 	if begun.Stage != session.Complete {
 		a.Reason = session.CodeDue
@@ -202,7 +219,7 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 		}
 		begun.Stage, begun.Level, begun.AuthTime = session.Complete, 1, q.Now()
 		begun.CreateTime, begun.LastUseTime, begun.ExpireTime = q.Now(), q.Now(), q.Now().Add(session.Absolute)
-		if proven.code {
+		if proven.code || proven.passkey {
 			begun.Level = 2
 		}
 		if begun.Level < in.Factors {

@@ -97,7 +97,7 @@ func start(t *testing.T) *harness {
 func (h *harness) instance() *Service {
 	db := h.dsns.Open(h.T, postgres.Options{})
 	return New(Dependencies{
-		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, PublicURL: "https://roster.test", Log: h.log(),
+		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, PublicURL: publicURL, Log: h.log(),
 	})
 }
 
@@ -249,6 +249,10 @@ const (
 	passwordRefused    = errorv1.Reason_REASON_PASSWORD_REFUSED
 	codeInvalid        = errorv1.Reason_REASON_CODE_INVALID
 	codeRequired       = errorv1.Reason_REASON_CODE_REQUIRED
+	passkeyInvalid     = errorv1.Reason_REASON_PASSKEY_INVALID
+	passkeyTaken       = errorv1.Reason_REASON_PASSKEY_TAKEN
+	limitReached       = errorv1.Reason_REASON_LIMIT_REACHED
+	featureOff         = errorv1.Reason_REASON_FEATURE_OFF
 	factorNotFound     = errorv1.Reason_REASON_FACTOR_NOT_FOUND
 	incomplete         = errorv1.Reason_REASON_SIGN_IN_INCOMPLETE
 	rateLimited        = errorv1.Reason_REASON_RATE_LIMITED

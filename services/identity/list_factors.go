@@ -40,10 +40,14 @@ func (s *Service) ListFactors(ctx context.Context, _ *identityv1.ListFactorsRequ
 func factorToProto(f factor.Factor) *identityv1.Factor {
 	return &identityv1.Factor{
 		Id:          f.ID.String(),
-		Method:      identityv1.FactorMethod(identityv1.FactorMethod_value["FACTOR_METHOD_"+string(f.Method)]),
+		Method:      methodToProto(f.Method),
 		DisplayName: f.DisplayName,
 		CreateTime:  timestamppb.New(f.CreateTime),
 	}
+}
+
+func methodToProto(m factor.Method) identityv1.FactorMethod {
+	return identityv1.FactorMethod(identityv1.FactorMethod_value["FACTOR_METHOD_"+string(m)])
 }
 
 // publishMfa tells what the account has beside its password from now on, its person by mail, too.

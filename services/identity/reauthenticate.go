@@ -8,28 +8,36 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
-	"github.com/rosterhq/roster/services/internal/id"
 )
 
-// Reauthenticate proves again who is calling, with all that the account has. The session gets another id and another secret: who has read the old one has
-// nothing of it.
+// Reauthenticate proves again who is calling, with all that the account has, or with a passkey, which is two factors in one. The session gets another
+// id and another secret: who has read the old one has nothing of it.
 func (s *Service) Reauthenticate(ctx context.Context, req *identityv1.ReauthenticateRequest) (*identityv1.ReauthenticateResponse, error) {
 	who := caller.From(ctx)
-	proven, err := s.checkPassword(ctx, session.Reauthenticate, store.Identifier{Account: who.Account}, req.GetPassword())
+	proven, err := s.proveAgain(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	if req.GetCode() != "" {
-		if err := s.checkCode(ctx, who.Account, id.Session{}, req.GetCode()); err != nil {
-			return nil, err
-		}
-	}
 	opened, key, err := s.openSession(ctx, session.Session{
 		AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address,
-	}, proof{again: true, password: &proven, code: req.GetCode() != ""}, who.Session)
+	}, proven, who.Session)
 	if err != nil {
 		return nil, err
 	}
 	token, err := deliver(ctx, opened, key)
 	return &identityv1.ReauthenticateResponse{Session: sessionToProto(opened, opened.ID), Token: token}, err
+}
+
+func (s *Service) proveAgain(ctx context.Context, req *identityv1.ReauthenticateRequest) (proof, error) {
+	me := caller.From(ctx).Account
+	by := trial{to: session.Reauthenticate, by: session.BySecondFactor, owner: me}
+	if req.GetPasskey() != "" {
+		by.by = session.ByPasskey
+		return proof{again: true, passkey: true}, s.checkPasskey(ctx, by, req.GetPasskey())
+	}
+	right, err := s.checkPassword(ctx, session.Reauthenticate, store.Identifier{Account: me}, req.GetPassword())
+	if err == nil && req.GetCode() != "" {
+		err = s.checkCode(ctx, by, req.GetCode())
+	}
+	return proof{again: true, password: &right, code: req.GetCode() != ""}, err
 }

@@ -16,6 +16,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/budget"
+	"github.com/rosterhq/roster/services/identity/internal/passkey"
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
@@ -54,6 +55,7 @@ type Service struct {
 	hashes    *password.Gate
 	attempts  *budget.Budget // of signing in, by network
 	strangers *budget.Budget // of signing in, by all who are not known where they are
+	passkeys  *passkey.RelyingParty
 	mails     *budget.Budget // that strangers have us write, by network
 	signer    signer
 }
@@ -67,7 +69,7 @@ func New(d Dependencies) *Service {
 		d.Now = time.Now
 	}
 	return &Service{
-		Dependencies: d, store: store.Store{DB: d.DB}, hashes: password.NewGate(),
+		Dependencies: d, store: store.Store{DB: d.DB}, hashes: password.NewGate(), passkeys: passkey.New(d.PublicURL),
 		attempts: budget.New(d.Attempts, time.Now), strangers: budget.New(strangersFor*d.Attempts, time.Now), mails: budget.New(d.Attempts, time.Now),
 	}
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -119,6 +121,9 @@ func (a *app) loginCommand() *cobra.Command {
 				return err
 			}
 			if answer.GetChallenge() != nil {
+				if !slices.Contains(answer.GetChallenge().GetMethods(), identityv1.FactorMethod_FACTOR_METHOD_TOTP) {
+					fmt.Fprintln(a.Err, "Your second factor is a passkey, which works in a browser. Here, use one of your recovery codes.")
+				}
 				if code, err = a.askCode(ctx, code); err != nil {
 					return err
 				}

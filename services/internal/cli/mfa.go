@@ -13,7 +13,7 @@ import (
 
 func (a *app) mfaCommand() *cobra.Command {
 	return groupOf("mfa", "What signing in asks for beside your password",
-		a.mfaStatusCommand(), a.mfaEnableCommand(), a.mfaDisableCommand(), a.mfaRecoveryCodesCommand())
+		a.mfaStatusCommand(), a.mfaEnableCommand(), a.mfaRenameCommand(), a.mfaDisableCommand(), a.mfaRecoveryCodesCommand())
 }
 
 func (a *app) mfaStatusCommand() *cobra.Command {
@@ -46,12 +46,36 @@ func (a *app) mfaStatusCommand() *cobra.Command {
 	}
 }
 
+func (a *app) mfaRenameCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rename FACTOR NAME",
+		Short: "Change what you call a second factor",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect(person)
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Factors.RenameFactor, &identityv1.RenameFactorRequest{FactorId: args[0], DisplayName: args[1]})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				p.line("%s is called %q from now on.", answer.GetFactor().GetId(), answer.GetFactor().GetDisplayName())
+			})
+		},
+	}
+}
+
 func (a *app) mfaEnableCommand() *cobra.Command {
 	var name string
 	c := &cobra.Command{
 		Use:   "enable",
 		Short: "Set up an authenticator app; signing in asks for its code from then on",
-		Args:  cobra.NoArgs,
+		Long: `Set up an authenticator app; signing in asks for its code from then on.
+
+A passkey is set up in a browser, with POST /v1/me/passkeys: it belongs to the page that asks for it.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			if !a.Interactive {

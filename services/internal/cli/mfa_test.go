@@ -95,6 +95,26 @@ Without the app at hand, one of these signs you in, each once. They are shown th
 		require.Regexp(t, `fac_1 +TOTP +Phone`, out)
 		require.Contains(t, out, "Recovery codes left: 9")
 	})
+	t.Run("PasskeysAreListedAndRenamed", func(t *testing.T) {
+		t.Parallel()
+		w := signedIn(t)
+		key := &identityv1.Factor{Id: "fac_2", Method: identityv1.FactorMethod_FACTOR_METHOD_PASSKEY, DisplayName: "Laptop", CreateTime: away(-2 * day)}
+		gives(w, &identityv1.ListFactorsRequest{}, &identityv1.ListFactorsResponse{Factors: []*identityv1.Factor{phone, key}})
+		require.Regexp(t, `fac_2 +PASSKEY +Laptop`, w.ok("mfa", "status"))
+		gives(w, &identityv1.RenameFactorRequest{}, &identityv1.RenameFactorResponse{Factor: key})
+		require.Equal(t, "fac_2 is called \"Laptop\" from now on.\n", w.ok("mfa", "rename", "fac_2", "Laptop"))
+		sent := w.last().request.(*identityv1.RenameFactorRequest)
+		require.Equal(t, "fac_2 Laptop", sent.GetFactorId()+" "+sent.GetDisplayName())
+		require.Contains(t, w.ok("mfa", "enable", "--help"), "A passkey is set up in a browser")
+	})
+	t.Run("WhoHasAPasskeyAloneSignsInWithARecoveryCode", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.in = "a long password\n"
+		gives(w, &identityv1.CreateSessionRequest{}, &identityv1.CreateSessionResponse{Token: "half", Session: signIn.GetSession(), Challenge: &identityv1.Challenge{
+			Methods: []identityv1.FactorMethod{identityv1.FactorMethod_FACTOR_METHOD_PASSKEY, identityv1.FactorMethod_FACTOR_METHOD_RECOVERY_CODE}}})
+		require.Contains(t, w.run("login", "ada", "--password-stdin").err, "use one of your recovery codes")
+	})
 	t.Run("Disable", func(t *testing.T) {
 		t.Parallel()
 		w := signedIn(t)

@@ -233,7 +233,7 @@ func (f *Fleet) settle(context.Context) error {
 				if n == 0 && f.config.HTTP != "" {
 					at.web = f.config.HTTP
 				}
-				f.URLs = append(f.URLs, "http://"+at.web)
+				f.URLs = append(f.URLs, "http://"+strings.Replace(at.web, "127.0.0.1", "localhost", 1)) // passkeys need a name
 			}
 			f.at[p.Name] = at
 			f.Processes = append(f.Processes, p)

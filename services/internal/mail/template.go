@@ -165,6 +165,14 @@ func (t MfaReset) plain() (string, Template) {
 	return "mfa_reset", t
 }
 
+// PasskeyCopied tells somebody that one of their passkeys was refused because it has counted backwards.
+type PasskeyCopied struct{ Name string }
+
+func (t PasskeyCopied) plain() (string, Template) {
+	t.Name = name(t.Name)
+	return "passkey_copied", t
+}
+
 // RecoveryCodeUsed tells somebody that a recovery code stood in for their second factor.
 type RecoveryCodeUsed struct{ Left int }
 
@@ -246,7 +254,7 @@ var functions = map[string]any{
 }
 
 var pages = parse("verify_email", "account_exists", "add_email", "email_in_use", "emails_changed", "primary_changed", "reset_password",
-	"password_changed", "temporary_password", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset",
+	"password_changed", "temporary_password", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied",
 	"recovery_code_used", "recovery_codes_replaced")
 
 func parse(kinds ...string) map[string]page {

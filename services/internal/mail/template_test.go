@@ -55,6 +55,7 @@ func TestRender(t *testing.T) {
 		"mfa_removed":             MfaChanged{Left: 1},
 		"mfa_off":                 MfaChanged{},
 		"mfa_reset":               MfaReset{Organization: "Müller & Søn"},
+		"passkey_copied":          PasskeyCopied{Name: "Key ring"},
 		"recovery_code_used":      RecoveryCodeUsed{Left: 9},
 		"last_recovery_code_used": RecoveryCodeUsed{},
 		"recovery_codes_replaced": RecoveryCodesReplaced{},

@@ -28,7 +28,8 @@ type Method string
 const (
 	ByPassword     Method = "PASSWORD"
 	BySecondFactor Method = "SECOND_FACTOR"
-	ByLink         Method = "LINK" // of an invitation, or to reset a password
+	ByLink         Method = "LINK"    // of an invitation, or to reset a password
+	ByPasskey      Method = "PASSKEY" // alone
 )
 
 // Reason is why it did not succeed.
@@ -41,6 +42,8 @@ const (
 	WrongCode     Reason = "WRONG_CODE"
 	TooMany       Reason = "TOO_MANY_FAILURES" // right or wrong: it was too early to try again
 	Disabled      Reason = "DISABLED"
+	WrongPasskey  Reason = "WRONG_PASSKEY"
+	PasskeyCopied Reason = "PASSKEY_COPIED" // it has counted backwards
 )
 
 // Attempt is a line of an account's login activity.

@@ -9,7 +9,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-const factorColumns = `id, method, display_name, sealed_secret, active, last_step, create_time`
+const factorColumns = `id, method, display_name, sealed_secret, active, last_step, credential_id, public_key, sign_count, syncable, create_time`
 
 // Factors is what an account has beside its password.
 type Factors struct {
@@ -51,13 +51,15 @@ func (q Queries) factors(ctx context.Context, owner id.Account, lock string) (f 
 	return f, err
 }
 
-// InsertFactor adds a factor that waits for its first code, in the place of another that does.
+// InsertFactor adds a factor. One that waits for its first code takes the place of another that does.
 func (q Queries) InsertFactor(owner id.Account, f factor.Factor) {
-	q.Write(`DELETE FROM factors WHERE account_id = $1 AND NOT active`, owner)
+	if !f.Active {
+		q.Write(`DELETE FROM factors WHERE account_id = $1 AND NOT active`, owner)
+	}
 	q.Write(`
-		INSERT INTO factors (account_id, id, method, display_name, sealed_secret, active, last_step, create_time)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		owner, f.ID, f.Method, f.DisplayName, f.SealedSecret, f.Active, f.LastStep, f.CreateTime)
+		INSERT INTO factors (account_id, id, method, display_name, sealed_secret, active, last_step, credential_id, public_key, sign_count, syncable, create_time)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		owner, f.ID, f.Method, f.DisplayName, f.SealedSecret, f.Active, f.LastStep, f.CredentialID, f.PublicKey, f.SignCount, f.Syncable, f.CreateTime)
 }
 
 // SaveFactor writes what a person may change, and that signing in asks for it.

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -21,6 +22,7 @@ func init() {
 	postgres.Refusal("user_emails_verified", account.ErrEmailTaken)
 	postgres.Refusal("user_emails_sole", account.ErrEmailTaken)
 	postgres.Refusal("usernames_pkey", account.ErrUsernameTaken)
+	postgres.Refusal("factors_credential", factor.ErrPasskeyTaken)
 }
 
 // Queries are the statements of one transaction. Reads go at once, writes with the commit.

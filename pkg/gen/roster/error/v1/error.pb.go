@@ -63,6 +63,8 @@ const (
 	Reason_REASON_CODE_INVALID Reason = 27
 	// The account has a second factor, and its code is due too. UNAUTHENTICATED, 401.
 	Reason_REASON_CODE_REQUIRED Reason = 28
+	// The passkey was not accepted: it is unknown, or its answer is wrong, late or was used before. UNAUTHENTICATED, 401.
+	Reason_REASON_PASSKEY_INVALID Reason = 29
 	// No such organization, or the caller does not belong to it. NOT_FOUND, 404.
 	Reason_REASON_ORGANIZATION_NOT_FOUND Reason = 40
 	// No such member in this organization. NOT_FOUND, 404.
@@ -105,6 +107,8 @@ const (
 	Reason_REASON_NAME_TAKEN Reason = 64
 	// The domain is verified by an organization. ALREADY_EXISTS, 409.
 	Reason_REASON_DOMAIN_TAKEN Reason = 65
+	// The passkey was set up before, here or by another account. ALREADY_EXISTS, 409.
+	Reason_REASON_PASSKEY_TAKEN Reason = 66
 	// The role does not exist here or cannot be given this way. INVALID_ARGUMENT, 400.
 	Reason_REASON_ROLE_NOT_ASSIGNABLE Reason = 80
 	// The owner cannot be changed, disabled or removed. FAILED_PRECONDITION, 400.
@@ -115,7 +119,7 @@ const (
 	Reason_REASON_SELF_ACTION Reason = 83
 	// The state of the thing does not allow this; metadata `state`. FAILED_PRECONDITION, 400.
 	Reason_REASON_STATE_CONFLICT Reason = 84
-	// The organization's policy has this switched off; metadata `policy`. FAILED_PRECONDITION, 400.
+	// The organization's policy has this switched off; metadata `policy`. Or the deployment cannot do it. FAILED_PRECONDITION, 400.
 	Reason_REASON_FEATURE_OFF Reason = 85
 	// The policy does not fit what the organization has by now; PreconditionFailure lists what is in its way. FAILED_PRECONDITION, 400.
 	Reason_REASON_POLICY_CONFLICT Reason = 86
@@ -193,6 +197,7 @@ var (
 		26:  "REASON_SIGN_IN_INCOMPLETE",
 		27:  "REASON_CODE_INVALID",
 		28:  "REASON_CODE_REQUIRED",
+		29:  "REASON_PASSKEY_INVALID",
 		40:  "REASON_ORGANIZATION_NOT_FOUND",
 		41:  "REASON_MEMBER_NOT_FOUND",
 		42:  "REASON_INVITATION_NOT_FOUND",
@@ -214,6 +219,7 @@ var (
 		63:  "REASON_EMAIL_TAKEN",
 		64:  "REASON_NAME_TAKEN",
 		65:  "REASON_DOMAIN_TAKEN",
+		66:  "REASON_PASSKEY_TAKEN",
 		80:  "REASON_ROLE_NOT_ASSIGNABLE",
 		81:  "REASON_OWNER_PROTECTED",
 		82:  "REASON_LAST_OWNER",
@@ -266,6 +272,7 @@ var (
 		"REASON_SIGN_IN_INCOMPLETE":      26,
 		"REASON_CODE_INVALID":            27,
 		"REASON_CODE_REQUIRED":           28,
+		"REASON_PASSKEY_INVALID":         29,
 		"REASON_ORGANIZATION_NOT_FOUND":  40,
 		"REASON_MEMBER_NOT_FOUND":        41,
 		"REASON_INVITATION_NOT_FOUND":    42,
@@ -287,6 +294,7 @@ var (
 		"REASON_EMAIL_TAKEN":             63,
 		"REASON_NAME_TAKEN":              64,
 		"REASON_DOMAIN_TAKEN":            65,
+		"REASON_PASSKEY_TAKEN":           66,
 		"REASON_ROLE_NOT_ASSIGNABLE":     80,
 		"REASON_OWNER_PROTECTED":         81,
 		"REASON_LAST_OWNER":              82,
@@ -354,7 +362,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xdf\x0f\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x95\x10\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -372,7 +380,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x17REASON_STEP_UP_REQUIRED\x10\x19\x12\x1d\n" +
 	"\x19REASON_SIGN_IN_INCOMPLETE\x10\x1a\x12\x17\n" +
 	"\x13REASON_CODE_INVALID\x10\x1b\x12\x18\n" +
-	"\x14REASON_CODE_REQUIRED\x10\x1c\x12!\n" +
+	"\x14REASON_CODE_REQUIRED\x10\x1c\x12\x1a\n" +
+	"\x16REASON_PASSKEY_INVALID\x10\x1d\x12!\n" +
 	"\x1dREASON_ORGANIZATION_NOT_FOUND\x10(\x12\x1b\n" +
 	"\x17REASON_MEMBER_NOT_FOUND\x10)\x12\x1f\n" +
 	"\x1bREASON_INVITATION_NOT_FOUND\x10*\x12\x1c\n" +
@@ -393,7 +402,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x15REASON_USERNAME_TAKEN\x10>\x12\x16\n" +
 	"\x12REASON_EMAIL_TAKEN\x10?\x12\x15\n" +
 	"\x11REASON_NAME_TAKEN\x10@\x12\x17\n" +
-	"\x13REASON_DOMAIN_TAKEN\x10A\x12\x1e\n" +
+	"\x13REASON_DOMAIN_TAKEN\x10A\x12\x18\n" +
+	"\x14REASON_PASSKEY_TAKEN\x10B\x12\x1e\n" +
 	"\x1aREASON_ROLE_NOT_ASSIGNABLE\x10P\x12\x1a\n" +
 	"\x16REASON_OWNER_PROTECTED\x10Q\x12\x15\n" +
 	"\x11REASON_LAST_OWNER\x10R\x12\x16\n" +

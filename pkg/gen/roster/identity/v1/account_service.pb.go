@@ -153,10 +153,12 @@ const (
 	LoginMethod_LOGIN_METHOD_UNSPECIFIED LoginMethod = 0
 	// A password.
 	LoginMethod_LOGIN_METHOD_PASSWORD LoginMethod = 1
-	// A code of a second factor.
+	// A second factor: a code, or a passkey after the password.
 	LoginMethod_LOGIN_METHOD_SECOND_FACTOR LoginMethod = 2
 	// The link of an invitation, or to reset a password.
 	LoginMethod_LOGIN_METHOD_LINK LoginMethod = 3
+	// A passkey alone.
+	LoginMethod_LOGIN_METHOD_PASSKEY LoginMethod = 4
 )
 
 // Enum value maps for LoginMethod.
@@ -166,12 +168,14 @@ var (
 		1: "LOGIN_METHOD_PASSWORD",
 		2: "LOGIN_METHOD_SECOND_FACTOR",
 		3: "LOGIN_METHOD_LINK",
+		4: "LOGIN_METHOD_PASSKEY",
 	}
 	LoginMethod_value = map[string]int32{
 		"LOGIN_METHOD_UNSPECIFIED":   0,
 		"LOGIN_METHOD_PASSWORD":      1,
 		"LOGIN_METHOD_SECOND_FACTOR": 2,
 		"LOGIN_METHOD_LINK":          3,
+		"LOGIN_METHOD_PASSKEY":       4,
 	}
 )
 
@@ -218,6 +222,10 @@ const (
 	LoginFailure_LOGIN_FAILURE_TOO_MANY_FAILURES LoginFailure = 4
 	// The organization that manages the account keeps it from signing in.
 	LoginFailure_LOGIN_FAILURE_DISABLED LoginFailure = 5
+	// The passkey was not accepted.
+	LoginFailure_LOGIN_FAILURE_WRONG_PASSKEY LoginFailure = 6
+	// The passkey has counted backwards: there may be a copy of it.
+	LoginFailure_LOGIN_FAILURE_PASSKEY_COPIED LoginFailure = 7
 )
 
 // Enum value maps for LoginFailure.
@@ -229,6 +237,8 @@ var (
 		3: "LOGIN_FAILURE_WRONG_CODE",
 		4: "LOGIN_FAILURE_TOO_MANY_FAILURES",
 		5: "LOGIN_FAILURE_DISABLED",
+		6: "LOGIN_FAILURE_WRONG_PASSKEY",
+		7: "LOGIN_FAILURE_PASSKEY_COPIED",
 	}
 	LoginFailure_value = map[string]int32{
 		"LOGIN_FAILURE_UNSPECIFIED":       0,
@@ -237,6 +247,8 @@ var (
 		"LOGIN_FAILURE_WRONG_CODE":        3,
 		"LOGIN_FAILURE_TOO_MANY_FAILURES": 4,
 		"LOGIN_FAILURE_DISABLED":          5,
+		"LOGIN_FAILURE_WRONG_PASSKEY":     6,
+		"LOGIN_FAILURE_PASSKEY_COPIED":    7,
 	}
 )
 
@@ -277,6 +289,8 @@ const (
 	FactorMethod_FACTOR_METHOD_TOTP FactorMethod = 1
 	// One of the codes that were shown when the first factor was set up.
 	FactorMethod_FACTOR_METHOD_RECOVERY_CODE FactorMethod = 2
+	// A passkey, WebAuthn.
+	FactorMethod_FACTOR_METHOD_PASSKEY FactorMethod = 3
 )
 
 // Enum value maps for FactorMethod.
@@ -285,11 +299,13 @@ var (
 		0: "FACTOR_METHOD_UNSPECIFIED",
 		1: "FACTOR_METHOD_TOTP",
 		2: "FACTOR_METHOD_RECOVERY_CODE",
+		3: "FACTOR_METHOD_PASSKEY",
 	}
 	FactorMethod_value = map[string]int32{
 		"FACTOR_METHOD_UNSPECIFIED":   0,
 		"FACTOR_METHOD_TOTP":          1,
 		"FACTOR_METHOD_RECOVERY_CODE": 2,
+		"FACTOR_METHOD_PASSKEY":       3,
 	}
 )
 
@@ -1551,7 +1567,9 @@ func (x *Challenge) GetMethods() []FactorMethod {
 type AnswerChallengeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The code of the authenticator app, or a recovery code.
-	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// What the browser has answered to the options of BeginPasskeyProof: the credential's `toJSON()`, as JSON text.
+	Passkey       string `protobuf:"bytes,2,opt,name=passkey,proto3" json:"passkey,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1589,6 +1607,13 @@ func (*AnswerChallengeRequest) Descriptor() ([]byte, []int) {
 func (x *AnswerChallengeRequest) GetCode() string {
 	if x != nil {
 		return x.Code
+	}
+	return ""
+}
+
+func (x *AnswerChallengeRequest) GetPasskey() string {
+	if x != nil {
+		return x.Passkey
 	}
 	return ""
 }
@@ -1662,8 +1687,10 @@ type ReauthenticateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The password.
 	Password string `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"`
-	// The code of an authenticator app, or a recovery code; needed where the account has a second factor.
-	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// The code of an authenticator app, or a recovery code; needed with the password where the account has a second factor.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// What the browser has answered to the options of BeginPasskeyProof: the credential's `toJSON()`, as JSON text.
+	Passkey       string `protobuf:"bytes,3,opt,name=passkey,proto3" json:"passkey,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1708,6 +1735,13 @@ func (x *ReauthenticateRequest) GetPassword() string {
 func (x *ReauthenticateRequest) GetCode() string {
 	if x != nil {
 		return x.Code
+	}
+	return ""
+}
+
+func (x *ReauthenticateRequest) GetPasskey() string {
+	if x != nil {
+		return x.Passkey
 	}
 	return ""
 }
@@ -2292,6 +2326,89 @@ func (x *ClaimOperatorResponse) GetApiKey() string {
 	return ""
 }
 
+// BeginPasskeyProofRequest is empty: whose passkey it is, the session says.
+type BeginPasskeyProofRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginPasskeyProofRequest) Reset() {
+	*x = BeginPasskeyProofRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginPasskeyProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginPasskeyProofRequest) ProtoMessage() {}
+
+func (x *BeginPasskeyProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginPasskeyProofRequest.ProtoReflect.Descriptor instead.
+func (*BeginPasskeyProofRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{36}
+}
+
+// BeginPasskeyProofResponse holds the challenge.
+type BeginPasskeyProofResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PublicKeyCredentialRequestOptionsJSON of WebAuthn Level 3, as JSON text, for `PublicKeyCredential.parseRequestOptionsFromJSON`.
+	Options       string `protobuf:"bytes,1,opt,name=options,proto3" json:"options,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginPasskeyProofResponse) Reset() {
+	*x = BeginPasskeyProofResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginPasskeyProofResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginPasskeyProofResponse) ProtoMessage() {}
+
+func (x *BeginPasskeyProofResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginPasskeyProofResponse.ProtoReflect.Descriptor instead.
+func (*BeginPasskeyProofResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *BeginPasskeyProofResponse) GetOptions() string {
+	if x != nil {
+		return x.Options
+	}
+	return ""
+}
+
 var File_roster_identity_v1_account_service_proto protoreflect.FileDescriptor
 
 const file_roster_identity_v1_account_service_proto_rawDesc = "" +
@@ -2387,17 +2504,23 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\tchallenge\x18\x03 \x01(\v2\x1d.roster.identity.v1.ChallengeR\tchallenge\x128\n" +
 	"\x18password_change_required\x18\x04 \x01(\bR\x16passwordChangeRequired\"G\n" +
 	"\tChallenge\x12:\n" +
-	"\amethods\x18\x01 \x03(\x0e2 .roster.identity.v1.FactorMethodR\amethods\":\n" +
-	"\x16AnswerChallengeRequest\x12 \n" +
-	"\x04code\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x04code\"\xa0\x01\n" +
+	"\amethods\x18\x01 \x03(\x0e2 .roster.identity.v1.FactorMethodR\amethods\"\xbb\x01\n" +
+	"\x16AnswerChallengeRequest\x12\x1e\n" +
+	"\x04code\x18\x01 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x04code\x12&\n" +
+	"\apasskey\x18\x02 \x01(\tB\f\xe0A\x01\xbaH\x06r\x04(\x80\x80\x01R\apasskey:Y\xbaHV\x1aT\n" +
+	"\n" +
+	"one_answer\x12\x1bgive either code or passkey\x1a)(this.code != '') != (this.passkey != '')\"\xa0\x01\n" +
 	"\x17AnswerChallengeResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x128\n" +
-	"\x18password_change_required\x18\x03 \x01(\bR\x16passwordChangeRequired\"b\n" +
-	"\x15ReauthenticateRequest\x12)\n" +
-	"\bpassword\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\x12\x1e\n" +
+	"\x18password_change_required\x18\x03 \x01(\bR\x16passwordChangeRequired\"\xb4\x02\n" +
+	"\x15ReauthenticateRequest\x12'\n" +
+	"\bpassword\x18\x01 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\bR\bpassword\x12\x1e\n" +
 	"\x04code\x18\x02 \x01(\tB\n" +
-	"\xe0A\x01\xbaH\x04r\x02\x18@R\x04code\"e\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x04code\x12&\n" +
+	"\apasskey\x18\x03 \x01(\tB\f\xe0A\x01\xbaH\x06r\x04(\x80\x80\x01R\apasskey:\xa9\x01\xbaH\xa5\x01\x1a\xa2\x01\n" +
+	"\tone_proof\x12;give either password, with code where it is due, or passkey\x1aX(this.password != '') != (this.passkey != '') && (this.passkey == '' || this.code == '')\"e\n" +
 	"\x16ReauthenticateResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\"\x15\n" +
@@ -2427,7 +2550,10 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x15ClaimOperatorResponse\x12\x1f\n" +
 	"\voperator_id\x18\x01 \x01(\tR\n" +
 	"operatorId\x12\x17\n" +
-	"\aapi_key\x18\x02 \x01(\tR\x06apiKey*M\n" +
+	"\aapi_key\x18\x02 \x01(\tR\x06apiKey\"\x1a\n" +
+	"\x18BeginPasskeyProofRequest\"5\n" +
+	"\x19BeginPasskeyProofResponse\x12\x18\n" +
+	"\aoptions\x18\x01 \x01(\tR\aoptions*M\n" +
 	"\bDelivery\x12\x18\n" +
 	"\x14DELIVERY_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDELIVERY_COOKIE\x10\x01\x12\x12\n" +
@@ -2438,23 +2564,27 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x15LOGIN_ACTION_SIGN_OUT\x10\x02\x12\x1f\n" +
 	"\x1bLOGIN_ACTION_REAUTHENTICATE\x10\x03\x12 \n" +
 	"\x1cLOGIN_ACTION_PASSWORD_CHANGE\x10\x04\x12\x1f\n" +
-	"\x1bLOGIN_ACTION_PASSWORD_RESET\x10\x05*}\n" +
+	"\x1bLOGIN_ACTION_PASSWORD_RESET\x10\x05*\x97\x01\n" +
 	"\vLoginMethod\x12\x1c\n" +
 	"\x18LOGIN_METHOD_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15LOGIN_METHOD_PASSWORD\x10\x01\x12\x1e\n" +
 	"\x1aLOGIN_METHOD_SECOND_FACTOR\x10\x02\x12\x15\n" +
-	"\x11LOGIN_METHOD_LINK\x10\x03*\xca\x01\n" +
+	"\x11LOGIN_METHOD_LINK\x10\x03\x12\x18\n" +
+	"\x14LOGIN_METHOD_PASSKEY\x10\x04*\x8d\x02\n" +
 	"\fLoginFailure\x12\x1d\n" +
 	"\x19LOGIN_FAILURE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16LOGIN_FAILURE_CODE_DUE\x10\x01\x12 \n" +
 	"\x1cLOGIN_FAILURE_WRONG_PASSWORD\x10\x02\x12\x1c\n" +
 	"\x18LOGIN_FAILURE_WRONG_CODE\x10\x03\x12#\n" +
 	"\x1fLOGIN_FAILURE_TOO_MANY_FAILURES\x10\x04\x12\x1a\n" +
-	"\x16LOGIN_FAILURE_DISABLED\x10\x05*f\n" +
+	"\x16LOGIN_FAILURE_DISABLED\x10\x05\x12\x1f\n" +
+	"\x1bLOGIN_FAILURE_WRONG_PASSKEY\x10\x06\x12 \n" +
+	"\x1cLOGIN_FAILURE_PASSKEY_COPIED\x10\a*\x81\x01\n" +
 	"\fFactorMethod\x12\x1d\n" +
 	"\x19FACTOR_METHOD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FACTOR_METHOD_TOTP\x10\x01\x12\x1f\n" +
-	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x022\xc4\x04\n" +
+	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x02\x12\x19\n" +
+	"\x15FACTOR_METHOD_PASSKEY\x10\x032\xc4\x04\n" +
 	"\x0eAccountService\x12{\n" +
 	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xc9\x01\n" +
 	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"i\xaa\xbb\x18B\b\x01*\x0faccount.created*\x16account.email_verified*\x15account.email_changed\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
@@ -2463,8 +2593,7 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x0fPasswordService\x12\xce\x01\n" +
 	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"e\xaa\xbb\x18A\b\x02*\x18account.password_changed*\x11account.signed_in*\rsession.ended2\x01\x02\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
 	"\x14RequestPasswordReset\x12/.roster.identity.v1.RequestPasswordResetRequest\x1a0.roster.identity.v1.RequestPasswordResetResponse\"1\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/passwords:requestReset\x12\xb3\x01\n" +
-	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\xd6\n" +
-	"\n" +
+	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\x83\f\n" +
 	"\x0eSessionService\x12\x96\x01\n" +
 	"\rCreateSession\x12(.roster.identity.v1.CreateSessionRequest\x1a).roster.identity.v1.CreateSessionResponse\"0\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12\xda\x01\n" +
 	"\x0fAnswerChallenge\x12*.roster.identity.v1.AnswerChallengeRequest\x1a+.roster.identity.v1.AnswerChallengeResponse\"n\xaa\xbb\x18C\b\x02*\x11account.signed_in*\x1aaccount.recovery_code_used*\rsession.ended2\x01\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sessions:answerChallenge\x12\xd3\x01\n" +
@@ -2473,7 +2602,8 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\rDeleteSession\x12(.roster.identity.v1.DeleteSessionRequest\x1a).roster.identity.v1.DeleteSessionResponse\"6\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x1b*\x19/v1/sessions/{session_id}\x12\x8c\x01\n" +
 	"\aSignOut\x12\".roster.identity.v1.SignOutRequest\x1a#.roster.identity.v1.SignOutResponse\"8\xaa\xbb\x18\x15\b\x02*\rsession.ended2\x02\x01\x02\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut\x12\xa0\x01\n" +
 	"\rSignOutOthers\x12(.roster.identity.v1.SignOutOthersRequest\x1a).roster.identity.v1.SignOutOthersResponse\":\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/sessions:signOutOthers\x12\xa0\x01\n" +
-	"\x13ListMyLoginActivity\x12..roster.identity.v1.ListMyLoginActivityRequest\x1a/.roster.identity.v1.ListMyLoginActivityResponse\"(\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/me/loginActivity2\xa4\x01\n" +
+	"\x13ListMyLoginActivity\x12..roster.identity.v1.ListMyLoginActivityRequest\x1a/.roster.identity.v1.ListMyLoginActivityResponse\"(\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/me/loginActivity\x12\xaa\x01\n" +
+	"\x11BeginPasskeyProof\x12,.roster.identity.v1.BeginPasskeyProofRequest\x1a-.roster.identity.v1.BeginPasskeyProofResponse\"8\xaa\xbb\x18\v\b\x02*\x04read2\x01\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/sessions:beginPasskeyProof2\xa4\x01\n" +
 	"\x0fOperatorService\x12\x90\x01\n" +
 	"\rClaimOperator\x12(.roster.identity.v1.ClaimOperatorRequest\x1a).roster.identity.v1.ClaimOperatorResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/operators:claimBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
@@ -2490,7 +2620,7 @@ func file_roster_identity_v1_account_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_identity_v1_account_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(Delivery)(0),                        // 0: roster.identity.v1.Delivery
 	(LoginAction)(0),                     // 1: roster.identity.v1.LoginAction
@@ -2533,15 +2663,17 @@ var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(*SignOutResponse)(nil),              // 38: roster.identity.v1.SignOutResponse
 	(*ClaimOperatorRequest)(nil),         // 39: roster.identity.v1.ClaimOperatorRequest
 	(*ClaimOperatorResponse)(nil),        // 40: roster.identity.v1.ClaimOperatorResponse
-	(*timestamppb.Timestamp)(nil),        // 41: google.protobuf.Timestamp
+	(*BeginPasskeyProofRequest)(nil),     // 41: roster.identity.v1.BeginPasskeyProofRequest
+	(*BeginPasskeyProofResponse)(nil),    // 42: roster.identity.v1.BeginPasskeyProofResponse
+	(*timestamppb.Timestamp)(nil),        // 43: google.protobuf.Timestamp
 }
 var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
-	41, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	41, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	41, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	41, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	41, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	41, // 5: roster.identity.v1.LoginActivity.time:type_name -> google.protobuf.Timestamp
+	43, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	43, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	43, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	43, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	43, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	43, // 5: roster.identity.v1.LoginActivity.time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.identity.v1.LoginActivity.action:type_name -> roster.identity.v1.LoginAction
 	2,  // 7: roster.identity.v1.LoginActivity.method:type_name -> roster.identity.v1.LoginMethod
 	3,  // 8: roster.identity.v1.LoginActivity.failure:type_name -> roster.identity.v1.LoginFailure
@@ -2572,25 +2704,27 @@ var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
 	37, // 33: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
 	33, // 34: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
 	35, // 35: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
-	39, // 36: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	9,  // 37: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	11, // 38: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	13, // 39: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	15, // 40: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	17, // 41: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
-	19, // 42: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
-	21, // 43: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
-	23, // 44: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	26, // 45: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
-	28, // 46: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
-	30, // 47: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	32, // 48: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	38, // 49: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	34, // 50: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
-	36, // 51: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
-	40, // 52: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	37, // [37:53] is the sub-list for method output_type
-	21, // [21:37] is the sub-list for method input_type
+	41, // 36: roster.identity.v1.SessionService.BeginPasskeyProof:input_type -> roster.identity.v1.BeginPasskeyProofRequest
+	39, // 37: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
+	9,  // 38: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	11, // 39: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	13, // 40: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	15, // 41: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	17, // 42: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
+	19, // 43: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
+	21, // 44: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
+	23, // 45: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	26, // 46: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
+	28, // 47: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	30, // 48: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	32, // 49: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	38, // 50: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	34, // 51: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
+	36, // 52: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
+	42, // 53: roster.identity.v1.SessionService.BeginPasskeyProof:output_type -> roster.identity.v1.BeginPasskeyProofResponse
+	40, // 54: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	38, // [38:55] is the sub-list for method output_type
+	21, // [21:38] is the sub-list for method input_type
 	21, // [21:21] is the sub-list for extension type_name
 	21, // [21:21] is the sub-list for extension extendee
 	0,  // [0:21] is the sub-list for field type_name
@@ -2607,7 +2741,7 @@ func file_roster_identity_v1_account_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_account_service_proto_rawDesc), len(file_roster_identity_v1_account_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   36,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

@@ -463,6 +463,7 @@ const (
 	SessionService_SignOut_FullMethodName             = "/roster.identity.v1.SessionService/SignOut"
 	SessionService_SignOutOthers_FullMethodName       = "/roster.identity.v1.SessionService/SignOutOthers"
 	SessionService_ListMyLoginActivity_FullMethodName = "/roster.identity.v1.SessionService/ListMyLoginActivity"
+	SessionService_BeginPasskeyProof_FullMethodName   = "/roster.identity.v1.SessionService/BeginPasskeyProof"
 )
 
 // SessionServiceClient is the client API for SessionService service.
@@ -476,14 +477,15 @@ type SessionServiceClient interface {
 	// and nothing else. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers; RATE_LIMITED when
 	// too much has failed from the same network.
 	CreateSession(ctx context.Context, in *CreateSessionRequest, opts ...grpc.CallOption) (*CreateSessionResponse, error)
-	// AnswerChallenge completes a sign-in with a code of an authenticator app, or with a recovery code. The session of the challenge ends,
-	// and the one in the answer takes its place, delivered like it. After five wrong codes the challenge is over, and wrong
-	// ones in a row make everybody wait who wants to sign in to the account. Reasons: CODE_INVALID, RATE_LIMITED; STATE_CONFLICT when no
-	// challenge is due; UNAUTHENTICATED when it is over.
+	// AnswerChallenge completes a sign-in with a code of an authenticator app, with a recovery code, or with a passkey (BeginPasskeyProof). The
+	// session of the challenge ends, and the one in the answer takes its place, delivered like it. After five wrong answers the challenge is
+	// over, and wrong ones in a row make everybody wait who wants to sign in to the account. Reasons: CODE_INVALID, PASSKEY_INVALID,
+	// RATE_LIMITED; STATE_CONFLICT when no challenge is due; UNAUTHENTICATED when it is over.
 	AnswerChallenge(ctx context.Context, in *AnswerChallengeRequest, opts ...grpc.CallOption) (*AnswerChallengeResponse, error)
-	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED). The session that the call is made with
-	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY, RATE_LIMITED;
-	// where the account has a second factor CODE_REQUIRED, CODE_INVALID.
+	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED): with the password, and a code where the account has
+	// a second factor, or with a passkey alone (BeginPasskeyProof). The session that the call is made with ends, and the one in the answer
+	// takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, PASSKEY_INVALID, BUSY, RATE_LIMITED; where the account has a
+	// second factor CODE_REQUIRED, CODE_INVALID.
 	Reauthenticate(ctx context.Context, in *ReauthenticateRequest, opts ...grpc.CallOption) (*ReauthenticateResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
@@ -496,6 +498,9 @@ type SessionServiceClient interface {
 	// ListMyLoginActivity returns what was tried with the caller's account in 90 days, newest first: the latest 100 that succeeded, and
 	// the latest 100 that did not.
 	ListMyLoginActivity(ctx context.Context, in *ListMyLoginActivityRequest, opts ...grpc.CallOption) (*ListMyLoginActivityResponse, error)
+	// BeginPasskeyProof makes the challenge that AnswerChallenge and Reauthenticate take the answer of one of the caller's passkeys to: once,
+	// within five minutes, with this session. Reasons: FACTOR_NOT_FOUND without a passkey, FEATURE_OFF.
+	BeginPasskeyProof(ctx context.Context, in *BeginPasskeyProofRequest, opts ...grpc.CallOption) (*BeginPasskeyProofResponse, error)
 }
 
 type sessionServiceClient struct {
@@ -586,6 +591,16 @@ func (c *sessionServiceClient) ListMyLoginActivity(ctx context.Context, in *List
 	return out, nil
 }
 
+func (c *sessionServiceClient) BeginPasskeyProof(ctx context.Context, in *BeginPasskeyProofRequest, opts ...grpc.CallOption) (*BeginPasskeyProofResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeginPasskeyProofResponse)
+	err := c.cc.Invoke(ctx, SessionService_BeginPasskeyProof_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SessionServiceServer is the server API for SessionService service.
 // All implementations must embed UnimplementedSessionServiceServer
 // for forward compatibility.
@@ -597,14 +612,15 @@ type SessionServiceServer interface {
 	// and nothing else. Reasons: CREDENTIALS_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers; RATE_LIMITED when
 	// too much has failed from the same network.
 	CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error)
-	// AnswerChallenge completes a sign-in with a code of an authenticator app, or with a recovery code. The session of the challenge ends,
-	// and the one in the answer takes its place, delivered like it. After five wrong codes the challenge is over, and wrong
-	// ones in a row make everybody wait who wants to sign in to the account. Reasons: CODE_INVALID, RATE_LIMITED; STATE_CONFLICT when no
-	// challenge is due; UNAUTHENTICATED when it is over.
+	// AnswerChallenge completes a sign-in with a code of an authenticator app, with a recovery code, or with a passkey (BeginPasskeyProof). The
+	// session of the challenge ends, and the one in the answer takes its place, delivered like it. After five wrong answers the challenge is
+	// over, and wrong ones in a row make everybody wait who wants to sign in to the account. Reasons: CODE_INVALID, PASSKEY_INVALID,
+	// RATE_LIMITED; STATE_CONFLICT when no challenge is due; UNAUTHENTICATED when it is over.
 	AnswerChallenge(context.Context, *AnswerChallengeRequest) (*AnswerChallengeResponse, error)
-	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED). The session that the call is made with
-	// ends, and the one in the answer takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, BUSY, RATE_LIMITED;
-	// where the account has a second factor CODE_REQUIRED, CODE_INVALID.
+	// Reauthenticate proves again who is calling, for what asks for that (STEP_UP_REQUIRED): with the password, and a code where the account has
+	// a second factor, or with a passkey alone (BeginPasskeyProof). The session that the call is made with ends, and the one in the answer
+	// takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, PASSKEY_INVALID, BUSY, RATE_LIMITED; where the account has a
+	// second factor CODE_REQUIRED, CODE_INVALID.
 	Reauthenticate(context.Context, *ReauthenticateRequest) (*ReauthenticateResponse, error)
 	// ListSessions returns the caller's live sessions, newest first.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
@@ -617,6 +633,9 @@ type SessionServiceServer interface {
 	// ListMyLoginActivity returns what was tried with the caller's account in 90 days, newest first: the latest 100 that succeeded, and
 	// the latest 100 that did not.
 	ListMyLoginActivity(context.Context, *ListMyLoginActivityRequest) (*ListMyLoginActivityResponse, error)
+	// BeginPasskeyProof makes the challenge that AnswerChallenge and Reauthenticate take the answer of one of the caller's passkeys to: once,
+	// within five minutes, with this session. Reasons: FACTOR_NOT_FOUND without a passkey, FEATURE_OFF.
+	BeginPasskeyProof(context.Context, *BeginPasskeyProofRequest) (*BeginPasskeyProofResponse, error)
 	mustEmbedUnimplementedSessionServiceServer()
 }
 
@@ -650,6 +669,9 @@ func (UnimplementedSessionServiceServer) SignOutOthers(context.Context, *SignOut
 }
 func (UnimplementedSessionServiceServer) ListMyLoginActivity(context.Context, *ListMyLoginActivityRequest) (*ListMyLoginActivityResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMyLoginActivity not implemented")
+}
+func (UnimplementedSessionServiceServer) BeginPasskeyProof(context.Context, *BeginPasskeyProofRequest) (*BeginPasskeyProofResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeginPasskeyProof not implemented")
 }
 func (UnimplementedSessionServiceServer) mustEmbedUnimplementedSessionServiceServer() {}
 func (UnimplementedSessionServiceServer) testEmbeddedByValue()                        {}
@@ -816,6 +838,24 @@ func _SessionService_ListMyLoginActivity_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SessionService_BeginPasskeyProof_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeginPasskeyProofRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).BeginPasskeyProof(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_BeginPasskeyProof_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).BeginPasskeyProof(ctx, req.(*BeginPasskeyProofRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SessionService_ServiceDesc is the grpc.ServiceDesc for SessionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -854,6 +894,10 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListMyLoginActivity",
 			Handler:    _SessionService_ListMyLoginActivity_Handler,
+		},
+		{
+			MethodName: "BeginPasskeyProof",
+			Handler:    _SessionService_BeginPasskeyProof_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -98,7 +98,7 @@ func (x *Factor) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// ListFactorsRequest is empty: there are never more than ten.
+// ListFactorsRequest is empty: there are never more than thirty.
 type ListFactorsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -722,6 +722,217 @@ func (x *RegenerateRecoveryCodesResponse) GetRecoveryCodes() []string {
 	return nil
 }
 
+// BeginPasskeyRequest is empty: whose passkey it will be, the session says.
+type BeginPasskeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginPasskeyRequest) Reset() {
+	*x = BeginPasskeyRequest{}
+	mi := &file_roster_identity_v1_factor_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginPasskeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginPasskeyRequest) ProtoMessage() {}
+
+func (x *BeginPasskeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_factor_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginPasskeyRequest.ProtoReflect.Descriptor instead.
+func (*BeginPasskeyRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_factor_service_proto_rawDescGZIP(), []int{13}
+}
+
+// BeginPasskeyResponse holds the challenge.
+type BeginPasskeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PublicKeyCredentialCreationOptionsJSON of WebAuthn Level 3, as JSON text, for `PublicKeyCredential.parseCreationOptionsFromJSON`.
+	Options       string `protobuf:"bytes,1,opt,name=options,proto3" json:"options,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginPasskeyResponse) Reset() {
+	*x = BeginPasskeyResponse{}
+	mi := &file_roster_identity_v1_factor_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginPasskeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginPasskeyResponse) ProtoMessage() {}
+
+func (x *BeginPasskeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_factor_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginPasskeyResponse.ProtoReflect.Descriptor instead.
+func (*BeginPasskeyResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_factor_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BeginPasskeyResponse) GetOptions() string {
+	if x != nil {
+		return x.Options
+	}
+	return ""
+}
+
+// ConfirmPasskeyRequest holds the passkey.
+type ConfirmPasskeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the browser has answered to the options of BeginPasskey: the credential's `toJSON()`, as JSON text.
+	Passkey string `protobuf:"bytes,1,opt,name=passkey,proto3" json:"passkey,omitempty"`
+	// What the caller calls it. Empty: "Passkey".
+	DisplayName   string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmPasskeyRequest) Reset() {
+	*x = ConfirmPasskeyRequest{}
+	mi := &file_roster_identity_v1_factor_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmPasskeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmPasskeyRequest) ProtoMessage() {}
+
+func (x *ConfirmPasskeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_factor_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmPasskeyRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmPasskeyRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_factor_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ConfirmPasskeyRequest) GetPasskey() string {
+	if x != nil {
+		return x.Passkey
+	}
+	return ""
+}
+
+func (x *ConfirmPasskeyRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+// ConfirmPasskeyResponse holds the factor and the session that goes on.
+type ConfirmPasskeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The factor.
+	Factor *Factor `protobuf:"bytes,1,opt,name=factor,proto3" json:"factor,omitempty"`
+	// Each stands in for a factor once, when none is at hand; shown once. Empty, if the account has some already.
+	RecoveryCodes []string `protobuf:"bytes,2,rep,name=recovery_codes,json=recoveryCodes,proto3" json:"recovery_codes,omitempty"`
+	// The session.
+	Session *Session `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
+	// The bearer token, where the old session had one; shown once.
+	Token         string `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmPasskeyResponse) Reset() {
+	*x = ConfirmPasskeyResponse{}
+	mi := &file_roster_identity_v1_factor_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmPasskeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmPasskeyResponse) ProtoMessage() {}
+
+func (x *ConfirmPasskeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_factor_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmPasskeyResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmPasskeyResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_factor_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ConfirmPasskeyResponse) GetFactor() *Factor {
+	if x != nil {
+		return x.Factor
+	}
+	return nil
+}
+
+func (x *ConfirmPasskeyResponse) GetRecoveryCodes() []string {
+	if x != nil {
+		return x.RecoveryCodes
+	}
+	return nil
+}
+
+func (x *ConfirmPasskeyResponse) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *ConfirmPasskeyResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 var File_roster_identity_v1_factor_service_proto protoreflect.FileDescriptor
 
 const file_roster_identity_v1_factor_service_proto_rawDesc = "" +
@@ -774,12 +985,28 @@ const file_roster_identity_v1_factor_service_proto_rawDesc = "" +
 	"request_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"H\n" +
 	"\x1fRegenerateRecoveryCodesResponse\x12%\n" +
-	"\x0erecovery_codes\x18\x01 \x03(\tR\rrecoveryCodes2\x9a\b\n" +
+	"\x0erecovery_codes\x18\x01 \x03(\tR\rrecoveryCodes\"\x15\n" +
+	"\x13BeginPasskeyRequest\"0\n" +
+	"\x14BeginPasskeyResponse\x12\x18\n" +
+	"\aoptions\x18\x01 \x01(\tR\aoptions\"p\n" +
+	"\x15ConfirmPasskeyRequest\x12(\n" +
+	"\apasskey\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\br\x06\x10\x01(\x80\x80\x01R\apasskey\x12-\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18dR\vdisplayName\"\xc0\x01\n" +
+	"\x16ConfirmPasskeyResponse\x122\n" +
+	"\x06factor\x18\x01 \x01(\v2\x1a.roster.identity.v1.FactorR\x06factor\x12%\n" +
+	"\x0erecovery_codes\x18\x02 \x03(\tR\rrecoveryCodes\x125\n" +
+	"\asession\x18\x03 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x14\n" +
+	"\x05token\x18\x04 \x01(\tR\x05token2\xf5\n" +
+	"\n" +
 	"\rFactorService\x12\x82\x01\n" +
 	"\vListFactors\x12&.roster.identity.v1.ListFactorsRequest\x1a'.roster.identity.v1.ListFactorsResponse\"\"\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/me/factors\x12\x86\x01\n" +
 	"\tBeginTotp\x12$.roster.identity.v1.BeginTotpRequest\x1a%.roster.identity.v1.BeginTotpResponse\",\xaa\xbb\x18\n" +
 	"\b\x02*\x04read8\x05\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/me/factors/totp\x12\xcc\x01\n" +
-	"\vConfirmTotp\x12&.roster.identity.v1.ConfirmTotpRequest\x1a'.roster.identity.v1.ConfirmTotpResponse\"l\xaa\xbb\x18;\b\x02*\x13account.mfa_changed*\x11account.signed_in*\rsession.ended8\x05\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/me/factors/{factor_id}:confirm\x12\xa5\x01\n" +
+	"\vConfirmTotp\x12&.roster.identity.v1.ConfirmTotpRequest\x1a'.roster.identity.v1.ConfirmTotpResponse\"l\xaa\xbb\x18;\b\x02*\x13account.mfa_changed*\x11account.signed_in*\rsession.ended8\x05\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/me/factors/{factor_id}:confirm\x12\x8b\x01\n" +
+	"\fBeginPasskey\x12'.roster.identity.v1.BeginPasskeyRequest\x1a(.roster.identity.v1.BeginPasskeyResponse\"(\xaa\xbb\x18\n" +
+	"\b\x02*\x04read8\x05\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/me/passkeys\x12\xca\x01\n" +
+	"\x0eConfirmPasskey\x12).roster.identity.v1.ConfirmPasskeyRequest\x1a*.roster.identity.v1.ConfirmPasskeyResponse\"a\xaa\xbb\x18;\b\x02*\x13account.mfa_changed*\x11account.signed_in*\rsession.ended8\x05\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/me/passkeys:confirm\x12\xa5\x01\n" +
 	"\fRenameFactor\x12'.roster.identity.v1.RenameFactorRequest\x1a(.roster.identity.v1.RenameFactorResponse\"B\xaa\xbb\x18\x19\b\x02*\x13account.mfa_changed8\x05\x82\xd3\xe4\x93\x02\x1f:\x01*2\x1a/v1/me/factors/{factor_id}\x12\xa2\x01\n" +
 	"\fRemoveFactor\x12'.roster.identity.v1.RemoveFactorRequest\x1a(.roster.identity.v1.RemoveFactorResponse\"?\xaa\xbb\x18\x19\b\x02*\x13account.mfa_changed8\x05\x82\xd3\xe4\x93\x02\x1c*\x1a/v1/me/factors/{factor_id}\x12\xde\x01\n" +
 	"\x17RegenerateRecoveryCodes\x122.roster.identity.v1.RegenerateRecoveryCodesRequest\x1a3.roster.identity.v1.RegenerateRecoveryCodesResponse\"Z\xaa\xbb\x18%\b\x02*\x1faccount.recovery_codes_replaced8\x05\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/me/factors:regenerateRecoveryCodesBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
@@ -796,7 +1023,7 @@ func file_roster_identity_v1_factor_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_factor_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_factor_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_roster_identity_v1_factor_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_roster_identity_v1_factor_service_proto_goTypes = []any{
 	(*Factor)(nil),                          // 0: roster.identity.v1.Factor
 	(*ListFactorsRequest)(nil),              // 1: roster.identity.v1.ListFactorsRequest
@@ -811,34 +1038,44 @@ var file_roster_identity_v1_factor_service_proto_goTypes = []any{
 	(*RemoveFactorResponse)(nil),            // 10: roster.identity.v1.RemoveFactorResponse
 	(*RegenerateRecoveryCodesRequest)(nil),  // 11: roster.identity.v1.RegenerateRecoveryCodesRequest
 	(*RegenerateRecoveryCodesResponse)(nil), // 12: roster.identity.v1.RegenerateRecoveryCodesResponse
-	(FactorMethod)(0),                       // 13: roster.identity.v1.FactorMethod
-	(*timestamppb.Timestamp)(nil),           // 14: google.protobuf.Timestamp
-	(*Session)(nil),                         // 15: roster.identity.v1.Session
+	(*BeginPasskeyRequest)(nil),             // 13: roster.identity.v1.BeginPasskeyRequest
+	(*BeginPasskeyResponse)(nil),            // 14: roster.identity.v1.BeginPasskeyResponse
+	(*ConfirmPasskeyRequest)(nil),           // 15: roster.identity.v1.ConfirmPasskeyRequest
+	(*ConfirmPasskeyResponse)(nil),          // 16: roster.identity.v1.ConfirmPasskeyResponse
+	(FactorMethod)(0),                       // 17: roster.identity.v1.FactorMethod
+	(*timestamppb.Timestamp)(nil),           // 18: google.protobuf.Timestamp
+	(*Session)(nil),                         // 19: roster.identity.v1.Session
 }
 var file_roster_identity_v1_factor_service_proto_depIdxs = []int32{
-	13, // 0: roster.identity.v1.Factor.method:type_name -> roster.identity.v1.FactorMethod
-	14, // 1: roster.identity.v1.Factor.create_time:type_name -> google.protobuf.Timestamp
+	17, // 0: roster.identity.v1.Factor.method:type_name -> roster.identity.v1.FactorMethod
+	18, // 1: roster.identity.v1.Factor.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: roster.identity.v1.ListFactorsResponse.factors:type_name -> roster.identity.v1.Factor
 	0,  // 3: roster.identity.v1.ConfirmTotpResponse.factor:type_name -> roster.identity.v1.Factor
-	15, // 4: roster.identity.v1.ConfirmTotpResponse.session:type_name -> roster.identity.v1.Session
+	19, // 4: roster.identity.v1.ConfirmTotpResponse.session:type_name -> roster.identity.v1.Session
 	0,  // 5: roster.identity.v1.RenameFactorResponse.factor:type_name -> roster.identity.v1.Factor
-	1,  // 6: roster.identity.v1.FactorService.ListFactors:input_type -> roster.identity.v1.ListFactorsRequest
-	3,  // 7: roster.identity.v1.FactorService.BeginTotp:input_type -> roster.identity.v1.BeginTotpRequest
-	5,  // 8: roster.identity.v1.FactorService.ConfirmTotp:input_type -> roster.identity.v1.ConfirmTotpRequest
-	7,  // 9: roster.identity.v1.FactorService.RenameFactor:input_type -> roster.identity.v1.RenameFactorRequest
-	9,  // 10: roster.identity.v1.FactorService.RemoveFactor:input_type -> roster.identity.v1.RemoveFactorRequest
-	11, // 11: roster.identity.v1.FactorService.RegenerateRecoveryCodes:input_type -> roster.identity.v1.RegenerateRecoveryCodesRequest
-	2,  // 12: roster.identity.v1.FactorService.ListFactors:output_type -> roster.identity.v1.ListFactorsResponse
-	4,  // 13: roster.identity.v1.FactorService.BeginTotp:output_type -> roster.identity.v1.BeginTotpResponse
-	6,  // 14: roster.identity.v1.FactorService.ConfirmTotp:output_type -> roster.identity.v1.ConfirmTotpResponse
-	8,  // 15: roster.identity.v1.FactorService.RenameFactor:output_type -> roster.identity.v1.RenameFactorResponse
-	10, // 16: roster.identity.v1.FactorService.RemoveFactor:output_type -> roster.identity.v1.RemoveFactorResponse
-	12, // 17: roster.identity.v1.FactorService.RegenerateRecoveryCodes:output_type -> roster.identity.v1.RegenerateRecoveryCodesResponse
-	12, // [12:18] is the sub-list for method output_type
-	6,  // [6:12] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	0,  // 6: roster.identity.v1.ConfirmPasskeyResponse.factor:type_name -> roster.identity.v1.Factor
+	19, // 7: roster.identity.v1.ConfirmPasskeyResponse.session:type_name -> roster.identity.v1.Session
+	1,  // 8: roster.identity.v1.FactorService.ListFactors:input_type -> roster.identity.v1.ListFactorsRequest
+	3,  // 9: roster.identity.v1.FactorService.BeginTotp:input_type -> roster.identity.v1.BeginTotpRequest
+	5,  // 10: roster.identity.v1.FactorService.ConfirmTotp:input_type -> roster.identity.v1.ConfirmTotpRequest
+	13, // 11: roster.identity.v1.FactorService.BeginPasskey:input_type -> roster.identity.v1.BeginPasskeyRequest
+	15, // 12: roster.identity.v1.FactorService.ConfirmPasskey:input_type -> roster.identity.v1.ConfirmPasskeyRequest
+	7,  // 13: roster.identity.v1.FactorService.RenameFactor:input_type -> roster.identity.v1.RenameFactorRequest
+	9,  // 14: roster.identity.v1.FactorService.RemoveFactor:input_type -> roster.identity.v1.RemoveFactorRequest
+	11, // 15: roster.identity.v1.FactorService.RegenerateRecoveryCodes:input_type -> roster.identity.v1.RegenerateRecoveryCodesRequest
+	2,  // 16: roster.identity.v1.FactorService.ListFactors:output_type -> roster.identity.v1.ListFactorsResponse
+	4,  // 17: roster.identity.v1.FactorService.BeginTotp:output_type -> roster.identity.v1.BeginTotpResponse
+	6,  // 18: roster.identity.v1.FactorService.ConfirmTotp:output_type -> roster.identity.v1.ConfirmTotpResponse
+	14, // 19: roster.identity.v1.FactorService.BeginPasskey:output_type -> roster.identity.v1.BeginPasskeyResponse
+	16, // 20: roster.identity.v1.FactorService.ConfirmPasskey:output_type -> roster.identity.v1.ConfirmPasskeyResponse
+	8,  // 21: roster.identity.v1.FactorService.RenameFactor:output_type -> roster.identity.v1.RenameFactorResponse
+	10, // 22: roster.identity.v1.FactorService.RemoveFactor:output_type -> roster.identity.v1.RemoveFactorResponse
+	12, // 23: roster.identity.v1.FactorService.RegenerateRecoveryCodes:output_type -> roster.identity.v1.RegenerateRecoveryCodesResponse
+	16, // [16:24] is the sub-list for method output_type
+	8,  // [8:16] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_factor_service_proto_init() }
@@ -853,7 +1090,7 @@ func file_roster_identity_v1_factor_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_factor_service_proto_rawDesc), len(file_roster_identity_v1_factor_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,8 @@ const (
 	FactorService_ListFactors_FullMethodName             = "/roster.identity.v1.FactorService/ListFactors"
 	FactorService_BeginTotp_FullMethodName               = "/roster.identity.v1.FactorService/BeginTotp"
 	FactorService_ConfirmTotp_FullMethodName             = "/roster.identity.v1.FactorService/ConfirmTotp"
+	FactorService_BeginPasskey_FullMethodName            = "/roster.identity.v1.FactorService/BeginPasskey"
+	FactorService_ConfirmPasskey_FullMethodName          = "/roster.identity.v1.FactorService/ConfirmPasskey"
 	FactorService_RenameFactor_FullMethodName            = "/roster.identity.v1.FactorService/RenameFactor"
 	FactorService_RemoveFactor_FullMethodName            = "/roster.identity.v1.FactorService/RemoveFactor"
 	FactorService_RegenerateRecoveryCodes_FullMethodName = "/roster.identity.v1.FactorService/RegenerateRecoveryCodes"
@@ -43,6 +45,13 @@ type FactorServiceClient interface {
 	// one in the answer takes its place: it is proven with both factors. Recovery codes are in the answer, once, if the
 	// account had no factor before. Reasons: FACTOR_NOT_FOUND, CODE_INVALID, RATE_LIMITED, STEP_UP_REQUIRED.
 	ConfirmTotp(ctx context.Context, in *ConfirmTotpRequest, opts ...grpc.CallOption) (*ConfirmTotpResponse, error)
+	// BeginPasskey makes the challenge with which the browser makes a passkey (WebAuthn). It is good once, for five minutes, with this
+	// session. Reasons: LIMIT_REACHED, STEP_UP_REQUIRED, FEATURE_OFF where the deployment is reached by an IP address and not by a name.
+	BeginPasskey(ctx context.Context, in *BeginPasskeyRequest, opts ...grpc.CallOption) (*BeginPasskeyResponse, error)
+	// ConfirmPasskey makes the passkey a factor. The session that the call is made with ends, and the one in the answer takes its place: it is
+	// proven with both factors. Recovery codes are in the answer, once, if the account had no factor before. Reasons: PASSKEY_INVALID,
+	// PASSKEY_TAKEN, LIMIT_REACHED, RATE_LIMITED, STEP_UP_REQUIRED, FEATURE_OFF.
+	ConfirmPasskey(ctx context.Context, in *ConfirmPasskeyRequest, opts ...grpc.CallOption) (*ConfirmPasskeyResponse, error)
 	// RenameFactor changes what the caller calls a factor. Reasons: FACTOR_NOT_FOUND, STEP_UP_REQUIRED.
 	RenameFactor(ctx context.Context, in *RenameFactorRequest, opts ...grpc.CallOption) (*RenameFactorResponse, error)
 	// RemoveFactor takes a factor away; with the last one the recovery codes go. Reasons: FACTOR_NOT_FOUND, STEP_UP_REQUIRED.
@@ -85,6 +94,26 @@ func (c *factorServiceClient) ConfirmTotp(ctx context.Context, in *ConfirmTotpRe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConfirmTotpResponse)
 	err := c.cc.Invoke(ctx, FactorService_ConfirmTotp_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *factorServiceClient) BeginPasskey(ctx context.Context, in *BeginPasskeyRequest, opts ...grpc.CallOption) (*BeginPasskeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeginPasskeyResponse)
+	err := c.cc.Invoke(ctx, FactorService_BeginPasskey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *factorServiceClient) ConfirmPasskey(ctx context.Context, in *ConfirmPasskeyRequest, opts ...grpc.CallOption) (*ConfirmPasskeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmPasskeyResponse)
+	err := c.cc.Invoke(ctx, FactorService_ConfirmPasskey_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +166,13 @@ type FactorServiceServer interface {
 	// one in the answer takes its place: it is proven with both factors. Recovery codes are in the answer, once, if the
 	// account had no factor before. Reasons: FACTOR_NOT_FOUND, CODE_INVALID, RATE_LIMITED, STEP_UP_REQUIRED.
 	ConfirmTotp(context.Context, *ConfirmTotpRequest) (*ConfirmTotpResponse, error)
+	// BeginPasskey makes the challenge with which the browser makes a passkey (WebAuthn). It is good once, for five minutes, with this
+	// session. Reasons: LIMIT_REACHED, STEP_UP_REQUIRED, FEATURE_OFF where the deployment is reached by an IP address and not by a name.
+	BeginPasskey(context.Context, *BeginPasskeyRequest) (*BeginPasskeyResponse, error)
+	// ConfirmPasskey makes the passkey a factor. The session that the call is made with ends, and the one in the answer takes its place: it is
+	// proven with both factors. Recovery codes are in the answer, once, if the account had no factor before. Reasons: PASSKEY_INVALID,
+	// PASSKEY_TAKEN, LIMIT_REACHED, RATE_LIMITED, STEP_UP_REQUIRED, FEATURE_OFF.
+	ConfirmPasskey(context.Context, *ConfirmPasskeyRequest) (*ConfirmPasskeyResponse, error)
 	// RenameFactor changes what the caller calls a factor. Reasons: FACTOR_NOT_FOUND, STEP_UP_REQUIRED.
 	RenameFactor(context.Context, *RenameFactorRequest) (*RenameFactorResponse, error)
 	// RemoveFactor takes a factor away; with the last one the recovery codes go. Reasons: FACTOR_NOT_FOUND, STEP_UP_REQUIRED.
@@ -163,6 +199,12 @@ func (UnimplementedFactorServiceServer) BeginTotp(context.Context, *BeginTotpReq
 }
 func (UnimplementedFactorServiceServer) ConfirmTotp(context.Context, *ConfirmTotpRequest) (*ConfirmTotpResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ConfirmTotp not implemented")
+}
+func (UnimplementedFactorServiceServer) BeginPasskey(context.Context, *BeginPasskeyRequest) (*BeginPasskeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeginPasskey not implemented")
+}
+func (UnimplementedFactorServiceServer) ConfirmPasskey(context.Context, *ConfirmPasskeyRequest) (*ConfirmPasskeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmPasskey not implemented")
 }
 func (UnimplementedFactorServiceServer) RenameFactor(context.Context, *RenameFactorRequest) (*RenameFactorResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RenameFactor not implemented")
@@ -248,6 +290,42 @@ func _FactorService_ConfirmTotp_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FactorService_BeginPasskey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeginPasskeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FactorServiceServer).BeginPasskey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FactorService_BeginPasskey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FactorServiceServer).BeginPasskey(ctx, req.(*BeginPasskeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FactorService_ConfirmPasskey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmPasskeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FactorServiceServer).ConfirmPasskey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FactorService_ConfirmPasskey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FactorServiceServer).ConfirmPasskey(ctx, req.(*ConfirmPasskeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FactorService_RenameFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RenameFactorRequest)
 	if err := dec(in); err != nil {
@@ -320,6 +398,14 @@ var FactorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ConfirmTotp",
 			Handler:    _FactorService_ConfirmTotp_Handler,
+		},
+		{
+			MethodName: "BeginPasskey",
+			Handler:    _FactorService_BeginPasskey_Handler,
+		},
+		{
+			MethodName: "ConfirmPasskey",
+			Handler:    _FactorService_ConfirmPasskey_Handler,
 		},
 		{
 			MethodName: "RenameFactor",
