@@ -25,6 +25,13 @@ func accountToProto(a account.Account) *identityv1.Account {
 	}
 }
 
+// meToProto is accountToProto for the person themselves.
+func meToProto(a account.Account) *identityv1.Account {
+	me := accountToProto(a)
+	me.Phone, me.Locale, me.TimeZone = a.Phone, a.Locale, a.TimeZone
+	return me
+}
+
 func personal(a account.Account) *eventv1.Personal {
 	return &eventv1.Personal{DisplayName: a.DisplayName, Email: a.Email, Username: a.Username}
 }

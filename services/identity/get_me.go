@@ -22,5 +22,5 @@ func (s *Service) GetMe(ctx context.Context, _ *identityv1.GetMeRequest) (*ident
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.GetMeResponse{Account: accountToProto(me)}, nil
+	return &identityv1.GetMeResponse{Account: meToProto(me)}, nil
 }

@@ -34,7 +34,7 @@ func (s *Service) SetPrimaryEmail(ctx context.Context, req *identityv1.SetPrimar
 		before := has.Account
 		changed, err := has.SetPrimary(address.Key)
 		if err != nil || !changed {
-			return &identityv1.SetPrimaryEmailResponse{Account: accountToProto(before)}, err
+			return &identityv1.SetPrimaryEmailResponse{Account: meToProto(before)}, err
 		}
 		in, err := q.LockSignIn(ctx, who.Account)
 		if err != nil {
@@ -53,7 +53,7 @@ func (s *Service) SetPrimaryEmail(ctx context.Context, req *identityv1.SetPrimar
 		if err := s.notify(q, before, words); err != nil {
 			return nil, err
 		}
-		return &identityv1.SetPrimaryEmailResponse{Account: accountToProto(has.Account)}, outbox.Publish(tx, who.Account, q.Now(),
+		return &identityv1.SetPrimaryEmailResponse{Account: meToProto(has.Account)}, outbox.Publish(tx, who.Account, q.Now(),
 			&eventv1.AccountEmailChanged{Context: from, Personal: personal(has.Account)})
 	})
 	return answer, err

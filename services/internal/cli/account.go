@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -250,6 +252,45 @@ func (a *app) meCommand() *cobra.Command {
 	}
 }
 
+func (a *app) accountCommand() *cobra.Command {
+	return groupOf("account", "Your account", a.accountUpdateCommand())
+}
+
+func (a *app) accountUpdateCommand() *cobra.Command {
+	request := &identityv1.UpdateMeRequest{UpdateMask: &fieldmaskpb.FieldMask{}}
+	fields := map[string]string{"name": "display_name", "username": "username", "phone": "phone", "locale": "locale", "time-zone": "time_zone"}
+	c := &cobra.Command{
+		Use:   "update",
+		Short: "Change your profile; an empty phone, locale or time zone is cleared",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.Flags().Visit(func(f *pflag.Flag) {
+				if field, ok := fields[f.Name]; ok {
+					request.UpdateMask.Paths = append(request.UpdateMask.Paths, field)
+				}
+			})
+			if len(request.GetUpdateMask().GetPaths()) == 0 {
+				return usageError{"say what to change: --name, --username, --phone, --locale or --time-zone"}
+			}
+			c, err := a.connect(person)
+			if err != nil {
+				return err
+			}
+			answer, err := call(cmd.Context(), a, c.Accounts.UpdateMe, request)
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) { accountFields(p, answer.GetAccount()) })
+		},
+	}
+	c.Flags().StringVar(&request.DisplayName, "name", "", "your name, as others see it")
+	c.Flags().StringVar(&request.Username, "username", "", "what you sign in with beside your address; nobody else can have one that you had")
+	c.Flags().StringVar(&request.Phone, "phone", "", "phone number, with + and the code of the country")
+	c.Flags().StringVar(&request.Locale, "locale", "", "language, such as en-GB")
+	c.Flags().StringVar(&request.TimeZone, "time-zone", "", "time zone, such as Europe/Berlin")
+	return c
+}
+
 func accountFields(p *page, account *identityv1.Account) {
 	email := account.GetEmail()
 	if email != "" && !account.GetEmailVerified() {
@@ -260,6 +301,9 @@ func accountFields(p *page, account *identityv1.Account) {
 		"Name", account.GetDisplayName(),
 		"Email", email,
 		"Username", account.GetUsername(),
+		"Phone", account.GetPhone(),
+		"Locale", account.GetLocale(),
+		"Time zone", account.GetTimeZone(),
 		"Created", p.at(account.GetCreateTime()),
 	)
 }

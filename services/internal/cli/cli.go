@@ -98,7 +98,7 @@ Begin with:
 	flags.StringVar(&a.org, "org", "", "organization, or ROSTER_ORG, or what 'roster org use' has saved")
 	flags.BoolVar(&a.json, "json", false, "answer with one JSON document")
 	root.AddCommand(
-		a.signupCommand(), a.verifyCommand(), a.loginCommand(), a.reauthCommand(), a.passwordCommand(), a.logoutCommand(), a.meCommand(), a.sessionsCommand(), a.loginActivityCommand(), a.emailCommand(), a.keysCommand(), a.mfaCommand(),
+		a.signupCommand(), a.verifyCommand(), a.loginCommand(), a.reauthCommand(), a.passwordCommand(), a.logoutCommand(), a.meCommand(), a.sessionsCommand(), a.loginActivityCommand(), a.accountCommand(), a.emailCommand(), a.keysCommand(), a.mfaCommand(),
 		a.orgCommand(), a.roleCommand(), a.permissionsCommand(),
 		a.inviteCommand(), a.peopleCommand(), a.availabilityCommand(), a.memberCommand(), a.groupCommand(), a.projectCommand(), a.domainCommand(), a.seatsCommand(), a.accessCommand(), a.auditCommand(),
 		a.eventsCommand(), a.operatorCommand(), exitCodesTopic(),

@@ -32,8 +32,13 @@ type Account struct {
 	DisplayName   string
 	Email         string // as the person wrote it; empty: none
 	EmailVerified bool   // the person has proven that the address is theirs
-	Username      string // as first written; empty: none
+	Username      string // as written; empty: none
 	CreateTime    time.Time
+
+	// What the person says of themselves, for themselves and their programs; empty: nothing.
+	Phone    string // E.164
+	Locale   string // BCP 47
+	TimeZone string // by its IANA name
 }
 
 // SignUpLifetime is how long the link of a sign-up works.

@@ -11,7 +11,8 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-const accountColumns = `id, display_name, coalesce(email, '') AS email, email_verified, coalesce(username, '') AS username, create_time`
+const accountColumns = `id, display_name, coalesce(email, '') AS email, email_verified, coalesce(username, '') AS username, create_time,
+	coalesce(phone, '') AS phone, coalesce(locale, '') AS locale, coalesce(time_zone, '') AS time_zone`
 
 // profiles turns `found`, rows with an account_id, into accounts. Accounts are seen one at a time, so it opens
 // each in its turn; OFFSET 0 keeps the planner from reading the table before that.
@@ -29,14 +30,19 @@ func (q Queries) GetAccount(ctx context.Context, key id.Account) (a account.Acco
 	return a, err
 }
 
-// LockAccount returns the account and holds its row until the transaction ends.
-func (q Queries) LockAccount(ctx context.Context, key id.Account) (a account.Account, err error) {
+// LockProfile returns the account with the usernames that it has and had, and holds its row until the transaction ends.
+func (q Queries) LockProfile(ctx context.Context, key id.Account) (a account.Account, usernames []string, err error) {
 	var found bool
+	var rows []struct{ Username string }
 	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{key}, postgres.One(&a, &found))
+	q.Read(`SELECT username FROM usernames WHERE account_id = $1`, []any{key}, postgres.All(&rows))
 	if err = q.Fetch(ctx); err == nil && !found {
 		err = account.ErrNotFound
 	}
-	return a, err
+	for _, row := range rows {
+		usernames = append(usernames, row.Username)
+	}
+	return a, usernames, err
 }
 
 // ListAccounts returns the accounts of these ids that exist.
@@ -54,7 +60,7 @@ func (q Queries) FindAccountByEmail(ctx context.Context, email string) (a accoun
 
 // FindAccountByUsername returns the account that the username belongs to.
 func (q Queries) FindAccountByUsername(ctx context.Context, username string) (a account.Account, found bool, err error) {
-	q.Read(`SELECT a.* FROM (SELECT account_id FROM usernames WHERE username = $1 AND account_id IS NOT NULL) found`+profiles,
+	q.Read(`SELECT a.* FROM (SELECT account_id FROM usernames WHERE username = $1 AND account_id IS NOT NULL AND NOT former) found`+profiles,
 		[]any{username}, postgres.One(&a, &found))
 	return a, found, q.Fetch(ctx)
 }
@@ -70,7 +76,9 @@ func (q Queries) InsertAccount(a account.Account, managedBy id.Organization, pas
 
 // SaveAccount writes what a person may change.
 func (q Queries) SaveAccount(a account.Account) {
-	q.Write(`UPDATE accounts SET display_name = $2 WHERE id = $1`, a.ID, a.DisplayName)
+	q.Write(`
+		UPDATE accounts SET display_name = $2, username = nullif($3, ''), phone = nullif($4, ''), locale = nullif($5, ''), time_zone = nullif($6, '')
+		WHERE id = $1`, a.ID, a.DisplayName, a.Username, a.Phone, a.Locale, a.TimeZone)
 }
 
 // ClaimEmail records that the account uses the address. A proven claim ends those without proof; a second proven one
@@ -143,7 +151,7 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier, network str
 			$4,
 			(SELECT account_id FROM user_emails e
 			 WHERE email = $1 AND (verified OR 1 = (SELECT count(*) FROM user_emails WHERE email = $1))),
-			(SELECT account_id FROM usernames WHERE username = $2),
+			(SELECT account_id FROM usernames WHERE username = $2 AND NOT former),
 			$3) AS account_id) found
 		CROSS JOIN LATERAL (SELECT set_config('app.aggregate_id', found.account_id::text, true)::uuid AS id) opened
 		LEFT JOIN LATERAL (SELECT password_hash, set_time, temporary_until FROM credentials WHERE account_id = opened.id OFFSET 0) c ON true

@@ -42,7 +42,7 @@ func (q Queries) FindResetRequest(ctx context.Context, key id.Reset) (a account.
 		SELECT coalesce(e.account_id, u.account_id) AS account_id, coalesce(e.address, e.email) AS address
 		FROM reset_requests r
 		LEFT JOIN user_emails e ON e.email = r.email AND e.verified
-		LEFT JOIN usernames u ON u.username = r.username
+		LEFT JOIN usernames u ON u.username = r.username AND NOT u.former
 		WHERE r.id = $1 AND coalesce(e.account_id, u.account_id) IS NOT NULL) found`+profiles,
 		[]any{key}, postgres.One(&row, &found))
 	err = q.Fetch(ctx)

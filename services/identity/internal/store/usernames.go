@@ -60,3 +60,14 @@ func (q Queries) ConfirmHold(invitation id.Invitation, username string, owner id
 	q.Write(`UPDATE usernames SET account_id = $3, invitation_id = NULL WHERE username = $1 AND invitation_id = $2`,
 		username, invitation, owner)
 }
+
+// TakeUsername makes a username the account's: a new one, which is USERNAME_TAKEN when another was first, or one that it has or had. The one until
+// now stays its own.
+func (q Queries) TakeUsername(owner id.Account, username string, isNew bool) {
+	q.Write(`UPDATE usernames SET former = true WHERE account_id = $1`, owner)
+	if isNew {
+		q.Write(`INSERT INTO usernames (username, account_id) VALUES ($1, $2)`, username, owner)
+		return
+	}
+	q.Write(`UPDATE usernames SET former = false WHERE username = $1 AND account_id = $2`, username, owner)
+}

@@ -14,6 +14,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -350,7 +351,13 @@ type Account struct {
 	// Username, if any; unique in the deployment without regard to case.
 	Username string `protobuf:"bytes,5,opt,name=username,proto3" json:"username,omitempty"`
 	// When the account was made.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Phone number (E.164), if any. Shown to the person alone, as what follows is.
+	Phone string `protobuf:"bytes,7,opt,name=phone,proto3" json:"phone,omitempty"`
+	// Language (BCP 47), if any.
+	Locale string `protobuf:"bytes,8,opt,name=locale,proto3" json:"locale,omitempty"`
+	// Time zone by its IANA name, if any.
+	TimeZone      string `protobuf:"bytes,9,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -425,6 +432,27 @@ func (x *Account) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *Account) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *Account) GetLocale() string {
+	if x != nil {
+		return x.Locale
+	}
+	return ""
+}
+
+func (x *Account) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
 }
 
 // Session is one sign-in of one person on one device.
@@ -972,7 +1000,18 @@ type UpdateMeRequest struct {
 	// Name as shown to others.
 	DisplayName string `protobuf:"bytes,1,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// Idempotency key.
-	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Username: 1 to 64 letters a to z, digits, and . _ -
+	Username string `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
+	// Phone number with the code of the country (E.164).
+	Phone string `protobuf:"bytes,4,opt,name=phone,proto3" json:"phone,omitempty"`
+	// Language (BCP 47).
+	Locale string `protobuf:"bytes,5,opt,name=locale,proto3" json:"locale,omitempty"`
+	// Time zone by its IANA name.
+	TimeZone string `protobuf:"bytes,6,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// What to change: display_name, username, phone, locale, time_zone. One of the last three that is named and empty is cleared. Absent:
+	// those that are not empty.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,7,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1019,6 +1058,41 @@ func (x *UpdateMeRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *UpdateMeRequest) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *UpdateMeRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *UpdateMeRequest) GetLocale() string {
+	if x != nil {
+		return x.Locale
+	}
+	return ""
+}
+
+func (x *UpdateMeRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *UpdateMeRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
 }
 
 // UpdateMeResponse holds the account after the change.
@@ -2413,7 +2487,7 @@ var File_roster_identity_v1_account_service_proto protoreflect.FileDescriptor
 
 const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\n" +
-	"(roster/identity/v1/account_service.proto\x12\x12roster.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xf0\x01\n" +
+	"(roster/identity/v1/account_service.proto\x12\x12roster.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xca\x02\n" +
 	"\aAccount\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x03\xe0A\x01R\vdisplayName\x12\x19\n" +
@@ -2421,7 +2495,10 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x0eemail_verified\x18\x04 \x01(\bB\x03\xe0A\x03R\remailVerified\x12\x1f\n" +
 	"\busername\x18\x05 \x01(\tB\x03\xe0A\x03R\busername\x12@\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\xe3\x03\n" +
+	"createTime\x12\x19\n" +
+	"\x05phone\x18\a \x01(\tB\x03\xe0A\x03R\x05phone\x12\x1b\n" +
+	"\x06locale\x18\b \x01(\tB\x03\xe0A\x03R\x06locale\x12 \n" +
+	"\ttime_zone\x18\t \x01(\tB\x03\xe0A\x03R\btimeZone\"\xe3\x03\n" +
 	"\aSession\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\"\n" +
 	"\n" +
@@ -2464,12 +2541,23 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x05email\x18\x02 \x01(\tR\x05email\"\x0e\n" +
 	"\fGetMeRequest\"F\n" +
 	"\rGetMeResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"m\n" +
-	"\x0fUpdateMeRequest\x12/\n" +
-	"\fdisplay_name\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\vdisplayName\x12)\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\xc4\x02\n" +
+	"\x0fUpdateMeRequest\x12-\n" +
+	"\fdisplay_name\x18\x01 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18dR\vdisplayName\x12)\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\n" +
-	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"I\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\x12&\n" +
+	"\busername\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\busername\x12 \n" +
+	"\x05phone\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18 R\x05phone\x12\"\n" +
+	"\x06locale\x18\x05 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\x06locale\x12'\n" +
+	"\ttime_zone\x18\x06 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\btimeZone\x12@\n" +
+	"\vupdate_mask\x18\a \x01(\v2\x1a.google.protobuf.FieldMaskB\x03\xe0A\x01R\n" +
+	"updateMask\"I\n" +
 	"\x10UpdateMeResponse\x125\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"|\n" +
 	"\x15ChangePasswordRequest\x128\n" +
@@ -2666,6 +2754,7 @@ var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(*BeginPasskeyProofRequest)(nil),     // 41: roster.identity.v1.BeginPasskeyProofRequest
 	(*BeginPasskeyProofResponse)(nil),    // 42: roster.identity.v1.BeginPasskeyProofResponse
 	(*timestamppb.Timestamp)(nil),        // 43: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 44: google.protobuf.FieldMask
 }
 var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
 	43, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
@@ -2679,55 +2768,56 @@ var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
 	3,  // 8: roster.identity.v1.LoginActivity.failure:type_name -> roster.identity.v1.LoginFailure
 	5,  // 9: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
 	5,  // 10: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
-	5,  // 11: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
-	6,  // 12: roster.identity.v1.ChangePasswordResponse.session:type_name -> roster.identity.v1.Session
-	0,  // 13: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	6,  // 14: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
-	24, // 15: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
-	4,  // 16: roster.identity.v1.Challenge.methods:type_name -> roster.identity.v1.FactorMethod
-	6,  // 17: roster.identity.v1.AnswerChallengeResponse.session:type_name -> roster.identity.v1.Session
-	6,  // 18: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
-	6,  // 19: roster.identity.v1.ListSessionsResponse.sessions:type_name -> roster.identity.v1.Session
-	7,  // 20: roster.identity.v1.ListMyLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
-	8,  // 21: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
-	10, // 22: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
-	12, // 23: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
-	14, // 24: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
-	16, // 25: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
-	18, // 26: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
-	20, // 27: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
-	22, // 28: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
-	25, // 29: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
-	27, // 30: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
-	29, // 31: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
-	31, // 32: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
-	37, // 33: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
-	33, // 34: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
-	35, // 35: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
-	41, // 36: roster.identity.v1.SessionService.BeginPasskeyProof:input_type -> roster.identity.v1.BeginPasskeyProofRequest
-	39, // 37: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	9,  // 38: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	11, // 39: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	13, // 40: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	15, // 41: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	17, // 42: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
-	19, // 43: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
-	21, // 44: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
-	23, // 45: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	26, // 46: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
-	28, // 47: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
-	30, // 48: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	32, // 49: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	38, // 50: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	34, // 51: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
-	36, // 52: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
-	42, // 53: roster.identity.v1.SessionService.BeginPasskeyProof:output_type -> roster.identity.v1.BeginPasskeyProofResponse
-	40, // 54: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	38, // [38:55] is the sub-list for method output_type
-	21, // [21:38] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	44, // 11: roster.identity.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	5,  // 12: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
+	6,  // 13: roster.identity.v1.ChangePasswordResponse.session:type_name -> roster.identity.v1.Session
+	0,  // 14: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	6,  // 15: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
+	24, // 16: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
+	4,  // 17: roster.identity.v1.Challenge.methods:type_name -> roster.identity.v1.FactorMethod
+	6,  // 18: roster.identity.v1.AnswerChallengeResponse.session:type_name -> roster.identity.v1.Session
+	6,  // 19: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
+	6,  // 20: roster.identity.v1.ListSessionsResponse.sessions:type_name -> roster.identity.v1.Session
+	7,  // 21: roster.identity.v1.ListMyLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
+	8,  // 22: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
+	10, // 23: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
+	12, // 24: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
+	14, // 25: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
+	16, // 26: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
+	18, // 27: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
+	20, // 28: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
+	22, // 29: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
+	25, // 30: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
+	27, // 31: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
+	29, // 32: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
+	31, // 33: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
+	37, // 34: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
+	33, // 35: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
+	35, // 36: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
+	41, // 37: roster.identity.v1.SessionService.BeginPasskeyProof:input_type -> roster.identity.v1.BeginPasskeyProofRequest
+	39, // 38: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
+	9,  // 39: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	11, // 40: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	13, // 41: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	15, // 42: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	17, // 43: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
+	19, // 44: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
+	21, // 45: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
+	23, // 46: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	26, // 47: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
+	28, // 48: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	30, // 49: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	32, // 50: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	38, // 51: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	34, // 52: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
+	36, // 53: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
+	42, // 54: roster.identity.v1.SessionService.BeginPasskeyProof:output_type -> roster.identity.v1.BeginPasskeyProofResponse
+	40, // 55: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	39, // [39:56] is the sub-list for method output_type
+	22, // [22:39] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_account_service_proto_init() }

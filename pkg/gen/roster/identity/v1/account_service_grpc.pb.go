@@ -43,7 +43,8 @@ type AccountServiceClient interface {
 	VerifyEmail(ctx context.Context, in *VerifyEmailRequest, opts ...grpc.CallOption) (*VerifyEmailResponse, error)
 	// GetMe returns the caller's account.
 	GetMe(ctx context.Context, in *GetMeRequest, opts ...grpc.CallOption) (*GetMeResponse, error)
-	// UpdateMe changes the caller's own profile. Reasons: VALIDATION_FAILED.
+	// UpdateMe changes the caller's own profile. A username stays the account's when it takes another: nobody else can have it. Reasons:
+	// VALIDATION_FAILED, USERNAME_TAKEN; LIMIT_REACHED after five usernames.
 	UpdateMe(ctx context.Context, in *UpdateMeRequest, opts ...grpc.CallOption) (*UpdateMeResponse, error)
 }
 
@@ -111,7 +112,8 @@ type AccountServiceServer interface {
 	VerifyEmail(context.Context, *VerifyEmailRequest) (*VerifyEmailResponse, error)
 	// GetMe returns the caller's account.
 	GetMe(context.Context, *GetMeRequest) (*GetMeResponse, error)
-	// UpdateMe changes the caller's own profile. Reasons: VALIDATION_FAILED.
+	// UpdateMe changes the caller's own profile. A username stays the account's when it takes another: nobody else can have it. Reasons:
+	// VALIDATION_FAILED, USERNAME_TAKEN; LIMIT_REACHED after five usernames.
 	UpdateMe(context.Context, *UpdateMeRequest) (*UpdateMeResponse, error)
 	mustEmbedUnimplementedAccountServiceServer()
 }
