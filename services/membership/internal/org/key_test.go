@@ -64,4 +64,44 @@ func TestUseKey(t *testing.T) {
 		require.Equal(t, c.Permissions(c.another("admin"), id.Project{}), admin.Permissions)
 		require.Equal(t, org.Allowed, c.DecideSelf(c.another("viewer"), org.ReadOrganization, id.Project{}).Decision)
 	})
+
+	t.Run("RB2 RB15 What a change of the policy gives to anybody it must be for", func(t *testing.T) {
+		t.Parallel()
+		c := open(org.Pipeline)
+		gated := c.Policy
+		gated.GatedPermissions = org.Set{"products.use"}
+		lifted, joins, labelled, alone, flat := c.Policy, c.Policy, gated, gated, org.Flat.Policy()
+		joins.AutoJoin = true
+		labelled.MemberLabel = "colleague"
+		alone.AdminsManagedBy = org.ByOwner
+		for name, change := range map[string]struct {
+			to      org.Policy
+			preset  org.Preset
+			from    org.Policy
+			missing string
+		}{
+			"more for a role":         {flat, org.Flat, gated, "admins.manage"},
+			"no gate any more":        {lifted, org.Pipeline, gated, "products.use"},
+			"a role for who joins":    {joins, org.Pipeline, lifted, "groups.read"},
+			"nothing for anybody":     {labelled, org.Pipeline, gated, ""},
+			"less than there was":     {alone, org.Pipeline, gated, ""},
+			"another gate than first": {gated, org.Pipeline, lifted, ""},
+		} {
+			c := open(org.Pipeline)
+			c.Policy = change.from
+			want := org.Reform{Policy: change.to, Preset: change.preset, Remap: map[string]string{}}
+			if change.preset == org.Flat {
+				want.Remap = map[string]string{"owner": "member", "admin": "member", "developer": "member", "viewer": "member"}
+			}
+			_, err := c.reform(t, c.holding(), want)
+			require.NoError(t, err, "whoever is here themselves: %s", name)
+			c.UseKey([]string{org.UpdatePolicy, org.AppointAdmins})
+			_, err = c.reform(t, c.holding(), want)
+			if change.missing == "" {
+				require.NoError(t, err, name)
+				continue
+			}
+			require.Equal(t, change.missing, reason(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["permission"], name)
+		}
+	})
 }

@@ -89,7 +89,7 @@ func (r Reformed) Possible() error {
 }
 
 // Reform decides what a change of the policy makes of the organization. Whoever may change the policy holds all that there is to
-// give, so nothing is given here that the actor does not hold.
+// give, so nothing is given here that the actor does not hold; a key of theirs gives what it is for.
 func (a Actor) Reform(want Reform, has Facts, etag string, at time.Time) (Reformed, error) {
 	before := a.organization
 	r := Reformed{Organization: before, Before: before, Owner: want.Owner}
@@ -111,6 +111,11 @@ func (a Actor) Reform(want Reform, has Facts, etag string, at time.Time) (Reform
 	}
 	if err := a.mayOwn(r); err != nil {
 		return r, err
+	}
+	if before.Key != nil {
+		if err := a.holds(r.gives()); err != nil {
+			return r, err
+		}
 	}
 	if r.Preset == before.Preset && reflect.DeepEqual(r.Policy.normal(), before.Policy.normal()) && len(r.Replaced) == 0 {
 		return r, nil
@@ -262,6 +267,25 @@ func (a Actor) mayOwn(r Reformed) error {
 		return fault.Invalid("owner_account_id", "must be your own: own the organization first, then offer it to somebody, who accepts it")
 	}
 	return nil
+}
+
+// gives is what roles allow that they, or those in whose place they come, did not allow before, what is gated no more, and what
+// people have by now who join by themselves.
+func (r Reformed) gives() (all Set) {
+	is, was := r.Policy, r.Before.Policy
+	for _, role := range r.Before.Roles {
+		all = all.Union(r.Becomes(role.ID).Permissions.Without(role.Permissions))
+	}
+	all = all.Union(r.Before.gates().Without(r.gates()))
+	if r.Owner != nil {
+		owner, _ := r.Roles.OwnerRole()
+		all = all.Union(owner.Permissions)
+	}
+	if is.AutoJoin && (!was.AutoJoin || is.DefaultJoinRole != was.DefaultJoinRole) {
+		joins, _ := r.Roles.ByKey(is.DefaultJoinRole)
+		all = all.Union(joins.Permissions)
+	}
+	return all
 }
 
 // collide notes what of the organization is in the way.
