@@ -50,9 +50,10 @@ type Filter struct {
 }
 
 // Cursor is where a page ends: what rows are sorted by, and the id that tells equal ones apart. An order may list parts of
-// the people one after the other.
+// the people one after the other; by role, which parts there are changes with who has which.
 type Cursor struct {
 	Part int
+	Role string // of the part
 	Name string
 	Time time.Time
 	ID   id.Any
@@ -102,21 +103,62 @@ func (q Queries) ListPeople(ctx context.Context, key id.Organization, f Filter, 
 		return nil, nil, err
 	}
 	var page []Entry
-	for i := after.Part; i < len(parts); i++ {
+	first := after.Part
+	if f.Order == ByRole && after.Role != "" {
+		first, after = f.resume(parts, after)
+	}
+	for i := first; i < len(parts); i++ {
 		more, next, err := q.list(ctx, key, parts[i], after, size-len(page))
 		page = append(page, more...)
 		switch {
 		case err != nil:
 			return nil, nil, err
 		case next != nil:
-			next.Part = i
+			next.Part, next.Role = i, parts[i].role()
 			return page, next, nil
 		case len(page) == size && i+1 < len(parts):
-			return page, &Cursor{Part: i + 1}, nil
+			return page, &Cursor{Part: i + 1, Role: parts[i+1].role()}, nil
 		}
 		after = Cursor{}
 	}
 	return page, nil, nil
+}
+
+// role is the role that a part by role is about.
+func (f Filter) role() string {
+	if f.Order == ByName && len(f.Roles) == 1 {
+		return f.Roles[0]
+	}
+	return ""
+}
+
+// resume finds the part that a page goes on with. When nobody has its role any more, that is the next one, as far as the role's place
+// is known still.
+func (f Filter) resume(parts []Filter, after Cursor) (first int, from Cursor) {
+	if i := slices.IndexFunc(parts, func(part Filter) bool { return part.role() == after.Role }); i >= 0 {
+		return i, after
+	}
+	if !slices.Contains(f.RoleOrder, after.Role) {
+		return after.Part, Cursor{}
+	}
+	for first < len(parts) && f.inOrder(parts[first].role(), after.Role) < 0 {
+		first++
+	}
+	return first, Cursor{}
+}
+
+// inOrder compares two roles as ByRole lists them.
+func (f Filter) inOrder(one, two string) int {
+	rank := func(role string) int {
+		if i := slices.Index(f.RoleOrder, role); i >= 0 {
+			return i
+		}
+		return len(f.RoleOrder)
+	}
+	if f.Descending {
+		one, two = two, one
+	}
+	return rank(one) - rank(two)
 }
 
 // parts divides the list into those that one index each has in order.
@@ -146,19 +188,8 @@ func (q Queries) parts(ctx context.Context, key id.Organization, f Filter) (part
 				return nil, err
 			}
 		}
-		rank := func(role string) int {
-			if i := slices.Index(f.RoleOrder, role); i >= 0 {
-				return i
-			}
-			return len(f.RoleOrder)
-		}
 		roles = slices.Clone(roles)
-		slices.SortStableFunc(roles, func(a, b string) int {
-			if f.Descending {
-				a, b = b, a
-			}
-			return rank(a) - rank(b)
-		})
+		slices.SortStableFunc(roles, f.inOrder)
 		for _, role := range slices.Compact(roles) {
 			part := f
 			part.Roles, part.Order, part.Descending = []string{role}, ByName, false

@@ -190,6 +190,58 @@ func TestListPeople(t *testing.T) {
 		}
 	})
 
+	t.Run("A page by role goes on with its role, also when nobody has those before it any more, or its own", func(t *testing.T) {
+		t.Parallel()
+		pages := func(change string) (first, rest []string) {
+			here := id.NewOrganization()
+			everyone, err := pgx.Connect(t.Context(), dsns.Owner)
+			require.NoError(t, err)
+			defer everyone.Close(t.Context())
+			run := func(sql string) {
+				_, err := everyone.Exec(t.Context(), sql, here)
+				require.NoError(t, err)
+			}
+			run(`INSERT INTO people (organization_id, person_id, kind, sort_name, display_name, email, username, role, state, join_time, activity_time)
+				SELECT $1, gen_random_uuid(), 'MEMBER', name, name, '', '', role, 'ACTIVE', now(), now()
+				FROM (VALUES ('one', 'owner'), ('two', 'admin'), ('three a', 'member'), ('three b', 'member'), ('four a', 'viewer'), ('four b', 'viewer')) v (name, role)`)
+			after := &store.Cursor{}
+			for page := 0; after != nil; page++ {
+				if page == 1 && change != "" {
+					run(change)
+				}
+				require.NoError(t, db.View(t.Context(), postgres.In(here), func(tx *postgres.Tx) error {
+					found, next, err := store.Queries{Tx: tx}.ListPeople(t.Context(), here, store.Filter{
+						Order: store.ByRole, RoleOrder: []string{"owner", "admin", "member", "viewer"}, People: 6}, *after, 3)
+					for _, e := range found {
+						if page == 0 {
+							first = append(first, e.SortName)
+						} else {
+							rest = append(rest, e.SortName)
+						}
+					}
+					after = next
+					return err
+				}))
+			}
+			return first, rest
+		}
+		for change, want := range map[string][]string{
+			"": {"three b", "four a", "four b"},
+			`DELETE FROM people WHERE organization_id = $1 AND role = 'admin'`:                                       {"three b", "four a", "four b"},
+			`DELETE FROM people WHERE organization_id = $1 AND role IN ('owner', 'admin')`:                           {"three b", "four a", "four b"},
+			`DELETE FROM people WHERE organization_id = $1 AND role <> 'viewer'`:                                     {"four a", "four b"},
+			`UPDATE people SET role = 'gone' WHERE organization_id = $1 AND role = 'member'`:                         {"four a", "four b", "three a", "three b"},
+			`DELETE FROM people WHERE organization_id = $1 AND role = 'member'`:                                      {"four a", "four b"},
+			`UPDATE people SET role = 'admin' WHERE organization_id = $1 AND sort_name = 'four a'`:                   {"three b", "four b"},
+			`UPDATE people SET role = 'admin' WHERE organization_id = $1 AND role = 'owner'`:                         {"three b", "four a", "four b"},
+			`UPDATE people SET role = 'developer' WHERE organization_id = $1 AND sort_name IN ('three b', 'four b')`: {"four a", "four b", "three b"},
+		} {
+			first, rest := pages(change)
+			require.Equal(t, []string{"one", "two", "three a"}, first)
+			require.Equal(t, want, rest, change)
+		}
+	})
+
 	for name, c := range map[string]struct {
 		query string
 		want  int
