@@ -184,6 +184,9 @@ func (s *Service) rehearse(ctx context.Context, key id.Organization, targets []i
 		}
 		changed := member
 		err := verb.decide(actor, &changed, at.OthersFull || full > 0, now)
+		if err == nil {
+			err = equals(ctx, now, o, member)
+		}
 		if err == nil && verb.takesSeats {
 			err = s.takeOne(key, usage)
 		}

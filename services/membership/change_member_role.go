@@ -45,6 +45,9 @@ func (s *Service) changeRole(ctx context.Context, key id.Organization, target id
 		if err := actor.ChangeRole(&member, role, etag, at.OthersFull); err != nil {
 			return nil, err
 		}
+		if err := equals(ctx, tx.Now(), o, before); err != nil {
+			return nil, err
+		}
 		given, _ := o.Roles.ByID(member.Role)
 		q.SaveMember(key, member, false)
 		q.SaveStanding(key, member, given.Key)

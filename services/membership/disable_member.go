@@ -47,6 +47,9 @@ func (s *Service) disable(ctx context.Context, key id.Organization, target id.Ac
 		if err != nil {
 			return nil, err
 		}
+		if err := equals(ctx, tx.Now(), o, before); err != nil {
+			return nil, err
+		}
 		role, _ := o.Roles.ByID(member.Role)
 		q.SaveMember(key, member, false)
 		q.SaveStanding(key, member, role.Key)

@@ -73,6 +73,9 @@ func (s *Service) beginEnable(ctx context.Context, q store.Queries, requestID st
 	if err := actor.MayEnable(at.Members[target]); err != nil {
 		return id.Seat{}, err
 	}
+	if err := equals(ctx, q.Now(), at.Organization, at.Members[target]); err != nil {
+		return id.Seat{}, err
+	}
 	begun, err := q.GetPending(ctx, key, target, org.EnableOperation)
 	if err != nil || begun.State == org.Pending { // somebody has begun; go on with that
 		return begun.Seat, err

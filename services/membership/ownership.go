@@ -12,6 +12,7 @@ import (
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/saga"
@@ -77,6 +78,15 @@ func followMember(ctx context.Context, q store.Queries, at store.Standing, befor
 			Context: because.Context(ctx), BeforeAccountId: before.Account.String()})
 	}
 	return nil
+}
+
+// equals asks whoever decides about another owner, where there are several, to have proven just now who they are: nobody who got
+// hold of one owner's session gets rid of the others by it.
+func equals(ctx context.Context, now time.Time, o org.Organization, target org.Member) error {
+	if role, _ := o.Roles.ByID(target.Role); !role.Owner {
+		return nil
+	}
+	return caller.From(ctx).StepUp(now, 10*time.Minute)
 }
 
 // reachable returns the address that identity knows to be the account's; ErrUnproven when there is none.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rosterhq/roster/pkg/fault"
@@ -63,6 +64,59 @@ func (o organization) several() (fellow id.Account) {
 	require.NoError(o, o.offer(o.creator, fellow))
 	require.NoError(o, o.acceptOffer(fellow))
 	return fellow
+}
+
+func TestEquals(t *testing.T) {
+	t.Parallel()
+
+	t.Run("RB16 C4 Who decides about another owner has just proven who they are", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(rbac)
+		fellow, member := o.several(), o.add("member")
+		before := len(o.types())
+		long := o.stale(o.creator)
+		org, account := o.id.String(), fellow.String()
+		for name, try := range map[string]func() ([]*membershipv1.MemberResult, error){
+			"change role": func() ([]*membershipv1.MemberResult, error) {
+				_, err := o.members.ChangeMemberRole(long, &membershipv1.ChangeMemberRoleRequest{OrganizationId: org, AccountId: account, Role: "admin"})
+				return nil, err
+			},
+			"disable": func() ([]*membershipv1.MemberResult, error) {
+				_, err := o.members.DisableMember(long, &membershipv1.DisableMemberRequest{OrganizationId: org, AccountId: account})
+				return nil, err
+			},
+			"remove": func() ([]*membershipv1.MemberResult, error) {
+				_, err := o.members.RemoveMember(long, &membershipv1.RemoveMemberRequest{OrganizationId: org, AccountId: account})
+				return nil, err
+			},
+			"disable many": func() ([]*membershipv1.MemberResult, error) {
+				answer, err := o.bulk.BulkDisableMembers(long, &membershipv1.BulkDisableMembersRequest{OrganizationId: org, AccountIds: []string{account}})
+				return answer.GetResults(), err
+			},
+			"whether many could be removed": func() ([]*membershipv1.MemberResult, error) {
+				answer, err := o.bulk.BulkRemoveMembers(long, &membershipv1.BulkRemoveMembersRequest{
+					OrganizationId: org, AccountIds: []string{account}, ValidateOnly: true})
+				return answer.GetResults(), err
+			},
+		} {
+			results, err := try()
+			if len(results) > 0 {
+				err = status.FromProto(results[0].GetError()).Err()
+			}
+			require.Equal(t, errorv1.Reason_REASON_STEP_UP_REQUIRED, fault.ReasonOf(err), name)
+		}
+		require.Empty(t, o.since(before))
+
+		_, err := o.members.DisableMember(long, &membershipv1.DisableMemberRequest{OrganizationId: org, AccountId: member.String()})
+		require.NoError(t, err, "about others it does not matter")
+		_, err = o.disable(o.creator, fellow)
+		require.NoError(t, err)
+		_, err = o.members.EnableMember(long, &membershipv1.EnableMemberRequest{OrganizationId: org, AccountId: account})
+		refused(t, err, errorv1.Reason_REASON_STEP_UP_REQUIRED)
+		_, err = o.enable(o.creator, fellow)
+		require.NoError(t, err)
+		require.NoError(t, o.changeRole(o.creator, fellow, "admin"))
+	})
 }
 
 // since drops the events that were there before.

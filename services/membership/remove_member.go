@@ -49,6 +49,9 @@ func (s *Service) remove(ctx context.Context, key id.Organization, target id.Acc
 		if err != nil {
 			return nil, err
 		}
+		if err := equals(ctx, tx.Now(), o, before); err != nil {
+			return nil, err
+		}
 		left := o.Left(before, fromProjects)
 		end(q, key, member, left, org.Release(seat, target, me, causeAdmin, tx.Now()))
 		done.follows = followSignIn(q, o, target)

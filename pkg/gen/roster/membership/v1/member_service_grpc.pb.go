@@ -57,10 +57,12 @@ type MemberServiceClient interface {
 	// OWNER_PROTECTED, SELF_ACTION, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	UpdateMember(ctx context.Context, in *UpdateMemberRequest, opts ...grpc.CallOption) (*UpdateMemberResponse, error)
 	// ChangeMemberRole gives a member another role, at once. Reasons: ROLE_NOT_ASSIGNABLE, OWNER_PROTECTED, SELF_ACTION,
-	// STATE_CONFLICT, LAST_OWNER, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// STATE_CONFLICT, LAST_OWNER, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// STEP_UP_REQUIRED for another owner, where there are several.
 	ChangeMemberRole(ctx context.Context, in *ChangeMemberRoleRequest, opts ...grpc.CallOption) (*ChangeMemberRoleResponse, error)
 	// DisableMember keeps the row and ends the access, before the call returns. The seat is freed. Reasons: OWNER_PROTECTED,
-	// SELF_ACTION, STATE_CONFLICT, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// SELF_ACTION, STATE_CONFLICT, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// STEP_UP_REQUIRED for another owner, where there are several.
 	DisableMember(ctx context.Context, in *DisableMemberRequest, opts ...grpc.CallOption) (*DisableMemberResponse, error)
 	// ResetMemberMfa takes the second factors of a member's account away, with the recovery codes, and ends all its sessions; the person
 	// is told by mail. For accounts that the organization manages. Reasons: ACCOUNT_NOT_MANAGED, STATE_CONFLICT without a second factor,
@@ -69,11 +71,11 @@ type MemberServiceClient interface {
 	ResetMemberMfa(ctx context.Context, in *ResetMemberMfaRequest, opts ...grpc.CallOption) (*ResetMemberMfaResponse, error)
 	// EnableMember restores the access of a disabled member, who takes a seat again. Reasons: SEAT_LIMIT_REACHED,
 	// OWNER_PROTECTED, SELF_ACTION, STATE_CONFLICT, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
-	// MEMBER_DISABLED, UNAVAILABLE.
+	// MEMBER_DISABLED, UNAVAILABLE, STEP_UP_REQUIRED for another owner, where there are several.
 	EnableMember(ctx context.Context, in *EnableMemberRequest, opts ...grpc.CallOption) (*EnableMemberResponse, error)
 	// RemoveMember ends a membership: access ends before the call returns, the seat is freed, the account and its other
 	// memberships live on. Reasons: OWNER_PROTECTED, SELF_ACTION, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND,
-	// PERMISSION_MISSING, MEMBER_DISABLED.
+	// PERMISSION_MISSING, MEMBER_DISABLED, STEP_UP_REQUIRED for another owner, where there are several.
 	RemoveMember(ctx context.Context, in *RemoveMemberRequest, opts ...grpc.CallOption) (*RemoveMemberResponse, error)
 	// LeaveOrganization ends the caller's own membership, where the policy allows it: access ends before the call returns, the
 	// seat is freed. The only owner, and the last member with full rights, stay. Reasons: FEATURE_OFF, LAST_OWNER,
@@ -232,10 +234,12 @@ type MemberServiceServer interface {
 	// OWNER_PROTECTED, SELF_ACTION, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	UpdateMember(context.Context, *UpdateMemberRequest) (*UpdateMemberResponse, error)
 	// ChangeMemberRole gives a member another role, at once. Reasons: ROLE_NOT_ASSIGNABLE, OWNER_PROTECTED, SELF_ACTION,
-	// STATE_CONFLICT, LAST_OWNER, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// STATE_CONFLICT, LAST_OWNER, ETAG_MISMATCH, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// STEP_UP_REQUIRED for another owner, where there are several.
 	ChangeMemberRole(context.Context, *ChangeMemberRoleRequest) (*ChangeMemberRoleResponse, error)
 	// DisableMember keeps the row and ends the access, before the call returns. The seat is freed. Reasons: OWNER_PROTECTED,
-	// SELF_ACTION, STATE_CONFLICT, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
+	// SELF_ACTION, STATE_CONFLICT, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// STEP_UP_REQUIRED for another owner, where there are several.
 	DisableMember(context.Context, *DisableMemberRequest) (*DisableMemberResponse, error)
 	// ResetMemberMfa takes the second factors of a member's account away, with the recovery codes, and ends all its sessions; the person
 	// is told by mail. For accounts that the organization manages. Reasons: ACCOUNT_NOT_MANAGED, STATE_CONFLICT without a second factor,
@@ -244,11 +248,11 @@ type MemberServiceServer interface {
 	ResetMemberMfa(context.Context, *ResetMemberMfaRequest) (*ResetMemberMfaResponse, error)
 	// EnableMember restores the access of a disabled member, who takes a seat again. Reasons: SEAT_LIMIT_REACHED,
 	// OWNER_PROTECTED, SELF_ACTION, STATE_CONFLICT, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
-	// MEMBER_DISABLED, UNAVAILABLE.
+	// MEMBER_DISABLED, UNAVAILABLE, STEP_UP_REQUIRED for another owner, where there are several.
 	EnableMember(context.Context, *EnableMemberRequest) (*EnableMemberResponse, error)
 	// RemoveMember ends a membership: access ends before the call returns, the seat is freed, the account and its other
 	// memberships live on. Reasons: OWNER_PROTECTED, SELF_ACTION, LAST_OWNER, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND,
-	// PERMISSION_MISSING, MEMBER_DISABLED.
+	// PERMISSION_MISSING, MEMBER_DISABLED, STEP_UP_REQUIRED for another owner, where there are several.
 	RemoveMember(context.Context, *RemoveMemberRequest) (*RemoveMemberResponse, error)
 	// LeaveOrganization ends the caller's own membership, where the policy allows it: access ends before the call returns, the
 	// seat is freed. The only owner, and the last member with full rights, stay. Reasons: FEATURE_OFF, LAST_OWNER,
