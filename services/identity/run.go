@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 
+	"github.com/rosterhq/roster/services/identity/internal/keyring"
 	"github.com/rosterhq/roster/services/internal/role"
 )
 
@@ -30,6 +31,9 @@ func Run(ctx context.Context, c Config) error {
 		PublicURL: c.PublicURL,
 		Log:       base.Log,
 	})
+	if err := service.TurnKeys(ctx, keyring.Tend); err != nil {
+		return err
+	}
 	token, err := service.Bootstrap(ctx)
 	if err != nil {
 		return err

@@ -102,11 +102,12 @@ const (
 	sessionTask = "session" // ends a session that is not used, or too old
 	signUpTask  = "sign_up" // forgets a sign-up that nobody verified
 	resetTask   = "reset"   // mails the link that somebody asked for
+	ringTask    = "ring"    // turns the ring of signing keys
 )
 
 // Steps are what the sweeper runs, by kind of task.
 func (s *Service) Steps() map[string]saga.Step {
-	return map[string]saga.Step{sessionTask: s.expireSession, signUpTask: s.expireSignUp, resetTask: s.sendReset, mail.TaskKind: s.Mail.Deliver}
+	return map[string]saga.Step{sessionTask: s.expireSession, signUpTask: s.expireSignUp, resetTask: s.sendReset, ringTask: s.turnKeys, mail.TaskKind: s.Mail.Deliver}
 }
 
 // inTx runs fn in a transaction on the rows of the scope.

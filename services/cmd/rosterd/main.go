@@ -39,7 +39,7 @@ func command() *cobra.Command {
 		slog.SetDefault(slog.New(handler(level)))
 		return nil
 	}
-	root.AddCommand(devCommand(), provisionCommand(), migrateCommand(), verifyCommand(), certsCommand(), configCommand())
+	root.AddCommand(devCommand(), provisionCommand(), migrateCommand(), verifyCommand(), certsCommand(), configCommand(), rotateKeysCommand())
 	for _, r := range roles {
 		root.AddCommand(r.command())
 	}

@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	reuse  = 30 * time.Second // how long a token is used again, while the ends of sessions are heard
+	// Reuse is how long a token is used again, while the ends of sessions are heard.
+	Reuse  = 30 * time.Second
 	margin = 10 * time.Second // what a token must have left, for the call that carries it
 )
 
@@ -87,7 +88,7 @@ func (r *Resolver) Token(ctx context.Context, secret string, cookie bool, audien
 
 func (r *Resolver) keep(p presented, resp *identityv1.ResolveCredentialResponse, epoch uint64, asked time.Time) {
 	now := r.now()
-	until := now.Add(reuse)
+	until := now.Add(Reuse)
 	if end := resp.GetExpireTime().AsTime().Add(-margin); end.Before(until) {
 		until = end
 	}

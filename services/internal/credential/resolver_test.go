@@ -76,7 +76,7 @@ func TestResolver(t *testing.T) {
 		r.Beat(false)
 		clock.advance(time.Second)
 		first := token(t, r, "secret", true, "membership")
-		for range int(reuse/time.Second) - 1 {
+		for range int(Reuse/time.Second) - 1 {
 			clock.advance(time.Second)
 			r.Beat(false)
 		}

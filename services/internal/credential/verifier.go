@@ -18,8 +18,10 @@ import (
 )
 
 const (
-	keysRest = time.Second      // between two fetches, whatever tokens arrive
-	keysLife = 30 * time.Second // then identity is asked whether it has withdrawn one
+	keysRest = time.Second // between two fetches, whatever tokens arrive
+
+	// KeysLife is how long a key is believed; then identity is asked whether it has withdrawn it.
+	KeysLife = 20 * time.Second
 )
 
 // errRefused is the one answer to every bad token. Why it is bad is nobody's business but ours.
@@ -51,11 +53,17 @@ type Verifier struct {
 	flights  singleflight.Group
 
 	mu       sync.Mutex
-	verified cache[[sha256.Size]byte, Claims]
+	verified cache[[sha256.Size]byte, verified]
 	known    map[string]ed25519.PublicKey // by key id
 	fetched  time.Time                    // when known was fetched
 	asked    time.Time                    // when it was last asked for, and
 	failed   error                        // how that failed
+}
+
+// verified is a good token, and what it was good by.
+type verified struct {
+	Claims
+	keyID string
 }
 
 // NewVerifier returns the verifier of a service.
@@ -69,10 +77,11 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	hash := sha256.Sum256([]byte(token))
 	now := v.now()
 	v.mu.Lock()
-	claims, ok := v.verified.get(hash, now)
+	known, ok := v.verified.get(hash, now)
 	v.mu.Unlock()
 	if ok {
-		return claims, nil
+		_, err := v.key(ctx, known.keyID) // it may have been withdrawn since
+		return known.Claims, err
 	}
 
 	signed, keyID, err := parse(token)
@@ -83,13 +92,13 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	claims, err = read(signed, key, v.audience, now)
+	claims, err := read(signed, key, v.audience, now)
 	if err != nil {
 		return Claims{}, errRefused
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.verified.put(hash, claims, now, claims.Expires)
+	v.verified.put(hash, verified{claims, keyID}, now, claims.Expires)
 	return claims, nil
 }
 
@@ -116,7 +125,7 @@ func (v *Verifier) look(keyID string) (key ed25519.PublicKey, fresh bool, failed
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key = v.known[keyID]
-	return key, key != nil && v.now().Sub(v.fetched) < keysLife, v.failed
+	return key, key != nil && v.now().Sub(v.fetched) < KeysLife, v.failed
 }
 
 // fetch gets the keys, at most once per keysRest.

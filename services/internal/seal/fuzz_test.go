@@ -1,7 +1,6 @@
 package seal_test
 
 import (
-	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +15,8 @@ func FuzzOpen(f *testing.F) {
 	f.Add(made[:len(made)-1])
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, sealed []byte) {
-		_, err := key.Open(sealed, "row")
-		require.Equal(t, bytes.Equal(sealed, made), err == nil)
+		if plain, err := key.Open(sealed, "row"); err == nil {
+			require.Equal(t, "plain", string(plain), "nobody else seals")
+		}
 	})
 }

@@ -64,10 +64,10 @@ func encode(p parameters, salt, hash []byte) string {
 }
 
 // decode reads a PHC string. The bounds keep whoever can write to the table from having us allocate or compute
-// without end.
+// without end. A hash has one spelling; Go's decoder skips line breaks.
 func decode(hash string) (p parameters, salt, key []byte, err error) {
 	parts := strings.Split(hash, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v="+strconv.Itoa(argon2.Version) {
+	if strings.ContainsAny(hash, "\r\n") || len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v="+strconv.Itoa(argon2.Version) {
 		return p, nil, nil, errors.New("not an Argon2id hash of version 19")
 	}
 	settings := strings.Split(parts[3], ",")
