@@ -7,6 +7,7 @@ import (
 
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/devmail"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -48,6 +49,20 @@ func proofOptions(t *testing.T, who client) string {
 func answerWithPasskey(t *testing.T, who client, answer string) (*identityv1.AnswerChallengeResponse, error) {
 	t.Helper()
 	return who.AnswerChallenge(t.Context(), &identityv1.AnswerChallengeRequest{Passkey: answer})
+}
+
+// signInOptions begins to sign in with a passkey.
+func signInOptions(t *testing.T, over string) string {
+	t.Helper()
+	begun, err := connect(over, "").BeginPasskeySignIn(t.Context(), &identityv1.BeginPasskeySignInRequest{})
+	require.NoError(t, err)
+	return begun.GetOptions()
+}
+
+func passkeySignIn(t *testing.T, over, answer string) (*identityv1.FinishPasskeySignInResponse, error) {
+	t.Helper()
+	return connect(over, "").FinishPasskeySignIn(t.Context(), &identityv1.FinishPasskeySignInRequest{
+		Passkey: answer, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
 }
 
 // expireChallenges is five minutes, for one person.
@@ -211,5 +226,91 @@ func TestPasskeys(t *testing.T) {
 		refused(t, err, errorv1.Reason_REASON_STEP_UP_REQUIRED)
 		_, err = confirmPasskey(t, password1.client, testkit.NewPasskey(t, suite.URL).Create(t, options))
 		refused(t, err, errorv1.Reason_REASON_STEP_UP_REQUIRED)
+	})
+
+	scenario(t, "R34 a passkey signs in alone, without saying first who is there", func(t *testing.T, over string) {
+		who, key := withPasskey(t, over)
+		key.Counter = 1
+		in, err := passkeySignIn(t, over, key.Sign(t, signInOptions(t, over)))
+		require.NoError(t, err)
+		require.Equal(t, who.ID, in.GetSession().GetAccountId())
+		require.EqualValues(t, 2, in.GetSession().GetLevel())
+		me := connect(over, in.GetToken())
+		creationOptions(t, me) // it is proof enough to change factors
+		tried, err := me.ListMyLoginActivity(t.Context(), &identityv1.ListMyLoginActivityRequest{})
+		require.NoError(t, err)
+		require.Equal(t, identityv1.LoginMethod_LOGIN_METHOD_PASSKEY, tried.GetActivity()[0].GetMethod())
+	})
+
+	scenario(t, "R8 signing in with a passkey: all that is wrong is one answer", func(t *testing.T, over string) {
+		who, key := withPasskey(t, over)
+		_, others := withPasskey(t, over)
+		said := map[string]bool{}
+		refuses := func(answer string) {
+			t.Helper()
+			_, err := passkeySignIn(t, over, answer)
+			refused(t, err, errorv1.Reason_REASON_PASSKEY_INVALID)
+			said[err.Error()] = true
+			forgive(t, who)
+		}
+		for name, lie := range passkeyLies {
+			liar := *key
+			lie(&liar)
+			t.Log(name)
+			refuses(liar.Sign(t, signInOptions(t, over)))
+		}
+		refuses("{}")
+		stranger := *key
+		stranger.Handle = []byte("nobody")
+		refuses(stranger.Sign(t, signInOptions(t, over)))
+		disguised := *others
+		disguised.Handle = key.Handle
+		refuses(disguised.Sign(t, signInOptions(t, over)))
+		made := *key
+		made.Says = map[string]any{"type": "webauthn.create"}
+		refuses(made.Sign(t, signInOptions(t, over)))
+		good := key.Sign(t, signInOptions(t, over))
+		_, err := passkeySignIn(t, over, good)
+		require.NoError(t, err)
+		refuses(good) // used
+		require.Len(t, said, 1)
+	})
+
+	scenario(t, "R18 the steps of passkeys out of order open nothing", func(t *testing.T, over string) {
+		who, key := withPasskey(t, over)
+		challenged := half(t, over, who.Email)
+		for _, options := range []string{proofOptions(t, challenged), proofOptions(t, who.client), creationOptions(t, who.client)} {
+			_, err := passkeySignIn(t, over, key.Sign(t, options))
+			refused(t, err, errorv1.Reason_REASON_PASSKEY_INVALID)
+		}
+		forgive(t, who)
+		for _, options := range []string{signInOptions(t, over), proofOptions(t, who.client), creationOptions(t, who.client)} {
+			_, err := answerWithPasskey(t, challenged, key.Sign(t, options))
+			refused(t, err, errorv1.Reason_REASON_PASSKEY_INVALID)
+		}
+		_, err := answerWithPasskey(t, who.client, key.Sign(t, proofOptions(t, who.client)))
+		refused(t, err, errorv1.Reason_REASON_STATE_CONFLICT)
+		_, err = challenged.BeginPasskey(t.Context(), &identityv1.BeginPasskeyRequest{})
+		refused(t, err, errorv1.Reason_REASON_SIGN_IN_INCOMPLETE)
+		_, err = challenged.Reauthenticate(t.Context(), &identityv1.ReauthenticateRequest{Passkey: key.Sign(t, proofOptions(t, challenged))})
+		refused(t, err, errorv1.Reason_REASON_SIGN_IN_INCOMPLETE)
+		_, err = challenged.GetMe(t.Context(), &identityv1.GetMeRequest{})
+		refused(t, err, errorv1.Reason_REASON_SIGN_IN_INCOMPLETE)
+	})
+
+	scenario(t, "R44 who is kept from signing in is kept out with a passkey, too", func(t *testing.T, over string) {
+		org := create(t, over, rbac)
+		member := org.join(t, "member") // the account was made for this organization, which manages it
+		key := testkit.NewPasskey(t, suite.URL)
+		confirmed, err := confirmPasskey(t, member.client, key.Create(t, creationOptions(t, member.client)))
+		require.NoError(t, err)
+		_, err = org.owner.DisableMember(t.Context(), &membershipv1.DisableMemberRequest{OrganizationId: org.ID, AccountId: member.ID})
+		require.NoError(t, err)
+		eventually(t, func() bool {
+			_, err := connect(over, confirmed.GetToken()).GetMe(t.Context(), &identityv1.GetMeRequest{})
+			return err != nil
+		}, "all sessions end")
+		_, err = passkeySignIn(t, over, key.Sign(t, signInOptions(t, over)))
+		refused(t, err, errorv1.Reason_REASON_PASSKEY_INVALID)
 	})
 }

@@ -264,6 +264,8 @@ func TestEveryWayInAsksForTheFactor(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	key, _, confirmed := h.withApp("ada@example.com")
+	_, unlooked, _ := h.withPasskey("grace@example.com")
+	unlooked.Unverified = true         // it is there, and has not looked at who holds it
 	tokens := func() (cached string) { // a session with less than the account has
 		_, bearer := h.open(key)
 		return bearer
@@ -284,6 +286,11 @@ func TestEveryWayInAsksForTheFactor(t *testing.T) {
 		"AnswerChallenge": func(*testing.T) (string, error) {
 			answer, err := h.answer(h.challenge("ada@example.com"), "000000x")
 			return answer.GetToken(), err
+		},
+		"FinishPasskeySignIn": func(t *testing.T) (string, error) {
+			_, err := h.finish(unlooked.Sign(t, h.signInOptions()))
+			requireReason(t, passkeyInvalid, err)
+			return "", err
 		},
 		"ConfirmPasskey": func(t *testing.T) (string, error) {
 			answer, err := h.confirm(tokens(), "{}")

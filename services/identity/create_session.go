@@ -32,9 +32,9 @@ import (
 // CreateSession signs in with a password.
 func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error) {
 	who := caller.From(ctx)
-	delivery := deliveryFromProto(req.GetDelivery())
-	if delivery == session.Cookie && who.Service != "gateway" {
-		return nil, fault.Invalid("delivery", "must be DELIVERY_TOKEN: a cookie is for browsers")
+	delivery, err := deliveryFor(ctx, req.GetDelivery())
+	if err != nil {
+		return nil, err
 	}
 	proven, err := s.checkPassword(ctx, session.SignIn, identifierOf(req), req.GetPassword())
 	if err != nil {
@@ -57,6 +57,15 @@ func (s *Service) CreateSession(ctx context.Context, req *identityv1.CreateSessi
 	return &identityv1.CreateSessionResponse{
 		Session: sessionToProto(opened, opened.ID), Token: token, Challenge: due, PasswordChangeRequired: opened.Stage == session.NextPassword,
 	}, err
+}
+
+// deliveryFor is how the secret of a new session reaches the caller.
+func deliveryFor(ctx context.Context, wanted identityv1.Delivery) (session.Delivery, error) {
+	delivery := deliveryFromProto(wanted)
+	if delivery == session.Cookie && caller.From(ctx).Service != "gateway" {
+		return delivery, fault.Invalid("delivery", "must be DELIVERY_TOKEN: a cookie is for browsers")
+	}
+	return delivery, nil
 }
 
 // deliver returns the secret of a session, or hands it to the gateway for a cookie.

@@ -50,6 +50,18 @@ func (h *harness) answerWith(bearer, answer string) (*identityv1.AnswerChallenge
 	return h.sessions.AnswerChallenge(h.as(bearer), &identityv1.AnswerChallengeRequest{Passkey: answer})
 }
 
+// signInOptions begins to sign in with a passkey, and returns the options.
+func (h *harness) signInOptions() string {
+	h.Helper()
+	begun, err := h.sessions.BeginPasskeySignIn(h.as(""), &identityv1.BeginPasskeySignInRequest{})
+	require.NoError(h, err)
+	return begun.GetOptions()
+}
+
+func (h *harness) finish(answer string) (*identityv1.FinishPasskeySignInResponse, error) {
+	return h.sessions.FinishPasskeySignIn(h.as(""), &identityv1.FinishPasskeySignInRequest{Passkey: answer, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+}
+
 // latest is the last line of a person's login activity, in words.
 func (h *harness) latest(bearer string) string {
 	h.Helper()

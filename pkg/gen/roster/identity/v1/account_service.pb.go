@@ -2483,6 +2483,208 @@ func (x *BeginPasskeyProofResponse) GetOptions() string {
 	return ""
 }
 
+// BeginPasskeySignInRequest is empty: everybody gets the same.
+type BeginPasskeySignInRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginPasskeySignInRequest) Reset() {
+	*x = BeginPasskeySignInRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginPasskeySignInRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginPasskeySignInRequest) ProtoMessage() {}
+
+func (x *BeginPasskeySignInRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginPasskeySignInRequest.ProtoReflect.Descriptor instead.
+func (*BeginPasskeySignInRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{38}
+}
+
+// BeginPasskeySignInResponse holds the challenge.
+type BeginPasskeySignInResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PublicKeyCredentialRequestOptionsJSON of WebAuthn Level 3, as JSON text, for `PublicKeyCredential.parseRequestOptionsFromJSON`.
+	Options       string `protobuf:"bytes,1,opt,name=options,proto3" json:"options,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginPasskeySignInResponse) Reset() {
+	*x = BeginPasskeySignInResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginPasskeySignInResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginPasskeySignInResponse) ProtoMessage() {}
+
+func (x *BeginPasskeySignInResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginPasskeySignInResponse.ProtoReflect.Descriptor instead.
+func (*BeginPasskeySignInResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *BeginPasskeySignInResponse) GetOptions() string {
+	if x != nil {
+		return x.Options
+	}
+	return ""
+}
+
+// FinishPasskeySignInRequest holds what the passkey has signed.
+type FinishPasskeySignInRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the browser has answered to the options of BeginPasskeySignIn: the credential's `toJSON()`, as JSON text.
+	Passkey string `protobuf:"bytes,1,opt,name=passkey,proto3" json:"passkey,omitempty"`
+	// How the secret travels.
+	Delivery      Delivery `protobuf:"varint,2,opt,name=delivery,proto3,enum=roster.identity.v1.Delivery" json:"delivery,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FinishPasskeySignInRequest) Reset() {
+	*x = FinishPasskeySignInRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FinishPasskeySignInRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FinishPasskeySignInRequest) ProtoMessage() {}
+
+func (x *FinishPasskeySignInRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FinishPasskeySignInRequest.ProtoReflect.Descriptor instead.
+func (*FinishPasskeySignInRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *FinishPasskeySignInRequest) GetPasskey() string {
+	if x != nil {
+		return x.Passkey
+	}
+	return ""
+}
+
+func (x *FinishPasskeySignInRequest) GetDelivery() Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return Delivery_DELIVERY_UNSPECIFIED
+}
+
+// FinishPasskeySignInResponse holds the session.
+type FinishPasskeySignInResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session.
+	Session *Session `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// The bearer token, with DELIVERY_TOKEN only; shown once.
+	Token string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	// The account's password is a temporary one: ChangePassword completes the sign-in.
+	PasswordChangeRequired bool `protobuf:"varint,3,opt,name=password_change_required,json=passwordChangeRequired,proto3" json:"password_change_required,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
+}
+
+func (x *FinishPasskeySignInResponse) Reset() {
+	*x = FinishPasskeySignInResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FinishPasskeySignInResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FinishPasskeySignInResponse) ProtoMessage() {}
+
+func (x *FinishPasskeySignInResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FinishPasskeySignInResponse.ProtoReflect.Descriptor instead.
+func (*FinishPasskeySignInResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *FinishPasskeySignInResponse) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *FinishPasskeySignInResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *FinishPasskeySignInResponse) GetPasswordChangeRequired() bool {
+	if x != nil {
+		return x.PasswordChangeRequired
+	}
+	return false
+}
+
 var File_roster_identity_v1_account_service_proto protoreflect.FileDescriptor
 
 const file_roster_identity_v1_account_service_proto_rawDesc = "" +
@@ -2641,7 +2843,17 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\aapi_key\x18\x02 \x01(\tR\x06apiKey\"\x1a\n" +
 	"\x18BeginPasskeyProofRequest\"5\n" +
 	"\x19BeginPasskeyProofResponse\x12\x18\n" +
-	"\aoptions\x18\x01 \x01(\tR\aoptions*M\n" +
+	"\aoptions\x18\x01 \x01(\tR\aoptions\"\x1b\n" +
+	"\x19BeginPasskeySignInRequest\"6\n" +
+	"\x1aBeginPasskeySignInResponse\x12\x18\n" +
+	"\aoptions\x18\x01 \x01(\tR\aoptions\"\x8d\x01\n" +
+	"\x1aFinishPasskeySignInRequest\x12(\n" +
+	"\apasskey\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\br\x06\x10\x01(\x80\x80\x01R\apasskey\x12E\n" +
+	"\bdelivery\x18\x02 \x01(\x0e2\x1c.roster.identity.v1.DeliveryB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\bdelivery\"\xa4\x01\n" +
+	"\x1bFinishPasskeySignInResponse\x125\n" +
+	"\asession\x18\x01 \x01(\v2\x1b.roster.identity.v1.SessionR\asession\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\x128\n" +
+	"\x18password_change_required\x18\x03 \x01(\bR\x16passwordChangeRequired*M\n" +
 	"\bDelivery\x12\x18\n" +
 	"\x14DELIVERY_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDELIVERY_COOKIE\x10\x01\x12\x12\n" +
@@ -2681,7 +2893,7 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x0fPasswordService\x12\xce\x01\n" +
 	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"e\xaa\xbb\x18A\b\x02*\x18account.password_changed*\x11account.signed_in*\rsession.ended2\x01\x02\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
 	"\x14RequestPasswordReset\x12/.roster.identity.v1.RequestPasswordResetRequest\x1a0.roster.identity.v1.RequestPasswordResetResponse\"1\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/passwords:requestReset\x12\xb3\x01\n" +
-	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\x83\f\n" +
+	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\xf0\x0e\n" +
 	"\x0eSessionService\x12\x96\x01\n" +
 	"\rCreateSession\x12(.roster.identity.v1.CreateSessionRequest\x1a).roster.identity.v1.CreateSessionResponse\"0\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12\xda\x01\n" +
 	"\x0fAnswerChallenge\x12*.roster.identity.v1.AnswerChallengeRequest\x1a+.roster.identity.v1.AnswerChallengeResponse\"n\xaa\xbb\x18C\b\x02*\x11account.signed_in*\x1aaccount.recovery_code_used*\rsession.ended2\x01\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sessions:answerChallenge\x12\xd3\x01\n" +
@@ -2691,7 +2903,9 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\aSignOut\x12\".roster.identity.v1.SignOutRequest\x1a#.roster.identity.v1.SignOutResponse\"8\xaa\xbb\x18\x15\b\x02*\rsession.ended2\x02\x01\x02\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut\x12\xa0\x01\n" +
 	"\rSignOutOthers\x12(.roster.identity.v1.SignOutOthersRequest\x1a).roster.identity.v1.SignOutOthersResponse\":\xaa\xbb\x18\x11\b\x02*\rsession.ended\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/sessions:signOutOthers\x12\xa0\x01\n" +
 	"\x13ListMyLoginActivity\x12..roster.identity.v1.ListMyLoginActivityRequest\x1a/.roster.identity.v1.ListMyLoginActivityResponse\"(\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/me/loginActivity\x12\xaa\x01\n" +
-	"\x11BeginPasskeyProof\x12,.roster.identity.v1.BeginPasskeyProofRequest\x1a-.roster.identity.v1.BeginPasskeyProofResponse\"8\xaa\xbb\x18\v\b\x02*\x04read2\x01\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/sessions:beginPasskeyProof2\xa4\x01\n" +
+	"\x11BeginPasskeyProof\x12,.roster.identity.v1.BeginPasskeyProofRequest\x1a-.roster.identity.v1.BeginPasskeyProofResponse\"8\xaa\xbb\x18\v\b\x02*\x04read2\x01\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/sessions:beginPasskeyProof\x12\xab\x01\n" +
+	"\x12BeginPasskeySignIn\x12-.roster.identity.v1.BeginPasskeySignInRequest\x1a..roster.identity.v1.BeginPasskeySignInResponse\"6\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/sessions:beginPasskeySignIn\x12\xbc\x01\n" +
+	"\x13FinishPasskeySignIn\x12..roster.identity.v1.FinishPasskeySignInRequest\x1a/.roster.identity.v1.FinishPasskeySignInResponse\"D\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02%:\x01*\" /v1/sessions:finishPasskeySignIn2\xa4\x01\n" +
 	"\x0fOperatorService\x12\x90\x01\n" +
 	"\rClaimOperator\x12(.roster.identity.v1.ClaimOperatorRequest\x1a).roster.identity.v1.ClaimOperatorResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/operators:claimBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
@@ -2708,7 +2922,7 @@ func file_roster_identity_v1_account_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_identity_v1_account_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(Delivery)(0),                        // 0: roster.identity.v1.Delivery
 	(LoginAction)(0),                     // 1: roster.identity.v1.LoginAction
@@ -2753,22 +2967,26 @@ var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(*ClaimOperatorResponse)(nil),        // 40: roster.identity.v1.ClaimOperatorResponse
 	(*BeginPasskeyProofRequest)(nil),     // 41: roster.identity.v1.BeginPasskeyProofRequest
 	(*BeginPasskeyProofResponse)(nil),    // 42: roster.identity.v1.BeginPasskeyProofResponse
-	(*timestamppb.Timestamp)(nil),        // 43: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 44: google.protobuf.FieldMask
+	(*BeginPasskeySignInRequest)(nil),    // 43: roster.identity.v1.BeginPasskeySignInRequest
+	(*BeginPasskeySignInResponse)(nil),   // 44: roster.identity.v1.BeginPasskeySignInResponse
+	(*FinishPasskeySignInRequest)(nil),   // 45: roster.identity.v1.FinishPasskeySignInRequest
+	(*FinishPasskeySignInResponse)(nil),  // 46: roster.identity.v1.FinishPasskeySignInResponse
+	(*timestamppb.Timestamp)(nil),        // 47: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 48: google.protobuf.FieldMask
 }
 var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
-	43, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	43, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	43, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	43, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	43, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	43, // 5: roster.identity.v1.LoginActivity.time:type_name -> google.protobuf.Timestamp
+	47, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	47, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	47, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	47, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	47, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	47, // 5: roster.identity.v1.LoginActivity.time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.identity.v1.LoginActivity.action:type_name -> roster.identity.v1.LoginAction
 	2,  // 7: roster.identity.v1.LoginActivity.method:type_name -> roster.identity.v1.LoginMethod
 	3,  // 8: roster.identity.v1.LoginActivity.failure:type_name -> roster.identity.v1.LoginFailure
 	5,  // 9: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
 	5,  // 10: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
-	44, // 11: roster.identity.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	48, // 11: roster.identity.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
 	5,  // 12: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
 	6,  // 13: roster.identity.v1.ChangePasswordResponse.session:type_name -> roster.identity.v1.Session
 	0,  // 14: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
@@ -2779,45 +2997,51 @@ var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
 	6,  // 19: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
 	6,  // 20: roster.identity.v1.ListSessionsResponse.sessions:type_name -> roster.identity.v1.Session
 	7,  // 21: roster.identity.v1.ListMyLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
-	8,  // 22: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
-	10, // 23: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
-	12, // 24: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
-	14, // 25: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
-	16, // 26: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
-	18, // 27: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
-	20, // 28: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
-	22, // 29: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
-	25, // 30: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
-	27, // 31: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
-	29, // 32: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
-	31, // 33: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
-	37, // 34: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
-	33, // 35: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
-	35, // 36: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
-	41, // 37: roster.identity.v1.SessionService.BeginPasskeyProof:input_type -> roster.identity.v1.BeginPasskeyProofRequest
-	39, // 38: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	9,  // 39: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	11, // 40: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	13, // 41: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	15, // 42: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	17, // 43: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
-	19, // 44: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
-	21, // 45: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
-	23, // 46: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	26, // 47: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
-	28, // 48: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
-	30, // 49: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	32, // 50: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	38, // 51: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	34, // 52: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
-	36, // 53: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
-	42, // 54: roster.identity.v1.SessionService.BeginPasskeyProof:output_type -> roster.identity.v1.BeginPasskeyProofResponse
-	40, // 55: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	39, // [39:56] is the sub-list for method output_type
-	22, // [22:39] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	0,  // 22: roster.identity.v1.FinishPasskeySignInRequest.delivery:type_name -> roster.identity.v1.Delivery
+	6,  // 23: roster.identity.v1.FinishPasskeySignInResponse.session:type_name -> roster.identity.v1.Session
+	8,  // 24: roster.identity.v1.AccountService.SignUp:input_type -> roster.identity.v1.SignUpRequest
+	10, // 25: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
+	12, // 26: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
+	14, // 27: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
+	16, // 28: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
+	18, // 29: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
+	20, // 30: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
+	22, // 31: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
+	25, // 32: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
+	27, // 33: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
+	29, // 34: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
+	31, // 35: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
+	37, // 36: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
+	33, // 37: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
+	35, // 38: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
+	41, // 39: roster.identity.v1.SessionService.BeginPasskeyProof:input_type -> roster.identity.v1.BeginPasskeyProofRequest
+	43, // 40: roster.identity.v1.SessionService.BeginPasskeySignIn:input_type -> roster.identity.v1.BeginPasskeySignInRequest
+	45, // 41: roster.identity.v1.SessionService.FinishPasskeySignIn:input_type -> roster.identity.v1.FinishPasskeySignInRequest
+	39, // 42: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
+	9,  // 43: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	11, // 44: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	13, // 45: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	15, // 46: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	17, // 47: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
+	19, // 48: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
+	21, // 49: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
+	23, // 50: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	26, // 51: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
+	28, // 52: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	30, // 53: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	32, // 54: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	38, // 55: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	34, // 56: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
+	36, // 57: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
+	42, // 58: roster.identity.v1.SessionService.BeginPasskeyProof:output_type -> roster.identity.v1.BeginPasskeyProofResponse
+	44, // 59: roster.identity.v1.SessionService.BeginPasskeySignIn:output_type -> roster.identity.v1.BeginPasskeySignInResponse
+	46, // 60: roster.identity.v1.SessionService.FinishPasskeySignIn:output_type -> roster.identity.v1.FinishPasskeySignInResponse
+	40, // 61: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	43, // [43:62] is the sub-list for method output_type
+	24, // [24:43] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_account_service_proto_init() }
@@ -2831,7 +3055,7 @@ func file_roster_identity_v1_account_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_account_service_proto_rawDesc), len(file_roster_identity_v1_account_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   38,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

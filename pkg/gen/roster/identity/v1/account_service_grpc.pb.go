@@ -466,6 +466,8 @@ const (
 	SessionService_SignOutOthers_FullMethodName       = "/roster.identity.v1.SessionService/SignOutOthers"
 	SessionService_ListMyLoginActivity_FullMethodName = "/roster.identity.v1.SessionService/ListMyLoginActivity"
 	SessionService_BeginPasskeyProof_FullMethodName   = "/roster.identity.v1.SessionService/BeginPasskeyProof"
+	SessionService_BeginPasskeySignIn_FullMethodName  = "/roster.identity.v1.SessionService/BeginPasskeySignIn"
+	SessionService_FinishPasskeySignIn_FullMethodName = "/roster.identity.v1.SessionService/FinishPasskeySignIn"
 )
 
 // SessionServiceClient is the client API for SessionService service.
@@ -503,6 +505,12 @@ type SessionServiceClient interface {
 	// BeginPasskeyProof makes the challenge that AnswerChallenge and Reauthenticate take the answer of one of the caller's passkeys to: once,
 	// within five minutes, with this session. Reasons: FACTOR_NOT_FOUND without a passkey, FEATURE_OFF.
 	BeginPasskeyProof(ctx context.Context, in *BeginPasskeyProofRequest, opts ...grpc.CallOption) (*BeginPasskeyProofResponse, error)
+	// BeginPasskeySignIn makes the challenge that FinishPasskeySignIn takes the answer of a passkey to: once, within five minutes. Who is there is
+	// not asked: the passkey says it. Reasons: FEATURE_OFF.
+	BeginPasskeySignIn(ctx context.Context, in *BeginPasskeySignInRequest, opts ...grpc.CallOption) (*BeginPasskeySignInResponse, error)
+	// FinishPasskeySignIn signs in with a passkey, which has known its owner and so is both factors. Unknown, disabled, wrong and late are one
+	// answer. Reasons: PASSKEY_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
+	FinishPasskeySignIn(ctx context.Context, in *FinishPasskeySignInRequest, opts ...grpc.CallOption) (*FinishPasskeySignInResponse, error)
 }
 
 type sessionServiceClient struct {
@@ -603,6 +611,26 @@ func (c *sessionServiceClient) BeginPasskeyProof(ctx context.Context, in *BeginP
 	return out, nil
 }
 
+func (c *sessionServiceClient) BeginPasskeySignIn(ctx context.Context, in *BeginPasskeySignInRequest, opts ...grpc.CallOption) (*BeginPasskeySignInResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeginPasskeySignInResponse)
+	err := c.cc.Invoke(ctx, SessionService_BeginPasskeySignIn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) FinishPasskeySignIn(ctx context.Context, in *FinishPasskeySignInRequest, opts ...grpc.CallOption) (*FinishPasskeySignInResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FinishPasskeySignInResponse)
+	err := c.cc.Invoke(ctx, SessionService_FinishPasskeySignIn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SessionServiceServer is the server API for SessionService service.
 // All implementations must embed UnimplementedSessionServiceServer
 // for forward compatibility.
@@ -638,6 +666,12 @@ type SessionServiceServer interface {
 	// BeginPasskeyProof makes the challenge that AnswerChallenge and Reauthenticate take the answer of one of the caller's passkeys to: once,
 	// within five minutes, with this session. Reasons: FACTOR_NOT_FOUND without a passkey, FEATURE_OFF.
 	BeginPasskeyProof(context.Context, *BeginPasskeyProofRequest) (*BeginPasskeyProofResponse, error)
+	// BeginPasskeySignIn makes the challenge that FinishPasskeySignIn takes the answer of a passkey to: once, within five minutes. Who is there is
+	// not asked: the passkey says it. Reasons: FEATURE_OFF.
+	BeginPasskeySignIn(context.Context, *BeginPasskeySignInRequest) (*BeginPasskeySignInResponse, error)
+	// FinishPasskeySignIn signs in with a passkey, which has known its owner and so is both factors. Unknown, disabled, wrong and late are one
+	// answer. Reasons: PASSKEY_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
+	FinishPasskeySignIn(context.Context, *FinishPasskeySignInRequest) (*FinishPasskeySignInResponse, error)
 	mustEmbedUnimplementedSessionServiceServer()
 }
 
@@ -674,6 +708,12 @@ func (UnimplementedSessionServiceServer) ListMyLoginActivity(context.Context, *L
 }
 func (UnimplementedSessionServiceServer) BeginPasskeyProof(context.Context, *BeginPasskeyProofRequest) (*BeginPasskeyProofResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BeginPasskeyProof not implemented")
+}
+func (UnimplementedSessionServiceServer) BeginPasskeySignIn(context.Context, *BeginPasskeySignInRequest) (*BeginPasskeySignInResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeginPasskeySignIn not implemented")
+}
+func (UnimplementedSessionServiceServer) FinishPasskeySignIn(context.Context, *FinishPasskeySignInRequest) (*FinishPasskeySignInResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FinishPasskeySignIn not implemented")
 }
 func (UnimplementedSessionServiceServer) mustEmbedUnimplementedSessionServiceServer() {}
 func (UnimplementedSessionServiceServer) testEmbeddedByValue()                        {}
@@ -858,6 +898,42 @@ func _SessionService_BeginPasskeyProof_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SessionService_BeginPasskeySignIn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeginPasskeySignInRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).BeginPasskeySignIn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_BeginPasskeySignIn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).BeginPasskeySignIn(ctx, req.(*BeginPasskeySignInRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_FinishPasskeySignIn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FinishPasskeySignInRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).FinishPasskeySignIn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_FinishPasskeySignIn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).FinishPasskeySignIn(ctx, req.(*FinishPasskeySignInRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SessionService_ServiceDesc is the grpc.ServiceDesc for SessionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -900,6 +976,14 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BeginPasskeyProof",
 			Handler:    _SessionService_BeginPasskeyProof_Handler,
+		},
+		{
+			MethodName: "BeginPasskeySignIn",
+			Handler:    _SessionService_BeginPasskeySignIn_Handler,
+		},
+		{
+			MethodName: "FinishPasskeySignIn",
+			Handler:    _SessionService_FinishPasskeySignIn_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
