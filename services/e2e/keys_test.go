@@ -64,11 +64,38 @@ func TestKeys(t *testing.T) {
 		kept, err := org.owner.ListApiKeys(t.Context(), &identityv1.ListApiKeysRequest{})
 		require.NoError(t, err)
 		require.Len(t, kept.GetApiKeys(), 1)
-		fresh := apiKey(t, org.owner.client, "org.read")
-		_, err = org.owner.DeleteApiKey(t.Context(), &identityv1.DeleteApiKeyRequest{ApiKeyId: fresh.GetApiKey().GetId()})
-		require.NoError(t, err)
-		_, err = connect(over, fresh.GetSecret()).GetOrganization(t.Context(), &membershipv1.GetOrganizationRequest{OrganizationId: org.ID})
-		refused(t, err, errorv1.Reason_REASON_UNAUTHENTICATED)
+		eventually(t, func() bool {
+			_, err := key.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID})
+			return fault.ReasonOf(err) == errorv1.Reason_REASON_UNAUTHENTICATED
+		}, "a key that was used everywhere ends everywhere, long before what is remembered of it is too old")
+	})
+
+	scenario(t, "R12 R43 R44 keys end with a temporary password, a reset, and disabling, everywhere", func(t *testing.T, over string) {
+		org := create(t, over, rbac)
+		for name, end := range map[string]func(*person){
+			"a temporary password": func(who *person) {
+				_, err := org.owner.ResetMemberPassword(t.Context(), &membershipv1.ResetMemberPasswordRequest{
+					OrganizationId: org.ID, AccountId: who.ID, Method: membershipv1.OrganizationPolicy_RESET_TEMP_PASSWORD})
+				require.NoError(t, err)
+			},
+			"a reset": func(who *person) {
+				_, err := who.RequestPasswordReset(t.Context(), &identityv1.RequestPasswordResetRequest{Email: who.Email})
+				require.NoError(t, err)
+				_, err = who.ResetPassword(t.Context(), &identityv1.ResetPasswordRequest{Token: mailLink(t, who.Email, "/reset/"), Password: newPassword})
+				require.NoError(t, err)
+			},
+			"disabling": func(who *person) { org.disable(t, who) },
+		} {
+			who := org.join(t, "admin")
+			key := connect(over, apiKey(t, who.client, "members.read").GetSecret())
+			reads := func() error {
+				_, err := key.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID})
+				return err
+			}
+			require.NoError(t, reads(), name)
+			end(who)
+			eventually(t, func() bool { return fault.ReasonOf(reads()) == errorv1.Reason_REASON_UNAUTHENTICATED }, name)
+		}
 	})
 
 	scenario(t, "RB15 a key is what its scopes and its owner's rights have in common, now", func(t *testing.T, over string) {
@@ -101,12 +128,21 @@ func TestKeys(t *testing.T) {
 			OrganizationId: org.ID, Email: unique("new") + "@example.com", DisplayName: "New", Role: "developer"})
 		refused(t, err, errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE)
 
-		// It follows its owner.
-		_, err = org.owner.ChangeMemberRole(t.Context(), &membershipv1.ChangeMemberRoleRequest{OrganizationId: org.ID, AccountId: admin.ID, Role: "viewer"})
-		require.NoError(t, err)
+		// It follows its owner, into a role whose people have no keys here, too.
+		demote := func(role string) {
+			_, err := org.owner.ChangeMemberRole(t.Context(), &membershipv1.ChangeMemberRoleRequest{OrganizationId: org.ID, AccountId: admin.ID, Role: role})
+			require.NoError(t, err)
+		}
+		demote("developer")
 		require.False(t, can("members.assign_role"))
 		refused(t, change(), errorv1.Reason_REASON_PERMISSION_MISSING)
 		require.True(t, can("members.read"))
+		demote("viewer")
+		require.False(t, can("members.read"), "a viewer may, and a viewer's key may not")
+		_, err = key.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID})
+		require.Equal(t, "api_keys.create_own", refused(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["permission"])
+		_, err = admin.ListPeople(t.Context(), &membershipv1.ListPeopleRequest{OrganizationId: org.ID})
+		require.NoError(t, err)
 		gone := []errorv1.Reason{ // identity signs nobody in whose only organization has disabled them
 			errorv1.Reason_REASON_UNAUTHENTICATED, errorv1.Reason_REASON_MEMBER_DISABLED, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND}
 		org.disable(t, admin)

@@ -145,6 +145,44 @@ func TestAPIKeys(t *testing.T) {
 		}
 		require.Zero(t, count(h, `api_keys`))
 	})
+	t.Run("R12 R43 R44 EndWithATemporaryPasswordAResetAndDisabling", func(t *testing.T) {
+		t.Parallel()
+		for name, end := range map[string]func(*harness, id.Account, id.Organization){
+			"a temporary password": func(h *harness, key id.Account, org id.Organization) {
+				_, err := h.issue(key, org, id.NewSeat())
+				require.NoError(h, err)
+			},
+			"a reset": func(h *harness, _ id.Account, _ id.Organization) {
+				link := h.resetLinks(&identityv1.RequestPasswordResetRequest{Email: "ada@example.com"}, "ada@example.com")[0]
+				require.NoError(h, h.reset(link, otherPassword, "once"))
+			},
+			"disabling": func(h *harness, key id.Account, org id.Organization) {
+				require.True(h, h.setSignIn(key, org, false, 1))
+				require.True(h, h.setSignIn(key, org, true, 2))
+			},
+		} {
+			h := start(t)
+			key, org := h.broughtIn("ada@example.com")
+			ada := h.signIn("ada@example.com")
+			first, second := h.makeKey(ada.token, "org.read"), h.makeKey(ada.token, "org.read")
+			require.NoError(t, h.change(ada.token, goodPassword, otherPassword))
+			_, err := h.resolve(first.GetSecret(), false)
+			require.NoError(t, err, "who changes their own password keeps their keys")
+			end(h, key, org)
+			for _, made := range []*identityv1.CreateApiKeyResponse{first, second} {
+				_, err := h.resolve(made.GetSecret(), false)
+				requireReason(t, unauthenticated, err)
+			}
+			require.Zero(t, count(h, `api_keys`), name)
+			var told []any
+			for _, e := range h.events(key.String()) {
+				if e.Type == "account.api_key_deleted" {
+					told = append(told, e.Data["api_key_id"], e.Data["apiKeyId"])
+				}
+			}
+			require.Subset(t, told, []any{first.GetApiKey().GetId(), second.GetApiKey().GetId()}, name)
+		}
+	})
 	t.Run("AreFiftyAtMostAndExpiredOnesDoNotCount", func(t *testing.T) {
 		t.Parallel()
 		h := start(t)

@@ -74,7 +74,7 @@ func (s *Service) newPassword(ctx context.Context, text string, of account.Accou
 	return s.hash(ctx, plain)
 }
 
-// setPassword stores a password, ends the sessions but the one that is kept, and tells the person.
+// setPassword stores a password, ends the sessions but the one that is kept, or where none is the keys of programs too, and tells the person.
 func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.Account, hash string, in store.SignIn, kept id.Session, from *eventv1.Context) error {
 	q.SavePassword(of.ID, hash)
 	if in.Factors == 1 { // otherwise there are wrong codes among them, which another password does not forgive
@@ -83,6 +83,9 @@ func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.A
 	done := attempt(ctx, session.PasswordChange, session.ByPassword, "")
 	if kept.IsZero() {
 		done = attempt(ctx, session.PasswordReset, session.ByLink, "")
+		if err := endAPIKeys(ctx, q, of.ID, from); err != nil {
+			return err
+		}
 	}
 	q.InsertAttempt(of.ID, done)
 	if err := endSessions(q, in.Live, kept, from); err != nil {

@@ -32,3 +32,18 @@ func (s *Service) DeleteApiKey(ctx context.Context, req *identityv1.DeleteApiKey
 	}
 	return &identityv1.DeleteApiKeyResponse{}, nil
 }
+
+// endAPIKeys ends all keys of an account: somebody else may have made some of them, or have got hold of them.
+func endAPIKeys(ctx context.Context, q store.Queries, owner id.Account, from *eventv1.Context) error {
+	live, err := q.ListAPIKeys(ctx, owner)
+	if err != nil {
+		return err
+	}
+	q.DeleteAPIKeys(owner)
+	for _, key := range live {
+		if err := outbox.Publish(q.Tx, owner, q.Now(), &eventv1.AccountApiKeyDeleted{Context: from, ApiKeyId: key.ID.String()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -64,6 +64,9 @@ func (s *Service) IssueTemporaryPassword(ctx context.Context, req *identityv1.Is
 		if err := endSessions(q, in.Live, id.Session{}, from); err != nil {
 			return nil, err
 		}
+		if err := endAPIKeys(ctx, q, key, from); err != nil {
+			return nil, err
+		}
 		words := mail.TemporaryPassword{Time: q.Now(), Expires: until, ResetLink: s.PublicURL + "/forgot"}
 		if err := s.notify(q, who, words); err != nil {
 			return nil, err

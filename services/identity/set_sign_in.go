@@ -52,7 +52,7 @@ func (s *Service) SetSignIn(ctx context.Context, req *identityv1.SetSignInReques
 	return answer, nil
 }
 
-// publishSignIn tells whether the account may sign in from now on. If not, its sessions end.
+// publishSignIn tells whether the account may sign in from now on. If not, its sessions and keys end.
 func (s *Service) publishSignIn(ctx context.Context, q store.Queries, key id.Account, m account.Management, from *eventv1.Context) error {
 	about := &eventv1.Account{AccountId: key.String()}
 	if m.SignInAllowed {
@@ -63,6 +63,9 @@ func (s *Service) publishSignIn(ctx context.Context, q store.Queries, key id.Acc
 		return err
 	}
 	if err := endSessions(q, live, id.Session{}, from); err != nil {
+		return err
+	}
+	if err := endAPIKeys(ctx, q, key, from); err != nil {
 		return err
 	}
 	return outbox.Publish(q.Tx, key, q.Now(), &eventv1.AccountDisabled{Context: from, Account: about})

@@ -32,7 +32,7 @@ func (s *Service) ListMyPermissions(ctx context.Context, req *membershipv1.ListM
 	}
 	s.activity.note(key, me)
 	answer := &membershipv1.ListMyPermissionsResponse{Revision: a.Revision, Token: outbox.Token(key, s.DB.Name, a.Revision)}
-	for _, permission := range o.Keyed(o.Allowed(member, project)) {
+	for _, permission := range o.Keyed(member, o.Allowed(member, project)) {
 		answer.Permissions = append(answer.Permissions, &membershipv1.ListMyPermissionsResponse_Held{
 			Permission: permission, Lines: linesToProto(o.Sources(member, permission, project))})
 	}

@@ -54,6 +54,14 @@ func (c Caller) StepUp(now time.Time, within time.Duration) error {
 // SignedIn tells whether a person or an operator is calling, not a service for itself, and not anybody.
 func (c Caller) SignedIn() bool { return !c.Account.IsZero() || !c.Operator.IsZero() }
 
+// Credential is the session or the key that the call is made with; zero: neither, for an operator or a service.
+func (c Caller) Credential() id.Any {
+	if !c.Key.IsZero() {
+		return id.Any(c.Key)
+	}
+	return id.Any(c.Session)
+}
+
 // What the edge tells a service of the client whose call it passes on.
 const (
 	AddressHeader   = "x-roster-client-address"

@@ -29,10 +29,10 @@ type Resolver struct {
 	now      func() time.Time
 	flights  singleflight.Group
 
-	mu       sync.Mutex
-	tokens   cache[presented, resolved]
-	sessions map[id.Session]map[presented]struct{} // which tokens are of a session
-	epoch    uint64                                // how many times Forget was called
+	mu     sync.Mutex
+	tokens cache[presented, resolved]
+	of     map[id.Any]map[presented]struct{} // which tokens are of a session or a key
+	epoch  uint64                            // how many times Forget was called
 }
 
 // presented is what a client showed, and what for. A session that came as a cookie is not the same as one that
@@ -44,17 +44,17 @@ type presented struct {
 }
 
 type resolved struct {
-	token   string
-	session id.Session
-	asked   time.Time // when it was good at the earliest
+	token string
+	of    id.Any    // the session or the key
+	asked time.Time // when it was good at the earliest
 }
 
 // NewResolver returns a resolver that asks identity.
 func NewResolver(identity identityv1.CredentialServiceClient, now func() time.Time) *Resolver {
-	r := &Resolver{Ended: newEnded(now), identity: identity, now: now, sessions: make(map[id.Session]map[presented]struct{})}
+	r := &Resolver{Ended: newEnded(now), identity: identity, now: now, of: make(map[id.Any]map[presented]struct{})}
 	r.tokens.dropped = func(p presented, v resolved) {
-		if delete(r.sessions[v.session], p); len(r.sessions[v.session]) == 0 {
-			delete(r.sessions, v.session)
+		if delete(r.of[v.of], p); len(r.of[v.of]) == 0 {
+			delete(r.of, v.of)
 		}
 	}
 	return r
@@ -68,7 +68,7 @@ func (r *Resolver) Token(ctx context.Context, secret string, cookie bool, audien
 	held, ok := r.tokens.get(p, r.now())
 	epoch := r.epoch
 	r.mu.Unlock()
-	if ok && r.covers(held.asked) && !r.has(held.session) {
+	if ok && r.covers(held.asked) && !r.has(held.of) {
 		return held.token, nil
 	}
 	// The epoch keeps those who ask after a Forget from sharing, and from finding, what was answered before it.
@@ -92,17 +92,17 @@ func (r *Resolver) keep(p presented, resp *identityv1.ResolveCredentialResponse,
 	if end := resp.GetExpireTime().AsTime().Add(-margin); end.Before(until) {
 		until = end
 	}
-	v := resolved{resp.GetToken(), SessionOf(resp.GetToken()), asked}
+	v := resolved{resp.GetToken(), credentialOf(resp.GetToken()), asked}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.epoch != epoch || !now.Before(until) {
 		return
 	}
 	r.tokens.put(p, v, now, until)
-	if r.sessions[v.session] == nil {
-		r.sessions[v.session] = make(map[presented]struct{})
+	if r.of[v.of] == nil {
+		r.of[v.of] = make(map[presented]struct{})
 	}
-	r.sessions[v.session][p] = struct{}{}
+	r.of[v.of][p] = struct{}{}
 }
 
 // Forget drops the tokens of a session at once: what they say of it has just changed.
@@ -110,12 +110,12 @@ func (r *Resolver) Forget(session id.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.epoch++
-	for p := range r.sessions[session] {
+	for p := range r.of[id.Any(session)] {
 		r.tokens.drop(p)
 	}
 }
 
-// Authenticator finds out who presents a bearer credential to one service. The Resolver hears which sessions end: their tokens
+// Authenticator finds out who presents a bearer credential to one service. The Resolver hears which sessions and keys end: their tokens
 // are refused while they last.
 type Authenticator struct {
 	Resolver *Resolver
@@ -145,10 +145,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller
 	if err != nil {
 		return caller.Caller{}, err
 	}
-	if !claims.Session.IsZero() && a.Resolver.has(claims.Session) {
-		return caller.Caller{}, errRefused // the token outlives it
-	}
-	return caller.Caller{
+	who := caller.Caller{
 		Account:  claims.Account,
 		Operator: claims.Operator,
 		Session:  claims.Session,
@@ -158,7 +155,11 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller
 		AuthTime: claims.AuthTime,
 		Level:    claims.Level,
 		Reach:    claims.Reach,
-	}, nil
+	}
+	if of := who.Credential(); !of.IsZero() && a.Resolver.has(of) {
+		return caller.Caller{}, errRefused // the token outlives it
+	}
+	return who, nil
 }
 
 // isInternal knows an internal token by its two dots.

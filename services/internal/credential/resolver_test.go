@@ -132,7 +132,7 @@ func TestResolver(t *testing.T) {
 		token(t, r, "secret", true, "membership")
 		require.EqualValues(t, 2, fake.calls.Load())
 		r.Forget(session)
-		require.Empty(t, r.sessions)
+		require.Empty(t, r.of)
 		require.Empty(t, r.tokens.entries)
 		token(t, r, "secret", true, "membership")
 		token(t, r, "secret", true, "billing")
@@ -146,7 +146,7 @@ func TestResolver(t *testing.T) {
 			resp := &identityv1.ResolveCredentialResponse{ExpireTime: timestamppb.New(time.Now().Add(time.Hour))}
 			r.keep(presented{secret: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}}, resp, 0, time.Now())
 		}
-		require.Equal(t, len(r.tokens.entries), len(r.sessions[id.Session{}]))
+		require.Equal(t, len(r.tokens.entries), len(r.of[id.Any{}]))
 	})
 }
 

@@ -191,12 +191,24 @@ func read(signed *jose.JSONWebSignature, key ed25519.PublicKey, audience string,
 func expired(c Claims, now time.Time) bool { return !now.Before(c.Expires.Add(leeway)) }
 
 // SessionOf returns the session in a token that identity has just given us, unverified; zero when there is none.
-func SessionOf(token string) (session id.Session) {
+func SessionOf(token string) id.Session {
+	session, _ := id.ParseSession(unverified(token).Session)
+	return session
+}
+
+// credentialOf returns the session or the key in such a token.
+func credentialOf(token string) id.Any {
+	if key, err := id.ParseAPIKey(unverified(token).Key); err == nil {
+		return id.Any(key)
+	}
+	return id.Any(SessionOf(token))
+}
+
+func unverified(token string) (p payload) {
 	if parts := strings.Split(token, "."); len(parts) == 3 {
-		var p payload
-		if raw, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil && json.Unmarshal(raw, &p) == nil {
-			session, _ = id.ParseSession(p.Session)
+		if raw, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
+			_ = json.Unmarshal(raw, &p) // what it is not is empty
 		}
 	}
-	return session
+	return p
 }

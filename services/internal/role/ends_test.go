@@ -88,12 +88,21 @@ func TestSessionsEndEverywhere(t *testing.T) {
 	for _, r := range replicas {
 		require.Eventually(t, func() bool { return !asks(r) }, soon, 10*time.Millisecond, "what was asked is remembered")
 	}
-	require.NoError(t, relay.PublishMsg(endedEvent(identity.claims.Session)))
+	require.NoError(t, relay.PublishMsg(endedEvent("session.ended", "sessionId", identity.claims.Session.String())))
 	for i, r := range replicas {
 		require.Eventually(t, func() bool { asks(r); return asks(r) }, soon, 10*time.Millisecond, "replica %d asks each time", i)
 	}
 
-	identity.claims.Session = id.NewSession()
+	identity.claims.Session, identity.claims.Key, identity.claims.Scopes = id.Session{}, id.NewAPIKey(), []string{"members.read"}
+	for _, r := range replicas {
+		require.Eventually(t, func() bool { return !asks(r) }, soon, 10*time.Millisecond, "what was asked is remembered, also of a key")
+	}
+	require.NoError(t, relay.PublishMsg(endedEvent("account.api_key_deleted", "apiKeyId", identity.claims.Key.String())))
+	for i, r := range replicas {
+		require.Eventually(t, func() bool { asks(r); return asks(r) }, soon, 10*time.Millisecond, "replica %d asks each time for a key", i)
+	}
+
+	identity.claims.Session, identity.claims.Key, identity.claims.Scopes = id.NewSession(), id.APIKey{}, nil
 	silent()
 	for i, r := range replicas {
 		begin := time.Now()
@@ -103,10 +112,10 @@ func TestSessionsEndEverywhere(t *testing.T) {
 	}
 }
 
-func endedEvent(session id.Session) *nats.Msg {
+func endedEvent(name, field, ended string) *nats.Msg {
 	owner := id.NewAccount()
-	line := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"/roster/identity","type":"roster.v1.session.ended","time":"2026-01-01T00:00:00Z",`+
-		`"datacontenttype":"application/json","aggregate":%q,"revision":"1","epoch":"1","prevhash":"","hash":"","data":{"sessionId":%q}}`,
-		id.NewEvent(), owner, session)
-	return &nats.Msg{Subject: "roster.v1.session.ended.0." + owner.String(), Data: []byte(line)}
+	line := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"/roster/identity","type":"roster.v1.%s","time":"2026-01-01T00:00:00Z",`+
+		`"datacontenttype":"application/json","aggregate":%q,"revision":"1","epoch":"1","prevhash":"","hash":"","data":{%q:%q}}`,
+		id.NewEvent(), name, owner, field, ended)
+	return &nats.Msg{Subject: "roster.v1." + name + ".0." + owner.String(), Data: []byte(line)}
 }

@@ -360,7 +360,9 @@ func TestNATSPermissions(t *testing.T) {
 			}
 			if user != "operator" {
 				require.False(t, maySubscribe(t, conn, "roster.v1.>"), "%s listens to everything", user)
-				require.Equal(t, user != "subscriber", maySubscribe(t, conn, "roster.v1.session.ended.>"), user)
+				for _, end := range []string{"roster.v1.session.ended.>", "roster.v1.account.api_key_deleted.>"} {
+					require.Equal(t, user != "subscriber", maySubscribe(t, conn, end), "%s hears %s", user, end)
+				}
 			}
 		}
 	})

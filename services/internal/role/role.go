@@ -304,7 +304,7 @@ func away(err error) bool {
 }
 
 // Sessions returns what exchanges a client's credential for a token of one of the services. It hears of identity which
-// sessions have ended.
+// sessions and keys have ended.
 func (b *Base) Sessions() (*credential.Resolver, identityv1.CredentialServiceClient, error) {
 	identity, err := b.Dial("identity")
 	if err != nil {
@@ -315,14 +315,14 @@ func (b *Base) Sessions() (*credential.Resolver, identityv1.CredentialServiceCli
 	return resolver, client, b.hearEnds(resolver.Ended)
 }
 
-// hearEnds tells which sessions end. It hears the events as they pass, and not the stream: what is missed is noticed at the next beat.
+// hearEnds tells which sessions and keys end. It hears the events as they pass, and not the stream: what is missed is noticed at the next beat.
 func (b *Base) hearEnds(ended *credential.Ended) error {
 	told := make(chan *nats.Msg, 64<<10) // one channel, so that a beat does not overtake what was told before it
 	var heard []*nats.Subscription
-	for _, subject := range []string{"roster.v1.session.ended.>", outbox.BeatSubject("identity")} {
+	for _, subject := range []string{"roster.v1.session.ended.>", "roster.v1.account.api_key_deleted.>", outbox.BeatSubject("identity")} {
 		subscription, err := b.nats.ChanSubscribe(subject, told)
 		if err != nil {
-			return fmt.Errorf("hear which sessions end: %w", err)
+			return fmt.Errorf("hear which sessions and keys end: %w", err)
 		}
 		heard = append(heard, subscription)
 	}
@@ -335,8 +335,8 @@ func (b *Base) hearEnds(ended *credential.Ended) error {
 				return nil
 			case m := <-told:
 				if m.Subject != outbox.BeatSubject("identity") {
-					if session, ok := endOf(m.Data); ok {
-						ended.End(session)
+					if credential, ok := endOf(m.Data); ok {
+						ended.End(credential)
 					}
 					continue
 				}
@@ -356,24 +356,25 @@ func (b *Base) hearEnds(ended *credential.Ended) error {
 	return nil
 }
 
-// endOf returns the session whose end an event tells.
-func endOf(data []byte) (session id.Session, ok bool) {
+// endOf returns the session or the key whose end an event tells.
+func endOf(data []byte) (credential id.Any, ok bool) {
 	event, err := events.Parse(data)
 	if err != nil {
-		return session, false
+		return credential, false
 	}
 	message, err := event.Message()
 	if err != nil {
-		return session, false
+		return credential, false
 	}
-	ended, ok := message.(*eventv1.SessionEnded)
-	if !ok {
-		return session, false
+	switch ended := message.(type) {
+	case *eventv1.SessionEnded:
+		session, err := id.ParseSession(ended.GetSessionId())
+		return id.Any(session), err == nil
+	case *eventv1.AccountApiKeyDeleted:
+		key, err := id.ParseAPIKey(ended.GetApiKeyId())
+		return id.Any(key), err == nil
 	}
-	if session, err = id.ParseSession(ended.GetSessionId()); err != nil {
-		return session, false
-	}
-	return session, true
+	return credential, false
 }
 
 // Service is what Serve serves.

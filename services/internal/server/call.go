@@ -48,7 +48,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	return resp, err
 }
 
-// stream is the way of a call with many requests or answers. It lasts as long as its ends want it to, and its session does; what
+// stream is the way of a call with many requests or answers. It lasts as long as its ends want it to, and its session or its key does; what
 // its caller may do can change meanwhile, and is for the verb to watch.
 func (s *Server) stream(service any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	begin, ctx := s.config.Now(), ss.Context()
@@ -60,9 +60,9 @@ func (s *Server) stream(service any, ss grpc.ServerStream, info *grpc.StreamServ
 	if who, err = s.admit(ctx, info.FullMethod); err != nil {
 		return err
 	}
-	if s.config.Follow != nil && !who.Session.IsZero() {
+	if s.config.Follow != nil && !who.Credential().IsZero() {
 		var leave context.CancelFunc
-		ctx, leave = s.config.Follow(ctx, who.Session)
+		ctx, leave = s.config.Follow(ctx, who.Credential())
 		defer leave()
 	}
 	checked.ctx = caller.With(ctx, who)

@@ -97,9 +97,9 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 	require.NoError(t, err)
 	h.server = New(creds, Config{
 		Role: "tested", Authenticate: authenticate, Log: slog.New(slog.NewJSONHandler(h.logged, nil)),
-		Follow: func(ctx context.Context, followed id.Session) (context.Context, context.CancelFunc) {
+		Follow: func(ctx context.Context, followed id.Any) (context.Context, context.CancelFunc) {
 			ctx, cut := context.WithCancelCause(ctx)
-			if followed == session {
+			if followed == id.Any(session) {
 				go func() {
 					<-ended
 					cut(over)

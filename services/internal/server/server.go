@@ -45,8 +45,8 @@ type Config struct {
 	// Authenticate finds out who presents a bearer credential. Nil: every credential is refused.
 	Authenticate func(ctx context.Context, bearer string) (caller.Caller, error)
 
-	// Follow returns a context that ends with a session; its cause is what to answer. Nil: streams outlive sessions.
-	Follow func(context.Context, id.Session) (context.Context, context.CancelFunc)
+	// Follow returns a context that ends with a session or a key; its cause is what to answer. Nil: streams outlive sessions.
+	Follow func(context.Context, id.Any) (context.Context, context.CancelFunc)
 
 	// Denied hears of calls that were refused because of who called. It must not wait. Nil: nobody does.
 	Denied func(*membershipv1.Denial)

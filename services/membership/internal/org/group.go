@@ -326,7 +326,7 @@ func (a Actor) grant(all gift) error {
 	if all.admin && !a.appoints() {
 		return missing(ManageAdmins, "Only the organization owner appoints admins. Contact the organization owner.")
 	}
-	beyond := all.permissions.Without(a.Permissions).Union(all.opens.Without(a.organization.Keyed(a.organization.held(a.Role, a.member.Grants, id.Project{}))))
+	beyond := all.permissions.Without(a.Permissions).Union(all.opens.Without(a.organization.Keyed(a.member, a.organization.held(a.Role, a.member.Grants, id.Project{}))))
 	if len(beyond) > 0 {
 		return missing(beyond[0], "This group gives more than you hold: "+strings.Join(beyond, ", ")+". You can give only what you hold.").
 			With("missing", strings.Join(beyond, ","))

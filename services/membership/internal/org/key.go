@@ -15,17 +15,25 @@ func (o *Organization) UseKey(scopes []string) {
 }
 
 // Keyed is what is left by the key of what somebody holds who asks.
-func (o Organization) Keyed(held Set) Set {
-	if o.Key == nil {
+func (o Organization) Keyed(m Member, held Set) Set {
+	switch {
+	case o.Key == nil:
 		return held
+	case !o.takesKey(m):
+		return nil
 	}
 	return held.In(*o.Key)
+}
+
+// takesKey tells whether keys of the member's work in this organization at all: whether they may have any.
+func (o Organization) takesKey(m Member) bool {
+	return o.Key == nil || o.Decide(m, CreateOwnKeys, id.Project{}).Decision == Allowed
 }
 
 // DecideSelf is Decide for somebody who asks about themselves.
 func (o Organization) DecideSelf(m Member, permission string, project id.Project) Verdict {
 	v := o.Decide(m, permission, project)
-	if v.Decision == Allowed && !o.Keyed(Set{permission}).Has(permission) {
+	if v.Decision == Allowed && !o.Keyed(m, Set{permission}).Has(permission) {
 		return Verdict{Decision: NotPermitted}
 	}
 	return v

@@ -25,10 +25,27 @@ func TestUseKey(t *testing.T) {
 		admin, err := c.Admit(c.another("admin"))
 		require.NoError(t, err)
 		require.Equal(t, org.Set{org.ReadMembers, org.RemoveMembers}, admin.Permissions)
-		viewer, err := c.Admit(c.another("viewer"))
+		developer, err := c.Admit(c.another("developer"))
 		require.NoError(t, err)
-		require.Equal(t, org.Set{org.ReadMembers}, viewer.Permissions)
-		require.Equal(t, org.Set{org.ReadMembers}, viewer.In(id.NewProject()).Permissions)
+		require.Equal(t, org.Set{org.ReadMembers}, developer.Permissions)
+		require.Equal(t, org.Set{org.ReadMembers}, developer.In(id.NewProject()).Permissions)
+	})
+
+	t.Run("RB15 A key is worth nothing where its owner may have none", func(t *testing.T) {
+		t.Parallel()
+		c := keyed(org.ReadMembers)
+		viewer := c.another("viewer")
+		_, err := c.Admit(viewer)
+		require.Equal(t, org.CreateOwnKeys, reason(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["permission"])
+		require.Equal(t, org.NotPermitted, c.DecideSelf(viewer, org.ReadMembers, id.Project{}).Decision)
+		require.Empty(t, c.Keyed(viewer, org.Set{org.ReadMembers}))
+		reason(t, c.MayAsk(viewer), errorv1.Reason_REASON_PERMISSION_MISSING)
+
+		c.Policy.GatedPermissions = org.Set{org.CreateOwnKeys}
+		_, err = c.Admit(c.another("developer"))
+		reason(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+		_, err = c.Admit(org.Member{})
+		reason(t, err, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND)
 	})
 
 	t.Run("RB15 What it gives to others it must be for", func(t *testing.T) {
@@ -50,7 +67,7 @@ func TestUseKey(t *testing.T) {
 	t.Run("RB15 About oneself it is asked by the key, about others as ever", func(t *testing.T) {
 		t.Parallel()
 		c := keyed(org.ReadMembers)
-		m := c.another("viewer")
+		m := c.another("developer")
 		require.Equal(t, org.Allowed, c.DecideSelf(m, org.ReadMembers, id.Project{}).Decision)
 		require.Equal(t, org.NotPermitted, c.DecideSelf(m, org.ReadOrganization, id.Project{}).Decision)
 		require.Equal(t, org.Allowed, c.Decide(m, org.ReadOrganization, id.Project{}).Decision)

@@ -76,8 +76,11 @@ func (o Organization) Admit(m Member) (Actor, error) {
 		return Actor{}, fault.New(errorv1.Reason_REASON_MEMBER_DISABLED,
 			"Your membership in this organization is disabled. Ask one of its admins to enable it.")
 	}
+	if !o.takesKey(m) {
+		return Actor{}, missing(CreateOwnKeys, "Keys of yours do not work in this organization: your role here does not let you have any. Sign in instead.")
+	}
 	role, _ := o.Roles.ByID(m.Role)
-	return Actor{Account: m.Account, Role: role, Permissions: o.Keyed(o.Permissions(m, id.Project{})), member: m, organization: o}, nil
+	return Actor{Account: m.Account, Role: role, Permissions: o.Keyed(m, o.Permissions(m, id.Project{})), member: m, organization: o}, nil
 }
 
 // Spare refuses to take from an organization the last member who can do everything in it. becomes is the role that the

@@ -61,6 +61,7 @@ const (
 	ReadActivity       = "members.activity.read"
 	ReadSessions       = "members.sessions.read"
 	RevokeSessions     = "members.sessions.revoke"
+	CreateOwnKeys      = "api_keys.create_own"
 	CreateMembers      = "members.create"
 	AssignRole         = "members.assign_role"
 	UpdateProfiles     = "members.update_profile"

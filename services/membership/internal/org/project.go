@@ -37,7 +37,7 @@ type ProjectMember struct {
 
 // In is the actor in a project, where grants of the project count too. Only what the project itself is about may be decided on it.
 func (a Actor) In(project id.Project) Actor {
-	a.Permissions = a.organization.Keyed(a.organization.Permissions(a.member, project))
+	a.Permissions = a.organization.Keyed(a.member, a.organization.Permissions(a.member, project))
 	return a
 }
 

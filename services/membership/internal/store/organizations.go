@@ -104,7 +104,8 @@ func (m Membership) Cursor() Cursor { return Cursor{Name: m.SortName, ID: id.Any
 func (m Membership) Allowed() org.Set {
 	o := m.Organization
 	o.Roles = org.Roles{{ID: m.RoleID, Key: m.RoleKey, Permissions: m.Registry.Of(org.Role{Key: m.RoleKey, BuiltIn: m.BuiltIn, Permissions: m.Permissions})}}
-	return o.Keyed(o.Allowed(org.Member{State: m.MemberState, Role: m.RoleID, Grants: m.Grants}, id.Project{}))
+	member := org.Member{State: m.MemberState, Role: m.RoleID, Grants: m.Grants}
+	return o.Keyed(member, o.Allowed(member, id.Project{}))
 }
 
 // ListMemberships returns a page of the organizations that the account belongs to, by name. The transaction must be
