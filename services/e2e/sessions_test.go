@@ -10,6 +10,8 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/devmail"
 )
 
 // TestSessions is about where somebody is signed in, and what was tried with their account.
@@ -118,6 +120,18 @@ func TestSessions(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, theirs.GetManaged())
 		require.Empty(t, theirs.GetSessions())
+	})
+
+	scenario(t, "R47 R86 who signs in from a new place is told by mail", func(t *testing.T, over string) {
+		person := signUp(t, over)
+		signIn(t, over, person.Email)
+		for _, other := range transports { // whose clients call themselves something else
+			if other != over {
+				signIn(t, other, person.Email)
+			}
+		}
+		told := mailTo(t, person.Email, func(m devmail.Received) bool { return m.Subject == "A sign-in from a new place" })
+		require.NotEmpty(t, linkWith(told, "/forgot"))
 	})
 
 	scenario(t, "S2-46 R46 one sees what was tried with one's account", func(t *testing.T, over string) {

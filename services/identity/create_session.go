@@ -23,6 +23,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -270,7 +271,24 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 		if begun.Stage != session.Complete {
 			return nil
 		}
+		if err := s.noticePlace(ctx, q, begun, in.Places); err != nil {
+			return err
+		}
 		return outbox.Publish(q.Tx, begun.AccountID, q.Now(), &eventv1.AccountSignedIn{Context: from, SessionId: begun.ID.String()})
 	})
 	return begun, key, err
+}
+
+// noticePlace tells somebody who signs in with a device, or from a network, that is new, and remembers it.
+func (s *Service) noticePlace(ctx context.Context, q store.Queries, begun session.Session, known []session.Place) error {
+	place := session.PlaceOf(begun)
+	q.SavePlace(begun.AccountID, place)
+	if !place.New(known) {
+		return nil
+	}
+	who, err := q.GetAccount(ctx, begun.AccountID)
+	if err != nil {
+		return err
+	}
+	return s.notify(q, who, mail.NewDevice{Time: q.Now(), Device: place.Device, Address: begun.Address, ResetLink: s.PublicURL + "/forgot"})
 }

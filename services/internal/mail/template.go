@@ -92,6 +92,18 @@ type TemporaryPassword struct {
 
 func (t TemporaryPassword) plain() (string, Template) { return "temporary_password", t }
 
+// NewDevice tells somebody that their account was signed in to from where it was not before.
+type NewDevice struct {
+	Time            time.Time
+	Device, Address string // as far as they are known
+	ResetLink       string // where to ask for another password
+}
+
+func (t NewDevice) plain() (string, Template) {
+	t.Device = name(t.Device)
+	return "new_device", t
+}
+
 // Invitation asks somebody to join an organization.
 type Invitation struct {
 	Organization, Inviter, Role string
@@ -254,7 +266,7 @@ var functions = map[string]any{
 }
 
 var pages = parse("verify_email", "account_exists", "add_email", "email_in_use", "emails_changed", "primary_changed", "reset_password",
-	"password_changed", "temporary_password", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied",
+	"password_changed", "temporary_password", "new_device", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied",
 	"recovery_code_used", "recovery_codes_replaced")
 
 func parse(kinds ...string) map[string]page {

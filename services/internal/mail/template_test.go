@@ -42,6 +42,8 @@ func TestRender(t *testing.T) {
 		"reset_password":         ResetPassword{Link: "https://roster.example/reset/tok-en_1", Expires: expires},
 		"password_changed":       PasswordChanged{Time: expires, ResetLink: "https://roster.example/forgot"},
 		"temporary_password":     TemporaryPassword{Time: expires.Add(-72 * time.Hour), Expires: expires, ResetLink: "https://roster.example/forgot"},
+		"new_device":             NewDevice{Time: expires, Device: "Firefox on Linux", Address: "203.0.113.7", ResetLink: "https://roster.example/forgot"},
+		"new_device_hostile":     NewDevice{Time: expires, Device: "Call https://evil.example\r\nnow", ResetLink: "https://roster.example/forgot"},
 		"invitation":             invitation,
 		"invitation_full_access": fullAccess,
 		"invitation_hostile":     hostile,

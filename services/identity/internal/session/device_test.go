@@ -23,3 +23,28 @@ func TestDevice(t *testing.T) {
 		require.Equal(t, want, Device(agent), agent)
 	}
 }
+
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	at := func(agent, address string) Place { return PlaceOf(Session{UserAgent: agent, Address: address}) }
+	known := []Place{at("curl/8", "203.0.113.7"), at("roster/1", "2001:db8:1::1")}
+	for name, c := range map[string]struct {
+		place Place
+		isNew bool
+	}{
+		"TheSame":                      {at("curl/9", "203.0.113.7"), false},
+		"AnotherAddressOfTheNetwork":   {at("curl/9", "203.0.7.1"), false},
+		"TheSameAddressMapped":         {at("curl/9", "::ffff:203.0.113.7"), false},
+		"AKnownDeviceInAKnownNetwork":  {at("curl/9", "2001:db8:ffff::1%eth0"), false},
+		"AnotherDevice":                {at("wget/1", "203.0.113.7"), true},
+		"AnotherNetwork":               {at("curl/8", "198.51.100.1"), true},
+		"AnotherNetworkOfTheOtherKind": {at("curl/8", "2001:db9::1"), true},
+		"NobodyKnowsWhere":             {at("curl/8", ""), true},
+	} {
+		t.Run("R47_"+name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.isNew, c.place.New(known))
+			require.False(t, c.place.New(nil), "the first of all")
+		})
+	}
+}

@@ -23,6 +23,7 @@ type SignIn struct {
 	PasswordSet time.Time         // zero: there is no password
 	Temporary   bool              // it opens nothing but the choice of the next one
 	Factors     int               // how many it takes
+	Places      []session.Place   // where its person has signed in
 }
 
 // LockSignIn makes others who sign in to the account wait until the transaction ends. An account that may not sign in is
@@ -41,6 +42,7 @@ func (q Queries) LockSignIn(ctx context.Context, owner id.Account) (in SignIn, e
 	q.Read(`SELECT `+sessionColumns+` FROM sessions WHERE account_id = $1 AND `+liveSession+` ORDER BY create_time DESC, id DESC`,
 		[]any{owner, session.Idle}, postgres.All(&in.Live))
 	q.Read(`SELECT set_time, temporary_until IS NOT NULL AS temporary FROM credentials WHERE account_id = $1`, []any{owner}, postgres.One(&credential, &hasPassword))
+	q.Read(`SELECT device, network FROM devices WHERE account_id = $1`, []any{owner}, postgres.All(&in.Places))
 	if err = q.Fetch(ctx); err == nil && !(found && locked.SignInAllowed) {
 		err = account.ErrNotFound
 	}
@@ -72,6 +74,16 @@ func (q Queries) InsertSession(s session.Session, secretHash []byte) {
 		INSERT INTO sessions (account_id, id, secret_hash, delivery, stage, level, auth_time, create_time, last_use_time, expire_time, user_agent, address)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		s.AccountID, s.ID, secretHash, s.Delivery, s.Stage, s.Level, s.AuthTime, s.CreateTime, s.LastUseTime, s.ExpireTime, s.UserAgent, s.Address)
+}
+
+// SavePlace notes that somebody has signed in there, and forgets the oldest of too many.
+func (q Queries) SavePlace(owner id.Account, p session.Place) {
+	q.Write(`
+		INSERT INTO devices (account_id, device, network, last_time) VALUES ($1, $2, $3, now())
+		ON CONFLICT (account_id, device, network) DO UPDATE SET last_time = excluded.last_time`, owner, p.Device, p.Network)
+	q.Write(`
+		DELETE FROM devices WHERE account_id = $1 AND (device, network) IN (
+			SELECT device, network FROM devices WHERE account_id = $1 ORDER BY last_time DESC, device, network OFFSET $2)`, owner, session.Devices)
 }
 
 // CountTry counts a wrong answer to the challenge of a session.

@@ -491,7 +491,7 @@ type SessionServiceClient interface {
 	// takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, PASSKEY_INVALID, BUSY, RATE_LIMITED; where the account has a
 	// second factor CODE_REQUIRED, CODE_INVALID.
 	Reauthenticate(ctx context.Context, in *ReauthenticateRequest, opts ...grpc.CallOption) (*ReauthenticateResponse, error)
-	// ListSessions returns the caller's live sessions, newest first.
+	// ListSessions returns the caller's live sessions, newest first. There are fifty at most: with one more, the oldest ends.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	// DeleteSession ends one of the caller's sessions. Reasons: SESSION_NOT_FOUND.
 	DeleteSession(ctx context.Context, in *DeleteSessionRequest, opts ...grpc.CallOption) (*DeleteSessionResponse, error)
@@ -652,7 +652,7 @@ type SessionServiceServer interface {
 	// takes its place, delivered like the old one. Reasons: CREDENTIALS_INVALID, PASSKEY_INVALID, BUSY, RATE_LIMITED; where the account has a
 	// second factor CODE_REQUIRED, CODE_INVALID.
 	Reauthenticate(context.Context, *ReauthenticateRequest) (*ReauthenticateResponse, error)
-	// ListSessions returns the caller's live sessions, newest first.
+	// ListSessions returns the caller's live sessions, newest first. There are fifty at most: with one more, the oldest ends.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	// DeleteSession ends one of the caller's sessions. Reasons: SESSION_NOT_FOUND.
 	DeleteSession(context.Context, *DeleteSessionRequest) (*DeleteSessionResponse, error)
