@@ -46,6 +46,10 @@ scenario: setup ## Run the end-to-end scenarios of one requirement: make scenari
 	@go test -count=1 -v -run '/$(ID)' ./services/e2e/... | tee .cache/scenario.log | grep -E '^ *(---|ok|FAIL|panic)'; \
 	  grep -q -- '--- PASS.*/$(ID)' .cache/scenario.log || { echo 'no scenario of $(ID) passed' >&2; exit 1; }
 
+.PHONY: parity
+parity: setup ## Measure that signing in, signing up and forgetting a password take as long for those whom there is as for others
+	go test -count=1 -v -run 'TestParityInTime' ./services/identity -args -samples 200
+
 .PHONY: fuzz
 fuzz: ## Feed every parser of untrusted text with noise, a minute each: make fuzz FUZZTIME=10s
 	@grep -rl --include='*_test.go' '^func Fuzz' pkg services | xargs -n 1 dirname | sort -u | while read -r dir; do \

@@ -140,6 +140,7 @@ func (s *suite) live(t *testing.T) {
 	require.Error(t, err)
 	s.plant(t, "cookie", s.signInWithCookie(t, password))
 	ada = s.useFactor(t, as, sessions, ada, password)
+	s.losePasswords(t, as, ada)
 
 	claimed, err := identityv1.NewOperatorServiceClient(s.Conn()).ClaimOperator(ctx, &identityv1.ClaimOperatorRequest{Token: s.plant(t, "claim", s.Claim)})
 	require.NoError(t, err)
