@@ -55,6 +55,7 @@ type Client struct {
 	Factors        identityv1.FactorServiceClient
 	Keys           identityv1.ApiKeyServiceClient
 	Emails         identityv1.EmailServiceClient
+	Exports        identityv1.ExportServiceClient
 	Operators      identityv1.OperatorServiceClient
 	Organizations  membershipv1.OrganizationServiceClient
 	Roles          membershipv1.RoleServiceClient
@@ -125,6 +126,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Factors:        identityv1.NewFactorServiceClient(conn),
 		Keys:           identityv1.NewApiKeyServiceClient(conn),
 		Emails:         identityv1.NewEmailServiceClient(conn),
+		Exports:        identityv1.NewExportServiceClient(conn),
 		Operators:      identityv1.NewOperatorServiceClient(conn),
 		Organizations:  membershipv1.NewOrganizationServiceClient(conn),
 		Roles:          membershipv1.NewRoleServiceClient(conn),

@@ -52,4 +52,17 @@ func TestProfile(t *testing.T) {
 			refused(t, err, errorv1.Reason_REASON_VALIDATION_FAILED)
 		}
 	})
+
+	scenario(t, "R42 R46 one takes along what is kept of oneself, and nobody else does", func(t *testing.T, over string) {
+		me := signUp(t, over)
+		kept, err := me.ExportAccount(t.Context(), &identityv1.ExportAccountRequest{})
+		require.NoError(t, err)
+		require.Equal(t, me.ID, kept.GetAccount().GetId())
+		require.Equal(t, me.Email, kept.GetEmails()[0].GetEmail())
+		require.NotEmpty(t, kept.GetSessions()[0].GetId())
+		require.NotEmpty(t, kept.GetLoginActivity())
+		require.NotContains(t, kept.String(), me.Token)
+		_, err = connect(over, "").ExportAccount(t.Context(), &identityv1.ExportAccountRequest{})
+		refused(t, err, errorv1.Reason_REASON_UNAUTHENTICATED)
+	})
 }

@@ -188,6 +188,7 @@ type client struct {
 	identityv1.FactorServiceClient
 	identityv1.ApiKeyServiceClient
 	identityv1.EmailServiceClient
+	identityv1.ExportServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
@@ -215,6 +216,7 @@ func connect(transport, token string) client {
 		identityv1.NewFactorServiceClient(conn),
 		identityv1.NewApiKeyServiceClient(conn),
 		identityv1.NewEmailServiceClient(conn),
+		identityv1.NewExportServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn),

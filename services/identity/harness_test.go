@@ -53,6 +53,7 @@ type harness struct {
 	factors    identityv1.FactorServiceClient
 	keys       identityv1.ApiKeyServiceClient
 	emails     identityv1.EmailServiceClient
+	exports    identityv1.ExportServiceClient
 	operators  identityv1.OperatorServiceClient
 	credential identityv1.CredentialServiceClient
 	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
@@ -86,6 +87,7 @@ func start(t *testing.T) *harness {
 	h.factors = identityv1.NewFactorServiceClient(gateway)
 	h.keys = identityv1.NewApiKeyServiceClient(gateway)
 	h.emails = identityv1.NewEmailServiceClient(gateway)
+	h.exports = identityv1.NewExportServiceClient(gateway)
 	h.operators = identityv1.NewOperatorServiceClient(gateway)
 	h.credential = identityv1.NewCredentialServiceClient(gateway)
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))

@@ -24,18 +24,22 @@ func (s *Service) ListEmails(ctx context.Context, _ *identityv1.ListEmailsReques
 	if err != nil {
 		return nil, err
 	}
-	answer := &identityv1.ListEmailsResponse{}
+	return &identityv1.ListEmailsResponse{Emails: emailsToProto(has)}, nil
+}
+
+// emailsToProto shows the primary address first, then the others that are proven, then those that wait for it.
+func emailsToProto(has account.Emails) (shown []*identityv1.Email) {
 	primary, proven := has.Primary()
 	if me := has.Account; me.Email != "" {
-		answer.Emails = append(answer.Emails, &identityv1.Email{Email: me.Email, Verified: proven, Primary: true})
+		shown = append(shown, &identityv1.Email{Email: me.Email, Verified: proven, Primary: true})
 	}
 	for _, one := range has.Proven {
 		if one.Key != primary.Key {
-			answer.Emails = append(answer.Emails, &identityv1.Email{Email: one.Address, Verified: true})
+			shown = append(shown, &identityv1.Email{Email: one.Address, Verified: true})
 		}
 	}
 	for _, one := range has.Waiting {
-		answer.Emails = append(answer.Emails, &identityv1.Email{Email: one.Address, ExpireTime: timestamppb.New(one.Expires)})
+		shown = append(shown, &identityv1.Email{Email: one.Address, ExpireTime: timestamppb.New(one.Expires)})
 	}
-	return answer, nil
+	return shown
 }

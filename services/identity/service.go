@@ -47,6 +47,7 @@ type Service struct {
 	identityv1.UnsafeFactorServiceServer
 	identityv1.UnsafeApiKeyServiceServer
 	identityv1.UnsafeEmailServiceServer
+	identityv1.UnsafeExportServiceServer
 	identityv1.UnsafeOperatorServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
@@ -88,6 +89,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterFactorServiceServer(r, s)
 	identityv1.RegisterApiKeyServiceServer(r, s)
 	identityv1.RegisterEmailServiceServer(r, s)
+	identityv1.RegisterExportServiceServer(r, s)
 	identityv1.RegisterOperatorServiceServer(r, s)
 }
 
