@@ -38,10 +38,6 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 		if err != nil {
 			return nil, err
 		}
-		keys, err := q.ListAPIKeys(ctx, key)
-		if err != nil {
-			return nil, err
-		}
 		from := origin(ctx, key, req.GetRequestId())
 		if _, err := has.SetPrimary(address.Key); err != nil { // it was taken away since
 			q.ClaimEmail(address, key, true)
@@ -53,11 +49,8 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 		if err := endSessions(q, live, id.Session{}, from); err != nil {
 			return nil, err
 		}
-		q.DeleteAPIKeys(key)
-		for _, one := range keys {
-			if err := outbox.Publish(tx, key, q.Now(), &eventv1.AccountApiKeyDeleted{Context: from, ApiKeyId: one.ID.String()}); err != nil {
-				return nil, err
-			}
+		if err := endAPIKeys(ctx, q, key, from); err != nil {
+			return nil, err
 		}
 		return &identityv1.RevertEmailChangeResponse{}, outbox.Publish(tx, key, q.Now(),
 			&eventv1.AccountEmailChanged{Context: from, Reverted: true, Personal: personal(has.Account)})
