@@ -100,6 +100,23 @@ func TestListPeople(t *testing.T) {
 		}
 	})
 
+	t.Run("S2-10 The query finds names in every script, however their letters are written", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(rbac)
+		for _, name := range []string{"王小明", "田中 太郎", "김수지", "Łukasz Nowak", "Søren Weiß", "Σοφός", "İlknur Ilık", "Ｆｕｌｌ", "Иванёв"} {
+			o.join(name, "", "", "member")
+		}
+		for query, want := range map[string]string{
+			"王": "王小明", "小明": "王小明", "明": "王小明", "王小明": "王小明", "太郎": "田中 太郎", "田中": "田中 太郎", "지": "김수지", "수지": "김수지",
+			"lukasz": "Łukasz Nowak", "SOREN": "Søren Weiß", "WEISS": "Søren Weiß", "weiß": "Søren Weiß", "ΣΟΦΟΣ": "Σοφός", "σοφός": "Σοφός",
+			"ilknur": "İlknur Ilık", "ILIK": "İlknur Ilık", "full": "Ｆｕｌｌ", "ИВАНЕВ": "Иванёв",
+		} {
+			require.Equal(t, []string{want}, names(o.list(o.creator, func(r *membershipv1.ListPeopleRequest) { r.Query = query })), query)
+		}
+		require.Empty(t, names(o.list(o.creator, func(r *membershipv1.ListPeopleRequest) { r.Query = "小王" })))
+		require.Empty(t, names(o.list(o.creator, func(r *membershipv1.ListPeopleRequest) { r.Query = "ow" })), "two letters of a long word are its beginning")
+	})
+
 	t.Run("RB19 Who may not see addresses does not find by them", func(t *testing.T) {
 		t.Parallel()
 		o := newHarness(t).create(pipeline)

@@ -18,9 +18,12 @@ func fold(text string) string {
 	if err != nil {
 		plain = text // these transformers do not fail
 	}
-	folded := []rune(strings.Join(strings.Fields(strings.ToLower(plain)), " "))
+	folded := []rune(strings.Join(strings.Fields(plainly.Replace(strings.ToLower(plain))), " "))
 	return string(folded[:min(len(folded), foldLimit)])
 }
+
+// plainly writes letters that Unicode does not take apart as those do who have no such key, and the sigma at the end of a word as any other.
+var plainly = strings.NewReplacer("ß", "ss", "æ", "ae", "œ", "oe", "ø", "o", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ı", "i", "ς", "σ")
 
 // like escapes text for the inside of a LIKE pattern.
 var like = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

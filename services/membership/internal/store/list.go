@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -297,7 +298,7 @@ func (f Filter) sieves(most int) (sieves []sieve) {
 			return `SELECT p.person_id FROM people p WHERE p.organization_id = $1 AND p.kind = 'MEMBER' AND p.activity_time < ` + args.add(f.InactiveSince)
 		})
 	}
-	if f.word != "" && most == candidates {
+	if f.word != "" && most == candidates && (short(f.word) || utf8.RuneCountInString(f.word) >= 3) {
 		sieves = append(sieves, func(args *arguments) string {
 			return `SELECT s.person_id FROM people_search s WHERE s.organization_id = $1 AND ` + f.match(args)
 		})
@@ -322,7 +323,15 @@ func (f Filter) wholeKind() bool {
 }
 
 // short tells whether a word is too short for trigrams. It matches beginnings only.
-func short(word string) bool { return word != "" && utf8.RuneCountInString(word) < 3 }
+func short(word string) bool { return word != "" && utf8.RuneCountInString(word) < 3 && !dense(word) }
+
+// dense tells whether a word is of a script in which one letter or two are a word, and names have no blanks. It is found anywhere: where it
+// is too short for trigrams, by reading the list.
+func dense(word string) bool {
+	return strings.ContainsFunc(word, func(r rune) bool {
+		return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul)
+	})
+}
 
 // beyond is the first text after all those that begin with the word.
 func beyond(word string) string { return word + string(utf8.MaxRune) }
