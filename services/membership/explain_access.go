@@ -22,18 +22,25 @@ func (s *Service) ExplainAccess(ctx context.Context, req *membershipv1.ExplainAc
 	if err != nil {
 		return nil, err
 	}
-	verdict := verdicts[0]
+	verdict, line := verdicts[0], verdicts[0].By
+	me := caller.From(ctx).Account
+	if asked.account != me {
+		actor, err := a.Organization.Admit(a.Members[me])
+		if err != nil {
+			return nil, err
+		}
+		line = actor.Sees(line)
+	}
 	answer := &membershipv1.ExplainAccessResponse{
 		Allowed:  verdict.Decision == org.Allowed,
 		Decision: decisionToProto(verdict),
-		Line:     lineToProto(verdict.By),
+		Line:     lineToProto(line),
 		Revision: a.Revision,
 		Token:    outbox.Token(key, s.DB.Name, a.Revision),
 	}
 	if verdict.Decision != org.NotPermitted && verdict.Decision != org.GateClosed {
 		return answer, nil
 	}
-	me := caller.From(ctx).Account
 	var at store.Standing
 	var groups org.Groups
 	err = s.view(ctx, key, func(q store.Queries) (err error) {

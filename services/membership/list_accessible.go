@@ -26,7 +26,7 @@ func (s *Service) ListAccessible(ctx context.Context, req *membershipv1.ListAcce
 	if err := page.Open(s.PageKey, req.GetPageToken(), &after, bound...); err != nil {
 		return nil, err
 	}
-	holders, err := s.holders(ctx, key, permission, project)
+	holders, actor, err := s.holders(ctx, key, permission, project)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,11 @@ func (s *Service) ListAccessible(ctx context.Context, req *membershipv1.ListAcce
 	for _, c := range found {
 		member := a.Members[c.Account]
 		if by := a.Organization.Sources(member, permission, project); len(by) > 0 {
+			for i := range by {
+				if c.Account != me {
+					by[i] = actor.Sees(by[i])
+				}
+			}
 			answer.Holders = append(answer.Holders, &membershipv1.ListAccessibleResponse_Holder{
 				AccountId: c.Account.String(), DisplayName: c.DisplayName, Guest: !member.Belongs(), Lines: linesToProto(by)})
 		}
@@ -63,7 +68,7 @@ func (s *Service) ListAccessible(ctx context.Context, req *membershipv1.ListAcce
 }
 
 // holders says where to look for those who may do something, to who sees people, there.
-func (s *Service) holders(ctx context.Context, key id.Organization, permission string, project id.Project) (org.Holders, error) {
+func (s *Service) holders(ctx context.Context, key id.Organization, permission string, project id.Project) (org.Holders, org.Actor, error) {
 	me := caller.From(ctx).Account
 	var at store.Standing
 	var groups org.Groups
@@ -76,21 +81,21 @@ func (s *Service) holders(ctx context.Context, key id.Organization, permission s
 		return err
 	})
 	if err != nil {
-		return org.Holders{}, err
+		return org.Holders{}, org.Actor{}, err
 	}
 	actor, err := at.Organization.Admit(at.Members[me])
 	if err != nil {
-		return org.Holders{}, err
+		return org.Holders{}, org.Actor{}, err
 	}
 	s.activity.note(key, me)
 	if err := actor.In(project).Need(org.ReadMembers); err != nil {
-		return org.Holders{}, err
+		return org.Holders{}, org.Actor{}, err
 	}
 	if err := at.Organization.Registry.Known(permission); err != nil {
-		return org.Holders{}, err
+		return org.Holders{}, org.Actor{}, err
 	}
 	if !project.IsZero() && in.ID.IsZero() {
-		return org.Holders{}, org.ErrNoProject
+		return org.Holders{}, org.Actor{}, org.ErrNoProject
 	}
-	return at.Organization.Holders(groups, permission, project), nil
+	return at.Organization.Holders(groups, permission, project), actor, nil
 }

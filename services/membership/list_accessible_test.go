@@ -209,6 +209,45 @@ func TestListAccessible(t *testing.T) {
 		refused(t, err, errorv1.Reason_REASON_MEMBER_DISABLED)
 	})
 
+	t.Run("RB19 Who sees no groups is told of nobody's, but of their own", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(pipeline)
+		asker, member := o.add("viewer"), o.add("viewer")
+		group := o.group("Secret raid")
+		for _, account := range []id.Account{asker, member} {
+			require.NoError(t, o.enroll(o.creator, account, group))
+		}
+		require.NoError(t, o.bind(o.creator, group, "developer"))
+		told := func(about id.Account) (lines []*membershipv1.ExplainAccessResponse_Line) {
+			explained, err := o.access.ExplainAccess(o.as(asker), &membershipv1.ExplainAccessRequest{
+				OrganizationId: o.id.String(), AccountId: about.String(), Permission: "resources.write"})
+			require.NoError(t, err)
+			require.True(t, explained.GetAllowed())
+			listed, err := o.access.ListAccessible(o.as(asker), &membershipv1.ListAccessibleRequest{OrganizationId: o.id.String(), Permission: "resources.write"})
+			require.NoError(t, err)
+			for _, holder := range listed.GetHolders() {
+				if holder.GetAccountId() == about.String() {
+					return append(holder.GetLines(), explained.GetLine())
+				}
+			}
+			return nil
+		}
+		require.Len(t, told(member), 2)
+		for _, line := range told(member) {
+			require.Equal(t, "Secret raid", line.GetDisplayName())
+		}
+		_, err := o.owner().Exec(t.Context(), `UPDATE roles SET permissions = array_remove(permissions, 'groups.read') WHERE organization_id = $1`, o.id)
+		require.NoError(t, err)
+		require.Len(t, told(member), 2)
+		for _, line := range told(member) {
+			require.Equal(t, membershipv1.ExplainAccessResponse_Line_SOURCE_GROUP, line.GetSource())
+			require.Empty(t, line.GetGroupId()+line.GetDisplayName())
+		}
+		for _, line := range told(asker) {
+			require.Equal(t, "Secret raid", line.GetDisplayName())
+		}
+	})
+
 	t.Run("A page costs what holds the permission, not the organization", func(t *testing.T) {
 		t.Parallel()
 		o := newHarness(t).create(pipeline)

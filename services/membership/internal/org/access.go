@@ -148,6 +148,18 @@ func (o Organization) MayAsk(asker Member) error {
 	return actor.Need(ReadMembers)
 }
 
+// Sees is what gives somebody else something, as the actor may see it: who sees no groups is not told which one it is, nor what a
+// project is called.
+func (a Actor) Sees(g Grant) Grant {
+	switch {
+	case g.Source == ByGroup && !a.May(ReadGroups):
+		g.Group, g.Name = id.Group{}, ""
+	case g.Source == ByProject && !a.In(g.Project).May(ReadProjects):
+		g.Name = ""
+	}
+	return g
+}
+
 // Remedies are what would allow it to a member: the roles and the groups of which one would do. The owner's role is given to
 // nobody.
 func (o Organization) Remedies(m Member, groups Groups, permission string, project id.Project) (roles Roles, joined Groups) {

@@ -1225,9 +1225,9 @@ type ExplainAccessResponse_Line struct {
 	Source ExplainAccessResponse_Line_Source `protobuf:"varint,1,opt,name=source,proto3,enum=roster.membership.v1.ExplainAccessResponse_Line_Source" json:"source,omitempty"`
 	// The key of the role that holds it.
 	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
-	// The group, if a group gives it.
+	// The group, if a group gives it; about others, only to who sees groups.
 	GroupId string `protobuf:"bytes,3,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
-	// The name of the role, the group or the project.
+	// The name of the role, the group or the project, under the same condition.
 	DisplayName   string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
