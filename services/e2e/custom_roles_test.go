@@ -170,6 +170,15 @@ func TestCustomRoles(t *testing.T) {
 		require.Equal(t, "50", refused(t, err, errorv1.Reason_REASON_LIMIT_REACHED).Metadata["limit"])
 	})
 
+	scenario(t, "RB25 an organization makes two hundred groups and no more", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		for range 200 {
+			org.group(t, unique("group"))
+		}
+		_, err := org.owner.CreateGroup(t.Context(), &membershipv1.CreateGroupRequest{OrganizationId: org.ID, DisplayName: "One more"})
+		require.Equal(t, "200", refused(t, err, errorv1.Reason_REASON_LIMIT_REACHED).Metadata["maximum"])
+	})
+
 	scenario(t, "S1-26 the portal's matrix of nine rows", func(t *testing.T, over string) {
 		org := create(t, over, portal)
 		holders := map[string]*person{"owner": org.owner, "admin": org.join(t, "admin"), "member": org.join(t, "member")}
