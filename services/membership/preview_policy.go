@@ -3,6 +3,8 @@ package membership
 import (
 	"context"
 
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -39,6 +41,15 @@ func (s *Service) PreviewPolicy(ctx context.Context, req *membershipv1.PreviewPo
 	r, err := actor.Reform(reformOf(at, req, fields, owner), has, "", at.Organization.UpdateTime)
 	if err != nil {
 		return nil, err
+	}
+	if owner == me {
+		_, err := s.reachable(ctx, me)
+		switch fault.ReasonOf(err) {
+		case errorv1.Reason_REASON_EMAIL_UNVERIFIED:
+			r.Obstacles = append(r.Obstacles, org.Finding{Subject: "owner_account_id", Description: org.ErrUnproven.Message})
+		case errorv1.Reason_REASON_UNAVAILABLE:
+			return nil, err
+		}
 	}
 	return &membershipv1.PreviewPolicyResponse{
 		Policy: policyToProto(r.Policy), Violations: findingsToProto(r.Obstacles), Effects: findingsToProto(r.Effects(actor, has))}, nil

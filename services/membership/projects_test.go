@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -110,7 +111,20 @@ func TestProjects(t *testing.T) {
 		require.Empty(t, listed.GetMembers()[0].GetDisplayName())
 		o.accounts.err = nil
 
+		would := func(guests bool) (said []string) {
+			answer, err := o.organizations.PreviewPolicy(o.as(o.creator), &membershipv1.PreviewPolicyRequest{
+				OrganizationId: o.id.String(), Policy: &membershipv1.OrganizationPolicy{ProjectGuests: guests},
+				UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"project_guests"}}})
+			require.NoError(t, err)
+			for _, effect := range answer.GetEffects() {
+				said = append(said, effect.GetSubject()+" "+effect.GetDescription())
+			}
+			return said
+		}
+		require.Equal(t, []string{"policy.project_guests 1 guest of projects loses access"}, would(false))
+		require.Empty(t, would(true))
 		o.policy(`{"project_guests": false}`)
+		require.Equal(t, []string{"policy.project_guests 1 person who was removed has access to projects again"}, would(true))
 		require.Equal(t, outsider, o.in(here, member, "resources.write"))
 		require.NoError(t, o.addAs(member, id.NewSeat(), "viewer"))
 		o.policy(`{"project_guests": true}`)

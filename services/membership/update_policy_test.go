@@ -378,7 +378,18 @@ func TestChangePreset(t *testing.T) {
 		h.accounts.unverify(o.creator, true)
 		_, err = o.become(rbac, o.creator, back)
 		refused(t, err, errorv1.Reason_REASON_EMAIL_UNVERIFIED)
+		preview := func() (violations []string) {
+			answer, err := o.organizations.PreviewPolicy(o.as(o.creator), &membershipv1.PreviewPolicyRequest{
+				OrganizationId: o.id.String(), Preset: rbac, OwnerAccountId: o.creator.String(), RoleRemap: back})
+			require.NoError(t, err)
+			for _, v := range answer.GetViolations() {
+				violations = append(violations, v.GetSubject())
+			}
+			return violations
+		}
+		require.Equal(t, []string{"owner_account_id"}, preview(), "a preview says what the change would be refused for")
 		h.accounts.unverify(o.creator, false)
+		require.Empty(t, preview())
 		require.Len(t, o.types(), begun)
 		_, err = o.become(rbac, o.creator, back)
 		require.NoError(t, err)

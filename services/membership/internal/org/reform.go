@@ -30,6 +30,7 @@ type Facts struct {
 	Projects        int64
 	Domains         int64              // verified
 	Waiting         int64              // people who wait to join
+	Guests          int64              // people who left, or were removed, and are direct members of a project
 	WithoutAddress  int64              // pending invitations
 	WithoutUsername int64              // pending invitations
 	Dead            map[string]id.Role // built-in roles of earlier presets
@@ -371,6 +372,9 @@ func (r Reformed) Effects(a Actor, has Facts) (all []Finding) {
 	is, was := r.Policy, r.Before.Policy
 	note(was.AutoJoin && !is.AutoJoin, has.Domains, "policy.auto_join", "verified domain lets nobody join any more/verified domains let nobody join any more")
 	note(was.AutoJoin && !is.AutoJoin, has.Waiting, "policy.auto_join", "person goes on waiting to join/people go on waiting to join")
+	note(was.ProjectGuests && !is.ProjectGuests, has.Guests, "policy.project_guests", "guest of projects loses access/guests of projects lose access")
+	note(is.ProjectGuests && !was.ProjectGuests, has.Guests, "policy.project_guests",
+		"person who was removed has access to projects again/people who were removed have access to projects again")
 	note(is.Username == Required && was.Username != Required, has.WithoutUsername, "policy.username",
 		"pending invitation without a username stays/pending invitations without a username stay")
 	loses, gains := make(map[string]int64), make(map[string]int64)

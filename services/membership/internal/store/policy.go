@@ -55,7 +55,7 @@ func (q Queries) facts(key id.Organization, into *org.Facts) func() {
 		Key    string
 		RoleID id.Role
 	}
-	var counts struct{ Groups, Projects, Domains, Waiting, WithoutAddress, WithoutUsername int64 }
+	var counts struct{ Groups, Projects, Domains, Waiting, Guests, WithoutAddress, WithoutUsername int64 }
 	var found bool
 	q.Read(`
 		SELECT r.role_id, coalesce(m.members, 0) AS members, coalesce(m.active, 0) AS active, coalesce(i.invitations, 0) AS invitations,
@@ -84,10 +84,13 @@ func (q Queries) facts(key id.Organization, into *org.Facts) func() {
 		       (SELECT count(*) FROM projects WHERE organization_id = $1) AS projects,
 		       (SELECT count(*) FROM domains WHERE organization_id = $1 AND state = 'VERIFIED') AS domains,
 		       (SELECT count(*) FROM joins WHERE organization_id = $1) AS waiting,
+		       (SELECT count(DISTINCT account_id) FROM project_members JOIN members USING (organization_id, account_id)
+		        WHERE organization_id = $1 AND state = 'REMOVED') AS guests,
 		       count(*) FILTER (WHERE email = '') AS without_address, count(*) FILTER (WHERE username = '') AS without_username
 		FROM people WHERE organization_id = $1 AND kind = 'INVITATION'`, []any{key}, postgres.One(&counts, &found))
 	return func() {
-		into.Groups, into.Projects, into.Domains, into.Waiting = counts.Groups, counts.Projects, counts.Domains, counts.Waiting
+		into.Groups, into.Projects, into.Domains = counts.Groups, counts.Projects, counts.Domains
+		into.Waiting, into.Guests = counts.Waiting, counts.Guests
 		into.WithoutAddress, into.WithoutUsername = counts.WithoutAddress, counts.WithoutUsername
 		into.Held = make(map[id.Role]org.Held)
 		for _, h := range holders {
