@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a machine with Go, git and make still lacks: PostgreSQL for running and testing, PgBouncer for a test (with
+# Installs what a machine with Go, git and make still lacks: PostgreSQL for running and testing, PgBouncer and Chromium for tests (with
 # --test), and Node.js for buf when the generated code is checked (with --generate). On Debian and Ubuntu as root it installs;
 # elsewhere it says what to do.
 set -euo pipefail
@@ -18,7 +18,10 @@ have_postgres() {
 have_postgres || missing+=(postgresql)
 
 case "${1:-}" in
-  --test) PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || missing+=(pgbouncer) ;;
+  --test)
+    PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || missing+=(pgbouncer)
+    command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+    ;;
   --generate) command -v npm >/dev/null || missing+=(nodejs npm) ;;
 esac
 

@@ -42,6 +42,7 @@ type fakes struct {
 	change     func(context.Context, *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error)
 	answer     func(context.Context, *identityv1.AnswerChallengeRequest) (*identityv1.AnswerChallengeResponse, error)
 	signIn     func(context.Context, *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error)
+	passkey    func(context.Context, *identityv1.FinishPasskeySignInRequest) (*identityv1.FinishPasskeySignInResponse, error)
 	resolve    func(context.Context, *identityv1.ResolveCredentialRequest) (*identityv1.ResolveCredentialResponse, error)
 	changeRole func(context.Context, *membershipv1.ChangeMemberRoleRequest) (*membershipv1.ChangeMemberRoleResponse, error)
 	people     func(context.Context, *membershipv1.ListPeopleRequest) (*membershipv1.ListPeopleResponse, error)
@@ -161,6 +162,10 @@ func (f *fakes) openSessionAt(ctx context.Context, name string, stage caller.Sta
 
 func (f *fakes) CreateSession(ctx context.Context, req *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error) {
 	return answerTo(f, ctx, "CreateSession", f.signIn, req)
+}
+
+func (f *fakes) FinishPasskeySignIn(ctx context.Context, req *identityv1.FinishPasskeySignInRequest) (*identityv1.FinishPasskeySignInResponse, error) {
+	return answerTo(f, ctx, "FinishPasskeySignIn", f.passkey, req)
 }
 
 func (f *fakes) AnswerChallenge(ctx context.Context, req *identityv1.AnswerChallengeRequest) (*identityv1.AnswerChallengeResponse, error) {

@@ -62,7 +62,7 @@ func (s *site) complete(w http.ResponseWriter, r *http.Request, status int, due 
 	if due == caller.PasswordChange {
 		page, title = "next_password", "Choose your password"
 	}
-	s.render(w, r, status, page, view{Title: title, Data: form, Leaves: leaves(form.Next)})
+	s.render(w, r, status, page, view{Title: title, Data: form, Leaves: leaves(form.Next), Script: page == "code"})
 }
 
 // completeAgain asks once more, when another try can help; otherwise it says how it ended. When the session is over, the sign-in begins anew.
@@ -140,7 +140,7 @@ func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *site) askPassword(w http.ResponseWriter, r *http.Request, status int, form signInForm) {
-	s.render(w, r, status, "sign_in", view{Title: "Sign in", Data: form, Leaves: leaves(form.Next)})
+	s.render(w, r, status, "sign_in", view{Title: "Sign in", Data: form, Leaves: leaves(form.Next), Script: true})
 }
 
 // leaves tells whether what next has returned is at one of the apps.
@@ -168,6 +168,39 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 	s.goOn(w, r, completion{Next: next})
 }
 
+// signInWithPasskey signs in whoever the passkey says.
+func (s *site) signInWithPasskey(w http.ResponseWriter, r *http.Request) {
+	form, err := s.form(w, r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	again := signInForm{Next: s.next(form.Get("next"))}
+	callFrom(r.Context()).credential = presented{} // whoever was signed in does not matter
+	_, err = s.sessions.FinishPasskeySignIn(r.Context(), &identityv1.FinishPasskeySignInRequest{
+		Passkey: form.Get("passkey"), Delivery: identityv1.Delivery_DELIVERY_COOKIE})
+	switch fault.ReasonOf(err) {
+	case errorv1.Reason_REASON_PASSKEY_INVALID, errorv1.Reason_REASON_VALIDATION_FAILED:
+		again.Problem = passkeyText
+	case errorv1.Reason_REASON_BUSY, errorv1.Reason_REASON_UNAVAILABLE, errorv1.Reason_REASON_DEADLINE_EXCEEDED:
+		again.Problem = busyText
+	}
+	switch {
+	case again.Problem != "":
+		f := s.faultOf(r, err)
+		setRetry(w.Header(), f)
+		s.askPassword(w, r, f.HTTPStatus(), again)
+	case err != nil:
+		s.refuse(w, r, err)
+	default:
+		s.useOpened(r)
+		s.goOn(w, r, completion{Next: again.Next})
+	}
+}
+
+// passkeyText says that a passkey was not accepted.
+const passkeyText = "The passkey was not accepted. Try again, or go on without it."
+
 // answerChallenge proves the second factor of a sign-in.
 func (s *site) answerChallenge(w http.ResponseWriter, r *http.Request) {
 	form, err := s.form(w, r)
@@ -176,10 +209,12 @@ func (s *site) answerChallenge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	again := s.completion(form)
-	_, err = s.sessions.AnswerChallenge(r.Context(), &identityv1.AnswerChallengeRequest{Code: form.Get("code")})
+	_, err = s.sessions.AnswerChallenge(r.Context(), &identityv1.AnswerChallengeRequest{Code: form.Get("code"), Passkey: form.Get("passkey")})
 	switch fault.ReasonOf(err) {
 	case errorv1.Reason_REASON_CODE_INVALID, errorv1.Reason_REASON_VALIDATION_FAILED:
 		again.Problem = "The code is wrong, or was used before. Wait for the next one."
+	case errorv1.Reason_REASON_PASSKEY_INVALID:
+		again.Problem = passkeyText
 	case errorv1.Reason_REASON_RATE_LIMITED:
 		again.Problem = "There were too many wrong codes. Wait a moment, then try again."
 	case errorv1.Reason_REASON_STATE_CONFLICT:

@@ -21,14 +21,36 @@ import (
 // pagePolicy is what a page may do: show itself, with our style, and post forms to us.
 const pagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'%s; base-uri 'none'; frame-ancestors 'none'"
 
+// scriptPolicy is what those may do besides that ask for a passkey: run our script, which calls the API.
+const scriptPolicy = "; script-src 'self'; connect-src 'self'"
+
 //go:embed pages/*.html
 var pageFiles embed.FS
 
 //go:embed static/style.css
 var style []byte
 
-// styleURL changes with the style, so that browsers may keep it.
-var styleURL = fmt.Sprintf("/static/style.css?v=%x", sha256.Sum256(style))[:len("/static/style.css?v=")+12]
+//go:embed static/passkey.js
+var passkeyScript []byte
+
+// These change with what they name, so that browsers may keep it.
+var (
+	styleURL  = versioned("/static/style.css", style)
+	scriptURL = versioned("/static/passkey.js", passkeyScript)
+)
+
+func versioned(path string, content []byte) string {
+	return fmt.Sprintf("%s?v=%x", path, sha256.Sum256(content))[:len(path)+len("?v=")+12]
+}
+
+// serveStatic serves what never changes under its URL.
+func serveStatic(media string, content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", media+"; charset=utf-8")
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		_, _ = w.Write(content)
+	}
+}
 
 // site is everything that is not the API: what people open in a browser.
 type site struct {
@@ -70,6 +92,8 @@ func (e *edge) newSite() (http.Handler, error) {
 		"GET /sign-in":                            s.showSignIn,
 		"POST /sign-in":                           s.signIn,
 		"GET /sign-in/code":                       s.showSignIn,
+		"GET /sign-in/passkey":                    s.showSignIn,
+		"POST /sign-in/passkey":                   s.signInWithPasskey,
 		"POST /sign-in/code":                      s.answerChallenge,
 		"GET /sign-in/password":                   s.showSignIn,
 		"POST /sign-in/password":                  s.choosePassword,
@@ -90,11 +114,8 @@ func (e *edge) newSite() (http.Handler, error) {
 		"GET /docs/errors":                        s.showReasons,
 		"GET /openapi.json":                       s.openAPI,
 		"GET /asyncapi.json":                      s.asyncAPI,
-		"GET /static/style.css": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/css; charset=utf-8")
-			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-			_, _ = w.Write(style)
-		},
+		"GET /static/style.css":                   serveStatic("text/css", style),
+		"GET /static/passkey.js":                  serveStatic("text/javascript", passkeyScript),
 	} {
 		s.mux.HandleFunc(pattern, handle)
 	}
@@ -139,10 +160,11 @@ func (w *headersOnly) WriteHeader(status int)      { w.status = status }
 // pages are the templates, by name.
 var pages = func() map[string]*template.Template {
 	functions := template.FuncMap{
-		"style": func() string { return styleURL },
-		"day":   func(t time.Time) string { return t.UTC().Format("Monday, 2 January 2006, 15:04 UTC") },
-		"prose": prose,
-		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"style":  func() string { return styleURL },
+		"script": func() string { return scriptURL },
+		"day":    func(t time.Time) string { return t.UTC().Format("Monday, 2 January 2006, 15:04 UTC") },
+		"prose":  prose,
+		"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
 	all := make(map[string]*template.Template)
 	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "revert_email", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
@@ -164,6 +186,7 @@ type view struct {
 	Title  string
 	Wide   bool
 	Leaves bool // its form leads to one of the deployment's apps
+	Script bool // it asks for a passkey
 	Data   any
 }
 
@@ -180,7 +203,11 @@ func (e *edge) render(w http.ResponseWriter, r *http.Request, status int, page s
 	if v.Leaves {
 		to = " " + strings.Join(e.AppOrigins, " ")
 	}
-	w.Header().Set("Content-Security-Policy", fmt.Sprintf(pagePolicy, to))
+	policy := fmt.Sprintf(pagePolicy, to)
+	if v.Script {
+		policy += scriptPolicy
+	}
+	w.Header().Set("Content-Security-Policy", policy)
 	w.WriteHeader(status)
 	_, _ = text.WriteTo(w) // it fails only if the reader has left
 }

@@ -1,0 +1,231 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+)
+
+// tab is a tab of a browser of its own, driven by the DevTools protocol through a pipe. Its authenticator is Chromium's virtual one.
+type tab struct {
+	*testing.T
+	ctx     context.Context
+	in      io.Writer
+	session string
+	lock    sync.Mutex
+	last    int
+	waiting map[int]chan reply
+}
+
+type reply struct {
+	ID     int
+	Result json.RawMessage
+	Error  *struct{ Message string }
+}
+
+// openTab starts Chromium.
+func openTab(t *testing.T) *tab {
+	t.Helper()
+	program, err := exec.LookPath("chromium")
+	if err != nil {
+		program, err = exec.LookPath("google-chrome")
+	}
+	require.NoError(t, err, "this test drives a browser: install Chromium, for example with deploy/setup.sh --test")
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	theirs, in, err := os.Pipe()
+	require.NoError(t, err)
+	out, ours, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(ctx, program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+		"--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
+	cmd.ExtraFiles = []*os.File{theirs, ours} // 3 and 4, as the flag means
+	require.NoError(t, cmd.Start())
+	require.NoError(t, errors.Join(theirs.Close(), ours.Close()))
+	b := &tab{T: t, ctx: ctx, in: in, waiting: map[int]chan reply{}}
+	go b.read(out)
+	t.Cleanup(func() {
+		_, _ = b.try("Browser.close", nil)
+		_ = cmd.Wait()
+		cancel()
+		_ = errors.Join(in.Close(), out.Close())
+	})
+
+	var target struct{ TargetID, SessionID string }
+	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &target)
+	b.session = target.SessionID
+	b.call("Page.enable", nil, nil)
+	b.call("WebAuthn.enable", nil, nil)
+	b.call("WebAuthn.addVirtualAuthenticator", map[string]any{"options": map[string]any{
+		"protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true, "isUserVerified": true,
+		"automaticPresenceSimulation": true,
+	}}, nil)
+	return b
+}
+
+// read hands replies to who waits for them.
+func (b *tab) read(out io.Reader) {
+	lines := bufio.NewReader(out)
+	for {
+		text, err := lines.ReadBytes(0)
+		if err != nil {
+			return
+		}
+		var r reply
+		if json.Unmarshal(text[:len(text)-1], &r) != nil || r.ID == 0 {
+			continue // what happens
+		}
+		b.lock.Lock()
+		waits := b.waiting[r.ID]
+		delete(b.waiting, r.ID)
+		b.lock.Unlock()
+		waits <- r
+	}
+}
+
+// try calls a method of the protocol.
+func (b *tab) try(method string, params any) (json.RawMessage, error) {
+	if params == nil {
+		params = struct{}{}
+	}
+	b.lock.Lock()
+	b.last++
+	waits := make(chan reply, 1)
+	b.waiting[b.last] = waits
+	text, err := json.Marshal(map[string]any{"id": b.last, "method": method, "params": params, "sessionId": b.session})
+	if b.session == "" || method == "Browser.close" {
+		text, err = json.Marshal(map[string]any{"id": b.last, "method": method, "params": params})
+	}
+	if err == nil {
+		_, err = b.in.Write(append(text, 0))
+	}
+	b.lock.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case r := <-waits:
+		if r.Error != nil {
+			return nil, errors.New(method + ": " + r.Error.Message)
+		}
+		return r.Result, nil
+	case <-b.ctx.Done():
+		return nil, fmt.Errorf("%s: %w", method, b.ctx.Err())
+	}
+}
+
+func (b *tab) call(method string, params, result any) {
+	b.Helper()
+	text, err := b.try(method, params)
+	require.NoError(b, err)
+	if result != nil {
+		require.NoError(b, json.Unmarshal(text, result))
+	}
+}
+
+// run runs a script in the page, waits for what it promises, and returns that as text.
+func (b *tab) run(script string) string {
+	b.Helper()
+	text, err := b.evaluate(script)
+	require.NoError(b, err, script)
+	return text
+}
+
+func (b *tab) evaluate(script string) (string, error) {
+	text, err := b.try("Runtime.evaluate", map[string]any{"expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true})
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		Result           struct{ Value any }
+		ExceptionDetails *struct{ Exception struct{ Description string } }
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return "", err
+	}
+	if answer.ExceptionDetails != nil {
+		return "", errors.New(answer.ExceptionDetails.Exception.Description)
+	}
+	return fmt.Sprint(answer.Result.Value), nil
+}
+
+// open goes to a page.
+func (b *tab) open(path string) {
+	b.Helper()
+	b.call("Page.navigate", map[string]any{"url": suite.URL + path}, nil)
+	b.until(`location.pathname == ` + fmt.Sprintf("%q", path) + ` && document.readyState == "complete"`)
+}
+
+// until waits until it is so in the page, whichever that is by then.
+func (b *tab) until(condition string) {
+	b.Helper()
+	eventually(b.T, func() bool {
+		text, err := b.evaluate(condition)
+		return err == nil && text == "true"
+	}, condition)
+}
+
+// post calls the API from the page.
+const post = `async (path, body) => {
+	const answer = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+	if (!answer.ok) throw new Error(await answer.text());
+	return answer.json();
+}`
+
+// TestBrowser drives Chromium.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	t.Run("R34 a browser sets a passkey up, and signs in with it: as second factor and alone", func(t *testing.T) {
+		t.Parallel()
+		who, b := signUp(t, "gRPC"), openTab(t)
+		password := fmt.Sprintf(`
+			document.querySelector("#identifier").value = %q;
+			document.querySelector("#sign-in-password").value = %q;
+			document.querySelector("form[action='/sign-in']").submit()`, who.Email, password)
+		b.open("/sign-in")
+		b.until(`!document.querySelector("form[data-begin]").hidden`)
+		b.run(password)
+		b.until(`location.pathname == "/"`)
+
+		b.call("Page.setBypassCSP", map[string]any{"enabled": true}, nil) // the script is ours and not a page's
+		b.open("/")
+		b.run(`(async () => {
+			const post = ` + post + `;
+			const { options } = await post("/v1/me/passkeys", {});
+			const made = await navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))});
+			await post("/v1/me/passkeys:confirm", {passkey: JSON.stringify(made), displayName: "Chromium"});
+			await post("/v1/sessions:signOut", {});
+		})()`)
+		b.call("Page.setBypassCSP", map[string]any{"enabled": false}, nil)
+
+		b.open("/sign-in")
+		b.run(password)
+		b.until(`document.querySelector("h1")?.innerText == "Is it you?" && !document.querySelector("form[data-begin]").hidden`)
+		b.run(`document.querySelector("form[data-begin] button").click()`)
+		b.until(`location.pathname == "/"`)
+		b.until(`document.body.innerText.includes(` + fmt.Sprintf("%q", who.Name) + `)`)
+
+		b.call("Network.clearBrowserCookies", nil, nil)
+		b.open("/sign-in")
+		b.until(`!document.querySelector("form[data-begin]").hidden`)
+		b.run(`document.querySelector("form[data-begin] button").click()`)
+		b.until(`location.pathname == "/"`)
+		b.until(`document.body.innerText.includes(` + fmt.Sprintf("%q", who.Name) + `)`)
+
+		tried, err := who.ListMyLoginActivity(t.Context(), &identityv1.ListMyLoginActivityRequest{})
+		require.NoError(t, err)
+		require.Equal(t, identityv1.LoginMethod_LOGIN_METHOD_PASSKEY, tried.GetActivity()[0].GetMethod())
+	})
+}

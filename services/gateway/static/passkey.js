@@ -1,0 +1,20 @@
+// Has the browser sign with a passkey what the form's API gives, and sends the form with it. Without scripts, or passkeys, there is no such form.
+for (const form of document.querySelectorAll("form[data-begin]")) {
+  if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON) continue;
+  form.hidden = false;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const problem = form.querySelector("[role=alert]");
+    problem.hidden = true;
+    try {
+      const begun = await fetch(form.dataset.begin, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+      if (!begun.ok) throw new Error(begun.status);
+      const { options } = await begun.json();
+      const signed = await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options)) });
+      form.elements.passkey.value = JSON.stringify(signed);
+      form.submit();
+    } catch {
+      problem.hidden = false;
+    }
+  });
+}
