@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what a machine with Go, git and make still lacks: PostgreSQL for running and testing, PgBouncer and Chromium for tests (with
-# --test), and Node.js for buf when the generated code is checked (with --generate). On Debian and Ubuntu as root it installs;
+# Installs what a machine with Go, git and make still lacks: PostgreSQL for running and testing; with --test PgBouncer, Chromium, and Node.js
+# for an identity provider; with --generate Node.js for buf, when the generated code is checked. On Debian and Ubuntu as root it installs;
 # elsewhere it says what to do.
 set -euo pipefail
 
@@ -21,6 +21,7 @@ case "${1:-}" in
   --test)
     PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || missing+=(pgbouncer)
     command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+    command -v npm >/dev/null || missing+=(nodejs npm)
     ;;
   --generate) command -v npm >/dev/null || missing+=(nodejs npm) ;;
 esac

@@ -57,6 +57,7 @@ type Client struct {
 	Emails         identityv1.EmailServiceClient
 	Exports        identityv1.ExportServiceClient
 	Operators      identityv1.OperatorServiceClient
+	Federation     identityv1.OperatorProviderServiceClient
 	Organizations  membershipv1.OrganizationServiceClient
 	Roles          membershipv1.RoleServiceClient
 	Members        membershipv1.MemberServiceClient
@@ -128,6 +129,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Emails:         identityv1.NewEmailServiceClient(conn),
 		Exports:        identityv1.NewExportServiceClient(conn),
 		Operators:      identityv1.NewOperatorServiceClient(conn),
+		Federation:     identityv1.NewOperatorProviderServiceClient(conn),
 		Organizations:  membershipv1.NewOrganizationServiceClient(conn),
 		Roles:          membershipv1.NewRoleServiceClient(conn),
 		Members:        membershipv1.NewMemberServiceClient(conn),

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -45,7 +46,8 @@ type Config struct {
 	DNS      string // DNS server where proofs of domains are looked for, instead of the system's
 	Log      *slog.Logger
 
-	AppOrigins []string // of apps whose pages may call the API
+	AppOrigins []string       // of apps whose pages may call the API
+	Providers  []netip.Prefix // networks in which identity providers may be although they are not public; http is spoken there, too
 
 	Checkpoints time.Duration // how long a history grows before it is signed; 0: as everywhere
 
@@ -160,7 +162,9 @@ func Run(ctx context.Context, c Config) error {
 		denials.Run,
 		func(ctx context.Context) error { return billing.Run(ctx, service("billing")) },
 		func(ctx context.Context) error {
-			return identity.Run(ctx, identity.Config{Config: service("identity"), Claim: claim})
+			return identity.Run(ctx, identity.Config{
+				Config: service("identity"), Claim: claim, ProviderNetworks: c.Providers, ProviderPlain: len(c.Providers) > 0,
+			})
 		},
 		func(ctx context.Context) error {
 			return gateway.Run(ctx, gateway.Config{Common: common, AppOrigins: c.AppOrigins, Listener: web, DevMail: inbox.Handler()})

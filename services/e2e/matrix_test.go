@@ -97,7 +97,7 @@ func idsIn(message protoreflect.MessageDescriptor) (names []string) {
 		switch {
 		case field.IsList() && field.Kind() == protoreflect.MessageKind:
 			names = append(names, idsIn(field.Message())...)
-		case (strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "_ids")) && name != "request_id":
+		case (strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "_ids")) && name != "request_id" && name != "client_id": // that is a provider's word for us
 			names = append(names, name)
 		}
 	}
@@ -148,6 +148,7 @@ func TestForeignIDs(t *testing.T) {
 			"project_id":       {project.GetId(), foreignProject.GetId(), id.NewProject().String()},
 			"role_id":          {org.role(t, "viewer").GetId(), other.role(t, "viewer").GetId(), id.NewRole().String()},
 			"override_id":      {id.NewOverride().String(), id.NewOverride().String(), id.NewOverride().String()},
+			"provider_id":      {id.NewProvider().String(), id.NewProvider().String(), id.NewProvider().String()},
 			"rotation_id":      {id.NewRotation().String(), id.NewRotation().String(), id.NewRotation().String()},
 			"session_id":       {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
 			"factor_id":        {ownFactor.GetFactorId(), foreignFactor.GetFactorId(), id.NewFactor().String()},
@@ -155,7 +156,7 @@ func TestForeignIDs(t *testing.T) {
 		}
 		fields := map[string]string{
 			"email": "x@example.com", "username": "x", "display_name": "x", "role": "viewer", "permission": "org.read", "reason": "x", "domain": "x.example",
-			"code": "000000",
+			"code": "000000", "flow": "x", "state": "x",
 		}
 		for name, value := range ids {
 			fields[name] = value.own

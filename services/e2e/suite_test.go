@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -114,6 +115,9 @@ const checkpoints = 500 * time.Millisecond
 // appOrigin is the one origin whose pages may call the suite's API.
 const appOrigin = "https://app.example"
 
+// loopback is where the identity providers of tests are.
+var loopback = netip.MustParsePrefix("127.0.0.0/8")
+
 func startDev(ctx context.Context, data string) (running, error) {
 	logs, err := os.Create(filepath.Join(data, "log"))
 	if err != nil {
@@ -126,7 +130,8 @@ func startDev(ctx context.Context, data string) (running, error) {
 		ended <- dev.Run(ctx, dev.Config{
 			Data: data, HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", NATS: "127.0.0.1:0", DNS: suite.DNS.Addr(),
 			Log: slog.New(slog.NewTextHandler(logs, nil)), Checkpoints: checkpoints, AppOrigins: []string{appOrigin},
-			Started: func(a dev.Addresses) { started <- a },
+			Providers: []netip.Prefix{loopback},
+			Started:   func(a dev.Addresses) { started <- a },
 		})
 	}()
 	var at dev.Addresses
@@ -148,7 +153,8 @@ func startDev(ctx context.Context, data string) (running, error) {
 
 func startProcesses(ctx context.Context, data string) (running, error) {
 	f, err := fleet.Start(ctx, fleet.Config{Dir: data, Copies: 2, Env: []string{
-		"ROSTER_DNS_SERVER=" + suite.DNS.Addr(), "ROSTER_CHECKPOINTS=" + checkpoints.String(), "ROSTER_APP_ORIGINS=" + appOrigin}})
+		"ROSTER_DNS_SERVER=" + suite.DNS.Addr(), "ROSTER_CHECKPOINTS=" + checkpoints.String(), "ROSTER_APP_ORIGINS=" + appOrigin,
+		"ROSTER_PROVIDER_NETWORKS=" + loopback.String(), "ROSTER_PROVIDER_PLAIN=true"}})
 	if err != nil {
 		return running{}, err
 	}
@@ -189,6 +195,8 @@ type client struct {
 	identityv1.ApiKeyServiceClient
 	identityv1.EmailServiceClient
 	identityv1.ExportServiceClient
+	identityv1.FederatedSignInServiceClient
+	identityv1.OperatorProviderServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
@@ -217,6 +225,7 @@ func connect(transport, token string) client {
 		identityv1.NewApiKeyServiceClient(conn),
 		identityv1.NewEmailServiceClient(conn),
 		identityv1.NewExportServiceClient(conn),
+		identityv1.NewFederatedSignInServiceClient(conn), identityv1.NewOperatorProviderServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn),

@@ -29,6 +29,7 @@ type fakes struct {
 	identityv1.UnimplementedSessionServiceServer
 	identityv1.UnimplementedPasswordServiceServer
 	identityv1.UnimplementedEmailServiceServer
+	identityv1.UnimplementedFederatedSignInServiceServer
 	identityv1.UnimplementedCredentialServiceServer
 	membershipv1.UnimplementedMemberServiceServer
 	membershipv1.UnimplementedAuditServiceServer
@@ -43,6 +44,9 @@ type fakes struct {
 	answer     func(context.Context, *identityv1.AnswerChallengeRequest) (*identityv1.AnswerChallengeResponse, error)
 	signIn     func(context.Context, *identityv1.CreateSessionRequest) (*identityv1.CreateSessionResponse, error)
 	passkey    func(context.Context, *identityv1.FinishPasskeySignInRequest) (*identityv1.FinishPasskeySignInResponse, error)
+	begin      func(context.Context, *identityv1.BeginFederatedSignInRequest) (*identityv1.BeginFederatedSignInResponse, error)
+	complete   func(context.Context, *identityv1.CompleteFederatedSignInRequest) (*identityv1.CompleteFederatedSignInResponse, error)
+	ways       []*identityv1.SignInProvider
 	resolve    func(context.Context, *identityv1.ResolveCredentialRequest) (*identityv1.ResolveCredentialResponse, error)
 	changeRole func(context.Context, *membershipv1.ChangeMemberRoleRequest) (*membershipv1.ChangeMemberRoleResponse, error)
 	people     func(context.Context, *membershipv1.ListPeopleRequest) (*membershipv1.ListPeopleResponse, error)
@@ -257,4 +261,16 @@ func (f *fakes) AcceptInvitation(ctx context.Context, req *invitationv1.AcceptIn
 
 func (f *fakes) DeclineInvitation(ctx context.Context, req *invitationv1.DeclineInvitationRequest) (*invitationv1.DeclineInvitationResponse, error) {
 	return answerTo(f, ctx, "DeclineInvitation", f.decline, req)
+}
+
+func (f *fakes) ListSignInProviders(context.Context, *identityv1.ListSignInProvidersRequest) (*identityv1.ListSignInProvidersResponse, error) {
+	return &identityv1.ListSignInProvidersResponse{Providers: f.ways}, nil
+}
+
+func (f *fakes) BeginFederatedSignIn(ctx context.Context, req *identityv1.BeginFederatedSignInRequest) (*identityv1.BeginFederatedSignInResponse, error) {
+	return f.begin(ctx, req)
+}
+
+func (f *fakes) CompleteFederatedSignIn(ctx context.Context, req *identityv1.CompleteFederatedSignInRequest) (*identityv1.CompleteFederatedSignInResponse, error) {
+	return f.complete(ctx, req)
 }

@@ -117,6 +117,7 @@ type signInForm struct {
 	Problem    string // above the form
 	Wrong      bool   // the fields are what is wrong
 	Next       string // where it leads
+	Providers  []*identityv1.SignInProvider
 }
 
 func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
@@ -139,7 +140,13 @@ func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
 	s.askPassword(w, r, http.StatusOK, signInForm{Next: next})
 }
 
+// askPassword shows the form, and the other ways in.
 func (s *site) askPassword(w http.ResponseWriter, r *http.Request, status int, form signInForm) {
+	others, err := s.federated.ListSignInProviders(r.Context(), &identityv1.ListSignInProvidersRequest{})
+	if err != nil { // a password is good all the same
+		callFrom(r.Context()).note(err)
+	}
+	form.Providers = others.GetProviders()
 	s.render(w, r, status, "sign_in", view{Title: "Sign in", Data: form, Leaves: leaves(form.Next), Script: true})
 }
 

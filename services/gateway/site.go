@@ -59,6 +59,7 @@ type site struct {
 	sessions    identityv1.SessionServiceClient
 	passwords   identityv1.PasswordServiceClient
 	emails      identityv1.EmailServiceClient
+	federated   identityv1.FederatedSignInServiceClient
 	invitations invitationv1.InvitationServiceClient
 	reference   *reference
 	mux         *http.ServeMux
@@ -72,6 +73,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		sessions:    identityv1.NewSessionServiceClient(identity),
 		passwords:   identityv1.NewPasswordServiceClient(identity),
 		emails:      identityv1.NewEmailServiceClient(identity),
+		federated:   identityv1.NewFederatedSignInServiceClient(identity),
 		invitations: invitationv1.NewInvitationServiceClient(invitation),
 		mux:         http.NewServeMux(),
 	}
@@ -97,6 +99,8 @@ func (e *edge) newSite() (http.Handler, error) {
 		"POST /sign-in/code":                      s.answerChallenge,
 		"GET /sign-in/password":                   s.showSignIn,
 		"POST /sign-in/password":                  s.choosePassword,
+		"GET /signin/oidc/{provider}":             s.beginFederated,
+		"GET /signin/oidc/{provider}/callback":    s.completeFederated,
 		"POST /sign-out":                          s.signOut,
 		"GET /verify/{token}":                     s.showVerify,
 		"POST /verify":                            s.verify,

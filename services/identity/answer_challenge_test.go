@@ -272,7 +272,12 @@ func TestEveryWayInAsksForTheFactor(t *testing.T) {
 	}
 	ways := map[protoreflect.Name]func(t *testing.T) (bearer string, refused error){
 		"CreateSession": func(*testing.T) (string, error) { return h.challenge("ada@example.com"), nil },
-		"OpenSession":   func(*testing.T) (string, error) { return tokens(), nil },
+		"CompleteFederatedSignIn": func(t *testing.T) (string, error) {
+			in, err := h.come(h.provider())
+			require.NoError(t, err)
+			return in.GetToken(), nil
+		},
+		"OpenSession": func(*testing.T) (string, error) { return tokens(), nil },
 		"Reauthenticate": func(t *testing.T) (string, error) {
 			answer, err := h.reauthenticate(confirmed.GetToken(), goodPassword)
 			requireReason(t, codeRequired, err)
@@ -306,7 +311,7 @@ func TestEveryWayInAsksForTheFactor(t *testing.T) {
 	var found []protoreflect.Name
 	for _, file := range []protoreflect.FileDescriptor{
 		identityv1.File_roster_identity_v1_account_service_proto, identityv1.File_roster_identity_v1_factor_service_proto,
-		identityv1.File_roster_identity_v1_internal_service_proto,
+		identityv1.File_roster_identity_v1_provider_service_proto, identityv1.File_roster_identity_v1_internal_service_proto,
 	} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()

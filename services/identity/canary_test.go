@@ -67,6 +67,15 @@ func TestSecretsStaySecret(t *testing.T) {
 		_, err = h.accounts.GetMe(h.as(made.GetSecret()), &identityv1.GetMeRequest{})
 		said = append(said, err)
 
+		p := h.provider()
+		trip := h.beginAt(p)
+		_, err = h.federated.CompleteFederatedSignIn(h.as(""), trip.back)
+		require.NoError(t, err)
+		secrets = append(secrets, clientSecret, trip.flow, trip.sent.Get("state"), trip.sent.Get("nonce"))
+		_, err = h.federated.CompleteFederatedSignIn(h.as(""), trip.back)
+		said = append(said, err)
+		h.exec(`DELETE FROM operator_keys`)
+
 		bootstrap := h.bootstrap(h.service)
 		claimed := h.claim(bootstrap)
 		secrets = append(secrets, bootstrap, claimed.GetApiKey())

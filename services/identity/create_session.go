@@ -117,6 +117,7 @@ type proof struct {
 	password *rightPassword // nil: none was asked for now
 	code     bool           // of a second factor, or a passkey beside the password
 	passkey  bool           // which has known its owner: two factors in one
+	vouched  *time.Time     // an identity provider vouches for them; when they have proven it there
 	again    bool           // by who is signed in
 }
 
@@ -124,6 +125,8 @@ type proof struct {
 func (p proof) attempt(begun session.Session) session.Attempt {
 	a := session.Attempt{Action: session.SignIn, Method: session.ByLink, Address: begun.Address, UserAgent: begun.UserAgent}
 	switch {
+	case p.vouched != nil:
+		a.Method = session.ByProvider
 	case p.passkey:
 		a.Method = session.ByPasskey
 	case p.code:
@@ -232,6 +235,9 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 		if proven.code || proven.passkey {
 			begun.Level = 2
 		}
+		if proven.vouched != nil {
+			begun.AuthTime = *proven.vouched
+		}
 		if begun.Level < in.Factors {
 			begun.Stage, begun.ExpireTime = session.Challenge, q.Now().Add(session.Pending)
 		} else if in.Temporary {
@@ -251,6 +257,9 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 				return session.ErrUnauthenticated
 			}
 			begun.Delivery = live[i].Delivery
+			if first := live[i]; first.Stage == session.Challenge && first.AuthTime.Before(first.CreateTime) {
+				begun.AuthTime = first.AuthTime // proven elsewhere, and long ago
+			}
 			if err := endSession(q, live[i], from); err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/netip"
 	"regexp"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/network"
+	"github.com/rosterhq/roster/services/internal/outbound"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/internal/seal"
@@ -55,6 +57,8 @@ type harness struct {
 	emails     identityv1.EmailServiceClient
 	exports    identityv1.ExportServiceClient
 	operators  identityv1.OperatorServiceClient
+	federated  identityv1.FederatedSignInServiceClient
+	providers  identityv1.OperatorProviderServiceClient
 	credential identityv1.CredentialServiceClient
 	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
 	membership identityv1.AccountDirectoryServiceClient // as the membership service
@@ -89,6 +93,8 @@ func start(t *testing.T) *harness {
 	h.emails = identityv1.NewEmailServiceClient(gateway)
 	h.exports = identityv1.NewExportServiceClient(gateway)
 	h.operators = identityv1.NewOperatorServiceClient(gateway)
+	h.federated = identityv1.NewFederatedSignInServiceClient(gateway)
+	h.providers = identityv1.NewOperatorProviderServiceClient(gateway)
 	h.credential = identityv1.NewCredentialServiceClient(gateway)
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))
 	h.membership = identityv1.NewAccountDirectoryServiceClient(h.dial("membership"))
@@ -100,6 +106,7 @@ func (h *harness) instance() *Service {
 	db := h.dsns.Open(h.T, postgres.Options{})
 	return New(Dependencies{
 		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, PublicURL: publicURL, Log: h.log(),
+		Outbound: outbound.Options{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Plain: true},
 	})
 }
 
@@ -262,6 +269,11 @@ const (
 	stepUpRequired     = errorv1.Reason_REASON_STEP_UP_REQUIRED
 	busy               = errorv1.Reason_REASON_BUSY
 	callerRefused      = errorv1.Reason_REASON_CALLER_REFUSED
+	providerNotFound   = errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND
+	signInFailed       = errorv1.Reason_REASON_FEDERATED_SIGN_IN_FAILED
+	linkRequired       = errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED
+	emailUnverified    = errorv1.Reason_REASON_EMAIL_UNVERIFIED
+	unavailable        = errorv1.Reason_REASON_UNAVAILABLE
 )
 
 func requireReason(t testing.TB, want errorv1.Reason, err error) {

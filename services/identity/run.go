@@ -2,8 +2,10 @@ package identity
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/rosterhq/roster/services/identity/internal/keyring"
+	"github.com/rosterhq/roster/services/internal/outbound"
 	"github.com/rosterhq/roster/services/internal/role"
 )
 
@@ -11,6 +13,9 @@ import (
 type Config struct {
 	role.Config
 	Attempts int `env:"ATTEMPTS" envDefault:"100" usage:"failed sign-ins, and mails asked for, of one client address (IPv6: of its /64) in 15 minutes; 0: any number"`
+
+	ProviderNetworks []netip.Prefix `env:"PROVIDER_NETWORKS" usage:"networks in which identity providers may be although they are not public, such as 10.1.0.0/16, separated by commas"`
+	ProviderPlain    bool           `env:"PROVIDER_PLAIN" usage:"speak also http with identity providers; for development"`
 
 	// Claim is called with the one-time token of the first operator, when the deployment has none.
 	Claim func(token string) `env:"-"`
@@ -29,6 +34,7 @@ func Run(ctx context.Context, c Config) error {
 		Mail:      base.Mail,
 		Attempts:  c.Attempts,
 		PublicURL: c.PublicURL,
+		Outbound:  outbound.Options{Networks: c.ProviderNetworks, Plain: c.ProviderPlain},
 		Log:       base.Log,
 	})
 	if err := service.TurnKeys(ctx, keyring.Tend); err != nil {

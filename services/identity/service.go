@@ -20,8 +20,10 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/identity/internal/upstream"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/outbound"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
@@ -35,6 +37,7 @@ type Dependencies struct {
 	Mail      *mail.Queue
 	Attempts  int              // that fail, of one client address in a quarter of an hour; 0: any number
 	PublicURL string           // where people reach the suite, without a slash at the end
+	Outbound  outbound.Options // how identity providers are reached
 	Log       *slog.Logger     // nil: slog.Default()
 	Now       func() time.Time // nil: time.Now; for the times in tokens, which other machines check; what expires here, the database judges
 }
@@ -49,6 +52,8 @@ type Service struct {
 	identityv1.UnsafeEmailServiceServer
 	identityv1.UnsafeExportServiceServer
 	identityv1.UnsafeOperatorServiceServer
+	identityv1.UnsafeFederatedSignInServiceServer
+	identityv1.UnsafeOperatorProviderServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
 	Dependencies
@@ -59,6 +64,7 @@ type Service struct {
 	passkeys  *passkey.RelyingParty
 	mails     *budget.Budget // that strangers have us write, by network
 	signer    signer
+	upstream  *upstream.Upstream
 }
 
 // New returns the service.
@@ -72,6 +78,7 @@ func New(d Dependencies) *Service {
 	return &Service{
 		Dependencies: d, store: store.Store{DB: d.DB}, hashes: password.NewGate(), passkeys: passkey.New(d.PublicURL),
 		attempts: budget.New(d.Attempts, time.Now), strangers: budget.New(strangersFor*d.Attempts, time.Now), mails: budget.New(d.Attempts, time.Now),
+		upstream: upstream.New(outbound.Client(d.Outbound), d.Outbound.Plain, d.Now),
 	}
 }
 
@@ -91,6 +98,8 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterEmailServiceServer(r, s)
 	identityv1.RegisterExportServiceServer(r, s)
 	identityv1.RegisterOperatorServiceServer(r, s)
+	identityv1.RegisterFederatedSignInServiceServer(r, s)
+	identityv1.RegisterOperatorProviderServiceServer(r, s)
 }
 
 // RegisterInternal adds what the suite's services call.

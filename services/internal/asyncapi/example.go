@@ -142,6 +142,10 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return id.Session(uuid(5)).String()
 	case "api_key_id":
 		return id.APIKey(uuid(13)).String()
+	case "organization_id":
+		return exampleOrganization.String()
+	case "provider_id":
+		return id.Provider(uuid(14)).String()
 	case "seat_id":
 		return id.Seat(uuid(6)).String()
 	case "id": // of the actor, and of the cause

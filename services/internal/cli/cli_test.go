@@ -42,7 +42,8 @@ func TestCommandTree(t *testing.T) {
 		keys/create keys/delete keys/list login login-activity logout me
 		member/change-role member/create member/disable member/edit member/enable member/get member/leave member/login-activity member/remove member/reset-mfa member/reset-password member/revoke-sessions member/sessions
 		mfa/disable mfa/enable mfa/recovery-codes mfa/rename mfa/status
-		operator/claim operator/permissions/apply operator/permissions/list operator/seat-limit
+		operator/claim operator/permissions/apply operator/permissions/list
+		operator/providers/create operator/providers/delete operator/providers/list operator/providers/update operator/seat-limit
 		org/create org/delete org/get org/list org/policy/preview org/policy/set org/policy/show org/step-down
 		org/transfer/accept org/transfer/cancel org/transfer/decline org/transfer/offer org/transfer/show org/update org/use
 		password/change password/forgot password/reset people permissions

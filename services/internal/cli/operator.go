@@ -11,7 +11,8 @@ import (
 )
 
 func (a *app) operatorCommand() *cobra.Command {
-	return groupOf("operator", "For those who run the deployment", a.operatorClaimCommand(), a.operatorSeatLimitCommand(), a.operatorPermissionsCommand())
+	return groupOf("operator", "For those who run the deployment", a.operatorClaimCommand(), a.operatorSeatLimitCommand(), a.operatorPermissionsCommand(),
+		a.operatorProvidersCommand())
 }
 
 func (a *app) operatorClaimCommand() *cobra.Command {

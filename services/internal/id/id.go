@@ -32,6 +32,8 @@ type (
 	Reset        = ID[reset]
 	Factor       = ID[factor]
 	APIKey       = ID[apiKey]
+	Provider     = ID[provider]
+	Flow         = ID[flow]
 )
 
 // Any is an id whose kind is known from elsewhere, such as the aggregate of an event log.
@@ -56,6 +58,8 @@ type (
 	reset        struct{}
 	factor       struct{}
 	apiKey       struct{}
+	provider     struct{}
+	flow         struct{}
 )
 
 // prefixOf tells the prefix of a kind.
@@ -98,6 +102,10 @@ func prefixOf[K any]() string {
 		return "fac"
 	case apiKey:
 		return "key"
+	case provider:
+		return "idp"
+	case flow:
+		return "flow"
 	}
 	return "id"
 }
@@ -127,6 +135,8 @@ func NewRotation() Rotation         { return New[rotation]() }
 func NewReset() Reset               { return New[reset]() }
 func NewFactor() Factor             { return New[factor]() }
 func NewAPIKey() APIKey             { return New[apiKey]() }
+func NewProvider() Provider         { return New[provider]() }
+func NewFlow() Flow                 { return New[flow]() }
 
 // IsZero tells whether the id names nothing.
 func (i ID[K]) IsZero() bool { return i == ID[K]{} }
@@ -178,6 +188,9 @@ func ParseSession(text string) (Session, error) { return Parse[session]("session
 
 // ParseAPIKey reads the id of a key from the field api_key_id.
 func ParseAPIKey(text string) (APIKey, error) { return Parse[apiKey]("api_key_id", text) }
+
+// ParseProvider reads the id of an identity provider from the field provider_id.
+func ParseProvider(text string) (Provider, error) { return Parse[provider]("provider_id", text) }
 
 // ParseOperator reads an operator id from the field operator_id.
 func ParseOperator(text string) (Operator, error) { return Parse[operator]("operator_id", text) }

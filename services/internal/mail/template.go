@@ -185,6 +185,17 @@ func (t PasskeyCopied) plain() (string, Template) {
 	return "passkey_copied", t
 }
 
+// ProviderLinked tells somebody that an identity provider signs them in from now on.
+type ProviderLinked struct {
+	Provider string
+	Time     time.Time
+}
+
+func (t ProviderLinked) plain() (string, Template) {
+	t.Provider = name(t.Provider)
+	return "provider_linked", t
+}
+
 // RecoveryCodeUsed tells somebody that a recovery code stood in for their second factor.
 type RecoveryCodeUsed struct{ Left int }
 
@@ -266,7 +277,7 @@ var functions = map[string]any{
 }
 
 var pages = parse("verify_email", "account_exists", "add_email", "email_in_use", "emails_changed", "primary_changed", "reset_password",
-	"password_changed", "temporary_password", "new_device", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied",
+	"password_changed", "temporary_password", "new_device", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied", "provider_linked",
 	"recovery_code_used", "recovery_codes_replaced")
 
 func parse(kinds ...string) map[string]page {

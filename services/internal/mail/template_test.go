@@ -56,6 +56,7 @@ func TestRender(t *testing.T) {
 		"mfa_added":               MfaChanged{Added: true, Left: 1},
 		"mfa_removed":             MfaChanged{Left: 1},
 		"mfa_off":                 MfaChanged{},
+		"provider_linked":         ProviderLinked{Provider: "Müller & Søn", Time: expires},
 		"mfa_reset":               MfaReset{Organization: "Müller & Søn"},
 		"passkey_copied":          PasskeyCopied{Name: "Key ring"},
 		"recovery_code_used":      RecoveryCodeUsed{Left: 9},

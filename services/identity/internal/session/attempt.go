@@ -28,8 +28,9 @@ type Method string
 const (
 	ByPassword     Method = "PASSWORD"
 	BySecondFactor Method = "SECOND_FACTOR"
-	ByLink         Method = "LINK"    // of an invitation, or to reset a password
-	ByPasskey      Method = "PASSKEY" // alone
+	ByLink         Method = "LINK"     // of an invitation, or to reset a password
+	ByPasskey      Method = "PASSKEY"  // alone
+	ByProvider     Method = "PROVIDER" // of identity
 )
 
 // Reason is why it did not succeed.

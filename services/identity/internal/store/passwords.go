@@ -9,9 +9,11 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// SavePassword stores another password of an account. What was proven with the old one, or with a link to reset it, is void.
+// SavePassword stores another password of an account, or its first. What was proven with the old one, or with a link to reset it, is void.
 func (q Queries) SavePassword(key id.Account, passwordHash string) {
-	q.Write(`UPDATE credentials SET password_hash = $2, set_time = now(), temporary_until = NULL WHERE account_id = $1`, key, passwordHash)
+	q.Write(`
+		INSERT INTO credentials (account_id, password_hash, set_time) VALUES ($1, $2, now())
+		ON CONFLICT (account_id) DO UPDATE SET password_hash = excluded.password_hash, set_time = excluded.set_time, temporary_until = NULL`, key, passwordHash)
 	q.DeleteReset(key)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/factor"
+	"github.com/rosterhq/roster/services/identity/internal/federation"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -23,6 +24,7 @@ func init() {
 	postgres.Refusal("user_emails_sole", account.ErrEmailTaken)
 	postgres.Refusal("usernames_pkey", account.ErrUsernameTaken)
 	postgres.Refusal("factors_credential", factor.ErrPasskeyTaken)
+	postgres.Refusal("federated_identities_account", federation.ErrLinkRequired) // the provider knows somebody else as that person
 }
 
 // Queries are the statements of one transaction. Reads go at once, writes with the commit.

@@ -95,6 +95,8 @@ const (
 	Reason_REASON_API_KEY_NOT_FOUND Reason = 53
 	// No such address of the caller's. NOT_FOUND, 404.
 	Reason_REASON_EMAIL_NOT_FOUND Reason = 58
+	// No such identity provider, or nobody can sign in with it. NOT_FOUND, 404.
+	Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND Reason = 59
 	// The person is a member here already; metadata `accountId`. ALREADY_EXISTS, 409.
 	Reason_REASON_ALREADY_MEMBER Reason = 60
 	// An invitation for this person is pending; metadata `invitationId`. ALREADY_EXISTS, 409.
@@ -159,6 +161,12 @@ const (
 	Reason_REASON_LINK_INVALID Reason = 108
 	// The mail server refused the address for good. FAILED_PRECONDITION, 400.
 	Reason_REASON_DELIVERY_REFUSED Reason = 109
+	// What the browser brought back from the identity provider proves nothing: it is late, was used before, belongs to another browser
+	// or provider, or is not what the provider signs. UNAUTHENTICATED, 401.
+	Reason_REASON_FEDERATED_SIGN_IN_FAILED Reason = 113
+	// The address that the identity provider names belongs to an account that this provider has no say over: sign in to the account,
+	// and link it. FAILED_PRECONDITION, 400.
+	Reason_REASON_ACCOUNT_LINK_REQUIRED Reason = 114
 	// No seat is free; metadata used, total, requested, available and an upgrade link. RESOURCE_EXHAUSTED, 402.
 	Reason_REASON_SEAT_LIMIT_REACHED Reason = 120
 	// Too many of these today; try again after RetryInfo. RESOURCE_EXHAUSTED, 429.
@@ -213,6 +221,7 @@ var (
 		52:  "REASON_FACTOR_NOT_FOUND",
 		53:  "REASON_API_KEY_NOT_FOUND",
 		58:  "REASON_EMAIL_NOT_FOUND",
+		59:  "REASON_IDENTITY_PROVIDER_NOT_FOUND",
 		60:  "REASON_ALREADY_MEMBER",
 		61:  "REASON_INVITATION_PENDING",
 		62:  "REASON_USERNAME_TAKEN",
@@ -245,6 +254,8 @@ var (
 		107: "REASON_INVITATION_FAILED",
 		108: "REASON_LINK_INVALID",
 		109: "REASON_DELIVERY_REFUSED",
+		113: "REASON_FEDERATED_SIGN_IN_FAILED",
+		114: "REASON_ACCOUNT_LINK_REQUIRED",
 		120: "REASON_SEAT_LIMIT_REACHED",
 		122: "REASON_RATE_LIMITED",
 		121: "REASON_PASSWORD_REFUSED",
@@ -255,79 +266,82 @@ var (
 		144: "REASON_CANCELLED",
 	}
 	Reason_value = map[string]int32{
-		"REASON_UNSPECIFIED":             0,
-		"REASON_VALIDATION_FAILED":       1,
-		"REASON_BODY_TOO_LARGE":          2,
-		"REASON_PAGE_TOKEN_INVALID":      3,
-		"REASON_REQUEST_ID_REUSED":       4,
-		"REASON_ETAG_MISMATCH":           5,
-		"REASON_MEDIA_TYPE_UNSUPPORTED":  6,
-		"REASON_CROSS_ORIGIN":            7,
-		"REASON_UNAUTHENTICATED":         20,
-		"REASON_CREDENTIALS_INVALID":     21,
-		"REASON_CALLER_REFUSED":          22,
-		"REASON_PERMISSION_MISSING":      23,
-		"REASON_MEMBER_DISABLED":         24,
-		"REASON_STEP_UP_REQUIRED":        25,
-		"REASON_SIGN_IN_INCOMPLETE":      26,
-		"REASON_CODE_INVALID":            27,
-		"REASON_CODE_REQUIRED":           28,
-		"REASON_PASSKEY_INVALID":         29,
-		"REASON_ORGANIZATION_NOT_FOUND":  40,
-		"REASON_MEMBER_NOT_FOUND":        41,
-		"REASON_INVITATION_NOT_FOUND":    42,
-		"REASON_SESSION_NOT_FOUND":       43,
-		"REASON_ROUTE_NOT_FOUND":         44,
-		"REASON_ACCOUNT_NOT_FOUND":       45,
-		"REASON_ROLE_NOT_FOUND":          46,
-		"REASON_GROUP_NOT_FOUND":         47,
-		"REASON_PROJECT_NOT_FOUND":       48,
-		"REASON_DOMAIN_NOT_FOUND":        49,
-		"REASON_TRANSFER_NOT_FOUND":      50,
-		"REASON_SCHEDULE_NOT_FOUND":      51,
-		"REASON_FACTOR_NOT_FOUND":        52,
-		"REASON_API_KEY_NOT_FOUND":       53,
-		"REASON_EMAIL_NOT_FOUND":         58,
-		"REASON_ALREADY_MEMBER":          60,
-		"REASON_INVITATION_PENDING":      61,
-		"REASON_USERNAME_TAKEN":          62,
-		"REASON_EMAIL_TAKEN":             63,
-		"REASON_NAME_TAKEN":              64,
-		"REASON_DOMAIN_TAKEN":            65,
-		"REASON_PASSKEY_TAKEN":           66,
-		"REASON_ROLE_NOT_ASSIGNABLE":     80,
-		"REASON_OWNER_PROTECTED":         81,
-		"REASON_LAST_OWNER":              82,
-		"REASON_SELF_ACTION":             83,
-		"REASON_STATE_CONFLICT":          84,
-		"REASON_FEATURE_OFF":             85,
-		"REASON_POLICY_CONFLICT":         86,
-		"REASON_ROLE_IN_USE":             87,
-		"REASON_LIMIT_REACHED":           88,
-		"REASON_DOMAIN_REFUSED":          89,
-		"REASON_DOMAIN_UNPROVEN":         90,
-		"REASON_ACCOUNT_NOT_MANAGED":     91,
-		"REASON_EMAIL_UNVERIFIED":        92,
-		"REASON_PASSWORD_MISSING":        95,
-		"REASON_ACCOUNT_DISABLED":        96,
-		"REASON_INVITATION_EXPIRED":      100,
-		"REASON_INVITATION_REVOKED":      101,
-		"REASON_INVITATION_DECLINED":     102,
-		"REASON_INVITATION_USED":         103,
-		"REASON_INVITATION_LINK_INVALID": 104,
-		"REASON_INVITATION_MISMATCH":     105,
-		"REASON_SIGN_IN_REQUIRED":        106,
-		"REASON_INVITATION_FAILED":       107,
-		"REASON_LINK_INVALID":            108,
-		"REASON_DELIVERY_REFUSED":        109,
-		"REASON_SEAT_LIMIT_REACHED":      120,
-		"REASON_RATE_LIMITED":            122,
-		"REASON_PASSWORD_REFUSED":        121,
-		"REASON_BUSY":                    140,
-		"REASON_UNAVAILABLE":             141,
-		"REASON_INTERNAL":                142,
-		"REASON_DEADLINE_EXCEEDED":       143,
-		"REASON_CANCELLED":               144,
+		"REASON_UNSPECIFIED":                 0,
+		"REASON_VALIDATION_FAILED":           1,
+		"REASON_BODY_TOO_LARGE":              2,
+		"REASON_PAGE_TOKEN_INVALID":          3,
+		"REASON_REQUEST_ID_REUSED":           4,
+		"REASON_ETAG_MISMATCH":               5,
+		"REASON_MEDIA_TYPE_UNSUPPORTED":      6,
+		"REASON_CROSS_ORIGIN":                7,
+		"REASON_UNAUTHENTICATED":             20,
+		"REASON_CREDENTIALS_INVALID":         21,
+		"REASON_CALLER_REFUSED":              22,
+		"REASON_PERMISSION_MISSING":          23,
+		"REASON_MEMBER_DISABLED":             24,
+		"REASON_STEP_UP_REQUIRED":            25,
+		"REASON_SIGN_IN_INCOMPLETE":          26,
+		"REASON_CODE_INVALID":                27,
+		"REASON_CODE_REQUIRED":               28,
+		"REASON_PASSKEY_INVALID":             29,
+		"REASON_ORGANIZATION_NOT_FOUND":      40,
+		"REASON_MEMBER_NOT_FOUND":            41,
+		"REASON_INVITATION_NOT_FOUND":        42,
+		"REASON_SESSION_NOT_FOUND":           43,
+		"REASON_ROUTE_NOT_FOUND":             44,
+		"REASON_ACCOUNT_NOT_FOUND":           45,
+		"REASON_ROLE_NOT_FOUND":              46,
+		"REASON_GROUP_NOT_FOUND":             47,
+		"REASON_PROJECT_NOT_FOUND":           48,
+		"REASON_DOMAIN_NOT_FOUND":            49,
+		"REASON_TRANSFER_NOT_FOUND":          50,
+		"REASON_SCHEDULE_NOT_FOUND":          51,
+		"REASON_FACTOR_NOT_FOUND":            52,
+		"REASON_API_KEY_NOT_FOUND":           53,
+		"REASON_EMAIL_NOT_FOUND":             58,
+		"REASON_IDENTITY_PROVIDER_NOT_FOUND": 59,
+		"REASON_ALREADY_MEMBER":              60,
+		"REASON_INVITATION_PENDING":          61,
+		"REASON_USERNAME_TAKEN":              62,
+		"REASON_EMAIL_TAKEN":                 63,
+		"REASON_NAME_TAKEN":                  64,
+		"REASON_DOMAIN_TAKEN":                65,
+		"REASON_PASSKEY_TAKEN":               66,
+		"REASON_ROLE_NOT_ASSIGNABLE":         80,
+		"REASON_OWNER_PROTECTED":             81,
+		"REASON_LAST_OWNER":                  82,
+		"REASON_SELF_ACTION":                 83,
+		"REASON_STATE_CONFLICT":              84,
+		"REASON_FEATURE_OFF":                 85,
+		"REASON_POLICY_CONFLICT":             86,
+		"REASON_ROLE_IN_USE":                 87,
+		"REASON_LIMIT_REACHED":               88,
+		"REASON_DOMAIN_REFUSED":              89,
+		"REASON_DOMAIN_UNPROVEN":             90,
+		"REASON_ACCOUNT_NOT_MANAGED":         91,
+		"REASON_EMAIL_UNVERIFIED":            92,
+		"REASON_PASSWORD_MISSING":            95,
+		"REASON_ACCOUNT_DISABLED":            96,
+		"REASON_INVITATION_EXPIRED":          100,
+		"REASON_INVITATION_REVOKED":          101,
+		"REASON_INVITATION_DECLINED":         102,
+		"REASON_INVITATION_USED":             103,
+		"REASON_INVITATION_LINK_INVALID":     104,
+		"REASON_INVITATION_MISMATCH":         105,
+		"REASON_SIGN_IN_REQUIRED":            106,
+		"REASON_INVITATION_FAILED":           107,
+		"REASON_LINK_INVALID":                108,
+		"REASON_DELIVERY_REFUSED":            109,
+		"REASON_FEDERATED_SIGN_IN_FAILED":    113,
+		"REASON_ACCOUNT_LINK_REQUIRED":       114,
+		"REASON_SEAT_LIMIT_REACHED":          120,
+		"REASON_RATE_LIMITED":                122,
+		"REASON_PASSWORD_REFUSED":            121,
+		"REASON_BUSY":                        140,
+		"REASON_UNAVAILABLE":                 141,
+		"REASON_INTERNAL":                    142,
+		"REASON_DEADLINE_EXCEEDED":           143,
+		"REASON_CANCELLED":                   144,
 	}
 )
 
@@ -362,7 +376,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x95\x10\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x84\x11\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -396,7 +410,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x19REASON_SCHEDULE_NOT_FOUND\x103\x12\x1b\n" +
 	"\x17REASON_FACTOR_NOT_FOUND\x104\x12\x1c\n" +
 	"\x18REASON_API_KEY_NOT_FOUND\x105\x12\x1a\n" +
-	"\x16REASON_EMAIL_NOT_FOUND\x10:\x12\x19\n" +
+	"\x16REASON_EMAIL_NOT_FOUND\x10:\x12&\n" +
+	"\"REASON_IDENTITY_PROVIDER_NOT_FOUND\x10;\x12\x19\n" +
 	"\x15REASON_ALREADY_MEMBER\x10<\x12\x1d\n" +
 	"\x19REASON_INVITATION_PENDING\x10=\x12\x19\n" +
 	"\x15REASON_USERNAME_TAKEN\x10>\x12\x16\n" +
@@ -428,7 +443,9 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x17REASON_SIGN_IN_REQUIRED\x10j\x12\x1c\n" +
 	"\x18REASON_INVITATION_FAILED\x10k\x12\x17\n" +
 	"\x13REASON_LINK_INVALID\x10l\x12\x1b\n" +
-	"\x17REASON_DELIVERY_REFUSED\x10m\x12\x1d\n" +
+	"\x17REASON_DELIVERY_REFUSED\x10m\x12#\n" +
+	"\x1fREASON_FEDERATED_SIGN_IN_FAILED\x10q\x12 \n" +
+	"\x1cREASON_ACCOUNT_LINK_REQUIRED\x10r\x12\x1d\n" +
 	"\x19REASON_SEAT_LIMIT_REACHED\x10x\x12\x17\n" +
 	"\x13REASON_RATE_LIMITED\x10z\x12\x1b\n" +
 	"\x17REASON_PASSWORD_REFUSED\x10y\x12\x10\n" +

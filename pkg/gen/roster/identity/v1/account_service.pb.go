@@ -160,6 +160,8 @@ const (
 	LoginMethod_LOGIN_METHOD_LINK LoginMethod = 3
 	// A passkey alone.
 	LoginMethod_LOGIN_METHOD_PASSKEY LoginMethod = 4
+	// An identity provider.
+	LoginMethod_LOGIN_METHOD_PROVIDER LoginMethod = 6
 )
 
 // Enum value maps for LoginMethod.
@@ -170,6 +172,7 @@ var (
 		2: "LOGIN_METHOD_SECOND_FACTOR",
 		3: "LOGIN_METHOD_LINK",
 		4: "LOGIN_METHOD_PASSKEY",
+		6: "LOGIN_METHOD_PROVIDER",
 	}
 	LoginMethod_value = map[string]int32{
 		"LOGIN_METHOD_UNSPECIFIED":   0,
@@ -177,6 +180,7 @@ var (
 		"LOGIN_METHOD_SECOND_FACTOR": 2,
 		"LOGIN_METHOD_LINK":          3,
 		"LOGIN_METHOD_PASSKEY":       4,
+		"LOGIN_METHOD_PROVIDER":      6,
 	}
 )
 
@@ -2864,13 +2868,14 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x15LOGIN_ACTION_SIGN_OUT\x10\x02\x12\x1f\n" +
 	"\x1bLOGIN_ACTION_REAUTHENTICATE\x10\x03\x12 \n" +
 	"\x1cLOGIN_ACTION_PASSWORD_CHANGE\x10\x04\x12\x1f\n" +
-	"\x1bLOGIN_ACTION_PASSWORD_RESET\x10\x05*\x97\x01\n" +
+	"\x1bLOGIN_ACTION_PASSWORD_RESET\x10\x05*\xb2\x01\n" +
 	"\vLoginMethod\x12\x1c\n" +
 	"\x18LOGIN_METHOD_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15LOGIN_METHOD_PASSWORD\x10\x01\x12\x1e\n" +
 	"\x1aLOGIN_METHOD_SECOND_FACTOR\x10\x02\x12\x15\n" +
 	"\x11LOGIN_METHOD_LINK\x10\x03\x12\x18\n" +
-	"\x14LOGIN_METHOD_PASSKEY\x10\x04*\x8d\x02\n" +
+	"\x14LOGIN_METHOD_PASSKEY\x10\x04\x12\x19\n" +
+	"\x15LOGIN_METHOD_PROVIDER\x10\x06*\x8d\x02\n" +
 	"\fLoginFailure\x12\x1d\n" +
 	"\x19LOGIN_FAILURE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16LOGIN_FAILURE_CODE_DUE\x10\x01\x12 \n" +

@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+)
+
+// flowCookie holds what a browser has to show when it is back from an identity provider. The prefix keeps every other host from setting it.
+const (
+	flowCookie = "__Host-roster-flow"
+	maxFlow    = 2048
+)
+
+func newFlowCookie(flow string, expires time.Time, maxAge int) *http.Cookie {
+	c := newCookie(flow, expires, maxAge)
+	c.Name = flowCookie // Lax, as that of the session: the provider's redirect is a navigation
+	return c
+}
+
+// beginFederated sends the browser to an identity provider.
+func (s *site) beginFederated(w http.ResponseWriter, r *http.Request) {
+	callFrom(r.Context()).credential = presented{} // whoever is signed in does not matter
+	begun, err := s.federated.BeginFederatedSignIn(r.Context(), &identityv1.BeginFederatedSignInRequest{
+		ProviderId: r.PathValue("provider"), Again: r.URL.Query().Has("again"),
+	})
+	if fault.ReasonOf(err) == errorv1.Reason_REASON_VALIDATION_FAILED {
+		err = fault.New(errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND, "There is no such identity provider.")
+	}
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	http.SetCookie(w, newFlowCookie(begun.GetFlow(), begun.GetExpireTime().AsTime(), 0))
+	http.Redirect(w, r, begun.GetAuthorizationUrl(), http.StatusSeeOther)
+}
+
+// completeFederated is where the identity provider sends the browser back to. What the browser has kept is good once, also for a
+// refusal.
+func (s *site) completeFederated(w http.ResponseWriter, r *http.Request) {
+	c := callFrom(r.Context())
+	c.credential = presented{}
+	kept := r.CookiesNamed(flowCookie)
+	http.SetCookie(w, newFlowCookie("", time.Unix(1, 0), -1))
+	query := r.URL.Query()
+	for _, values := range query {
+		if len(values) > 1 { // which one was meant?
+			s.refuse(w, r, errFederated)
+			return
+		}
+	}
+	if len(kept) != 1 || len(kept[0].Value) > maxFlow {
+		s.refuse(w, r, errFederated)
+		return
+	}
+	if query.Has("error") { // its words are a stranger's
+		s.notice(w, r, http.StatusOK, notice{
+			Title: "You are not signed in", Text: "The identity provider did not let you pass, or you have stopped it there.", Links: toSignIn})
+		return
+	}
+	answer, err := s.federated.CompleteFederatedSignIn(r.Context(), &identityv1.CompleteFederatedSignInRequest{
+		ProviderId: r.PathValue("provider"), Flow: kept[0].Value, State: query.Get("state"), Code: query.Get("code"), Issuer: query.Get("iss"),
+		Delivery: identityv1.Delivery_DELIVERY_COOKIE,
+	})
+	if fault.ReasonOf(err) == errorv1.Reason_REASON_VALIDATION_FAILED {
+		err = errFederated
+	}
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	to := "/"
+	if answer.GetChallenge() != nil || answer.GetPasswordChangeRequired() {
+		to = "/sign-in" // which asks for what is due
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+var errFederated = fault.New(errorv1.Reason_REASON_FEDERATED_SIGN_IN_FAILED, "The sign-in with the identity provider did not come to its end. Begin it again.")

@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+)
+
+// setCookies returns the cookies that an answer sets, by name.
+func setCookies(a answer) map[string]*http.Cookie {
+	found := make(map[string]*http.Cookie)
+	for _, cookie := range a.Cookies() {
+		found[cookie.Name] = cookie
+	}
+	return found
+}
+
+func TestFederatedPages(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	var heard *identityv1.CompleteFederatedSignInRequest
+	h.begin = func(_ context.Context, req *identityv1.BeginFederatedSignInRequest) (*identityv1.BeginFederatedSignInResponse, error) {
+		if req.GetProviderId() != "idp_one" {
+			return nil, refuse(errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND)
+		}
+		return &identityv1.BeginFederatedSignInResponse{
+			AuthorizationUrl: "https://accounts.example.com/auth?state=s", Flow: "the-flow", ExpireTime: timestamppb.New(time.Now().Add(10 * time.Minute))}, nil
+	}
+	h.complete = func(_ context.Context, req *identityv1.CompleteFederatedSignInRequest) (*identityv1.CompleteFederatedSignInResponse, error) {
+		heard = req
+		switch req.GetCode() {
+		case "half":
+			return &identityv1.CompleteFederatedSignInResponse{Challenge: &identityv1.Challenge{}}, nil
+		case "bad":
+			return nil, refuse(errorv1.Reason_REASON_FEDERATED_SIGN_IN_FAILED)
+		}
+		return &identityv1.CompleteFederatedSignInResponse{}, nil
+	}
+
+	t.Run("R40 TheBrowserKeepsTheFlow", func(t *testing.T) {
+		a := h.open("/signin/oidc/idp_one")
+		require.Equal(t, http.StatusSeeOther, a.StatusCode)
+		require.Equal(t, "https://accounts.example.com/auth?state=s", a.Header.Get("Location"))
+		kept := setCookies(a)[flowCookie]
+		require.Equal(t, "the-flow", kept.Value)
+		require.True(t, kept.HttpOnly && kept.Secure && kept.Path == "/" && kept.Domain == "" && kept.SameSite == http.SameSiteLaxMode)
+		require.WithinDuration(t, time.Now().Add(10*time.Minute), kept.Expires, time.Minute)
+		requirePage(t, h.open("/signin/oidc/idp_two"), 404, "There is no such way to sign in")
+	})
+	t.Run("R72 ItComesBackAndGoesNowhereElse", func(t *testing.T) {
+		back := "/signin/oidc/idp_one/callback?state=s&iss=https%3A%2F%2Faccounts.example.com&next=https%3A%2F%2Fevil.example&code="
+		a := h.open(back+"good", "Cookie", flowCookie+"=the-flow")
+		require.Equal(t, http.StatusSeeOther, a.StatusCode, a.text)
+		require.Equal(t, "/", a.Header.Get("Location"))
+		require.Equal(t, -1, setCookies(a)[flowCookie].MaxAge, "it is good once")
+		require.Equal(t, "idp_one the-flow s good https://accounts.example.com",
+			heard.GetProviderId()+" "+heard.GetFlow()+" "+heard.GetState()+" "+heard.GetCode()+" "+heard.GetIssuer())
+		require.Equal(t, identityv1.Delivery_DELIVERY_COOKIE, heard.GetDelivery())
+		a = h.open(back+"half", "Cookie", flowCookie+"=the-flow")
+		require.Equal(t, "/sign-in", a.Header.Get("Location"))
+		require.NotContains(t, h.log.String(), "the-flow")
+		require.NotContains(t, h.log.String(), "idp_one")
+	})
+	t.Run("R18 WhatIsNotWholeIsNotHeard", func(t *testing.T) {
+		heard = nil
+		for _, back := range []struct{ query, cookie string }{
+			{"?state=s&code=good", ""},
+			{"?state=s&code=good&code=better", flowCookie + "=the-flow"},
+			{"?state=s&state=t&code=good", flowCookie + "=the-flow"},
+			{"?state=s&code=good", flowCookie + "=the-flow; " + flowCookie + "=another"},
+		} {
+			a := h.open("/signin/oidc/idp_one/callback"+back.query, "Cookie", back.cookie)
+			requirePage(t, a, 401, "That sign-in did not come to its end")
+			require.Equal(t, -1, setCookies(a)[flowCookie].MaxAge)
+		}
+		require.Nil(t, heard)
+		requirePage(t, h.open("/signin/oidc/idp_one/callback?state=s&code=bad", "Cookie", flowCookie+"=the-flow"), 401, "That sign-in did not come to its end")
+		a := h.open("/signin/oidc/idp_one/callback?error=%3Cscript%3E&error_description=Call+555", "Cookie", flowCookie+"=the-flow")
+		requirePage(t, a, 200, "You are not signed in")
+		require.NotContains(t, a.text, "script>")
+		require.NotContains(t, a.text, "555")
+	})
+	t.Run("TheSignInPageOffersThem", func(t *testing.T) {
+		h.ways = []*identityv1.SignInProvider{{Id: "idp_one", DisplayName: `<Example>`}}
+		a := h.open("/sign-in")
+		requirePage(t, a, 200, "Continue with <Example>")
+		require.Contains(t, a.text, `href="/signin/oidc/idp_one"`)
+	})
+}

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+
+	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/federation"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+const providerColumns = `id, organization_id, display_name, issuer, client_id, sealed_secret, enabled, create_time, update_time`
+
+// ListProviders returns the providers of an organization, or those of the deployment, oldest first.
+func (q Queries) ListProviders(ctx context.Context, of id.Organization) (all []federation.Provider, err error) {
+	q.Read(`SELECT `+providerColumns+` FROM providers WHERE organization_id IS NOT DISTINCT FROM $1::uuid ORDER BY id`, []any{of}, postgres.All(&all))
+	return all, q.Fetch(ctx)
+}
+
+// LockProvider returns a provider of an organization, or one of the deployment's, and holds its row until the transaction ends.
+func (q Queries) LockProvider(ctx context.Context, of id.Organization, key id.Provider) (p federation.Provider, err error) {
+	var found bool
+	q.Read(`SELECT `+providerColumns+` FROM providers WHERE id = $1 AND organization_id IS NOT DISTINCT FROM $2::uuid FOR UPDATE`,
+		[]any{key, of}, postgres.One(&p, &found))
+	if err = q.Fetch(ctx); err == nil && !found {
+		err = federation.ErrProviderNotFound
+	}
+	return p, err
+}
+
+// GetSignInProvider returns a provider that people can sign in with.
+func (q Queries) GetSignInProvider(ctx context.Context, key id.Provider) (p federation.Provider, err error) {
+	var found bool
+	q.Read(`SELECT `+providerColumns+` FROM providers WHERE id = $1 AND enabled`, []any{key}, postgres.One(&p, &found))
+	if err = q.Fetch(ctx); err == nil && !found {
+		err = federation.ErrProviderNotFound
+	}
+	return p, err
+}
+
+// InsertProvider adds a provider.
+func (q Queries) InsertProvider(p federation.Provider) {
+	q.Write(`
+		INSERT INTO providers (id, organization_id, display_name, issuer, client_id, sealed_secret, enabled, create_time, update_time)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		p.ID, p.OrganizationID, p.DisplayName, p.Issuer, p.ClientID, p.SealedSecret, p.Enabled, p.CreateTime, p.UpdateTime)
+}
+
+// SaveProvider writes what can change of a provider.
+func (q Queries) SaveProvider(p federation.Provider) {
+	q.Write(`UPDATE providers SET display_name = $2, client_id = $3, sealed_secret = $4, enabled = $5, update_time = $6 WHERE id = $1`,
+		p.ID, p.DisplayName, p.ClientID, p.SealedSecret, p.Enabled, p.UpdateTime)
+}
+
+// DeleteProvider takes a provider away, and the links of accounts to it.
+func (q Queries) DeleteProvider(key id.Provider) { q.Write(`DELETE FROM providers WHERE id = $1`, key) }
+
+// UseFlow uses a flow up; used tells that somebody has done so before. What says nothing any more goes.
+func (s Store) UseFlow(ctx context.Context, f federation.Flow) (used bool, err error) {
+	var mine []struct{ ID id.Flow }
+	err = s.DB.InTx(ctx, postgres.Scope{}, func(tx *postgres.Tx) error {
+		mine = nil
+		tx.Read(`DELETE FROM used_flows WHERE expire_time <= now()`, nil, postgres.All(new([]struct{ ID id.Flow })))
+		tx.Read(`INSERT INTO used_flows (id, expire_time) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id`,
+			[]any{f.ID, f.End()}, postgres.All(&mine))
+		return tx.Fetch(ctx)
+	})
+	return len(mine) == 0, err
+}
+
+// Vouched is whose account somebody's is whom a provider vouches for.
+type Vouched struct {
+	Linked   id.Account // zero: none yet
+	Claimant id.Account // the account that has proven the address; zero: none
+}
+
+// FindVouched returns whose account the subject is, and who has proven the address.
+func (q Queries) FindVouched(ctx context.Context, at id.Provider, subject, email string) (v Vouched, err error) {
+	var always bool
+	q.Read(`SELECT (SELECT account_id FROM federated_identities WHERE provider_id = $1 AND subject = $2) AS linked,
+		(SELECT account_id FROM user_emails WHERE email = $3 AND verified) AS claimant`, []any{at, subject, email}, postgres.One(&v, &always))
+	return v, q.Fetch(ctx)
+}
+
+// InsertLink links an account to whom the provider knows.
+func (q Queries) InsertLink(at id.Provider, subject string, owner id.Account) {
+	q.Write(`INSERT INTO federated_identities (provider_id, subject, account_id, create_time) VALUES ($1, $2, $3, now())`, at, subject, owner)
+}
+
+// InsertAccountWithout adds an account without a password: its person signs in in another way.
+func (q Queries) InsertAccountWithout(a account.Account, managedBy id.Organization) {
+	q.Write(`
+		INSERT INTO accounts (id, display_name, email, email_verified, username, create_time, managed_by)
+		VALUES ($1, $2, nullif($3, ''), $4, nullif($5, ''), $6, $7)`,
+		a.ID, a.DisplayName, a.Email, a.EmailVerified, a.Username, a.CreateTime, managedBy)
+}

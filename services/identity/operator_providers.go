@@ -1,0 +1,130 @@
+package identity
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/identity/internal/federation"
+	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/postgres"
+)
+
+// CreateOperatorProvider adds a provider that anybody may sign in with.
+func (s *Service) CreateOperatorProvider(ctx context.Context, req *identityv1.CreateOperatorProviderRequest) (*identityv1.CreateOperatorProviderResponse, error) {
+	p, err := federation.NewProvider(req.GetDisplayName(), req.GetIssuer(), req.GetClientId(), s.Outbound.Plain)
+	if err != nil {
+		return nil, err
+	}
+	p.ID, p.Enabled = id.NewProvider(), !req.GetDisabled()
+	p.SealedSecret = s.sealClientSecret(p.ID, req.GetClientSecret())
+	return asOperator(ctx, s, req, "CreateOperatorProvider", func(q store.Queries) (*identityv1.CreateOperatorProviderResponse, error) {
+		others, err := q.ListProviders(ctx, id.Organization{})
+		if err != nil {
+			return nil, err
+		}
+		if len(others) >= federation.Most {
+			return nil, federation.ErrTooMany
+		}
+		p.CreateTime, p.UpdateTime = q.Now(), q.Now()
+		q.InsertProvider(p)
+		return &identityv1.CreateOperatorProviderResponse{Provider: s.providerToProto(p)}, nil
+	})
+}
+
+// ListOperatorProviders returns the providers that anybody may sign in with.
+func (s *Service) ListOperatorProviders(ctx context.Context, _ *identityv1.ListOperatorProvidersRequest) (*identityv1.ListOperatorProvidersResponse, error) {
+	all, err := s.listProviders(ctx, id.Organization{})
+	if err != nil {
+		return nil, err
+	}
+	answer := &identityv1.ListOperatorProvidersResponse{}
+	for _, one := range all {
+		answer.Providers = append(answer.Providers, s.providerToProto(one))
+	}
+	return answer, nil
+}
+
+// UpdateOperatorProvider changes what is given.
+func (s *Service) UpdateOperatorProvider(ctx context.Context, req *identityv1.UpdateOperatorProviderRequest) (*identityv1.UpdateOperatorProviderResponse, error) {
+	key, err := id.ParseProvider(req.GetProviderId())
+	if err != nil {
+		return nil, federation.ErrProviderNotFound
+	}
+	return asOperator(ctx, s, req, "UpdateOperatorProvider", func(q store.Queries) (*identityv1.UpdateOperatorProviderResponse, error) {
+		p, err := q.LockProvider(ctx, id.Organization{}, key)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.Apply(federation.Change{DisplayName: req.DisplayName, ClientID: req.ClientId, Enabled: req.Enabled}); err != nil {
+			return nil, err
+		}
+		if req.ClientSecret != nil {
+			p.SealedSecret = s.sealClientSecret(key, req.GetClientSecret())
+		}
+		p.UpdateTime = q.Now()
+		q.SaveProvider(p)
+		return &identityv1.UpdateOperatorProviderResponse{Provider: s.providerToProto(p)}, nil
+	})
+}
+
+// DeleteOperatorProvider takes a provider away.
+func (s *Service) DeleteOperatorProvider(ctx context.Context, req *identityv1.DeleteOperatorProviderRequest) (*identityv1.DeleteOperatorProviderResponse, error) {
+	key, err := id.ParseProvider(req.GetProviderId())
+	if err != nil {
+		return nil, federation.ErrProviderNotFound
+	}
+	return asOperator(ctx, s, req, "DeleteOperatorProvider", func(q store.Queries) (*identityv1.DeleteOperatorProviderResponse, error) {
+		if _, err := q.LockProvider(ctx, id.Organization{}, key); err != nil {
+			return nil, err
+		}
+		q.DeleteProvider(key)
+		return &identityv1.DeleteOperatorProviderResponse{}, nil
+	})
+}
+
+// asOperator does once what an operator asks for.
+func asOperator[R proto.Message](ctx context.Context, s *Service, req interface {
+	proto.Message
+	GetRequestId() string
+}, method string, do func(store.Queries) (R, error),
+) (answer R, err error) {
+	operator := caller.From(ctx).Operator
+	once := postgres.Request{ID: req.GetRequestId(), Principal: operator.String(), Method: method, Body: req}
+	answer, _, err = postgres.Once(ctx, s.DB, postgres.In(operator), once, func(tx *postgres.Tx) (R, error) { return do(store.Queries{Tx: tx}) })
+	return answer, err
+}
+
+func (s *Service) listProviders(ctx context.Context, of id.Organization) (all []federation.Provider, err error) {
+	err = s.view(ctx, postgres.Scope{}, func(q store.Queries) (err error) {
+		all, err = q.ListProviders(ctx, of)
+		return err
+	})
+	return all, err
+}
+
+// providerSeal is the purpose of a sealed client secret; its provider is the rest of the context.
+const providerSeal = "provider"
+
+func (s *Service) sealClientSecret(of id.Provider, text string) []byte {
+	if text == "" {
+		return nil
+	}
+	return s.Key.Seal([]byte(text), providerSeal, of.String())
+}
+
+func (s *Service) redirectURI(of id.Provider) string {
+	return s.PublicURL + "/signin/oidc/" + of.String() + "/callback"
+}
+
+func (s *Service) providerToProto(p federation.Provider) *identityv1.IdentityProvider {
+	return &identityv1.IdentityProvider{
+		Id: p.ID.String(), DisplayName: p.DisplayName, Issuer: p.Issuer, ClientId: p.ClientID, ClientSecretSet: p.SealedSecret != nil,
+		Enabled: p.Enabled, RedirectUri: s.redirectURI(p.ID), CreateTime: timestamppb.New(p.CreateTime),
+	}
+}
