@@ -16,7 +16,6 @@ import (
 type window struct {
 	*testing.T
 	cookies map[string]map[string]string
-	agent   string
 }
 
 func newWindow(t *testing.T) *window {
