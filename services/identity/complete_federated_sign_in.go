@@ -138,7 +138,7 @@ func (s *Service) tryAccountOf(ctx context.Context, p federation.Provider, perso
 			return err
 		}
 		made.CreateTime = q.Now()
-		q.ClaimEmail(address.Key, made.ID, true)
+		q.ClaimEmail(address, made.ID, true)
 		q.InsertAccountWithout(made, p.OrganizationID)
 		q.InsertLink(p.ID, person.Subject, made.ID)
 		from := origin(ctx, made.ID, "")
