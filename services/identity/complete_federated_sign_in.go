@@ -52,9 +52,14 @@ func (s *Service) CompleteFederatedSignIn(ctx context.Context, req *identityv1.C
 	if err != nil {
 		return nil, err
 	}
+	due, err := s.challengeOf(ctx, opened)
+	if err != nil {
+		return nil, err
+	}
 	token, err := deliver(ctx, opened, key)
-	return &identityv1.CompleteFederatedSignInResponse{Session: sessionToProto(opened, opened.ID), Token: token,
-		Challenge: challengeOf(opened), PasswordChangeRequired: opened.Stage == session.NextPassword}, err
+	return &identityv1.CompleteFederatedSignInResponse{
+		Session: sessionToProto(opened, opened.ID), Token: token, Challenge: due, PasswordChangeRequired: opened.Stage == session.NextPassword,
+	}, err
 }
 
 // returned finds out who has come back from the provider, and when they have proven it there.
