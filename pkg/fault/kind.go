@@ -49,6 +49,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_CODE_INVALID:        unauthenticated,
 	errorv1.Reason_REASON_CODE_REQUIRED:       unauthenticated,
 	errorv1.Reason_REASON_PASSKEY_INVALID:     unauthenticated,
+	errorv1.Reason_REASON_MFA_REQUIRED:        precondition,
 
 	errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND:      notFound,
 	errorv1.Reason_REASON_MEMBER_NOT_FOUND:            notFound,

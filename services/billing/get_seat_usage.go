@@ -44,6 +44,8 @@ func (s *Service) mayRead(ctx context.Context, org id.Organization, account id.A
 		return seat.ErrOrganizationNotFound
 	case membershipv1.CheckAccessResponse_DECISION_MEMBER_DISABLED:
 		return seat.ErrMemberDisabled
+	case membershipv1.CheckAccessResponse_DECISION_MFA_REQUIRED:
+		return seat.ErrMfaRequired
 	case membershipv1.CheckAccessResponse_DECISION_PERMISSION_MISSING, membershipv1.CheckAccessResponse_DECISION_GATE_CLOSED:
 		return seat.ErrPermissionMissing
 	default:

@@ -52,6 +52,7 @@ func TestGetSeatUsage(t *testing.T) {
 		"AStranger":               {membershipv1.CheckAccessResponse_DECISION_NOT_A_MEMBER, nil, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND},
 		"ADisabledMember":         {membershipv1.CheckAccessResponse_DECISION_MEMBER_DISABLED, nil, errorv1.Reason_REASON_MEMBER_DISABLED},
 		"AMemberWithoutTheRight":  {membershipv1.CheckAccessResponse_DECISION_PERMISSION_MISSING, nil, errorv1.Reason_REASON_PERMISSION_MISSING},
+		"AMemberWithoutAFactor":   {membershipv1.CheckAccessResponse_DECISION_MFA_REQUIRED, nil, errorv1.Reason_REASON_MFA_REQUIRED},
 		"AMemberBeforeAGate":      {membershipv1.CheckAccessResponse_DECISION_GATE_CLOSED, nil, errorv1.Reason_REASON_PERMISSION_MISSING},
 		"ADecisionOfTheFuture":    {99, nil, errorv1.Reason_REASON_INTERNAL},
 		"NobodyWhoCouldAnswer":    {0, fault.New(errorv1.Reason_REASON_UNAVAILABLE, "Away."), errorv1.Reason_REASON_UNAVAILABLE},

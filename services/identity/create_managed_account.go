@@ -70,7 +70,7 @@ func (s *Service) CreateManagedAccount(ctx context.Context, req *identityv1.Crea
 		}
 		made := account.Account{ID: key, DisplayName: name, Email: address.Display, CreateTime: q.Now()}
 		until := q.Now().Add(account.TemporaryLifetime)
-		q.ClaimEmailAlone(address.Key, key)
+		q.ClaimEmailAlone(address, key)
 		q.InsertAccount(made, org, hash)
 		q.SaveTemporaryPassword(key, hash, until)
 		if err := publishCreated(q, made, from); err != nil {

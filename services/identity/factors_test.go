@@ -2,12 +2,15 @@ package identity
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/factor"
@@ -239,6 +242,35 @@ func TestTotp(t *testing.T) {
 			Email: "ada@example.com", Password: goodPassword, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
 		require.NoError(t, err)
 		require.Nil(t, in.GetChallenge())
+	})
+	t.Run("R38 TheLastOneStaysWhileAnOrganizationAsksForOne", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		key, a, confirmed := h.withApp("ada@example.com")
+		remove := func(f app) error {
+			_, err := h.factors.RemoveFactor(h.as(confirmed.GetToken()), &identityv1.RemoveFactorRequest{FactorId: f.id, RequestId: "once-" + f.id})
+			return err
+		}
+		h.required.err = errors.New("membership is away")
+		require.Error(t, remove(a), "nobody is asked, so it stays")
+		h.required.err, h.required.names = nil, []string{"Acme"}
+		err := remove(a)
+		requireReason(t, errorv1.Reason_REASON_MFA_REQUIRED, err)
+		require.Contains(t, fault.From(err).Message, "Acme")
+		require.Equal(t, 1, count(h, `accounts WHERE id = $1 AND factors = 2`, key))
+		require.Positive(t, count(h, `recovery_codes`))
+
+		asked := h.required.asked
+		second := h.begin(confirmed.GetToken())
+		again, err := h.factors.ConfirmTotp(h.as(confirmed.GetToken()), &identityv1.ConfirmTotpRequest{FactorId: second.id, Code: second.code()})
+		require.NoError(t, err)
+		confirmed = again
+		require.NoError(t, remove(a), "one is left")
+		require.Equal(t, asked, h.required.asked)
+		requireReason(t, errorv1.Reason_REASON_MFA_REQUIRED, remove(second))
+		h.required.names = nil
+		require.NoError(t, remove(second))
+		require.NoError(t, remove(second), "the same request")
 	})
 	t.Run("AnothersFactorIsNotFound", func(t *testing.T) {
 		t.Parallel()

@@ -20,6 +20,7 @@ import (
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -48,6 +49,8 @@ type harness struct {
 	logged  *buffer
 	outbox  *outgoing
 
+	required requirements
+
 	// Clients as the gateway, for a client of its own, and as the services that call identity.
 	accounts   identityv1.AccountServiceClient
 	sessions   identityv1.SessionServiceClient
@@ -62,6 +65,18 @@ type harness struct {
 	credential identityv1.CredentialServiceClient
 	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
 	membership identityv1.AccountDirectoryServiceClient // as the membership service
+}
+
+// requirements are those of membership.
+type requirements struct {
+	names []string
+	err   error
+	asked int
+}
+
+func (r *requirements) ListMfaRequirements(context.Context, *membershipv1.ListMfaRequirementsRequest, ...grpc.CallOption) (*membershipv1.ListMfaRequirementsResponse, error) {
+	r.asked++
+	return &membershipv1.ListMfaRequirementsResponse{OrganizationDisplayNames: r.names}, r.err
 }
 
 var testKey = seal.NewKey([32]byte{1, 2, 3})
@@ -105,7 +120,7 @@ func start(t *testing.T) *harness {
 func (h *harness) instance() *Service {
 	db := h.dsns.Open(h.T, postgres.Options{})
 	return New(Dependencies{
-		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, PublicURL: publicURL, Log: h.log(),
+		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, Required: &h.required, PublicURL: publicURL, Log: h.log(),
 		Outbound: outbound.Options{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Plain: true},
 	})
 }

@@ -2,12 +2,15 @@ package identity
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/identity/internal/store"
@@ -16,11 +19,34 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// RemoveFactor takes a factor away. With the last one signing in takes the password alone again, and the recovery codes go.
+// errLast says that it would be the last factor, of which nobody has been asked yet.
+var errLast = errors.New("the last factor")
+
+// RemoveFactor takes a factor away. With the last one signing in takes the password alone again, and the recovery codes go; so it stays
+// while an organization asks for one. Only membership knows whether one does: it is asked outside of the transaction, if it matters.
 func (s *Service) RemoveFactor(ctx context.Context, req *identityv1.RemoveFactorRequest) (*identityv1.RemoveFactorResponse, error) {
+	answer, err := s.removeFactor(ctx, req, false)
+	if !errors.Is(err, errLast) {
+		return answer, err
+	}
+	asked, err := s.Required.ListMfaRequirements(ctx, &membershipv1.ListMfaRequirementsRequest{AccountId: caller.From(ctx).Account.String()})
+	if err != nil {
+		return nil, fmt.Errorf("ask who requires a second factor: %w", err)
+	}
+	if names := asked.GetOrganizationDisplayNames(); len(names) > 0 {
+		return nil, factor.Required(names[0])
+	}
+	return s.removeFactor(ctx, req, true)
+}
+
+// removeFactor takes the last factor away only if it may.
+func (s *Service) removeFactor(ctx context.Context, req *identityv1.RemoveFactorRequest, mayLast bool) (*identityv1.RemoveFactorResponse, error) {
 	return changeFactor(ctx, s, req, "RemoveFactor", func(q store.Queries, has store.Factors, i int) (*identityv1.RemoveFactorResponse, error) {
 		before := has.Active()
 		after := slices.Delete(slices.Clone(before), i, i+1)
+		if len(after) == 0 && !mayLast {
+			return nil, errLast
+		}
 		q.DeleteFactor(has.Account.ID, before[i].ID)
 		if len(after) == 0 {
 			q.SaveReach(has.Account.ID, 1)

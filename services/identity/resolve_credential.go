@@ -59,7 +59,7 @@ func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims c
 	}
 	if key, ok := secret.Parse(secret.APIKey, text); ok && !cookie {
 		found, err := s.store.UseAPIKey(ctx, id.Account(key.Owner), key.Hash)
-		return credential.Claims{Account: found.AccountID, Key: found.ID, Scopes: found.Scopes}, found.ExpireTime, err
+		return credential.Claims{Account: found.AccountID, Key: found.ID, Scopes: found.Scopes, Reach: found.Factors}, found.ExpireTime, err
 	}
 	key, ok := secret.Parse(secret.Session, text)
 	if !ok {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
 	"github.com/rosterhq/roster/services/identity/internal/keyring"
 	"github.com/rosterhq/roster/services/internal/outbound"
 	"github.com/rosterhq/roster/services/internal/role"
@@ -28,11 +30,16 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer base.Close()
+	membership, err := base.Dial("membership")
+	if err != nil {
+		return err
+	}
 	service := New(Dependencies{
 		DB:        base.DB,
 		Key:       base.Key,
 		Mail:      base.Mail,
 		Attempts:  c.Attempts,
+		Required:  membershipv1.NewMfaRequirementServiceClient(membership),
 		PublicURL: c.PublicURL,
 		Outbound:  outbound.Options{Networks: c.ProviderNetworks, Plain: c.ProviderPlain},
 		Log:       base.Log,

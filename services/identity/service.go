@@ -14,6 +14,7 @@ import (
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/budget"
 	"github.com/rosterhq/roster/services/identity/internal/passkey"
@@ -35,11 +36,12 @@ type Dependencies struct {
 	DB        *postgres.DB
 	Key       *seal.Key
 	Mail      *mail.Queue
-	Attempts  int              // that fail, of one client address in a quarter of an hour; 0: any number
-	PublicURL string           // where people reach the suite, without a slash at the end
-	Outbound  outbound.Options // how identity providers are reached
-	Log       *slog.Logger     // nil: slog.Default()
-	Now       func() time.Time // nil: time.Now; for the times in tokens, which other machines check; what expires here, the database judges
+	Attempts  int                                      // that fail, of one client address in a quarter of an hour; 0: any number
+	Required  membershipv1.MfaRequirementServiceClient // who asks for a second factor
+	PublicURL string                                   // where people reach the suite, without a slash at the end
+	Outbound  outbound.Options                         // how identity providers are reached
+	Log       *slog.Logger                             // nil: slog.Default()
+	Now       func() time.Time                         // nil: time.Now; for the times in tokens, which other machines check; what expires here, the database judges
 }
 
 // Service implements the identity service's gRPC services.

@@ -138,6 +138,7 @@ func grantable(o org.Organization, inviter org.Member, add addition) (org.Role, 
 	if add.inviter.IsZero() {
 		return o.Roles.Givable(add.role)
 	}
+	inviter.Unprotected = false // they were let in when they invited, and are not here now
 	actor, err := o.Admit(inviter)
 	if err == nil {
 		err = actor.Need(org.Invite)

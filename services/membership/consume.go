@@ -99,7 +99,7 @@ func saveInvitation(q store.Queries, key id.Organization, at time.Time, i *event
 	return nil
 }
 
-// hearAccount carries a person's new name or address to every list that they are on, and notes who may join an organization.
+// hearAccount carries a person's new name or address to every list that they are on, and notes their second factors and who may join an organization.
 func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto.Message) error {
 	account, err := id.ParseAccount(e.Aggregate)
 	if err != nil {
@@ -108,14 +108,18 @@ func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto
 	if verified, ok := message.(*eventv1.AccountEmailVerified); ok {
 		return s.hearVerified(ctx, account, e.Time, verified.GetPersonal().GetEmail())
 	}
-	var shown *eventv1.Personal // nil: erased, there is nothing to show
+	var note func(store.Queries)
 	switch m := message.(type) {
 	case *eventv1.AccountUpdated:
-		shown = m.GetPersonal()
+		note = rename(account, m.GetPersonal())
 	case *eventv1.AccountEmailChanged:
-		shown = m.GetPersonal()
+		note = rename(account, m.GetPersonal())
+	case *eventv1.AccountMfaChanged:
+		note = func(q store.Queries) { q.SaveFactors(account, m.GetAfter().GetMethods()) }
+	case *eventv1.AccountMfaReset:
+		note = func(q store.Queries) { q.SaveFactors(account, nil) }
 	}
-	if shown == nil {
+	if note == nil {
 		return nil
 	}
 	scope := postgres.Scope{Aggregate: id.Any(account), Account: account}
@@ -125,7 +129,15 @@ func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto
 		if err != nil || !fresh {
 			return err
 		}
-		q.Rename(account, personFromEvent(shown))
+		note(q)
 		return nil
 	})
+}
+
+// rename shows an account as it says of itself by now; nil: that was erased, and there is nothing to show.
+func rename(account id.Account, shown *eventv1.Personal) func(store.Queries) {
+	if shown == nil {
+		return nil
+	}
+	return func(q store.Queries) { q.Rename(account, personFromEvent(shown)) }
 }

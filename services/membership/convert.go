@@ -59,6 +59,7 @@ func memberToProto(o org.Organization, actor org.Actor, m org.Member, p org.Prof
 	shown.OverlaidFields = overlay.Without(org.Overlay{})
 	if actor.May(org.ReadActivity) {
 		shown.LastActivityTime = stamp(p.ActivityTime)
+		shown.Mfa = &membershipv1.Member_Mfa{Enabled: len(m.Factors) > 0, Methods: m.Factors}
 	}
 	return shown
 }

@@ -64,10 +64,11 @@ type harness struct {
 	registry      membershipv1.PermissionServiceClient // see operator
 	domains       membershipv1.DomainServiceClient
 	audit         membershipv1.AuditServiceClient
-	admission     membershipv1.AdmissionServiceClient // as the invitation service
-	asked         membershipv1.AccessServiceClient    // as the invitation service
-	owners        billingv1.SeatOwnerServiceClient    // as billing
-	denials       membershipv1.DenialServiceClient    // as billing
+	admission     membershipv1.AdmissionServiceClient      // as the invitation service
+	asked         membershipv1.AccessServiceClient         // as the invitation service
+	owners        billingv1.SeatOwnerServiceClient         // as billing
+	denials       membershipv1.DenialServiceClient         // as billing
+	required      membershipv1.MfaRequirementServiceClient // as identity
 }
 
 func newHarness(t *testing.T) *harness {
@@ -98,8 +99,12 @@ func (h *harness) serve() {
 				return caller.Caller{Operator: operator}, nil
 			}
 			bearer, long := strings.CutPrefix(bearer, signedInLongAgo)
+			bearer, both := strings.CutPrefix(bearer, withBothFactors)
 			account, err := id.ParseAccount(bearer)
-			who := caller.Caller{Account: account, AuthTime: time.Now()}
+			who := caller.Caller{Account: account, AuthTime: time.Now(), Level: 1, Reach: 1}
+			if both {
+				who.Level, who.Reach = 2, 2
+			}
 			if long {
 				who.AuthTime = who.AuthTime.Add(-time.Hour)
 			}
@@ -124,6 +129,7 @@ func (h *harness) serve() {
 	h.audit = membershipv1.NewAuditServiceClient(people)
 	h.admission = membershipv1.NewAdmissionServiceClient(invitation)
 	h.asked = membershipv1.NewAccessServiceClient(invitation)
+	h.required = membershipv1.NewMfaRequirementServiceClient(dial("identity"))
 	billing := dial("billing")
 	h.owners = billingv1.NewSeatOwnerServiceClient(billing)
 	h.denials = membershipv1.NewDenialServiceClient(billing)
@@ -131,6 +137,14 @@ func (h *harness) serve() {
 
 // signedInLongAgo begins the credential of somebody who has not just proven who they are.
 const signedInLongAgo = "long-ago-"
+
+// withBothFactors begins the credential of somebody who has shown a second factor.
+const withBothFactors = "both-"
+
+// proven calls on behalf of a person who has shown a second factor.
+func (h *harness) proven(account id.Account) context.Context {
+	return metadata.AppendToOutgoingContext(h.Context(), "authorization", "Bearer "+withBothFactors+account.String())
+}
 
 // stale calls on behalf of a person who signed in long ago.
 func (h *harness) stale(account id.Account) context.Context {

@@ -29,6 +29,7 @@ func (s *Service) LeaveOrganization(ctx context.Context, req *membershipv1.Leave
 			return nil, err
 		}
 		o, member := at.Organization, at.Members[me]
+		member.Unprotected = false // leaving takes no second factor: it only ends something
 		actor, err := o.Admit(member)
 		if err != nil {
 			return nil, err

@@ -66,6 +66,7 @@ func reformOf(at store.Standing, req reforming, fields []string, owner id.Accoun
 	begin := o.Policy
 	if preset, ok := presets[req.GetPreset()]; ok {
 		want.Preset, begin = preset, preset.Policy()
+		begin.MfaRequired = o.Policy.MfaRequired // what signing in takes is no matter of how people work together
 	}
 	policy := policyToProto(begin)
 	into, from := policy.ProtoReflect(), req.GetPolicy().ProtoReflect()
@@ -115,6 +116,7 @@ func policyToProto(p org.Policy) *membershipv1.OrganizationPolicy {
 		CreateUser:          p.CreateUser,
 		AutoJoin:            p.AutoJoin,
 		AllowLeave:          p.AllowLeave,
+		MfaRequired:         p.MfaRequired,
 		PasswordReset:       membershipv1.OrganizationPolicy_Reset(membershipv1.OrganizationPolicy_Reset_value["RESET_"+string(p.PasswordReset)]),
 		DisableBlocksSignIn: p.DisableBlocksSignIn,
 		Groups:              p.Groups,
@@ -157,6 +159,7 @@ func policyFromProto(p *membershipv1.OrganizationPolicy) org.Policy {
 		CreateUser:          p.GetCreateUser(),
 		AutoJoin:            p.GetAutoJoin(),
 		AllowLeave:          p.GetAllowLeave(),
+		MfaRequired:         p.GetMfaRequired(),
 		PasswordReset:       org.Reset(said(p.GetPasswordReset())),
 		DisableBlocksSignIn: p.GetDisableBlocksSignIn(),
 		Groups:              p.GetGroups(),
@@ -191,6 +194,7 @@ func policyToEvent(o org.Organization) *eventv1.Policy {
 		CreateUser:          p.CreateUser,
 		AutoJoin:            p.AutoJoin,
 		AllowLeave:          p.AllowLeave,
+		MfaRequired:         p.MfaRequired,
 		PasswordReset:       string(p.PasswordReset),
 		DisableBlocksSignIn: p.DisableBlocksSignIn,
 		Groups:              p.Groups,

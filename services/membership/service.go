@@ -59,6 +59,7 @@ type Service struct {
 	membershipv1.UnimplementedAuditServiceServer
 	membershipv1.UnimplementedDenialServiceServer
 	membershipv1.UnimplementedAdmissionServiceServer
+	membershipv1.UnimplementedMfaRequirementServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
 	arrivals arrivals
@@ -93,6 +94,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterAdmissionServiceServer(r, s)
 	membershipv1.RegisterDenialServiceServer(r, s)
+	membershipv1.RegisterMfaRequirementServiceServer(r, s)
 	billingv1.RegisterSeatOwnerServiceServer(r, s)
 }
 

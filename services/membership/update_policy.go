@@ -2,6 +2,7 @@ package membership
 
 import (
 	"context"
+	"time"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -41,7 +42,13 @@ func (s *Service) UpdatePolicy(ctx context.Context, req *membershipv1.UpdatePoli
 		if err != nil {
 			return nil, err
 		}
-		r, err := actor.Reform(reformOf(at, req, fields, owner), has, req.GetEtag(), tx.Now())
+		want := reformOf(at, req, fields, owner)
+		if want.Policy.MfaRequired != at.Organization.Policy.MfaRequired {
+			if err := caller.From(ctx).StepUp(tx.Now(), 10*time.Minute); err != nil {
+				return nil, err
+			}
+		}
+		r, err := actor.Reform(want, has, req.GetEtag(), tx.Now())
 		if err != nil {
 			return nil, err
 		}

@@ -51,6 +51,15 @@ func (c Caller) StepUp(now time.Time, within time.Duration) error {
 		With("minutes", strconv.Itoa(int(within.Minutes())))
 }
 
+// Factors is with how many factors a person has shown who they are. A key was made by who had shown all that they had then, so
+// it counts what its owner has.
+func (c Caller) Factors() int {
+	if !c.Key.IsZero() {
+		return c.Reach
+	}
+	return min(c.Level, c.Reach)
+}
+
 // SignedIn tells whether a person or an operator is calling, not a service for itself, and not anybody.
 func (c Caller) SignedIn() bool { return !c.Account.IsZero() || !c.Operator.IsZero() }
 

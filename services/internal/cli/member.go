@@ -32,6 +32,7 @@ func memberFields(p *page, m *membershipv1.Member) {
 		"Joined", p.at(m.GetJoinTime()),
 		"Account since", p.at(m.GetAccountCreateTime()),
 		"Last active", p.at(m.GetLastActivityTime()),
+		"Second factor", strings.Join(m.GetMfa().GetMethods(), ", "),
 		"Disabled", p.at(m.GetDisableTime()),
 		"Disabled by", strings.TrimSpace(m.GetDisablerDisplayName()+" "+m.GetDisablerAccountId()),
 		"Set here", strings.Join(m.GetOverlaidFields(), ", "),

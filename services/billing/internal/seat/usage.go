@@ -11,6 +11,7 @@ import (
 var (
 	ErrOrganizationNotFound = fault.New(errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND, "There is no such organization, or you do not belong to it.")
 	ErrMemberDisabled       = fault.New(errorv1.Reason_REASON_MEMBER_DISABLED, "Your membership in this organization is disabled. Ask one of its admins to enable it.")
+	ErrMfaRequired          = fault.New(errorv1.Reason_REASON_MFA_REQUIRED, "This organization asks for a second factor. Set one up: POST /v1/me/factors/totp or 'roster mfa enable'.").With("method", "BeginTotp")
 	ErrPermissionMissing    = fault.New(errorv1.Reason_REASON_PERMISSION_MISSING, "Your role in this organization does not allow you to see its seats.").With("permission", PermissionRead)
 	ErrLimitReached         = fault.New(errorv1.Reason_REASON_SEAT_LIMIT_REACHED, "All seats are in use.")
 	ErrLimit                = fault.Invalid("limit", "must be at least 1; leave it out for no limit")

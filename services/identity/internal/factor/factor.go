@@ -34,6 +34,12 @@ var (
 		"Passkeys belong to a name, and this deployment is reached by an address of the network. Its operator can give its public URL a name.")
 )
 
+// Required refuses to take the last second factor from who belongs to an organization that asks for one.
+func Required(by string) error {
+	return fault.Newf(errorv1.Reason_REASON_MFA_REQUIRED, "%s asks for a second factor. Set another one up first, then take this one away.", by).
+		With("method", "BeginTotp")
+}
+
 // TooEarly refuses to look at a code before the delay after wrong ones is over.
 func TooEarly(wait time.Duration) error {
 	return fault.New(errorv1.Reason_REASON_RATE_LIMITED, "There were too many wrong codes. Wait before the next try.").

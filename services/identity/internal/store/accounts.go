@@ -91,8 +91,8 @@ func (q Queries) ClaimEmail(address email.Address, owner id.Account, verified bo
 }
 
 // ClaimEmailAlone is ClaimEmail, without proof, of an address that nobody claims. Of several at once the others are EMAIL_TAKEN.
-func (q Queries) ClaimEmailAlone(email string, owner id.Account) {
-	q.Write(`INSERT INTO user_emails (email, account_id, verified, sole) VALUES ($1, $2, false, true)`, email, owner)
+func (q Queries) ClaimEmailAlone(address email.Address, owner id.Account) {
+	q.Write(`INSERT INTO user_emails (email, account_id, verified, address, sole) VALUES ($1, $2, false, $3, true)`, address.Key, owner, address.Display)
 }
 
 // Claim is an account that says that an address is its person's.

@@ -65,11 +65,17 @@ func (q Queries) DeleteAPIKeys(owner id.Account) {
 	q.Write(`DELETE FROM api_keys WHERE account_id = $1`, owner)
 }
 
+// UsedAPIKey is a key with the number of factors that its owner has.
+type UsedAPIKey struct {
+	apikey.Key
+	Factors int
+}
+
 // UseAPIKey returns the key of a secret, if its owner may sign in, and notes that it was used, as UseSession does.
-func (s Store) UseAPIKey(ctx context.Context, owner id.Account, secretHash []byte) (used apikey.Key, err error) {
+func (s Store) UseAPIKey(ctx context.Context, owner id.Account, secretHash []byte) (used UsedAPIKey, err error) {
 	var found bool
 	err = s.DB.Flight(ctx, postgres.In(owner), func(batch *pgx.Batch) {
-		batch.Queue(`SELECT `+apiKeyColumns+` FROM api_keys
+		batch.Queue(`SELECT `+apiKeyColumns+`, (SELECT factors FROM accounts WHERE accounts.id = $1) AS factors FROM api_keys
 			WHERE account_id = $1 AND secret_hash = $2 AND expire_time > now()
 			  AND EXISTS (SELECT FROM accounts WHERE accounts.id = $1 AND sign_in_allowed)`, owner, secretHash).Query(one(&used, &found))
 		batch.Queue(`

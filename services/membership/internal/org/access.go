@@ -15,6 +15,7 @@ const (
 	NotAMember        Decision = "NOT_A_MEMBER"
 	MembershipStopped Decision = "MEMBER_DISABLED"
 	NotPermitted      Decision = "PERMISSION_MISSING"
+	FactorMissing     Decision = "MFA_REQUIRED"
 	GateClosed        Decision = "GATE_CLOSED" // it is given, and counts only if a group of the member's opens it
 )
 
@@ -32,6 +33,9 @@ func (o Organization) Decide(m Member, permission string, project id.Project) Ve
 	case m.State == MemberActive:
 	case !o.guest(m, project):
 		return Verdict{Decision: NotAMember}
+	}
+	if o.shut(m) {
+		return Verdict{Decision: FactorMissing}
 	}
 	closed := Verdict{Decision: NotPermitted}
 	for _, g := range o.lines(m) {
@@ -82,7 +86,7 @@ func (o Organization) Allowed(m Member, project id.Project) (all Set) {
 // Visit refuses whoever may not know of the organization, nor as a guest of the project, and whose membership is disabled.
 func (o Organization) Visit(m Member, project id.Project) error {
 	if o.State == Active && o.guest(m, project) {
-		return nil
+		return o.pass(m)
 	}
 	_, err := o.Admit(m)
 	return err

@@ -36,6 +36,9 @@ type Member struct {
 	Version     int64         `db:"version"`
 
 	Grants []Grant `db:"-"` // of groups and projects
+
+	Factors     []string `db:"-"` // ways to prove a second factor of the account
+	Unprotected bool     `db:"-"` // there is none; of whoever asks: the session at hand has not shown it
 }
 
 // Belongs tells whether the member is one: with access or without.

@@ -76,6 +76,9 @@ func (o Organization) Admit(m Member) (Actor, error) {
 		return Actor{}, fault.New(errorv1.Reason_REASON_MEMBER_DISABLED,
 			"Your membership in this organization is disabled. Ask one of its admins to enable it.")
 	}
+	if err := o.pass(m); err != nil {
+		return Actor{}, err
+	}
 	if !o.takesKey(m) {
 		return Actor{}, missing(CreateOwnKeys, "Keys of yours do not work in this organization: your role here does not let you have any. Sign in instead.")
 	}

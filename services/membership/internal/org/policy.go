@@ -95,6 +95,7 @@ type Policy struct {
 	AutoJoin            bool     `json:"auto_join"`
 	AllowLeave          bool     `json:"allow_leave"`
 	PasswordReset       Reset    `json:"password_reset"`
+	MfaRequired         bool     `json:"mfa_required"`
 	DisableBlocksSignIn bool     `json:"disable_blocks_sign_in"` // of accounts that the organization manages
 
 	Groups           bool `json:"groups"`

@@ -33,6 +33,7 @@ type Facts struct {
 	Guests          int64              // people who left, or were removed, and are direct members of a project
 	WithoutAddress  int64              // pending invitations
 	WithoutUsername int64              // pending invitations
+	WithoutFactor   int64              // active members; only to tell who is shut out
 	Dead            map[string]id.Role // built-in roles of earlier presets
 
 	Lines []Line // of everybody with access; only to tell who loses what
@@ -132,9 +133,11 @@ func (a Actor) mayReform(before, after Policy) error {
 		return err
 	}
 	if before.AdminAppointment != after.AdminAppointment {
-		return a.Need(AppointAdmins)
+		if err := a.Need(AppointAdmins); err != nil {
+			return err
+		}
 	}
-	return nil
+	return a.maySecure(before, after)
 }
 
 // crosses tells whether the organization gets owners, or has none any more.
@@ -375,6 +378,8 @@ func (r Reformed) Effects(a Actor, has Facts) (all []Finding) {
 	note(was.ProjectGuests && !is.ProjectGuests, has.Guests, "policy.project_guests", "guest of projects loses access/guests of projects lose access")
 	note(is.ProjectGuests && !was.ProjectGuests, has.Guests, "policy.project_guests",
 		"person who was removed has access to projects again/people who were removed have access to projects again")
+	note(is.MfaRequired && !was.MfaRequired, has.WithoutFactor, "policy.mfa_required",
+		"member has no second factor, and no access until they set one up/members have no second factor, and no access until they set one up")
 	note(is.Username == Required && was.Username != Required, has.WithoutUsername, "policy.username",
 		"pending invitation without a username stays/pending invitations without a username stay")
 	loses, gains := make(map[string]int64), make(map[string]int64)

@@ -40,6 +40,7 @@ var rulings = map[string][4]any{
 	"custom_roles":           {false, false, true, false},
 	"gated_permissions":      {org.Set(nil), org.Set(nil), org.Set(nil), org.Set(nil)},
 	"invite_ttl":             {7 * 24 * time.Hour, 7 * 24 * time.Hour, 7 * 24 * time.Hour, 7 * 24 * time.Hour},
+	"mfa_required":           {false, false, false, false},
 	"allow_leave":            {true, true, true, true},
 	"people_layout":          {org.Combined, org.Combined, org.Card, org.Tabs},
 	"removal_mail":           {false, false, false, true},

@@ -84,14 +84,15 @@ var question = fmt.Sprintf(`
 		       NULL::text[] AS permissions, NULL::text[] AS opens, '' AS state, false AS owner,
 		       coalesce((SELECT h.revision FROM heads h WHERE h.aggregate_id = o.organization_id), 0) AS revision,
 		       jsonb_build_object('groups', o.policy -> 'groups', 'projects', o.policy -> 'projects',
-		           'project_guests', o.policy -> 'project_guests', 'gated_permissions', o.policy -> 'gated_permissions') AS policy,
+		           'mfa_required', o.policy -> 'mfa_required', 'project_guests', o.policy -> 'project_guests', 'gated_permissions', o.policy -> 'gated_permissions') AS policy,
 		       NULL::uuid AS version, NULL::jsonb AS registered
 		FROM organizations o
 		WHERE o.organization_id = s.organization::uuid AND o.state = 'ACTIVE'
 		UNION ALL
-		SELECT 'MEMBER', m.account_id, r.role_id, NULL, r.display_name, r.key, r.built_in, r.permissions, NULL, m.state, r.owner, 0, NULL, NULL, NULL
+		SELECT 'MEMBER', m.account_id, r.role_id, NULL, r.display_name, r.key, r.built_in, r.permissions, f.methods, m.state, r.owner, 0, NULL, NULL, NULL
 		FROM members m
 		JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id
+		LEFT JOIN account_factors f ON f.account_id = m.account_id
 		WHERE m.organization_id = s.organization::uuid AND m.account_id = ANY ($2)
 		UNION ALL
 		SELECT g.*, '', false, 0, NULL, NULL, NULL FROM (%s) g
@@ -144,6 +145,7 @@ func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accoun
 			continue
 		case "MEMBER":
 			member.Account, member.State, member.Role = row.Account, row.State, id.Role(row.ID)
+			member.Unprotected = unprotected(caller.From(ctx), row.Account, row.Opens)
 			if _, known := a.Organization.Roles.ByID(member.Role); !known {
 				a.Organization.Roles = append(a.Organization.Roles,
 					org.Role{ID: member.Role, Key: row.Role, DisplayName: row.Name, Owner: row.Owner, BuiltIn: row.BuiltIn, Permissions: row.allowed(registry)})

@@ -13,11 +13,16 @@ import (
 // AskedToday queues a read of how often the organization has asked today who has an address. Calls at the same time read the same number, so
 // the limit may be passed by as many.
 func (q Queries) AskedToday(key id.Organization, into *int) {
-	q.Read(`SELECT asked FROM asked_today WHERE organization_id = $1 AND day = (now() AT TIME ZONE 'UTC')::date`, []any{key}, func(rows pgx.Rows) error {
+	q.Read(`SELECT asked FROM asked_today WHERE organization_id = $1 AND day = (now() AT TIME ZONE 'UTC')::date`, []any{key}, number(into))
+}
+
+// number collects the number that a statement finds; zero where it finds none.
+func number[N int | int64](into *N) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
 		*into = 0
 		_, err := pgx.ForEachRow(rows, []any{into}, func() error { return nil })
 		return err
-	})
+	}
 }
 
 // CountAsked counts one more.

@@ -120,21 +120,25 @@ func (q Queries) memberLocks(key id.Organization, accounts ...id.Account) {
 // standing queues the reads and returns what collects them after the next Fetch.
 func (q Queries) standing(key id.Organization, accounts []id.Account) func() Standing {
 	s := Standing{Members: make(map[id.Account]org.Member), People: make(map[id.Account]org.Profile)}
-	var members []org.Member
+	var members []memberRow
 	var people []person
 	var granted []grantRow
 	var revisions []struct{ Revision int64 }
 	// The revision first: what is read after it may be newer than it says, never older.
 	q.Read(`SELECT revision FROM heads WHERE aggregate_id = $1`, []any{key}, postgres.All(&revisions))
 	q.organization(key, &s.Organization)
-	q.Read(`SELECT `+memberColumns+` FROM members WHERE organization_id = $1 AND account_id = ANY ($2)`,
+	q.Read(`
+		SELECT `+memberColumns+`, f.methods
+		FROM members LEFT JOIN account_factors f USING (account_id)
+		WHERE organization_id = $1 AND account_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&members))
 	q.Read(allGrants, []any{key, accounts}, postgres.All(&granted))
 	q.Read(`SELECT person_id, `+profileColumns+` FROM people p WHERE organization_id = $1 AND person_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&people))
 	return func() Standing {
-		for _, m := range members {
-			s.Members[m.Account] = m
+		for _, row := range members {
+			row.Factors, row.Unprotected = row.Methods, unprotected(q.Caller(), row.Account, row.Methods)
+			s.Members[row.Account] = row.Member
 		}
 		for _, row := range granted {
 			m := s.Members[row.Account]
@@ -149,6 +153,12 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 		}
 		return s
 	}
+}
+
+// memberRow is a member with the second factors of the account.
+type memberRow struct {
+	org.Member
+	Methods []string
 }
 
 var allGrants = fmt.Sprintf(grants, "$1", "$2", "project_id IS NOT NULL")

@@ -94,7 +94,8 @@ type Membership struct {
 	BuiltIn     bool
 	Permissions org.Set
 
-	Grants []org.Grant `db:"-"` // of groups, in the organization as a whole
+	Grants      []org.Grant `db:"-"` // of groups, in the organization as a whole
+	Unprotected bool        `db:"-"` // as org.Member
 }
 
 // Cursor is where the membership stands in the list.
@@ -104,7 +105,7 @@ func (m Membership) Cursor() Cursor { return Cursor{Name: m.SortName, ID: id.Any
 func (m Membership) Allowed() org.Set {
 	o := m.Organization
 	o.Roles = org.Roles{{ID: m.RoleID, Key: m.RoleKey, Permissions: m.Registry.Of(org.Role{Key: m.RoleKey, BuiltIn: m.BuiltIn, Permissions: m.Permissions})}}
-	member := org.Member{State: m.MemberState, Role: m.RoleID, Grants: m.Grants}
+	member := org.Member{State: m.MemberState, Role: m.RoleID, Grants: m.Grants, Unprotected: m.Unprotected}
 	return o.Keyed(member, o.Allowed(member, id.Project{}))
 }
 
@@ -131,6 +132,7 @@ func (q Queries) ListMemberships(ctx context.Context, account id.Account, after 
 	for i := range page {
 		page[i].Registry = registry
 		page[i].UseKey(q.Caller().Scopes)
+		page[i].Unprotected = unprotected(q.Caller(), account, nil)
 		in[page[i].ID], keys = &page[i], append(keys, page[i].ID)
 	}
 	var granted []struct {

@@ -29,6 +29,7 @@ func (q Queries) LockPolicy(ctx context.Context, key id.Organization, accounts .
 func (q Queries) GetPolicy(ctx context.Context, key id.Organization, accounts ...id.Account) (at Standing, has org.Facts, err error) {
 	collectFacts := q.facts(key, &has)
 	collectTree := q.groups(key, &has.Tree)
+	q.withoutFactor(key, &has.WithoutFactor)
 	q.Read(`
 		SELECT m.role_id, coalesce(g.groups, '{}') AS groups, count(*) AS members
 		FROM members m

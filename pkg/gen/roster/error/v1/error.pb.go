@@ -65,6 +65,9 @@ const (
 	Reason_REASON_CODE_REQUIRED Reason = 28
 	// The passkey was not accepted: it is unknown, or its answer is wrong, late or was used before. UNAUTHENTICATED, 401.
 	Reason_REASON_PASSKEY_INVALID Reason = 29
+	// The organization asks for a second factor, which the account or the session at hand does not have; metadata `method`, `organization`.
+	// FAILED_PRECONDITION, 400.
+	Reason_REASON_MFA_REQUIRED Reason = 30
 	// No such organization, or the caller does not belong to it. NOT_FOUND, 404.
 	Reason_REASON_ORGANIZATION_NOT_FOUND Reason = 40
 	// No such member in this organization. NOT_FOUND, 404.
@@ -206,6 +209,7 @@ var (
 		27:  "REASON_CODE_INVALID",
 		28:  "REASON_CODE_REQUIRED",
 		29:  "REASON_PASSKEY_INVALID",
+		30:  "REASON_MFA_REQUIRED",
 		40:  "REASON_ORGANIZATION_NOT_FOUND",
 		41:  "REASON_MEMBER_NOT_FOUND",
 		42:  "REASON_INVITATION_NOT_FOUND",
@@ -284,6 +288,7 @@ var (
 		"REASON_CODE_INVALID":                27,
 		"REASON_CODE_REQUIRED":               28,
 		"REASON_PASSKEY_INVALID":             29,
+		"REASON_MFA_REQUIRED":                30,
 		"REASON_ORGANIZATION_NOT_FOUND":      40,
 		"REASON_MEMBER_NOT_FOUND":            41,
 		"REASON_INVITATION_NOT_FOUND":        42,
@@ -376,7 +381,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x84\x11\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x9d\x11\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -395,7 +400,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x19REASON_SIGN_IN_INCOMPLETE\x10\x1a\x12\x17\n" +
 	"\x13REASON_CODE_INVALID\x10\x1b\x12\x18\n" +
 	"\x14REASON_CODE_REQUIRED\x10\x1c\x12\x1a\n" +
-	"\x16REASON_PASSKEY_INVALID\x10\x1d\x12!\n" +
+	"\x16REASON_PASSKEY_INVALID\x10\x1d\x12\x17\n" +
+	"\x13REASON_MFA_REQUIRED\x10\x1e\x12!\n" +
 	"\x1dREASON_ORGANIZATION_NOT_FOUND\x10(\x12\x1b\n" +
 	"\x17REASON_MEMBER_NOT_FOUND\x10)\x12\x1f\n" +
 	"\x1bREASON_INVITATION_NOT_FOUND\x10*\x12\x1c\n" +

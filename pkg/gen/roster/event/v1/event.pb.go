@@ -7523,7 +7523,9 @@ type Policy struct {
 	// Mail to who is removed.
 	RemovalMail bool `protobuf:"varint,27,opt,name=removal_mail,json=removalMail,proto3" json:"removal_mail,omitempty"`
 	// Mail about seats.
-	SeatMail      bool `protobuf:"varint,28,opt,name=seat_mail,json=seatMail,proto3" json:"seat_mail,omitempty"`
+	SeatMail bool `protobuf:"varint,28,opt,name=seat_mail,json=seatMail,proto3" json:"seat_mail,omitempty"`
+	// Access takes a second factor.
+	MfaRequired   bool `protobuf:"varint,29,opt,name=mfa_required,json=mfaRequired,proto3" json:"mfa_required,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7750,6 +7752,13 @@ func (x *Policy) GetRemovalMail() bool {
 func (x *Policy) GetSeatMail() bool {
 	if x != nil {
 		return x.SeatMail
+	}
+	return false
+}
+
+func (x *Policy) GetMfaRequired() bool {
+	if x != nil {
+		return x.MfaRequired
 	}
 	return false
 }
@@ -8654,7 +8663,7 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x19OrganizationAuditExported\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
 	"\x05after\x18\x02 \x01(\v2\x1c.roster.event.v1.AuditExportR\x05after\x127\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x1b.roster.event.v1.AuditQueryR\bpersonal\"\xfe\a\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x1b.roster.event.v1.AuditQueryR\bpersonal\"\xa1\b\n" +
 	"\x06Policy\x12\x16\n" +
 	"\x06preset\x18\x01 \x01(\tR\x06preset\x12\x1c\n" +
 	"\townership\x18\x02 \x01(\tR\townership\x12*\n" +
@@ -8686,7 +8695,8 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\fmember_label\x18\x19 \x01(\tR\vmemberLabel\x12%\n" +
 	"\x0edisabled_label\x18\x1a \x01(\tR\rdisabledLabel\x12!\n" +
 	"\fremoval_mail\x18\x1b \x01(\bR\vremovalMail\x12\x1b\n" +
-	"\tseat_mail\x18\x1c \x01(\bR\bseatMail\"\xe4\x01\n" +
+	"\tseat_mail\x18\x1c \x01(\bR\bseatMail\x12!\n" +
+	"\fmfa_required\x18\x1d \x01(\bR\vmfaRequired\"\xe4\x01\n" +
 	"\x19OrganizationPolicyChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06before\x18\x02 \x01(\v2\x17.roster.event.v1.PolicyR\x06before\x12-\n" +

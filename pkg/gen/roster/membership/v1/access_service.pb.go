@@ -40,6 +40,8 @@ const (
 	CheckAccessResponse_DECISION_PERMISSION_MISSING CheckAccessResponse_Decision = 4
 	// The member has it, but the policy gates it and no group of the member's opens it.
 	CheckAccessResponse_DECISION_GATE_CLOSED CheckAccessResponse_Decision = 5
+	// The policy asks for a second factor, and the account has none; where people ask about themselves, their session has not shown it.
+	CheckAccessResponse_DECISION_MFA_REQUIRED CheckAccessResponse_Decision = 6
 )
 
 // Enum value maps for CheckAccessResponse_Decision.
@@ -51,6 +53,7 @@ var (
 		3: "DECISION_MEMBER_DISABLED",
 		4: "DECISION_PERMISSION_MISSING",
 		5: "DECISION_GATE_CLOSED",
+		6: "DECISION_MFA_REQUIRED",
 	}
 	CheckAccessResponse_Decision_value = map[string]int32{
 		"DECISION_UNSPECIFIED":        0,
@@ -59,6 +62,7 @@ var (
 		"DECISION_MEMBER_DISABLED":    3,
 		"DECISION_PERMISSION_MISSING": 4,
 		"DECISION_GATE_CLOSED":        5,
+		"DECISION_MFA_REQUIRED":       6,
 	}
 )
 
@@ -1572,19 +1576,20 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"permission\x12)\n" +
 	"\n" +
 	"project_id\x18\x04 \x01(\tB\n" +
-	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\"\xe2\x02\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\"\xfd\x02\n" +
 	"\x13CheckAccessResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12N\n" +
 	"\bdecision\x18\x02 \x01(\x0e22.roster.membership.v1.CheckAccessResponse.DecisionR\bdecision\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x14\n" +
-	"\x05token\x18\x04 \x01(\tR\x05token\"\xae\x01\n" +
+	"\x05token\x18\x04 \x01(\tR\x05token\"\xc9\x01\n" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_ALLOWED\x10\x01\x12\x19\n" +
 	"\x15DECISION_NOT_A_MEMBER\x10\x02\x12\x1c\n" +
 	"\x18DECISION_MEMBER_DISABLED\x10\x03\x12\x1f\n" +
 	"\x1bDECISION_PERMISSION_MISSING\x10\x04\x12\x18\n" +
-	"\x14DECISION_GATE_CLOSED\x10\x05\"\xc5\x02\n" +
+	"\x14DECISION_GATE_CLOSED\x10\x05\x12\x19\n" +
+	"\x15DECISION_MFA_REQUIRED\x10\x06\"\xc5\x02\n" +
 	"\x17BatchCheckAccessRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12d\n" +

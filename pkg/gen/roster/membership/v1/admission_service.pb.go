@@ -23,6 +23,98 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ListMfaRequirementsRequest names an account.
+type ListMfaRequirementsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId     string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMfaRequirementsRequest) Reset() {
+	*x = ListMfaRequirementsRequest{}
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMfaRequirementsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMfaRequirementsRequest) ProtoMessage() {}
+
+func (x *ListMfaRequirementsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMfaRequirementsRequest.ProtoReflect.Descriptor instead.
+func (*ListMfaRequirementsRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ListMfaRequirementsRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+// ListMfaRequirementsResponse holds who asks.
+type ListMfaRequirementsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names of organizations; empty: none asks.
+	OrganizationDisplayNames []string `protobuf:"bytes,1,rep,name=organization_display_names,json=organizationDisplayNames,proto3" json:"organization_display_names,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
+}
+
+func (x *ListMfaRequirementsResponse) Reset() {
+	*x = ListMfaRequirementsResponse{}
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMfaRequirementsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMfaRequirementsResponse) ProtoMessage() {}
+
+func (x *ListMfaRequirementsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMfaRequirementsResponse.ProtoReflect.Descriptor instead.
+func (*ListMfaRequirementsResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListMfaRequirementsResponse) GetOrganizationDisplayNames() []string {
+	if x != nil {
+		return x.OrganizationDisplayNames
+	}
+	return nil
+}
+
 // AuthorizeInvitationRequest asks for a decision.
 type AuthorizeInvitationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -46,7 +138,7 @@ type AuthorizeInvitationRequest struct {
 
 func (x *AuthorizeInvitationRequest) Reset() {
 	*x = AuthorizeInvitationRequest{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[0]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -58,7 +150,7 @@ func (x *AuthorizeInvitationRequest) String() string {
 func (*AuthorizeInvitationRequest) ProtoMessage() {}
 
 func (x *AuthorizeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[0]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -71,7 +163,7 @@ func (x *AuthorizeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{0}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *AuthorizeInvitationRequest) GetOrganizationId() string {
@@ -150,7 +242,7 @@ type AuthorizeInvitationResponse struct {
 
 func (x *AuthorizeInvitationResponse) Reset() {
 	*x = AuthorizeInvitationResponse{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[1]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -162,7 +254,7 @@ func (x *AuthorizeInvitationResponse) String() string {
 func (*AuthorizeInvitationResponse) ProtoMessage() {}
 
 func (x *AuthorizeInvitationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[1]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -175,7 +267,7 @@ func (x *AuthorizeInvitationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeInvitationResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeInvitationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{1}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AuthorizeInvitationResponse) GetOrganizationDisplayName() string {
@@ -270,7 +362,7 @@ type AddMemberRequest struct {
 
 func (x *AddMemberRequest) Reset() {
 	*x = AddMemberRequest{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[2]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -282,7 +374,7 @@ func (x *AddMemberRequest) String() string {
 func (*AddMemberRequest) ProtoMessage() {}
 
 func (x *AddMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[2]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -295,7 +387,7 @@ func (x *AddMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMemberRequest.ProtoReflect.Descriptor instead.
 func (*AddMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{2}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AddMemberRequest) GetOrganizationId() string {
@@ -379,7 +471,7 @@ type AddMemberResponse struct {
 
 func (x *AddMemberResponse) Reset() {
 	*x = AddMemberResponse{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +483,7 @@ func (x *AddMemberResponse) String() string {
 func (*AddMemberResponse) ProtoMessage() {}
 
 func (x *AddMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +496,7 @@ func (x *AddMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMemberResponse.ProtoReflect.Descriptor instead.
 func (*AddMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{3}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AddMemberResponse) GetRevision() int64 {
@@ -418,7 +510,12 @@ var File_roster_membership_v1_admission_service_proto protoreflect.FileDescripto
 
 const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\n" +
-	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"\x88\x02\n" +
+	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\";\n" +
+	"\x1aListMfaRequirementsRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\"[\n" +
+	"\x1bListMfaRequirementsResponse\x12<\n" +
+	"\x1aorganization_display_names\x18\x01 \x03(\tR\x18organizationDisplayNames\"\x88\x02\n" +
 	"\x1aAuthorizeInvitationRequest\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12(\n" +
 	"\x10actor_account_id\x18\x02 \x01(\tR\x0eactorAccountId\x12\x1e\n" +
@@ -462,7 +559,9 @@ const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\x13AuthorizeInvitation\x120.roster.membership.v1.AuthorizeInvitationRequest\x1a1.roster.membership.v1.AuthorizeInvitationResponse\")\xaa\xbb\x18%\b\x04\x12\n" +
 	"invitation\"\x0forganization_id*\x04read\x12\x8f\x01\n" +
 	"\tAddMember\x12&.roster.membership.v1.AddMemberRequest\x1a'.roster.membership.v1.AddMemberResponse\"1\xaa\xbb\x18-\b\x04\x12\n" +
-	"invitation\"\x0forganization_id*\fmember.addedBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"invitation\"\x0forganization_id*\fmember.added2\xac\x01\n" +
+	"\x15MfaRequirementService\x12\x92\x01\n" +
+	"\x13ListMfaRequirements\x120.roster.membership.v1.ListMfaRequirementsRequest\x1a1.roster.membership.v1.ListMfaRequirementsResponse\"\x16\xaa\xbb\x18\x12\b\x04\x12\bidentity*\x04readBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_admission_service_proto_rawDescOnce sync.Once
@@ -476,25 +575,29 @@ func file_roster_membership_v1_admission_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_admission_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_admission_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_roster_membership_v1_admission_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_roster_membership_v1_admission_service_proto_goTypes = []any{
-	(*AuthorizeInvitationRequest)(nil),  // 0: roster.membership.v1.AuthorizeInvitationRequest
-	(*AuthorizeInvitationResponse)(nil), // 1: roster.membership.v1.AuthorizeInvitationResponse
-	(*AddMemberRequest)(nil),            // 2: roster.membership.v1.AddMemberRequest
-	(*AddMemberResponse)(nil),           // 3: roster.membership.v1.AddMemberResponse
-	(*durationpb.Duration)(nil),         // 4: google.protobuf.Duration
-	(Requirement)(0),                    // 5: roster.membership.v1.Requirement
+	(*ListMfaRequirementsRequest)(nil),  // 0: roster.membership.v1.ListMfaRequirementsRequest
+	(*ListMfaRequirementsResponse)(nil), // 1: roster.membership.v1.ListMfaRequirementsResponse
+	(*AuthorizeInvitationRequest)(nil),  // 2: roster.membership.v1.AuthorizeInvitationRequest
+	(*AuthorizeInvitationResponse)(nil), // 3: roster.membership.v1.AuthorizeInvitationResponse
+	(*AddMemberRequest)(nil),            // 4: roster.membership.v1.AddMemberRequest
+	(*AddMemberResponse)(nil),           // 5: roster.membership.v1.AddMemberResponse
+	(*durationpb.Duration)(nil),         // 6: google.protobuf.Duration
+	(Requirement)(0),                    // 7: roster.membership.v1.Requirement
 }
 var file_roster_membership_v1_admission_service_proto_depIdxs = []int32{
-	4, // 0: roster.membership.v1.AuthorizeInvitationResponse.invite_ttl:type_name -> google.protobuf.Duration
-	5, // 1: roster.membership.v1.AuthorizeInvitationResponse.username:type_name -> roster.membership.v1.Requirement
-	5, // 2: roster.membership.v1.AuthorizeInvitationResponse.email:type_name -> roster.membership.v1.Requirement
-	0, // 3: roster.membership.v1.AdmissionService.AuthorizeInvitation:input_type -> roster.membership.v1.AuthorizeInvitationRequest
-	2, // 4: roster.membership.v1.AdmissionService.AddMember:input_type -> roster.membership.v1.AddMemberRequest
-	1, // 5: roster.membership.v1.AdmissionService.AuthorizeInvitation:output_type -> roster.membership.v1.AuthorizeInvitationResponse
-	3, // 6: roster.membership.v1.AdmissionService.AddMember:output_type -> roster.membership.v1.AddMemberResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
+	6, // 0: roster.membership.v1.AuthorizeInvitationResponse.invite_ttl:type_name -> google.protobuf.Duration
+	7, // 1: roster.membership.v1.AuthorizeInvitationResponse.username:type_name -> roster.membership.v1.Requirement
+	7, // 2: roster.membership.v1.AuthorizeInvitationResponse.email:type_name -> roster.membership.v1.Requirement
+	2, // 3: roster.membership.v1.AdmissionService.AuthorizeInvitation:input_type -> roster.membership.v1.AuthorizeInvitationRequest
+	4, // 4: roster.membership.v1.AdmissionService.AddMember:input_type -> roster.membership.v1.AddMemberRequest
+	0, // 5: roster.membership.v1.MfaRequirementService.ListMfaRequirements:input_type -> roster.membership.v1.ListMfaRequirementsRequest
+	3, // 6: roster.membership.v1.AdmissionService.AuthorizeInvitation:output_type -> roster.membership.v1.AuthorizeInvitationResponse
+	5, // 7: roster.membership.v1.AdmissionService.AddMember:output_type -> roster.membership.v1.AddMemberResponse
+	1, // 8: roster.membership.v1.MfaRequirementService.ListMfaRequirements:output_type -> roster.membership.v1.ListMfaRequirementsResponse
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
 	3, // [3:3] is the sub-list for extension type_name
 	3, // [3:3] is the sub-list for extension extendee
 	0, // [0:3] is the sub-list for field type_name
@@ -512,9 +615,9 @@ func file_roster_membership_v1_admission_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_admission_service_proto_rawDesc), len(file_roster_membership_v1_admission_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_roster_membership_v1_admission_service_proto_goTypes,
 		DependencyIndexes: file_roster_membership_v1_admission_service_proto_depIdxs,

@@ -171,3 +171,111 @@ var AdmissionService_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "roster/membership/v1/admission_service.proto",
 }
+
+const (
+	MfaRequirementService_ListMfaRequirements_FullMethodName = "/roster.membership.v1.MfaRequirementService/ListMfaRequirements"
+)
+
+// MfaRequirementServiceClient is the client API for MfaRequirementService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// MfaRequirementService tells identity who must keep a second factor.
+type MfaRequirementServiceClient interface {
+	// ListMfaRequirements returns organizations, one at most, that an account belongs to and whose policy asks for a second factor.
+	ListMfaRequirements(ctx context.Context, in *ListMfaRequirementsRequest, opts ...grpc.CallOption) (*ListMfaRequirementsResponse, error)
+}
+
+type mfaRequirementServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewMfaRequirementServiceClient(cc grpc.ClientConnInterface) MfaRequirementServiceClient {
+	return &mfaRequirementServiceClient{cc}
+}
+
+func (c *mfaRequirementServiceClient) ListMfaRequirements(ctx context.Context, in *ListMfaRequirementsRequest, opts ...grpc.CallOption) (*ListMfaRequirementsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMfaRequirementsResponse)
+	err := c.cc.Invoke(ctx, MfaRequirementService_ListMfaRequirements_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// MfaRequirementServiceServer is the server API for MfaRequirementService service.
+// All implementations must embed UnimplementedMfaRequirementServiceServer
+// for forward compatibility.
+//
+// MfaRequirementService tells identity who must keep a second factor.
+type MfaRequirementServiceServer interface {
+	// ListMfaRequirements returns organizations, one at most, that an account belongs to and whose policy asks for a second factor.
+	ListMfaRequirements(context.Context, *ListMfaRequirementsRequest) (*ListMfaRequirementsResponse, error)
+	mustEmbedUnimplementedMfaRequirementServiceServer()
+}
+
+// UnimplementedMfaRequirementServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedMfaRequirementServiceServer struct{}
+
+func (UnimplementedMfaRequirementServiceServer) ListMfaRequirements(context.Context, *ListMfaRequirementsRequest) (*ListMfaRequirementsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMfaRequirements not implemented")
+}
+func (UnimplementedMfaRequirementServiceServer) mustEmbedUnimplementedMfaRequirementServiceServer() {}
+func (UnimplementedMfaRequirementServiceServer) testEmbeddedByValue()                               {}
+
+// UnsafeMfaRequirementServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to MfaRequirementServiceServer will
+// result in compilation errors.
+type UnsafeMfaRequirementServiceServer interface {
+	mustEmbedUnimplementedMfaRequirementServiceServer()
+}
+
+func RegisterMfaRequirementServiceServer(s grpc.ServiceRegistrar, srv MfaRequirementServiceServer) {
+	// If the following call panics, it indicates UnimplementedMfaRequirementServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&MfaRequirementService_ServiceDesc, srv)
+}
+
+func _MfaRequirementService_ListMfaRequirements_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMfaRequirementsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MfaRequirementServiceServer).ListMfaRequirements(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MfaRequirementService_ListMfaRequirements_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MfaRequirementServiceServer).ListMfaRequirements(ctx, req.(*ListMfaRequirementsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// MfaRequirementService_ServiceDesc is the grpc.ServiceDesc for MfaRequirementService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var MfaRequirementService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "roster.membership.v1.MfaRequirementService",
+	HandlerType: (*MfaRequirementServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "ListMfaRequirements",
+			Handler:    _MfaRequirementService_ListMfaRequirements_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "roster/membership/v1/admission_service.proto",
+}

@@ -544,8 +544,10 @@ type Member struct {
 	// What of this the organization has set in place of what the account says: display_name, contact_email, phone.
 	// Addresses and numbers are named to whoever may see them.
 	OverlaidFields []string `protobuf:"bytes,18,rep,name=overlaid_fields,json=overlaidFields,proto3" json:"overlaid_fields,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The second factors of the account; absent where the caller may not see activity.
+	Mfa           *Member_Mfa `protobuf:"bytes,19,opt,name=mfa,proto3" json:"mfa,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Member) Reset() {
@@ -700,6 +702,13 @@ func (x *Member) GetDisablerDisplayName() string {
 func (x *Member) GetOverlaidFields() []string {
 	if x != nil {
 		return x.OverlaidFields
+	}
+	return nil
+}
+
+func (x *Member) GetMfa() *Member_Mfa {
+	if x != nil {
+		return x.Mfa
 	}
 	return nil
 }
@@ -2252,6 +2261,61 @@ func (x *ResetMemberPasswordResponse) GetToken() string {
 	return ""
 }
 
+// Mfa is what signing in asks for beside the password.
+type Member_Mfa struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether there is a second factor.
+	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// The ways to prove it, such as `TOTP`.
+	Methods       []string `protobuf:"bytes,2,rep,name=methods,proto3" json:"methods,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member_Mfa) Reset() {
+	*x = Member_Mfa{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member_Mfa) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member_Mfa) ProtoMessage() {}
+
+func (x *Member_Mfa) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member_Mfa.ProtoReflect.Descriptor instead.
+func (*Member_Mfa) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{1, 0}
+}
+
+func (x *Member_Mfa) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *Member_Mfa) GetMethods() []string {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
 var File_roster_membership_v1_member_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_member_service_proto_rawDesc = "" +
@@ -2281,7 +2345,7 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DISABLED\x10\x02\x12\x11\n" +
-	"\rSTATE_PENDING\x10\x03\"\xb6\a\n" +
+	"\rSTATE_PENDING\x10\x03\"\xb4\b\n" +
 	"\x06Member\x12,\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x03\xe0A\x03R\x0eorganizationId\x12\"\n" +
 	"\n" +
@@ -2303,7 +2367,11 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x13account_create_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x11accountCreateTime\x12M\n" +
 	"\x12last_activity_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x10lastActivityTime\x127\n" +
 	"\x15disabler_display_name\x18\x11 \x01(\tB\x03\xe0A\x03R\x13disablerDisplayName\x12,\n" +
-	"\x0foverlaid_fields\x18\x12 \x03(\tB\x03\xe0A\x03R\x0eoverlaidFields\"W\n" +
+	"\x0foverlaid_fields\x18\x12 \x03(\tB\x03\xe0A\x03R\x0eoverlaidFields\x127\n" +
+	"\x03mfa\x18\x13 \x01(\v2 .roster.membership.v1.Member.MfaB\x03\xe0A\x03R\x03mfa\x1aC\n" +
+	"\x03Mfa\x12\x1d\n" +
+	"\aenabled\x18\x01 \x01(\bB\x03\xe0A\x03R\aenabled\x12\x1d\n" +
+	"\amethods\x18\x02 \x03(\tB\x03\xe0A\x03R\amethods\"W\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
@@ -2522,7 +2590,7 @@ func file_roster_membership_v1_member_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(Person_State)(0),                   // 0: roster.membership.v1.Person.State
 	(Member_State)(0),                   // 1: roster.membership.v1.Member.State
@@ -2553,68 +2621,70 @@ var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(*LeaveOrganizationResponse)(nil),   // 26: roster.membership.v1.LeaveOrganizationResponse
 	(*ResetMemberPasswordRequest)(nil),  // 27: roster.membership.v1.ResetMemberPasswordRequest
 	(*ResetMemberPasswordResponse)(nil), // 28: roster.membership.v1.ResetMemberPasswordResponse
-	(*timestamppb.Timestamp)(nil),       // 29: google.protobuf.Timestamp
-	(Availability_State)(0),             // 30: roster.membership.v1.Availability.State
-	(*fieldmaskpb.FieldMask)(nil),       // 31: google.protobuf.FieldMask
-	(OrganizationPolicy_Reset)(0),       // 32: roster.membership.v1.OrganizationPolicy.Reset
+	(*Member_Mfa)(nil),                  // 29: roster.membership.v1.Member.Mfa
+	(*timestamppb.Timestamp)(nil),       // 30: google.protobuf.Timestamp
+	(Availability_State)(0),             // 31: roster.membership.v1.Availability.State
+	(*fieldmaskpb.FieldMask)(nil),       // 32: google.protobuf.FieldMask
+	(OrganizationPolicy_Reset)(0),       // 33: roster.membership.v1.OrganizationPolicy.Reset
 }
 var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Person.state:type_name -> roster.membership.v1.Person.State
-	29, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
-	29, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
-	29, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
-	30, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
-	29, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
+	30, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
+	30, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
+	30, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
+	31, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
+	30, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
-	29, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	29, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
-	29, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
-	29, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
-	4,  // 11: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
-	0,  // 12: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
-	2,  // 13: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
-	29, // 14: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
-	3,  // 15: roster.membership.v1.ListPeopleRequest.availability:type_name -> roster.membership.v1.ListPeopleRequest.Show
-	5,  // 16: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
-	6,  // 17: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 18: roster.membership.v1.CreateMemberResponse.member:type_name -> roster.membership.v1.Member
-	29, // 19: roster.membership.v1.CreateMemberResponse.expire_time:type_name -> google.protobuf.Timestamp
-	31, // 20: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
-	6,  // 21: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 22: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 23: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 24: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
-	6,  // 25: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
-	32, // 26: roster.membership.v1.ResetMemberPasswordRequest.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
-	32, // 27: roster.membership.v1.ResetMemberPasswordResponse.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
-	29, // 28: roster.membership.v1.ResetMemberPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
-	7,  // 29: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
-	9,  // 30: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
-	11, // 31: roster.membership.v1.MemberService.CreateMember:input_type -> roster.membership.v1.CreateMemberRequest
-	13, // 32: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
-	15, // 33: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
-	17, // 34: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
-	19, // 35: roster.membership.v1.MemberService.ResetMemberMfa:input_type -> roster.membership.v1.ResetMemberMfaRequest
-	21, // 36: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
-	23, // 37: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
-	25, // 38: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
-	27, // 39: roster.membership.v1.MemberService.ResetMemberPassword:input_type -> roster.membership.v1.ResetMemberPasswordRequest
-	8,  // 40: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
-	10, // 41: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
-	12, // 42: roster.membership.v1.MemberService.CreateMember:output_type -> roster.membership.v1.CreateMemberResponse
-	14, // 43: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
-	16, // 44: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
-	18, // 45: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
-	20, // 46: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
-	22, // 47: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
-	24, // 48: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
-	26, // 49: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
-	28, // 50: roster.membership.v1.MemberService.ResetMemberPassword:output_type -> roster.membership.v1.ResetMemberPasswordResponse
-	40, // [40:51] is the sub-list for method output_type
-	29, // [29:40] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	30, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	30, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
+	30, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
+	30, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
+	29, // 11: roster.membership.v1.Member.mfa:type_name -> roster.membership.v1.Member.Mfa
+	4,  // 12: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
+	0,  // 13: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
+	2,  // 14: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
+	30, // 15: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
+	3,  // 16: roster.membership.v1.ListPeopleRequest.availability:type_name -> roster.membership.v1.ListPeopleRequest.Show
+	5,  // 17: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
+	6,  // 18: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 19: roster.membership.v1.CreateMemberResponse.member:type_name -> roster.membership.v1.Member
+	30, // 20: roster.membership.v1.CreateMemberResponse.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 21: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	6,  // 22: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 23: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 24: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 25: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
+	6,  // 26: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
+	33, // 27: roster.membership.v1.ResetMemberPasswordRequest.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	33, // 28: roster.membership.v1.ResetMemberPasswordResponse.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	30, // 29: roster.membership.v1.ResetMemberPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	7,  // 30: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
+	9,  // 31: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
+	11, // 32: roster.membership.v1.MemberService.CreateMember:input_type -> roster.membership.v1.CreateMemberRequest
+	13, // 33: roster.membership.v1.MemberService.UpdateMember:input_type -> roster.membership.v1.UpdateMemberRequest
+	15, // 34: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
+	17, // 35: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
+	19, // 36: roster.membership.v1.MemberService.ResetMemberMfa:input_type -> roster.membership.v1.ResetMemberMfaRequest
+	21, // 37: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
+	23, // 38: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
+	25, // 39: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
+	27, // 40: roster.membership.v1.MemberService.ResetMemberPassword:input_type -> roster.membership.v1.ResetMemberPasswordRequest
+	8,  // 41: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
+	10, // 42: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
+	12, // 43: roster.membership.v1.MemberService.CreateMember:output_type -> roster.membership.v1.CreateMemberResponse
+	14, // 44: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
+	16, // 45: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
+	18, // 46: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
+	20, // 47: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
+	22, // 48: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
+	24, // 49: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
+	26, // 50: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
+	28, // 51: roster.membership.v1.MemberService.ResetMemberPassword:output_type -> roster.membership.v1.ResetMemberPasswordResponse
+	41, // [41:52] is the sub-list for method output_type
+	30, // [30:41] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_member_service_proto_init() }
@@ -2630,7 +2700,7 @@ func file_roster_membership_v1_member_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_member_service_proto_rawDesc), len(file_roster_membership_v1_member_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -472,7 +472,10 @@ type OrganizationPolicy struct {
 	// Whether the holders of `billing.manage` are told by mail of changes of seats.
 	SeatMail bool `protobuf:"varint,26,opt,name=seat_mail,json=seatMail,proto3" json:"seat_mail,omitempty"`
 	// What a member is called on the page.
-	MemberLabel   string `protobuf:"bytes,27,opt,name=member_label,json=memberLabel,proto3" json:"member_label,omitempty"`
+	MemberLabel string `protobuf:"bytes,27,opt,name=member_label,json=memberLabel,proto3" json:"member_label,omitempty"`
+	// Whether only accounts with a second factor have access, in sessions that have shown it. Others belong, and are told to set one up. To
+	// change it takes org.security.update too, a proof of who is there that is not older than ten minutes, and a second factor of one's own.
+	MfaRequired   bool `protobuf:"varint,28,opt,name=mfa_required,json=mfaRequired,proto3" json:"mfa_required,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -694,6 +697,13 @@ func (x *OrganizationPolicy) GetMemberLabel() string {
 		return x.MemberLabel
 	}
 	return ""
+}
+
+func (x *OrganizationPolicy) GetMfaRequired() bool {
+	if x != nil {
+		return x.MfaRequired
+	}
+	return false
 }
 
 // GetPolicyRequest names an organization.
@@ -1215,7 +1225,7 @@ var File_roster_membership_v1_policy_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"!roster/membership/v1/policy.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\"\xb4\x0e\n" +
+	"!roster/membership/v1/policy.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\"\xd7\x0e\n" +
 	"\x12OrganizationPolicy\x12P\n" +
 	"\townership\x18\x01 \x01(\x0e22.roster.membership.v1.OrganizationPolicy.OwnershipR\townership\x12!\n" +
 	"\fcreator_role\x18\x02 \x01(\tR\vcreatorRole\x12.\n" +
@@ -1247,7 +1257,8 @@ const file_roster_membership_v1_policy_proto_rawDesc = "" +
 	"\vallow_leave\x18\x19 \x01(\bR\n" +
 	"allowLeave\x12\x1b\n" +
 	"\tseat_mail\x18\x1a \x01(\bR\bseatMail\x12!\n" +
-	"\fmember_label\x18\x1b \x01(\tR\vmemberLabel\"h\n" +
+	"\fmember_label\x18\x1b \x01(\tR\vmemberLabel\x12!\n" +
+	"\fmfa_required\x18\x1c \x01(\bR\vmfaRequired\"h\n" +
 	"\tOwnership\x12\x19\n" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OWNERSHIP_SINGLE\x10\x01\x12\x16\n" +
