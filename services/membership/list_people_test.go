@@ -371,8 +371,9 @@ func TestConsume(t *testing.T) {
 		}
 		require.Equal(t, "Bob", listed().GetDisplayName())
 
+		h.accounts.set(bob, "bob@example.com")
 		h.accounts.name = func(string) string { // what identity says is old by the time that it is read
-			h.hear("identity", "account.updated", bob.String(), 8, &eventv1.AccountUpdated{Personal: &eventv1.Personal{DisplayName: "Abel"}})
+			h.hear("identity", "account.updated", bob.String(), 8, &eventv1.AccountUpdated{Personal: &eventv1.Personal{DisplayName: "Abel", Email: "bob@example.com"}})
 			return "Aaron"
 		}
 		require.True(t, look(), "it asks again")
