@@ -112,7 +112,7 @@ func TestUseKey(t *testing.T) {
 			}
 			_, err := c.reform(t, c.holding(), want)
 			require.NoError(t, err, "whoever is here themselves: %s", name)
-			c.UseKey([]string{org.UpdatePolicy, org.AppointAdmins})
+			c.UseKey([]string{org.UpdatePolicy, org.AppointAdmins, org.ManageAutoJoin})
 			_, err = c.reform(t, c.holding(), want)
 			if change.missing == "" {
 				require.NoError(t, err, name)

@@ -75,6 +75,7 @@ const (
 	Invite             = "invitations.create"
 	ReadDomains        = "domains.read"
 	ManageDomains      = "domains.manage"
+	ManageAutoJoin     = "domains.auto_join.manage"
 	ReadAudit          = "audit.read"
 	ExportAudit        = "audit.export"
 )
@@ -89,7 +90,7 @@ var catalogue = []Permission{
 	{"audit.read", "", "Read the audit log.", false, false, admins},
 	{"billing.manage", "", "Change the plan, buy seats.", false, false, owners},
 	{"billing.read", "", "See plan and invoices.", false, false, admins},
-	{"domains.auto_join.manage", "", "Say which domains join by themselves.", true, false, admins},
+	{"domains.auto_join.manage", "", "Say whether people of verified domains join by themselves, and with which role.", true, false, admins},
 	{"domains.manage", "", "Add and remove verified domains.", true, false, admins},
 	{"domains.read", "", "See verified domains.", false, false, admins},
 	{"groups.manage", "", "Make, change and delete groups.", true, false, admins},

@@ -127,13 +127,18 @@ func (a Actor) Reform(want Reform, has Facts, etag string, at time.Time) (Reform
 	return r, nil
 }
 
-// mayReform refuses whoever may not change the policy. Who appoints admins is a matter of its own.
+// mayReform refuses whoever may not change the policy. Who appoints admins, and who joins by themselves, are matters of their own.
 func (a Actor) mayReform(before, after Policy) error {
 	if err := a.Need(UpdatePolicy); err != nil {
 		return err
 	}
 	if before.AdminAppointment != after.AdminAppointment {
 		if err := a.Need(AppointAdmins); err != nil {
+			return err
+		}
+	}
+	if before.AutoJoin != after.AutoJoin || before.DefaultJoinRole != after.DefaultJoinRole {
+		if err := a.Need(ManageAutoJoin); err != nil {
 			return err
 		}
 	}

@@ -224,6 +224,13 @@ func TestReform(t *testing.T) {
 		want.Policy.AdminAppointment = org.ByOwner
 		_, err = owner.Reform(want, c.holding(), "", time.Time{})
 		require.Equal(t, "org.policy.admin_appointment", reason(t, err, lacks).Metadata["permission"])
+		for _, change := range []func(*org.Policy){
+			func(p *org.Policy) { p.AutoJoin = !p.AutoJoin }, func(p *org.Policy) { p.DefaultJoinRole = "viewer" }} {
+			want.Policy = c.Policy
+			change(&want.Policy)
+			_, err = owner.Reform(want, c.holding(), "", time.Time{})
+			require.Equal(t, "domains.auto_join.manage", reason(t, err, lacks).Metadata["permission"])
+		}
 	})
 
 	t.Run("C6 The admin's role follows who manages admins", func(t *testing.T) {
