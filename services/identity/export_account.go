@@ -50,6 +50,13 @@ func (s *Service) ExportAccount(ctx context.Context, _ *identityv1.ExportAccount
 		for _, one := range e.Networks {
 			answer.KnownNetworks = append(answer.KnownNetworks, &identityv1.KnownNetwork{Network: one.Network, ExpireTime: timestamppb.New(one.ExpireTime)})
 		}
+		for _, one := range e.Devices {
+			answer.KnownDevices = append(answer.KnownDevices, &identityv1.KnownDevice{Device: one.Device, Network: one.Network, LastTime: timestamppb.New(one.LastTime)})
+		}
+		for _, one := range e.Identities {
+			answer.FederatedIdentities = append(answer.FederatedIdentities, &identityv1.FederatedIdentity{
+				ProviderDisplayName: one.DisplayName, Issuer: one.Issuer, Subject: one.Subject, CreateTime: timestamppb.New(one.CreateTime)})
+		}
 		return nil
 	})
 	if err != nil {

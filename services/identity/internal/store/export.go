@@ -22,12 +22,26 @@ type Export struct {
 	Keys            []apikey.Key
 	Attempts        []session.Attempt
 	Networks        []Network
+	Devices         []Device
+	Identities      []Identity
 }
 
 // Network is where a person has signed in from.
 type Network struct {
 	Network    string
 	ExpireTime time.Time
+}
+
+// Device is what a person has signed in with.
+type Device struct {
+	Device, Network string
+	LastTime        time.Time
+}
+
+// Identity is what an identity provider knows a person by.
+type Identity struct {
+	DisplayName, Issuer, Subject string
+	CreateTime                   time.Time
 }
 
 // Export reads what is kept of an account, and nothing that opens it.
@@ -41,6 +55,9 @@ func (q Queries) Export(ctx context.Context, owner id.Account) (e Export, err er
 	q.Read(`SELECT username FROM usernames WHERE account_id = $1 AND former ORDER BY username`, []any{owner}, postgres.All(&former))
 	q.Read(`SELECT network, expire_time FROM known_networks WHERE account_id = $1 AND expire_time > now() ORDER BY expire_time DESC, network`,
 		[]any{owner}, postgres.All(&e.Networks))
+	q.Read(`SELECT device, network, last_time FROM devices WHERE account_id = $1 ORDER BY last_time DESC, device, network`, []any{owner}, postgres.All(&e.Devices))
+	q.Read(`SELECT p.display_name, p.issuer, f.subject, f.create_time FROM federated_identities f JOIN providers p ON p.id = f.provider_id
+		WHERE f.account_id = $1 ORDER BY f.create_time, p.issuer`, []any{owner}, postgres.All(&e.Identities))
 	if e.Emails, err = q.ListEmails(ctx, owner); err != nil {
 		return e, err
 	}
