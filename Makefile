@@ -71,6 +71,11 @@ mutants: setup ## Break one rule after the other and see that the tests find it:
 bench: setup ## Measure the suite beside the machine's own limits, and print the ratios
 	go run ./services/bench
 
+.PHONY: bench-flood
+bench-flood: setup ## Measure what 500 bad sign-ins at a time do to everybody else, from one network and from 500
+	go run ./services/bench flood -networks 1
+	go run ./services/bench flood -networks 500
+
 .PHONY: bench-people
 bench-people: setup ## Measure lists of people of 10, 10,000 and 1,000,000, side by side: minutes, and 2 GB
 	go test -count=1 -v -timeout 1h -run TestListPeopleAtScale ./services/membership/internal/store -args -people 10,10000,1000000 -rounds 40

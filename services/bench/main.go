@@ -3,10 +3,13 @@
 // five rows on the same PostgreSQL, and the way of an event against the least that JetStream and a relay need.
 //
 //	go run ./services/bench -dur 3s -rounds 3
+//	go run ./services/bench flood -dur 30s -networks 500
 //
 // The suite runs as `rosterd dev` runs it, in a process of its own: fsync on, the relay and the sweepers at work. What is
 // timed on its inside runs in this process, with a NATS server beside it that syncs every message. What counts are ratios: each is made inside a round and the median of the rounds is printed. Rates are those of the
 // machine and of its other users.
+//
+// The second measures what a flood of bad sign-ins does to everybody else, with a process for every role (flood.go).
 package main
 
 import (
@@ -45,6 +48,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	if len(os.Args) > 1 && os.Args[1] == floodCommand {
+		return runFlood(ctx, os.Args[2:])
+	}
 	if len(os.Args) == 3 {
 		switch os.Args[1] {
 		case serveCommand:
