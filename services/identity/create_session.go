@@ -159,7 +159,7 @@ func (s *Service) checkPassword(ctx context.Context, to session.Action, who stor
 	if err != nil {
 		return p, err
 	}
-	leave, err := s.hashes.Enter(ctx)
+	leave, err := s.turn(ctx)
 	if err != nil {
 		succeeded() // it was not looked at
 		return p, err

@@ -321,7 +321,7 @@ func (h *harness) fillGate() {
 	h.Cleanup(cancel)
 	for {
 		short, end := context.WithTimeout(ctx, time.Millisecond)
-		_, err := h.service.hashes.Enter(short)
+		_, err := h.service.hashes.Enter(short, 0)
 		end()
 		if err != nil {
 			break // every turn is taken

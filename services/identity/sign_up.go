@@ -66,12 +66,17 @@ func (s *Service) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*i
 
 // hash hashes a password when it is its turn.
 func (s *Service) hash(ctx context.Context, plain string) (string, error) {
-	leave, err := s.hashes.Enter(ctx)
+	leave, err := s.turn(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer leave()
 	return password.Hash(plain), nil
+}
+
+// turn waits for the caller's turn to have a password hashed, and returns what gives it back.
+func (s *Service) turn(ctx context.Context) (leave func(), err error) {
+	return s.hashes.Enter(ctx, s.attempts.Spent(session.Network(caller.From(ctx).Address)))
 }
 
 // expireSignUp forgets a sign-up a day after it was asked for.

@@ -57,6 +57,13 @@ func (b *Budget) Take(who string) (back func(), err error) {
 	return sync.OnceFunc(func() { b.giveBack(who) }), nil
 }
 
+// Spent is how many tries of a client's count by now.
+func (b *Budget) Spent(who string) float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.left(who, b.now())
+}
+
 func (b *Budget) giveBack(who string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -3,7 +3,8 @@ package password
 import (
 	"context"
 	"runtime"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
@@ -21,36 +22,91 @@ var ErrBusy = fault.New(errorv1.Reason_REASON_BUSY, "Many people are signing in.
 // Gate keeps the number of hashes at work at that of the processors. More of them would each take longer, and 19 MiB
 // more: a flood of sign-ins would take the whole service down with it.
 type Gate struct {
-	permits chan struct{}
-	waiting atomic.Int32
+	mu      sync.Mutex
+	free    int       // turns; none while somebody waits
+	waiting []*waiter // in the order of their turns
+}
+
+// waiter is somebody in the queue.
+type waiter struct {
+	failures float64
+	turn     chan bool // whether it is theirs; false: their place is somebody else's
 }
 
 // NewGate returns a gate for this machine.
-func NewGate() *Gate { return &Gate{permits: make(chan struct{}, runtime.GOMAXPROCS(0))} }
+func NewGate() *Gate { return &Gate{free: runtime.GOMAXPROCS(0)} }
 
-// Enter waits for its turn, first come first served, and returns what gives the turn back. A caller keeps it until
-// its hash has really ended, also when the client has left: the processor is busy for as long.
-func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
-	select {
-	case g.permits <- struct{}{}:
-		return g.leave, nil
-	default:
+// Enter waits for its turn, and returns what gives the turn back. Of those who wait, whoever comes from where fewer tries have failed is next,
+// and has the place of somebody with more when the queue is full: a flood fails, and who comes from elsewhere gets past it. Otherwise it is first come
+// first served. A caller keeps the turn until its hash has really ended, also when the client has left: the processor is busy for as long.
+func (g *Gate) Enter(ctx context.Context, failures float64) (leave func(), err error) {
+	w, err := g.join(failures)
+	if err != nil {
+		return nil, err
 	}
-	if g.waiting.Add(1) > queue {
-		g.waiting.Add(-1)
-		return nil, ErrBusy
-	}
-	defer g.waiting.Add(-1)
 	patience := time.NewTimer(wait)
 	defer patience.Stop()
 	select {
-	case g.permits <- struct{}{}:
-		return g.leave, nil
-	case <-patience.C:
+	case mine := <-w.turn:
+		if mine {
+			return g.leave, nil
+		}
 		return nil, ErrBusy
+	case <-patience.C:
+		err = ErrBusy
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		err = ctx.Err()
+	}
+	g.give(w)
+	return nil, err
+}
+
+// join takes a turn that is free, or else a place in the queue.
+func (g *Gate) join(failures float64) (*waiter, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	w := &waiter{failures, make(chan bool, 1)}
+	if g.free > 0 {
+		g.free--
+		w.turn <- true
+		return w, nil
+	}
+	place := slices.IndexFunc(g.waiting, func(other *waiter) bool { return other.failures > failures })
+	if place < 0 {
+		place = len(g.waiting)
+	}
+	if len(g.waiting) == queue {
+		if place == queue {
+			return nil, ErrBusy
+		}
+		g.waiting[queue-1].turn <- false
+		g.waiting = g.waiting[:queue-1]
+	}
+	g.waiting = slices.Insert(g.waiting, place, w)
+	return w, nil
+}
+
+// give gives up the place of somebody in the queue, or the turn that has become theirs meanwhile.
+func (g *Gate) give(w *waiter) {
+	g.mu.Lock()
+	place := slices.Index(g.waiting, w)
+	if place >= 0 {
+		g.waiting = slices.Delete(g.waiting, place, place+1)
+	}
+	g.mu.Unlock()
+	if place < 0 && <-w.turn {
+		g.leave()
 	}
 }
 
-func (g *Gate) leave() { <-g.permits }
+// leave passes a turn on.
+func (g *Gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		g.free++
+		return
+	}
+	g.waiting[0].turn <- true
+	g.waiting = slices.Delete(g.waiting, 0, 1)
+}

@@ -2,7 +2,9 @@ package password
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -88,7 +90,7 @@ func TestHash(t *testing.T) {
 func TestGate(t *testing.T) {
 	t.Parallel()
 	const machine = 2
-	newGate := func() *Gate { return &Gate{permits: make(chan struct{}, machine)} }
+	newGate := func() *Gate { return &Gate{free: machine} }
 
 	t.Run("R7 SheddingAFlood", func(t *testing.T) {
 		t.Parallel()
@@ -97,7 +99,7 @@ func TestGate(t *testing.T) {
 			var running, most, done, busy atomic.Int32
 			for range 500 {
 				go func() {
-					leave, err := gate.Enter(t.Context())
+					leave, err := gate.Enter(t.Context(), 0)
 					if err != nil {
 						require.ErrorIs(t, err, ErrBusy)
 						busy.Add(1)
@@ -126,36 +128,84 @@ func TestGate(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			gate := newGate()
 			for range machine {
-				_, err := gate.Enter(t.Context())
+				_, err := gate.Enter(t.Context(), 0)
 				require.NoError(t, err)
 			}
 			begin := time.Now()
-			_, err := gate.Enter(t.Context())
+			_, err := gate.Enter(t.Context(), 0)
 			require.ErrorIs(t, err, ErrBusy)
 			require.Equal(t, 2*time.Second, time.Since(begin))
 			require.Equal(t, 2*time.Second, ErrBusy.Retry)
+		})
+	})
+	t.Run("R7 WhoHasFailedLessOftenGetsPastAFlood", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			gate := newGate()
+			var turns []string // who had one, in order
+			var mu sync.Mutex
+			come := func(who string, failures float64) {
+				go func() {
+					leave, err := gate.Enter(t.Context(), failures)
+					mu.Lock()
+					defer mu.Unlock()
+					if err != nil {
+						turns = append(turns, "not "+who)
+						return
+					}
+					turns = append(turns, who)
+					time.AfterFunc(100*time.Millisecond, leave)
+				}()
+				synctest.Wait()
+			}
+			heard := func() []string {
+				mu.Lock()
+				defer mu.Unlock()
+				return slices.Clone(turns)
+			}
+			later := func(d time.Duration) {
+				time.Sleep(d)
+				synctest.Wait()
+			}
+			for range machine + queue {
+				come("flood", 3)
+			}
+			come("flood", 3)
+			require.Equal(t, []string{"flood", "flood", "not flood"}, heard(), "the queue is full")
+			come("first", 0)
+			come("second", 0)
+			come("less", 1)
+			require.Equal(t, []string{"not flood", "not flood", "not flood"}, heard()[3:], "they have the places of the last ones")
+			later(150 * time.Millisecond)
+			require.ElementsMatch(t, []string{"first", "second"}, heard()[6:])
+			later(100 * time.Millisecond)
+			require.ElementsMatch(t, []string{"less", "flood"}, heard()[8:])
+			later(time.Minute)
+			require.Equal(t, machine, gate.free, "every turn is given back")
+			require.Empty(t, gate.waiting)
 		})
 	})
 	t.Run("WhoLeavesTheQueueFreesAPlace", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			gate := newGate()
-			leave, err := gate.Enter(t.Context())
+			leave, err := gate.Enter(t.Context(), 0)
 			require.NoError(t, err)
-			_, err = gate.Enter(t.Context())
+			_, err = gate.Enter(t.Context(), 0)
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() {
 				time.Sleep(time.Second)
 				cancel()
 			}()
-			_, err = gate.Enter(ctx)
+			_, err = gate.Enter(ctx, 0)
 			require.ErrorIs(t, err, context.Canceled)
 			leave()
-			again, err := gate.Enter(t.Context())
+			again, err := gate.Enter(t.Context(), 0)
 			require.NoError(t, err)
 			again()
-			require.Zero(t, gate.waiting.Load())
+			require.Empty(t, gate.waiting)
+			require.Equal(t, 1, gate.free)
 		})
 	})
 }
