@@ -56,6 +56,7 @@ type Client struct {
 	Keys           identityv1.ApiKeyServiceClient
 	Emails         identityv1.EmailServiceClient
 	Exports        identityv1.ExportServiceClient
+	Avatars        identityv1.AvatarServiceClient
 	Operators      identityv1.OperatorServiceClient
 	Federation     identityv1.OperatorProviderServiceClient
 	Organizations  membershipv1.OrganizationServiceClient
@@ -128,6 +129,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Keys:           identityv1.NewApiKeyServiceClient(conn),
 		Emails:         identityv1.NewEmailServiceClient(conn),
 		Exports:        identityv1.NewExportServiceClient(conn),
+		Avatars:        identityv1.NewAvatarServiceClient(conn),
 		Operators:      identityv1.NewOperatorServiceClient(conn),
 		Federation:     identityv1.NewOperatorProviderServiceClient(conn),
 		Organizations:  membershipv1.NewOrganizationServiceClient(conn),

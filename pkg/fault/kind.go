@@ -108,6 +108,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_SEAT_LIMIT_REACHED: exhausted,
 	errorv1.Reason_REASON_RATE_LIMITED:       {codes.ResourceExhausted, http.StatusTooManyRequests},
 	errorv1.Reason_REASON_PASSWORD_REFUSED:   invalid,
+	errorv1.Reason_REASON_AVATAR_REFUSED:     invalid,
 
 	errorv1.Reason_REASON_BUSY:              unavailable,
 	errorv1.Reason_REASON_UNAVAILABLE:       unavailable,

@@ -28,7 +28,7 @@ func TestRBAC(t *testing.T) {
 		}
 	})
 
-	scenario(t, "S2-05 S2-06 S2-08 S2-09 a row has name, address, role, status and join date", func(t *testing.T, over string) {
+	scenario(t, "S2-06 S2-08 S2-09 a row has name, address, role, status and join date", func(t *testing.T, over string) {
 		org := create(t, over, rbac)
 		member := org.join(t, "member")
 		org.disable(t, member)

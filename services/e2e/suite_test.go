@@ -195,6 +195,7 @@ type client struct {
 	identityv1.ApiKeyServiceClient
 	identityv1.EmailServiceClient
 	identityv1.ExportServiceClient
+	identityv1.AvatarServiceClient
 	identityv1.FederatedSignInServiceClient
 	identityv1.OperatorProviderServiceClient
 	membershipv1.OrganizationServiceClient
@@ -225,6 +226,7 @@ func connect(transport, token string) client {
 		identityv1.NewApiKeyServiceClient(conn),
 		identityv1.NewEmailServiceClient(conn),
 		identityv1.NewExportServiceClient(conn),
+		identityv1.NewAvatarServiceClient(conn),
 		identityv1.NewFederatedSignInServiceClient(conn), identityv1.NewOperatorProviderServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),

@@ -31,6 +31,7 @@ type fakes struct {
 	identityv1.UnimplementedEmailServiceServer
 	identityv1.UnimplementedFederatedSignInServiceServer
 	identityv1.UnimplementedCredentialServiceServer
+	identityv1.UnimplementedAccountDirectoryServiceServer
 	membershipv1.UnimplementedMemberServiceServer
 	membershipv1.UnimplementedAuditServiceServer
 	membershipv1.UnimplementedOrganizationServiceServer
@@ -46,6 +47,7 @@ type fakes struct {
 	passkey    func(context.Context, *identityv1.FinishPasskeySignInRequest) (*identityv1.FinishPasskeySignInResponse, error)
 	begin      func(context.Context, *identityv1.BeginFederatedSignInRequest) (*identityv1.BeginFederatedSignInResponse, error)
 	complete   func(context.Context, *identityv1.CompleteFederatedSignInRequest) (*identityv1.CompleteFederatedSignInResponse, error)
+	avatar     func(context.Context, *identityv1.GetAvatarRequest) (*identityv1.GetAvatarResponse, error)
 	ways       []*identityv1.SignInProvider
 	resolve    func(context.Context, *identityv1.ResolveCredentialRequest) (*identityv1.ResolveCredentialResponse, error)
 	changeRole func(context.Context, *membershipv1.ChangeMemberRoleRequest) (*membershipv1.ChangeMemberRoleResponse, error)
@@ -73,6 +75,10 @@ func (f *fakes) ExportAuditEvents(req *membershipv1.ExportAuditEventsRequest, st
 	f.caller = caller.From(stream.Context())
 	f.lock.Unlock()
 	return f.export(req, stream)
+}
+
+func (f *fakes) GetAvatar(ctx context.Context, req *identityv1.GetAvatarRequest) (*identityv1.GetAvatarResponse, error) {
+	return answerTo(f, ctx, "GetAvatar", f.avatar, req)
 }
 
 func newFakes() *fakes {

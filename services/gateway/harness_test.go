@@ -97,6 +97,7 @@ func (h *harness) serve(role string) {
 		identityv1.RegisterEmailServiceServer(s, h.fakes)
 		identityv1.RegisterFederatedSignInServiceServer(s, h.fakes)
 		identityv1.RegisterCredentialServiceServer(s, h.fakes)
+		identityv1.RegisterAccountDirectoryServiceServer(s, h.fakes)
 	case "membership":
 		membershipv1.RegisterMemberServiceServer(s, h.fakes)
 		membershipv1.RegisterAuditServiceServer(s, h.fakes)

@@ -36,6 +36,7 @@ var services = []struct {
 			identityv1.File_roster_identity_v1_factor_service_proto,
 			identityv1.File_roster_identity_v1_email_service_proto,
 			identityv1.File_roster_identity_v1_export_service_proto,
+			identityv1.File_roster_identity_v1_avatar_service_proto,
 			identityv1.File_roster_identity_v1_provider_service_proto,
 		},
 		[]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
@@ -44,6 +45,7 @@ var services = []struct {
 			identityv1.RegisterApiKeyServiceHandler,
 			identityv1.RegisterEmailServiceHandler,
 			identityv1.RegisterExportServiceHandler,
+			identityv1.RegisterAvatarServiceHandler,
 			identityv1.RegisterFederatedSignInServiceHandler, identityv1.RegisterOperatorProviderServiceHandler,
 		},
 	},

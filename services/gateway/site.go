@@ -60,6 +60,7 @@ type site struct {
 	passwords   identityv1.PasswordServiceClient
 	emails      identityv1.EmailServiceClient
 	federated   identityv1.FederatedSignInServiceClient
+	directory   identityv1.AccountDirectoryServiceClient
 	invitations invitationv1.InvitationServiceClient
 	reference   *reference
 	mux         *http.ServeMux
@@ -74,6 +75,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		passwords:   identityv1.NewPasswordServiceClient(identity),
 		emails:      identityv1.NewEmailServiceClient(identity),
 		federated:   identityv1.NewFederatedSignInServiceClient(identity),
+		directory:   identityv1.NewAccountDirectoryServiceClient(identity),
 		invitations: invitationv1.NewInvitationServiceClient(invitation),
 		mux:         http.NewServeMux(),
 	}
@@ -114,6 +116,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		"POST /invite/accept":                     s.accept,
 		"POST /invite/decline":                    s.decline,
 		"GET /organizations/{organization}/seats": s.showSeats,
+		"GET /avatars/{avatar}":                   s.showAvatar,
 		"GET /docs":                               s.showReference,
 		"GET /docs/errors":                        s.showReasons,
 		"GET /openapi.json":                       s.openAPI,

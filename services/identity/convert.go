@@ -10,6 +10,7 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/apikey"
+	"github.com/rosterhq/roster/services/identity/internal/avatar"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/internal/id"
 )
@@ -22,6 +23,7 @@ func accountToProto(a account.Account) *identityv1.Account {
 		EmailVerified: a.EmailVerified,
 		Username:      a.Username,
 		CreateTime:    timestamppb.New(a.CreateTime),
+		AvatarUrl:     avatar.URL(a.AvatarID),
 	}
 }
 
@@ -33,7 +35,7 @@ func meToProto(a account.Account) *identityv1.Account {
 }
 
 func personal(a account.Account) *eventv1.Personal {
-	return &eventv1.Personal{DisplayName: a.DisplayName, Email: a.Email, Username: a.Username}
+	return &eventv1.Personal{DisplayName: a.DisplayName, Email: a.Email, Username: a.Username, AvatarUrl: avatar.URL(a.AvatarID)}
 }
 
 // sessionToProto shows a session to somebody who is signed in with the current one.

@@ -59,6 +59,7 @@ type harness struct {
 	keys       identityv1.ApiKeyServiceClient
 	emails     identityv1.EmailServiceClient
 	exports    identityv1.ExportServiceClient
+	avatars    identityv1.AvatarServiceClient
 	operators  identityv1.OperatorServiceClient
 	federated  identityv1.FederatedSignInServiceClient
 	providers  identityv1.OperatorProviderServiceClient
@@ -107,6 +108,7 @@ func start(t *testing.T) *harness {
 	h.keys = identityv1.NewApiKeyServiceClient(gateway)
 	h.emails = identityv1.NewEmailServiceClient(gateway)
 	h.exports = identityv1.NewExportServiceClient(gateway)
+	h.avatars = identityv1.NewAvatarServiceClient(gateway)
 	h.operators = identityv1.NewOperatorServiceClient(gateway)
 	h.federated = identityv1.NewFederatedSignInServiceClient(gateway)
 	h.providers = identityv1.NewOperatorProviderServiceClient(gateway)

@@ -53,6 +53,7 @@ type Service struct {
 	identityv1.UnsafeApiKeyServiceServer
 	identityv1.UnsafeEmailServiceServer
 	identityv1.UnsafeExportServiceServer
+	identityv1.UnsafeAvatarServiceServer
 	identityv1.UnsafeOperatorServiceServer
 	identityv1.UnsafeFederatedSignInServiceServer
 	identityv1.UnsafeOperatorProviderServiceServer
@@ -67,6 +68,7 @@ type Service struct {
 	mails     *budget.Budget // that strangers have us write, by network
 	signer    signer
 	upstream  *upstream.Upstream
+	drawing   chan struct{} // pictures, one at a time
 }
 
 // New returns the service.
@@ -81,6 +83,7 @@ func New(d Dependencies) *Service {
 		Dependencies: d, store: store.Store{DB: d.DB}, hashes: password.NewGate(), passkeys: passkey.New(d.PublicURL),
 		attempts: budget.New(d.Attempts, time.Now), strangers: budget.New(strangersFor*d.Attempts, time.Now), mails: budget.New(d.Attempts, time.Now),
 		upstream: upstream.New(outbound.Client(d.Outbound), d.Outbound.Plain, d.Now),
+		drawing:  make(chan struct{}, 1),
 	}
 }
 
@@ -99,6 +102,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterApiKeyServiceServer(r, s)
 	identityv1.RegisterEmailServiceServer(r, s)
 	identityv1.RegisterExportServiceServer(r, s)
+	identityv1.RegisterAvatarServiceServer(r, s)
 	identityv1.RegisterOperatorServiceServer(r, s)
 	identityv1.RegisterFederatedSignInServiceServer(r, s)
 	identityv1.RegisterOperatorProviderServiceServer(r, s)

@@ -42,6 +42,7 @@ func memberToProto(o org.Organization, actor org.Actor, m org.Member, p org.Prof
 		AccountId:         m.Account.String(),
 		DisplayName:       p.Shown().DisplayName,
 		Username:          p.Username,
+		AvatarUrl:         p.AvatarURL,
 		Role:              role.Key,
 		RoleDisplayName:   role.DisplayName,
 		RoleColor:         role.Color,
@@ -118,7 +119,7 @@ func personToEvent(p org.Person) *eventv1.Personal {
 }
 
 func personFromEvent(p *eventv1.Personal) org.Person {
-	return org.Person{DisplayName: clean(p.GetDisplayName()), Email: clean(p.GetEmail()), Username: clean(p.GetUsername())}
+	return org.Person{DisplayName: clean(p.GetDisplayName()), Email: clean(p.GetEmail()), Username: clean(p.GetUsername()), AvatarURL: clean(p.GetAvatarUrl())}
 }
 
 // Causes of operations, in billing's words.

@@ -151,6 +151,7 @@ func personToProto(roles org.Roles, actor org.Actor, e store.Entry) *membershipv
 	p := &membershipv1.Person{
 		DisplayName:     e.Shown().DisplayName,
 		Username:        e.Username,
+		AvatarUrl:       e.AvatarURL,
 		Role:            e.Role,
 		RoleDisplayName: role.DisplayName,
 		RoleColor:       role.Color,

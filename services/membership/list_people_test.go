@@ -314,12 +314,16 @@ func TestConsume(t *testing.T) {
 		one, other := h.create(pipeline), h.create(flat)
 		bob := one.join("Bob", "bob@example.com", "", "viewer")
 		require.NoError(t, other.addAs(bob, id.NewSeat(), "member"))
-		h.hear("identity", "account.updated", bob.String(), 7, &eventv1.AccountUpdated{Personal: &eventv1.Personal{DisplayName: "Aaron", Username: "bobby"}})
+		h.hear("identity", "account.updated", bob.String(), 7, &eventv1.AccountUpdated{Personal: &eventv1.Personal{DisplayName: "Aaron", Username: "bobby", AvatarUrl: "/avatars/A"}})
 		for _, o := range []organization{one, other} {
 			people := o.list(o.creator, func(r *membershipv1.ListPeopleRequest) { r.Query = "aaro" }).GetPeople()
 			require.Len(t, people, 1)
 			require.Equal(t, "Aaron", people[0].GetDisplayName())
 			require.Equal(t, "bobby", people[0].GetUsername())
+			require.Equal(t, "/avatars/A", people[0].GetAvatarUrl())
+			member, err := o.members.GetMember(o.as(o.creator), &membershipv1.GetMemberRequest{OrganizationId: o.id.String(), AccountId: bob.String()})
+			require.NoError(t, err)
+			require.Equal(t, "/avatars/A", member.GetMember().GetAvatarUrl())
 			require.NotEmpty(t, people[0].GetEmail())
 			require.Equal(t, "Aaron", o.list(o.creator, nil).GetPeople()[0].GetDisplayName(), "the order follows the name")
 		}

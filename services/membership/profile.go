@@ -48,7 +48,7 @@ func (s *Service) refreshProfile(ctx context.Context, key id.Organization, accou
 			return err
 		}
 		for _, profile := range answer.GetAccounts() { // none: the account is gone
-			fresh := org.Person{DisplayName: profile.GetDisplayName(), Email: cmp.Or(profile.GetEmail(), now.Email), Username: profile.GetUsername()}
+			fresh := org.Person{DisplayName: profile.GetDisplayName(), Email: cmp.Or(profile.GetEmail(), now.Email), Username: profile.GetUsername(), AvatarURL: clean(profile.GetAvatarUrl())}
 			if fresh != now.Person {
 				q.Rename(account, fresh)
 			}

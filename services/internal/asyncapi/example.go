@@ -225,6 +225,8 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return "192.0.2.7"
 	case "email", "contact_email":
 		return "ada@example.com"
+	case "avatar_url":
+		return "/avatars/PBZFXQMJHE3OWT2KLD4RVY6SGA"
 	case "phone":
 		return "+44 20 7946 0000"
 	case "changed":

@@ -253,7 +253,7 @@ func (a *app) meCommand() *cobra.Command {
 }
 
 func (a *app) accountCommand() *cobra.Command {
-	return groupOf("account", "Your account", a.accountUpdateCommand(), a.accountExportCommand())
+	return groupOf("account", "Your account", a.accountUpdateCommand(), a.accountExportCommand(), a.accountAvatarCommand())
 }
 
 func (a *app) accountUpdateCommand() *cobra.Command {
@@ -304,6 +304,7 @@ func accountFields(p *page, account *identityv1.Account) {
 		"Phone", account.GetPhone(),
 		"Locale", account.GetLocale(),
 		"Time zone", account.GetTimeZone(),
+		"Picture", account.GetAvatarUrl(),
 		"Created", p.at(account.GetCreateTime()),
 	)
 }

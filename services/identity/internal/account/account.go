@@ -34,6 +34,7 @@ type Account struct {
 	EmailVerified bool   // the person has proven that the address is theirs
 	Username      string // as written; empty: none
 	CreateTime    time.Time
+	AvatarID      string // what the picture is found by; empty: there is none
 
 	// What the person says of themselves, for themselves and their programs; empty: nothing.
 	Phone    string // E.164

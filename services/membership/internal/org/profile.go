@@ -12,6 +12,7 @@ type Person struct {
 	DisplayName string
 	Email       string
 	Username    string
+	AvatarURL   string // of the account
 }
 
 // Overlay is what an organization says of a member in place of what the account says. What is empty is the account's.

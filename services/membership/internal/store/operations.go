@@ -17,7 +17,7 @@ func (q Queries) operation(where string, args ...any) *org.Operation {
 	found := new(org.Operation)
 	q.Read(`
 		SELECT seat_id, kind, state, account_id, actor_account_id, cause, request_id, refusal, role_id,
-		       coalesce(version, 0) AS version, coalesce(revision, 0) AS revision, create_time, display_name, email, username, new_account
+		       coalesce(version, 0) AS version, coalesce(revision, 0) AS revision, create_time, display_name, email, username, '' AS avatar_url, new_account
 		FROM member_operations WHERE organization_id = $1 AND `+where,
 		args, func(rows pgx.Rows) error {
 			var row operationRow

@@ -85,7 +85,7 @@ func (q Queries) DeletePerson(key id.Organization, person id.Any) {
 	q.Write(`DELETE FROM people WHERE organization_id = $1 AND person_id = $2`, key, person)
 }
 
-const profileColumns = `p.display_name, p.email, p.username, p.overlay_display_name, p.overlay_email, p.overlay_phone,
+const profileColumns = `p.display_name, p.email, p.username, p.avatar_url, p.overlay_display_name, p.overlay_email, p.overlay_phone,
 	p.account_create_time, nullif(p.activity_time, p.join_time) AS activity_time`
 
 // LockPerson returns a listed member, whose row stays locked until the transaction ends; zero when there is none.
@@ -124,14 +124,14 @@ func (q Queries) SaveAccountTime(key id.Organization, account id.Account, made t
 	q.Write(`UPDATE people SET account_create_time = $3 WHERE organization_id = $1 AND person_id = $2`, key, account, made)
 }
 
-// Rename changes the names of an account, and its address if it has one, on the lists that the scope opens: of one organization, or all
+// Rename changes the names and the picture of an account, and its address if it has one, on the lists that the scope opens: of one organization, or all
 // of the account's. Where the organization has a name or an address of its own for the member, those stay.
 func (q Queries) Rename(account id.Account, p org.Person) {
 	q.Write(`
 		WITH renamed AS (
 			UPDATE people
 			SET sort_name = CASE overlay_display_name WHEN '' THEN $2 ELSE sort_name END, display_name = $3, username = $4,
-			    email = coalesce(nullif($7, ''), email)
+			    email = coalesce(nullif($7, ''), email), avatar_url = $9
 			WHERE kind = 'MEMBER' AND person_id = $1
 			RETURNING organization_id, person_id, overlay_display_name, overlay_email
 		)
@@ -139,7 +139,7 @@ func (q Queries) Rename(account id.Account, p org.Person) {
 			email = CASE WHEN r.overlay_email = '' AND $8 <> '' THEN $8 ELSE s.email END
 		FROM renamed r
 		WHERE s.organization_id = r.organization_id AND s.person_id = r.person_id`,
-		account, sortName(p), p.DisplayName, p.Username, fold(p.DisplayName), fold(p.Username), p.Email, fold(p.Email))
+		account, sortName(p), p.DisplayName, p.Username, fold(p.DisplayName), fold(p.Username), p.Email, fold(p.Email), p.AvatarURL)
 }
 
 // Advance notes that the events of another service up to this revision are applied, and tells whether this one was not

@@ -176,6 +176,8 @@ const (
 	Reason_REASON_RATE_LIMITED Reason = 122
 	// The password does not meet the policy. INVALID_ARGUMENT, 400.
 	Reason_REASON_PASSWORD_REFUSED Reason = 121
+	// The file is no picture that can be taken: not a whole PNG, JPEG or GIF, or too large. INVALID_ARGUMENT, 400.
+	Reason_REASON_AVATAR_REFUSED Reason = 123
 	// The service is busy; try again after RetryInfo. UNAVAILABLE, 503.
 	Reason_REASON_BUSY Reason = 140
 	// A part of the suite does not answer; what was begun will be finished. UNAVAILABLE, 503.
@@ -263,6 +265,7 @@ var (
 		120: "REASON_SEAT_LIMIT_REACHED",
 		122: "REASON_RATE_LIMITED",
 		121: "REASON_PASSWORD_REFUSED",
+		123: "REASON_AVATAR_REFUSED",
 		140: "REASON_BUSY",
 		141: "REASON_UNAVAILABLE",
 		142: "REASON_INTERNAL",
@@ -342,6 +345,7 @@ var (
 		"REASON_SEAT_LIMIT_REACHED":          120,
 		"REASON_RATE_LIMITED":                122,
 		"REASON_PASSWORD_REFUSED":            121,
+		"REASON_AVATAR_REFUSED":              123,
 		"REASON_BUSY":                        140,
 		"REASON_UNAVAILABLE":                 141,
 		"REASON_INTERNAL":                    142,
@@ -381,7 +385,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x9d\x11\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xb8\x11\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -454,7 +458,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x1cREASON_ACCOUNT_LINK_REQUIRED\x10r\x12\x1d\n" +
 	"\x19REASON_SEAT_LIMIT_REACHED\x10x\x12\x17\n" +
 	"\x13REASON_RATE_LIMITED\x10z\x12\x1b\n" +
-	"\x17REASON_PASSWORD_REFUSED\x10y\x12\x10\n" +
+	"\x17REASON_PASSWORD_REFUSED\x10y\x12\x19\n" +
+	"\x15REASON_AVATAR_REFUSED\x10{\x12\x10\n" +
 	"\vREASON_BUSY\x10\x8c\x01\x12\x17\n" +
 	"\x12REASON_UNAVAILABLE\x10\x8d\x01\x12\x14\n" +
 	"\x0fREASON_INTERNAL\x10\x8e\x01\x12\x1d\n" +

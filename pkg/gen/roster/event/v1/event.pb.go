@@ -821,6 +821,8 @@ type Personal struct {
 	Username string `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
 	// The client's address, see Client.
 	ClientAddress string `protobuf:"bytes,4,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	// Where the picture of an account is, under the URL of the deployment. In events of identity alone.
+	AvatarUrl     string `protobuf:"bytes,5,opt,name=avatar_url,json=avatarUrl,proto3" json:"avatar_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -879,6 +881,13 @@ func (x *Personal) GetUsername() string {
 func (x *Personal) GetClientAddress() string {
 	if x != nil {
 		return x.ClientAddress
+	}
+	return ""
+}
+
+func (x *Personal) GetAvatarUrl() string {
+	if x != nil {
+		return x.AvatarUrl
 	}
 	return ""
 }
@@ -3279,7 +3288,7 @@ func (x *AccountEmailRemoved) GetPersonal() *Personal {
 	return nil
 }
 
-// AccountUpdated: `account.updated`. Name or username changed.
+// AccountUpdated: `account.updated`. Name, username or picture changed.
 type AccountUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
@@ -8134,12 +8143,14 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x05cause\x18\x02 \x01(\v2\x16.roster.event.v1.CauseR\x05cause\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x12\x19\n" +
-	"\btrace_id\x18\x04 \x01(\tR\atraceId\"\x86\x01\n" +
+	"\btrace_id\x18\x04 \x01(\tR\atraceId\"\xa5\x01\n" +
 	"\bPersonal\x12!\n" +
 	"\fdisplay_name\x18\x01 \x01(\tR\vdisplayName\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1a\n" +
 	"\busername\x18\x03 \x01(\tR\busername\x12%\n" +
-	"\x0eclient_address\x18\x04 \x01(\tR\rclientAddress\"/\n" +
+	"\x0eclient_address\x18\x04 \x01(\tR\rclientAddress\x12\x1d\n" +
+	"\n" +
+	"avatar_url\x18\x05 \x01(\tR\tavatarUrl\"/\n" +
 	"\x06Client\x12%\n" +
 	"\x0eclient_address\x18\x01 \x01(\tR\rclientAddress\"I\n" +
 	"\fOrganization\x12!\n" +

@@ -361,7 +361,9 @@ type Account struct {
 	// Language (BCP 47), if any.
 	Locale string `protobuf:"bytes,8,opt,name=locale,proto3" json:"locale,omitempty"`
 	// Time zone by its IANA name, if any.
-	TimeZone      string `protobuf:"bytes,9,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	TimeZone string `protobuf:"bytes,9,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Where the picture is, under the URL of the deployment, for whoever has it; empty: there is none. Another picture has another one.
+	AvatarUrl     string `protobuf:"bytes,10,opt,name=avatar_url,json=avatarUrl,proto3" json:"avatar_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -455,6 +457,13 @@ func (x *Account) GetLocale() string {
 func (x *Account) GetTimeZone() string {
 	if x != nil {
 		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Account) GetAvatarUrl() string {
+	if x != nil {
+		return x.AvatarUrl
 	}
 	return ""
 }
@@ -2693,7 +2702,7 @@ var File_roster_identity_v1_account_service_proto protoreflect.FileDescriptor
 
 const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\n" +
-	"(roster/identity/v1/account_service.proto\x12\x12roster.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xca\x02\n" +
+	"(roster/identity/v1/account_service.proto\x12\x12roster.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xee\x02\n" +
 	"\aAccount\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x03\xe0A\x01R\vdisplayName\x12\x19\n" +
@@ -2704,7 +2713,10 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"createTime\x12\x19\n" +
 	"\x05phone\x18\a \x01(\tB\x03\xe0A\x03R\x05phone\x12\x1b\n" +
 	"\x06locale\x18\b \x01(\tB\x03\xe0A\x03R\x06locale\x12 \n" +
-	"\ttime_zone\x18\t \x01(\tB\x03\xe0A\x03R\btimeZone\"\xe3\x03\n" +
+	"\ttime_zone\x18\t \x01(\tB\x03\xe0A\x03R\btimeZone\x12\"\n" +
+	"\n" +
+	"avatar_url\x18\n" +
+	" \x01(\tB\x03\xe0A\x03R\tavatarUrl\"\xe3\x03\n" +
 	"\aSession\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\"\n" +
 	"\n" +

@@ -225,6 +225,98 @@ func (x *ListSigningKeysResponse) GetJwks() string {
 	return ""
 }
 
+// GetAvatarRequest names the picture.
+type GetAvatarRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last part of its URL.
+	AvatarId      string `protobuf:"bytes,1,opt,name=avatar_id,json=avatarId,proto3" json:"avatar_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAvatarRequest) Reset() {
+	*x = GetAvatarRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAvatarRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAvatarRequest) ProtoMessage() {}
+
+func (x *GetAvatarRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAvatarRequest.ProtoReflect.Descriptor instead.
+func (*GetAvatarRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetAvatarRequest) GetAvatarId() string {
+	if x != nil {
+		return x.AvatarId
+	}
+	return ""
+}
+
+// GetAvatarResponse holds the picture.
+type GetAvatarResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The picture, as PNG; empty: there is none by this id, or not any more.
+	Content       []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAvatarResponse) Reset() {
+	*x = GetAvatarResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAvatarResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAvatarResponse) ProtoMessage() {}
+
+func (x *GetAvatarResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAvatarResponse.ProtoReflect.Descriptor instead.
+func (*GetAvatarResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetAvatarResponse) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 // GetAccountsRequest names accounts.
 type GetAccountsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -236,7 +328,7 @@ type GetAccountsRequest struct {
 
 func (x *GetAccountsRequest) Reset() {
 	*x = GetAccountsRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[4]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -248,7 +340,7 @@ func (x *GetAccountsRequest) String() string {
 func (*GetAccountsRequest) ProtoMessage() {}
 
 func (x *GetAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[4]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -261,7 +353,7 @@ func (x *GetAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountsRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{4}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetAccountsRequest) GetAccountIds() []string {
@@ -282,7 +374,7 @@ type GetAccountsResponse struct {
 
 func (x *GetAccountsResponse) Reset() {
 	*x = GetAccountsResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[5]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -294,7 +386,7 @@ func (x *GetAccountsResponse) String() string {
 func (*GetAccountsResponse) ProtoMessage() {}
 
 func (x *GetAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[5]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -307,7 +399,7 @@ func (x *GetAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountsResponse.ProtoReflect.Descriptor instead.
 func (*GetAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{5}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetAccountsResponse) GetAccounts() []*Account {
@@ -330,7 +422,7 @@ type FindAccountRequest struct {
 
 func (x *FindAccountRequest) Reset() {
 	*x = FindAccountRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[6]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +434,7 @@ func (x *FindAccountRequest) String() string {
 func (*FindAccountRequest) ProtoMessage() {}
 
 func (x *FindAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[6]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +447,7 @@ func (x *FindAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindAccountRequest.ProtoReflect.Descriptor instead.
 func (*FindAccountRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{6}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *FindAccountRequest) GetEmail() string {
@@ -383,7 +475,7 @@ type FindAccountResponse struct {
 
 func (x *FindAccountResponse) Reset() {
 	*x = FindAccountResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[7]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +487,7 @@ func (x *FindAccountResponse) String() string {
 func (*FindAccountResponse) ProtoMessage() {}
 
 func (x *FindAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[7]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +500,7 @@ func (x *FindAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindAccountResponse.ProtoReflect.Descriptor instead.
 func (*FindAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{7}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FindAccountResponse) GetAccount() *Account {
@@ -431,7 +523,7 @@ type ListClaimsRequest struct {
 
 func (x *ListClaimsRequest) Reset() {
 	*x = ListClaimsRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[8]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +535,7 @@ func (x *ListClaimsRequest) String() string {
 func (*ListClaimsRequest) ProtoMessage() {}
 
 func (x *ListClaimsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[8]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +548,7 @@ func (x *ListClaimsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClaimsRequest.ProtoReflect.Descriptor instead.
 func (*ListClaimsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{8}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListClaimsRequest) GetEmail() string {
@@ -484,7 +576,7 @@ type ListClaimsResponse struct {
 
 func (x *ListClaimsResponse) Reset() {
 	*x = ListClaimsResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[9]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +588,7 @@ func (x *ListClaimsResponse) String() string {
 func (*ListClaimsResponse) ProtoMessage() {}
 
 func (x *ListClaimsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[9]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +601,7 @@ func (x *ListClaimsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClaimsResponse.ProtoReflect.Descriptor instead.
 func (*ListClaimsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{9}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListClaimsResponse) GetClaims() []*ListClaimsResponse_Claim {
@@ -534,7 +626,7 @@ type HoldUsernameRequest struct {
 
 func (x *HoldUsernameRequest) Reset() {
 	*x = HoldUsernameRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +638,7 @@ func (x *HoldUsernameRequest) String() string {
 func (*HoldUsernameRequest) ProtoMessage() {}
 
 func (x *HoldUsernameRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[10]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +651,7 @@ func (x *HoldUsernameRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldUsernameRequest.ProtoReflect.Descriptor instead.
 func (*HoldUsernameRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{10}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HoldUsernameRequest) GetInvitationId() string {
@@ -592,7 +684,7 @@ type HoldUsernameResponse struct {
 
 func (x *HoldUsernameResponse) Reset() {
 	*x = HoldUsernameResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +696,7 @@ func (x *HoldUsernameResponse) String() string {
 func (*HoldUsernameResponse) ProtoMessage() {}
 
 func (x *HoldUsernameResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +709,7 @@ func (x *HoldUsernameResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldUsernameResponse.ProtoReflect.Descriptor instead.
 func (*HoldUsernameResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{13}
 }
 
 // ReleaseUsernameRequest names the holder.
@@ -633,7 +725,7 @@ type ReleaseUsernameRequest struct {
 
 func (x *ReleaseUsernameRequest) Reset() {
 	*x = ReleaseUsernameRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +737,7 @@ func (x *ReleaseUsernameRequest) String() string {
 func (*ReleaseUsernameRequest) ProtoMessage() {}
 
 func (x *ReleaseUsernameRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +750,7 @@ func (x *ReleaseUsernameRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseUsernameRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseUsernameRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReleaseUsernameRequest) GetInvitationId() string {
@@ -684,7 +776,7 @@ type ReleaseUsernameResponse struct {
 
 func (x *ReleaseUsernameResponse) Reset() {
 	*x = ReleaseUsernameResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -696,7 +788,7 @@ func (x *ReleaseUsernameResponse) String() string {
 func (*ReleaseUsernameResponse) ProtoMessage() {}
 
 func (x *ReleaseUsernameResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -709,7 +801,7 @@ func (x *ReleaseUsernameResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseUsernameResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseUsernameResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{15}
 }
 
 // SealPasswordRequest carries the password.
@@ -727,7 +819,7 @@ type SealPasswordRequest struct {
 
 func (x *SealPasswordRequest) Reset() {
 	*x = SealPasswordRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +831,7 @@ func (x *SealPasswordRequest) String() string {
 func (*SealPasswordRequest) ProtoMessage() {}
 
 func (x *SealPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +844,7 @@ func (x *SealPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealPasswordRequest.ProtoReflect.Descriptor instead.
 func (*SealPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SealPasswordRequest) GetAccountId() string {
@@ -787,7 +879,7 @@ type SealPasswordResponse struct {
 
 func (x *SealPasswordResponse) Reset() {
 	*x = SealPasswordResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +891,7 @@ func (x *SealPasswordResponse) String() string {
 func (*SealPasswordResponse) ProtoMessage() {}
 
 func (x *SealPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +904,7 @@ func (x *SealPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealPasswordResponse.ProtoReflect.Descriptor instead.
 func (*SealPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SealPasswordResponse) GetSealedPassword() []byte {
@@ -847,7 +939,7 @@ type CreateAccountRequest struct {
 
 func (x *CreateAccountRequest) Reset() {
 	*x = CreateAccountRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +951,7 @@ func (x *CreateAccountRequest) String() string {
 func (*CreateAccountRequest) ProtoMessage() {}
 
 func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +964,7 @@ func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateAccountRequest) GetAccountId() string {
@@ -952,7 +1044,7 @@ type CreateManagedAccountRequest struct {
 
 func (x *CreateManagedAccountRequest) Reset() {
 	*x = CreateManagedAccountRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -964,7 +1056,7 @@ func (x *CreateManagedAccountRequest) String() string {
 func (*CreateManagedAccountRequest) ProtoMessage() {}
 
 func (x *CreateManagedAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -977,7 +1069,7 @@ func (x *CreateManagedAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateManagedAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateManagedAccountRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateManagedAccountRequest) GetAccountId() string {
@@ -1037,7 +1129,7 @@ type CreateManagedAccountResponse struct {
 
 func (x *CreateManagedAccountResponse) Reset() {
 	*x = CreateManagedAccountResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1141,7 @@ func (x *CreateManagedAccountResponse) String() string {
 func (*CreateManagedAccountResponse) ProtoMessage() {}
 
 func (x *CreateManagedAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1154,7 @@ func (x *CreateManagedAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateManagedAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateManagedAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateManagedAccountResponse) GetEmailTaken() bool {
@@ -1103,7 +1195,7 @@ type SetSignInRequest struct {
 
 func (x *SetSignInRequest) Reset() {
 	*x = SetSignInRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1207,7 @@ func (x *SetSignInRequest) String() string {
 func (*SetSignInRequest) ProtoMessage() {}
 
 func (x *SetSignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1220,7 @@ func (x *SetSignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSignInRequest.ProtoReflect.Descriptor instead.
 func (*SetSignInRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetSignInRequest) GetAccountId() string {
@@ -1170,7 +1262,7 @@ type SetSignInResponse struct {
 
 func (x *SetSignInResponse) Reset() {
 	*x = SetSignInResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1274,7 @@ func (x *SetSignInResponse) String() string {
 func (*SetSignInResponse) ProtoMessage() {}
 
 func (x *SetSignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1287,7 @@ func (x *SetSignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSignInResponse.ProtoReflect.Descriptor instead.
 func (*SetSignInResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SetSignInResponse) GetManaged() bool {
@@ -1224,7 +1316,7 @@ type ResetMfaRequest struct {
 
 func (x *ResetMfaRequest) Reset() {
 	*x = ResetMfaRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1236,7 +1328,7 @@ func (x *ResetMfaRequest) String() string {
 func (*ResetMfaRequest) ProtoMessage() {}
 
 func (x *ResetMfaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1249,7 +1341,7 @@ func (x *ResetMfaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMfaRequest.ProtoReflect.Descriptor instead.
 func (*ResetMfaRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ResetMfaRequest) GetOperationId() string {
@@ -1300,7 +1392,7 @@ type ResetMfaResponse struct {
 
 func (x *ResetMfaResponse) Reset() {
 	*x = ResetMfaResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1404,7 @@ func (x *ResetMfaResponse) String() string {
 func (*ResetMfaResponse) ProtoMessage() {}
 
 func (x *ResetMfaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1417,7 @@ func (x *ResetMfaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMfaResponse.ProtoReflect.Descriptor instead.
 func (*ResetMfaResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{22}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ResetMfaResponse) GetManaged() bool {
@@ -1357,7 +1449,7 @@ type IssueTemporaryPasswordRequest struct {
 
 func (x *IssueTemporaryPasswordRequest) Reset() {
 	*x = IssueTemporaryPasswordRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1461,7 @@ func (x *IssueTemporaryPasswordRequest) String() string {
 func (*IssueTemporaryPasswordRequest) ProtoMessage() {}
 
 func (x *IssueTemporaryPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1474,7 @@ func (x *IssueTemporaryPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTemporaryPasswordRequest.ProtoReflect.Descriptor instead.
 func (*IssueTemporaryPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{23}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *IssueTemporaryPasswordRequest) GetAccountId() string {
@@ -1419,7 +1511,7 @@ type IssueTemporaryPasswordResponse struct {
 
 func (x *IssueTemporaryPasswordResponse) Reset() {
 	*x = IssueTemporaryPasswordResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1523,7 @@ func (x *IssueTemporaryPasswordResponse) String() string {
 func (*IssueTemporaryPasswordResponse) ProtoMessage() {}
 
 func (x *IssueTemporaryPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1536,7 @@ func (x *IssueTemporaryPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTemporaryPasswordResponse.ProtoReflect.Descriptor instead.
 func (*IssueTemporaryPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{24}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *IssueTemporaryPasswordResponse) GetPassword() string {
@@ -1476,7 +1568,7 @@ type SendPasswordResetRequest struct {
 
 func (x *SendPasswordResetRequest) Reset() {
 	*x = SendPasswordResetRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1580,7 @@ func (x *SendPasswordResetRequest) String() string {
 func (*SendPasswordResetRequest) ProtoMessage() {}
 
 func (x *SendPasswordResetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[25]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1593,7 @@ func (x *SendPasswordResetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendPasswordResetRequest.ProtoReflect.Descriptor instead.
 func (*SendPasswordResetRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{25}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SendPasswordResetRequest) GetAccountId() string {
@@ -1538,7 +1630,7 @@ type SendPasswordResetResponse struct {
 
 func (x *SendPasswordResetResponse) Reset() {
 	*x = SendPasswordResetResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1642,7 @@ func (x *SendPasswordResetResponse) String() string {
 func (*SendPasswordResetResponse) ProtoMessage() {}
 
 func (x *SendPasswordResetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[26]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1655,7 @@ func (x *SendPasswordResetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendPasswordResetResponse.ProtoReflect.Descriptor instead.
 func (*SendPasswordResetResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{26}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SendPasswordResetResponse) GetResetUrl() string {
@@ -1591,7 +1683,7 @@ type CreateAccountResponse struct {
 
 func (x *CreateAccountResponse) Reset() {
 	*x = CreateAccountResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1695,7 @@ func (x *CreateAccountResponse) String() string {
 func (*CreateAccountResponse) ProtoMessage() {}
 
 func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1708,7 @@ func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{27}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CreateAccountResponse) GetAccount() *Account {
@@ -1643,7 +1735,7 @@ type OpenSessionRequest struct {
 
 func (x *OpenSessionRequest) Reset() {
 	*x = OpenSessionRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1747,7 @@ func (x *OpenSessionRequest) String() string {
 func (*OpenSessionRequest) ProtoMessage() {}
 
 func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +1760,7 @@ func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionRequest.ProtoReflect.Descriptor instead.
 func (*OpenSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{28}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *OpenSessionRequest) GetAccountId() string {
@@ -1712,7 +1804,7 @@ type OpenSessionResponse struct {
 
 func (x *OpenSessionResponse) Reset() {
 	*x = OpenSessionResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +1816,7 @@ func (x *OpenSessionResponse) String() string {
 func (*OpenSessionResponse) ProtoMessage() {}
 
 func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +1829,7 @@ func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionResponse.ProtoReflect.Descriptor instead.
 func (*OpenSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{29}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OpenSessionResponse) GetSession() *Session {
@@ -1767,7 +1859,7 @@ type ListAccountLoginActivityRequest struct {
 
 func (x *ListAccountLoginActivityRequest) Reset() {
 	*x = ListAccountLoginActivityRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1871,7 @@ func (x *ListAccountLoginActivityRequest) String() string {
 func (*ListAccountLoginActivityRequest) ProtoMessage() {}
 
 func (x *ListAccountLoginActivityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1884,7 @@ func (x *ListAccountLoginActivityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountLoginActivityRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountLoginActivityRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{30}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListAccountLoginActivityRequest) GetAccountId() string {
@@ -1822,7 +1914,7 @@ type ListAccountLoginActivityResponse struct {
 
 func (x *ListAccountLoginActivityResponse) Reset() {
 	*x = ListAccountLoginActivityResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1834,7 +1926,7 @@ func (x *ListAccountLoginActivityResponse) String() string {
 func (*ListAccountLoginActivityResponse) ProtoMessage() {}
 
 func (x *ListAccountLoginActivityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1847,7 +1939,7 @@ func (x *ListAccountLoginActivityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountLoginActivityResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountLoginActivityResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{31}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListAccountLoginActivityResponse) GetManaged() bool {
@@ -1877,7 +1969,7 @@ type ListAccountSessionsRequest struct {
 
 func (x *ListAccountSessionsRequest) Reset() {
 	*x = ListAccountSessionsRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +1981,7 @@ func (x *ListAccountSessionsRequest) String() string {
 func (*ListAccountSessionsRequest) ProtoMessage() {}
 
 func (x *ListAccountSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +1994,7 @@ func (x *ListAccountSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{32}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListAccountSessionsRequest) GetAccountId() string {
@@ -1932,7 +2024,7 @@ type ListAccountSessionsResponse struct {
 
 func (x *ListAccountSessionsResponse) Reset() {
 	*x = ListAccountSessionsResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1944,7 +2036,7 @@ func (x *ListAccountSessionsResponse) String() string {
 func (*ListAccountSessionsResponse) ProtoMessage() {}
 
 func (x *ListAccountSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1957,7 +2049,7 @@ func (x *ListAccountSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{33}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListAccountSessionsResponse) GetManaged() bool {
@@ -1991,7 +2083,7 @@ type EndSessionsRequest struct {
 
 func (x *EndSessionsRequest) Reset() {
 	*x = EndSessionsRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2095,7 @@ func (x *EndSessionsRequest) String() string {
 func (*EndSessionsRequest) ProtoMessage() {}
 
 func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2108,7 @@ func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{34}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *EndSessionsRequest) GetOperationId() string {
@@ -2058,7 +2150,7 @@ type EndSessionsResponse struct {
 
 func (x *EndSessionsResponse) Reset() {
 	*x = EndSessionsResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2070,7 +2162,7 @@ func (x *EndSessionsResponse) String() string {
 func (*EndSessionsResponse) ProtoMessage() {}
 
 func (x *EndSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2083,7 +2175,7 @@ func (x *EndSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{35}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *EndSessionsResponse) GetManaged() bool {
@@ -2110,7 +2202,7 @@ type ListClaimsResponse_Claim struct {
 
 func (x *ListClaimsResponse_Claim) Reset() {
 	*x = ListClaimsResponse_Claim{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2122,7 +2214,7 @@ func (x *ListClaimsResponse_Claim) String() string {
 func (*ListClaimsResponse_Claim) ProtoMessage() {}
 
 func (x *ListClaimsResponse_Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2135,7 +2227,7 @@ func (x *ListClaimsResponse_Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClaimsResponse_Claim.ProtoReflect.Descriptor instead.
 func (*ListClaimsResponse_Claim) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{9, 0}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{11, 0}
 }
 
 func (x *ListClaimsResponse_Claim) GetAccount() *Account {
@@ -2181,7 +2273,11 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"expireTime\"\x18\n" +
 	"\x16ListSigningKeysRequest\"-\n" +
 	"\x17ListSigningKeysResponse\x12\x12\n" +
-	"\x04jwks\x18\x01 \x01(\tR\x04jwks\"5\n" +
+	"\x04jwks\x18\x01 \x01(\tR\x04jwks\"/\n" +
+	"\x10GetAvatarRequest\x12\x1b\n" +
+	"\tavatar_id\x18\x01 \x01(\tR\bavatarId\"-\n" +
+	"\x11GetAvatarResponse\x12\x18\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\"5\n" +
 	"\x12GetAccountsRequest\x12\x1f\n" +
 	"\vaccount_ids\x18\x01 \x03(\tR\n" +
 	"accountIds\"N\n" +
@@ -2322,11 +2418,12 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"invitation\x12\abilling\x12\bidentity*\x04read\x12\xac\x01\n" +
 	"\x0fListSigningKeys\x12*.roster.identity.v1.ListSigningKeysRequest\x1a+.roster.identity.v1.ListSigningKeysResponse\"@\xaa\xbb\x18<\b\x04\x12\agateway\x12\n" +
 	"membership\x12\n" +
-	"invitation\x12\abilling\x12\bidentity*\x04read2\xb4\x12\n" +
+	"invitation\x12\abilling\x12\bidentity*\x04read2\xa5\x13\n" +
 	"\x17AccountDirectoryService\x12\x84\x01\n" +
 	"\vGetAccounts\x12&.roster.identity.v1.GetAccountsRequest\x1a'.roster.identity.v1.GetAccountsResponse\"$\xaa\xbb\x18 \b\x04\x12\n" +
 	"membership\x12\n" +
-	"invitation*\x04read\x12\x84\x01\n" +
+	"invitation*\x04read\x12o\n" +
+	"\tGetAvatar\x12$.roster.identity.v1.GetAvatarRequest\x1a%.roster.identity.v1.GetAvatarResponse\"\x15\xaa\xbb\x18\x11\b\x04\x12\agateway*\x04read\x12\x84\x01\n" +
 	"\vFindAccount\x12&.roster.identity.v1.FindAccountRequest\x1a'.roster.identity.v1.FindAccountResponse\"$\xaa\xbb\x18 \b\x04\x12\n" +
 	"membership\x12\n" +
 	"invitation*\x04read\x12u\n" +
@@ -2372,103 +2469,107 @@ func file_roster_identity_v1_internal_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_internal_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*ResolveCredentialRequest)(nil),         // 0: roster.identity.v1.ResolveCredentialRequest
 	(*ResolveCredentialResponse)(nil),        // 1: roster.identity.v1.ResolveCredentialResponse
 	(*ListSigningKeysRequest)(nil),           // 2: roster.identity.v1.ListSigningKeysRequest
 	(*ListSigningKeysResponse)(nil),          // 3: roster.identity.v1.ListSigningKeysResponse
-	(*GetAccountsRequest)(nil),               // 4: roster.identity.v1.GetAccountsRequest
-	(*GetAccountsResponse)(nil),              // 5: roster.identity.v1.GetAccountsResponse
-	(*FindAccountRequest)(nil),               // 6: roster.identity.v1.FindAccountRequest
-	(*FindAccountResponse)(nil),              // 7: roster.identity.v1.FindAccountResponse
-	(*ListClaimsRequest)(nil),                // 8: roster.identity.v1.ListClaimsRequest
-	(*ListClaimsResponse)(nil),               // 9: roster.identity.v1.ListClaimsResponse
-	(*HoldUsernameRequest)(nil),              // 10: roster.identity.v1.HoldUsernameRequest
-	(*HoldUsernameResponse)(nil),             // 11: roster.identity.v1.HoldUsernameResponse
-	(*ReleaseUsernameRequest)(nil),           // 12: roster.identity.v1.ReleaseUsernameRequest
-	(*ReleaseUsernameResponse)(nil),          // 13: roster.identity.v1.ReleaseUsernameResponse
-	(*SealPasswordRequest)(nil),              // 14: roster.identity.v1.SealPasswordRequest
-	(*SealPasswordResponse)(nil),             // 15: roster.identity.v1.SealPasswordResponse
-	(*CreateAccountRequest)(nil),             // 16: roster.identity.v1.CreateAccountRequest
-	(*CreateManagedAccountRequest)(nil),      // 17: roster.identity.v1.CreateManagedAccountRequest
-	(*CreateManagedAccountResponse)(nil),     // 18: roster.identity.v1.CreateManagedAccountResponse
-	(*SetSignInRequest)(nil),                 // 19: roster.identity.v1.SetSignInRequest
-	(*SetSignInResponse)(nil),                // 20: roster.identity.v1.SetSignInResponse
-	(*ResetMfaRequest)(nil),                  // 21: roster.identity.v1.ResetMfaRequest
-	(*ResetMfaResponse)(nil),                 // 22: roster.identity.v1.ResetMfaResponse
-	(*IssueTemporaryPasswordRequest)(nil),    // 23: roster.identity.v1.IssueTemporaryPasswordRequest
-	(*IssueTemporaryPasswordResponse)(nil),   // 24: roster.identity.v1.IssueTemporaryPasswordResponse
-	(*SendPasswordResetRequest)(nil),         // 25: roster.identity.v1.SendPasswordResetRequest
-	(*SendPasswordResetResponse)(nil),        // 26: roster.identity.v1.SendPasswordResetResponse
-	(*CreateAccountResponse)(nil),            // 27: roster.identity.v1.CreateAccountResponse
-	(*OpenSessionRequest)(nil),               // 28: roster.identity.v1.OpenSessionRequest
-	(*OpenSessionResponse)(nil),              // 29: roster.identity.v1.OpenSessionResponse
-	(*ListAccountLoginActivityRequest)(nil),  // 30: roster.identity.v1.ListAccountLoginActivityRequest
-	(*ListAccountLoginActivityResponse)(nil), // 31: roster.identity.v1.ListAccountLoginActivityResponse
-	(*ListAccountSessionsRequest)(nil),       // 32: roster.identity.v1.ListAccountSessionsRequest
-	(*ListAccountSessionsResponse)(nil),      // 33: roster.identity.v1.ListAccountSessionsResponse
-	(*EndSessionsRequest)(nil),               // 34: roster.identity.v1.EndSessionsRequest
-	(*EndSessionsResponse)(nil),              // 35: roster.identity.v1.EndSessionsResponse
-	(*ListClaimsResponse_Claim)(nil),         // 36: roster.identity.v1.ListClaimsResponse.Claim
-	(*timestamppb.Timestamp)(nil),            // 37: google.protobuf.Timestamp
-	(*Account)(nil),                          // 38: roster.identity.v1.Account
-	(Delivery)(0),                            // 39: roster.identity.v1.Delivery
-	(*Session)(nil),                          // 40: roster.identity.v1.Session
-	(*LoginActivity)(nil),                    // 41: roster.identity.v1.LoginActivity
+	(*GetAvatarRequest)(nil),                 // 4: roster.identity.v1.GetAvatarRequest
+	(*GetAvatarResponse)(nil),                // 5: roster.identity.v1.GetAvatarResponse
+	(*GetAccountsRequest)(nil),               // 6: roster.identity.v1.GetAccountsRequest
+	(*GetAccountsResponse)(nil),              // 7: roster.identity.v1.GetAccountsResponse
+	(*FindAccountRequest)(nil),               // 8: roster.identity.v1.FindAccountRequest
+	(*FindAccountResponse)(nil),              // 9: roster.identity.v1.FindAccountResponse
+	(*ListClaimsRequest)(nil),                // 10: roster.identity.v1.ListClaimsRequest
+	(*ListClaimsResponse)(nil),               // 11: roster.identity.v1.ListClaimsResponse
+	(*HoldUsernameRequest)(nil),              // 12: roster.identity.v1.HoldUsernameRequest
+	(*HoldUsernameResponse)(nil),             // 13: roster.identity.v1.HoldUsernameResponse
+	(*ReleaseUsernameRequest)(nil),           // 14: roster.identity.v1.ReleaseUsernameRequest
+	(*ReleaseUsernameResponse)(nil),          // 15: roster.identity.v1.ReleaseUsernameResponse
+	(*SealPasswordRequest)(nil),              // 16: roster.identity.v1.SealPasswordRequest
+	(*SealPasswordResponse)(nil),             // 17: roster.identity.v1.SealPasswordResponse
+	(*CreateAccountRequest)(nil),             // 18: roster.identity.v1.CreateAccountRequest
+	(*CreateManagedAccountRequest)(nil),      // 19: roster.identity.v1.CreateManagedAccountRequest
+	(*CreateManagedAccountResponse)(nil),     // 20: roster.identity.v1.CreateManagedAccountResponse
+	(*SetSignInRequest)(nil),                 // 21: roster.identity.v1.SetSignInRequest
+	(*SetSignInResponse)(nil),                // 22: roster.identity.v1.SetSignInResponse
+	(*ResetMfaRequest)(nil),                  // 23: roster.identity.v1.ResetMfaRequest
+	(*ResetMfaResponse)(nil),                 // 24: roster.identity.v1.ResetMfaResponse
+	(*IssueTemporaryPasswordRequest)(nil),    // 25: roster.identity.v1.IssueTemporaryPasswordRequest
+	(*IssueTemporaryPasswordResponse)(nil),   // 26: roster.identity.v1.IssueTemporaryPasswordResponse
+	(*SendPasswordResetRequest)(nil),         // 27: roster.identity.v1.SendPasswordResetRequest
+	(*SendPasswordResetResponse)(nil),        // 28: roster.identity.v1.SendPasswordResetResponse
+	(*CreateAccountResponse)(nil),            // 29: roster.identity.v1.CreateAccountResponse
+	(*OpenSessionRequest)(nil),               // 30: roster.identity.v1.OpenSessionRequest
+	(*OpenSessionResponse)(nil),              // 31: roster.identity.v1.OpenSessionResponse
+	(*ListAccountLoginActivityRequest)(nil),  // 32: roster.identity.v1.ListAccountLoginActivityRequest
+	(*ListAccountLoginActivityResponse)(nil), // 33: roster.identity.v1.ListAccountLoginActivityResponse
+	(*ListAccountSessionsRequest)(nil),       // 34: roster.identity.v1.ListAccountSessionsRequest
+	(*ListAccountSessionsResponse)(nil),      // 35: roster.identity.v1.ListAccountSessionsResponse
+	(*EndSessionsRequest)(nil),               // 36: roster.identity.v1.EndSessionsRequest
+	(*EndSessionsResponse)(nil),              // 37: roster.identity.v1.EndSessionsResponse
+	(*ListClaimsResponse_Claim)(nil),         // 38: roster.identity.v1.ListClaimsResponse.Claim
+	(*timestamppb.Timestamp)(nil),            // 39: google.protobuf.Timestamp
+	(*Account)(nil),                          // 40: roster.identity.v1.Account
+	(Delivery)(0),                            // 41: roster.identity.v1.Delivery
+	(*Session)(nil),                          // 42: roster.identity.v1.Session
+	(*LoginActivity)(nil),                    // 43: roster.identity.v1.LoginActivity
 }
 var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
-	37, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
-	38, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
-	38, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
-	36, // 3: roster.identity.v1.ListClaimsResponse.claims:type_name -> roster.identity.v1.ListClaimsResponse.Claim
-	37, // 4: roster.identity.v1.CreateManagedAccountResponse.expire_time:type_name -> google.protobuf.Timestamp
-	37, // 5: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
-	37, // 6: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
-	38, // 7: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
-	39, // 8: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	40, // 9: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
-	41, // 10: roster.identity.v1.ListAccountLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
-	40, // 11: roster.identity.v1.ListAccountSessionsResponse.sessions:type_name -> roster.identity.v1.Session
-	38, // 12: roster.identity.v1.ListClaimsResponse.Claim.account:type_name -> roster.identity.v1.Account
+	39, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
+	40, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
+	40, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
+	38, // 3: roster.identity.v1.ListClaimsResponse.claims:type_name -> roster.identity.v1.ListClaimsResponse.Claim
+	39, // 4: roster.identity.v1.CreateManagedAccountResponse.expire_time:type_name -> google.protobuf.Timestamp
+	39, // 5: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	39, // 6: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
+	40, // 7: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
+	41, // 8: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	42, // 9: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
+	43, // 10: roster.identity.v1.ListAccountLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
+	42, // 11: roster.identity.v1.ListAccountSessionsResponse.sessions:type_name -> roster.identity.v1.Session
+	40, // 12: roster.identity.v1.ListClaimsResponse.Claim.account:type_name -> roster.identity.v1.Account
 	0,  // 13: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
 	2,  // 14: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
-	4,  // 15: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
-	6,  // 16: roster.identity.v1.AccountDirectoryService.FindAccount:input_type -> roster.identity.v1.FindAccountRequest
-	8,  // 17: roster.identity.v1.AccountDirectoryService.ListClaims:input_type -> roster.identity.v1.ListClaimsRequest
-	10, // 18: roster.identity.v1.AccountDirectoryService.HoldUsername:input_type -> roster.identity.v1.HoldUsernameRequest
-	12, // 19: roster.identity.v1.AccountDirectoryService.ReleaseUsername:input_type -> roster.identity.v1.ReleaseUsernameRequest
-	14, // 20: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
-	16, // 21: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
-	17, // 22: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:input_type -> roster.identity.v1.CreateManagedAccountRequest
-	19, // 23: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
-	21, // 24: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
-	23, // 25: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:input_type -> roster.identity.v1.IssueTemporaryPasswordRequest
-	25, // 26: roster.identity.v1.AccountDirectoryService.SendPasswordReset:input_type -> roster.identity.v1.SendPasswordResetRequest
-	30, // 27: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:input_type -> roster.identity.v1.ListAccountLoginActivityRequest
-	32, // 28: roster.identity.v1.AccountDirectoryService.ListAccountSessions:input_type -> roster.identity.v1.ListAccountSessionsRequest
-	34, // 29: roster.identity.v1.AccountDirectoryService.EndSessions:input_type -> roster.identity.v1.EndSessionsRequest
-	28, // 30: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
-	1,  // 31: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
-	3,  // 32: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
-	5,  // 33: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
-	7,  // 34: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
-	9,  // 35: roster.identity.v1.AccountDirectoryService.ListClaims:output_type -> roster.identity.v1.ListClaimsResponse
-	11, // 36: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
-	13, // 37: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
-	15, // 38: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
-	27, // 39: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
-	18, // 40: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:output_type -> roster.identity.v1.CreateManagedAccountResponse
-	20, // 41: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
-	22, // 42: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
-	24, // 43: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
-	26, // 44: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
-	31, // 45: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:output_type -> roster.identity.v1.ListAccountLoginActivityResponse
-	33, // 46: roster.identity.v1.AccountDirectoryService.ListAccountSessions:output_type -> roster.identity.v1.ListAccountSessionsResponse
-	35, // 47: roster.identity.v1.AccountDirectoryService.EndSessions:output_type -> roster.identity.v1.EndSessionsResponse
-	29, // 48: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
-	31, // [31:49] is the sub-list for method output_type
-	13, // [13:31] is the sub-list for method input_type
+	6,  // 15: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
+	4,  // 16: roster.identity.v1.AccountDirectoryService.GetAvatar:input_type -> roster.identity.v1.GetAvatarRequest
+	8,  // 17: roster.identity.v1.AccountDirectoryService.FindAccount:input_type -> roster.identity.v1.FindAccountRequest
+	10, // 18: roster.identity.v1.AccountDirectoryService.ListClaims:input_type -> roster.identity.v1.ListClaimsRequest
+	12, // 19: roster.identity.v1.AccountDirectoryService.HoldUsername:input_type -> roster.identity.v1.HoldUsernameRequest
+	14, // 20: roster.identity.v1.AccountDirectoryService.ReleaseUsername:input_type -> roster.identity.v1.ReleaseUsernameRequest
+	16, // 21: roster.identity.v1.AccountDirectoryService.SealPassword:input_type -> roster.identity.v1.SealPasswordRequest
+	18, // 22: roster.identity.v1.AccountDirectoryService.CreateAccount:input_type -> roster.identity.v1.CreateAccountRequest
+	19, // 23: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:input_type -> roster.identity.v1.CreateManagedAccountRequest
+	21, // 24: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
+	23, // 25: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
+	25, // 26: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:input_type -> roster.identity.v1.IssueTemporaryPasswordRequest
+	27, // 27: roster.identity.v1.AccountDirectoryService.SendPasswordReset:input_type -> roster.identity.v1.SendPasswordResetRequest
+	32, // 28: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:input_type -> roster.identity.v1.ListAccountLoginActivityRequest
+	34, // 29: roster.identity.v1.AccountDirectoryService.ListAccountSessions:input_type -> roster.identity.v1.ListAccountSessionsRequest
+	36, // 30: roster.identity.v1.AccountDirectoryService.EndSessions:input_type -> roster.identity.v1.EndSessionsRequest
+	30, // 31: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
+	1,  // 32: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
+	3,  // 33: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
+	7,  // 34: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
+	5,  // 35: roster.identity.v1.AccountDirectoryService.GetAvatar:output_type -> roster.identity.v1.GetAvatarResponse
+	9,  // 36: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
+	11, // 37: roster.identity.v1.AccountDirectoryService.ListClaims:output_type -> roster.identity.v1.ListClaimsResponse
+	13, // 38: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
+	15, // 39: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
+	17, // 40: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
+	29, // 41: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
+	20, // 42: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:output_type -> roster.identity.v1.CreateManagedAccountResponse
+	22, // 43: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
+	24, // 44: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
+	26, // 45: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
+	28, // 46: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
+	33, // 47: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:output_type -> roster.identity.v1.ListAccountLoginActivityResponse
+	35, // 48: roster.identity.v1.AccountDirectoryService.ListAccountSessions:output_type -> roster.identity.v1.ListAccountSessionsResponse
+	37, // 49: roster.identity.v1.AccountDirectoryService.EndSessions:output_type -> roster.identity.v1.EndSessionsResponse
+	31, // 50: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
+	32, // [32:51] is the sub-list for method output_type
+	13, // [13:32] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name
@@ -2486,7 +2587,7 @@ func file_roster_identity_v1_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_internal_service_proto_rawDesc), len(file_roster_identity_v1_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -172,6 +172,7 @@ var CredentialService_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	AccountDirectoryService_GetAccounts_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/GetAccounts"
+	AccountDirectoryService_GetAvatar_FullMethodName                = "/roster.identity.v1.AccountDirectoryService/GetAvatar"
 	AccountDirectoryService_FindAccount_FullMethodName              = "/roster.identity.v1.AccountDirectoryService/FindAccount"
 	AccountDirectoryService_ListClaims_FullMethodName               = "/roster.identity.v1.AccountDirectoryService/ListClaims"
 	AccountDirectoryService_HoldUsername_FullMethodName             = "/roster.identity.v1.AccountDirectoryService/HoldUsername"
@@ -197,6 +198,8 @@ const (
 type AccountDirectoryServiceClient interface {
 	// GetAccounts returns profiles by id; unknown ids are left out.
 	GetAccounts(ctx context.Context, in *GetAccountsRequest, opts ...grpc.CallOption) (*GetAccountsResponse, error)
+	// GetAvatar returns a picture, for the page that shows it to whoever has its URL.
+	GetAvatar(ctx context.Context, in *GetAvatarRequest, opts ...grpc.CallOption) (*GetAvatarResponse, error)
 	// FindAccount looks an account up by a proven address or by username.
 	FindAccount(ctx context.Context, in *FindAccountRequest, opts ...grpc.CallOption) (*FindAccountResponse, error)
 	// ListClaims returns the accounts that claim an address, whether they have proven it or not, at most ten, and how each stands to an
@@ -256,6 +259,16 @@ func (c *accountDirectoryServiceClient) GetAccounts(ctx context.Context, in *Get
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetAccountsResponse)
 	err := c.cc.Invoke(ctx, AccountDirectoryService_GetAccounts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountDirectoryServiceClient) GetAvatar(ctx context.Context, in *GetAvatarRequest, opts ...grpc.CallOption) (*GetAvatarResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAvatarResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_GetAvatar_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -420,6 +433,8 @@ func (c *accountDirectoryServiceClient) OpenSession(ctx context.Context, in *Ope
 type AccountDirectoryServiceServer interface {
 	// GetAccounts returns profiles by id; unknown ids are left out.
 	GetAccounts(context.Context, *GetAccountsRequest) (*GetAccountsResponse, error)
+	// GetAvatar returns a picture, for the page that shows it to whoever has its URL.
+	GetAvatar(context.Context, *GetAvatarRequest) (*GetAvatarResponse, error)
 	// FindAccount looks an account up by a proven address or by username.
 	FindAccount(context.Context, *FindAccountRequest) (*FindAccountResponse, error)
 	// ListClaims returns the accounts that claim an address, whether they have proven it or not, at most ten, and how each stands to an
@@ -477,6 +492,9 @@ type UnimplementedAccountDirectoryServiceServer struct{}
 
 func (UnimplementedAccountDirectoryServiceServer) GetAccounts(context.Context, *GetAccountsRequest) (*GetAccountsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAccounts not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) GetAvatar(context.Context, *GetAvatarRequest) (*GetAvatarResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAvatar not implemented")
 }
 func (UnimplementedAccountDirectoryServiceServer) FindAccount(context.Context, *FindAccountRequest) (*FindAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindAccount not implemented")
@@ -559,6 +577,24 @@ func _AccountDirectoryService_GetAccounts_Handler(srv interface{}, ctx context.C
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AccountDirectoryServiceServer).GetAccounts(ctx, req.(*GetAccountsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountDirectoryService_GetAvatar_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAvatarRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).GetAvatar(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_GetAvatar_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).GetAvatar(ctx, req.(*GetAvatarRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -843,6 +879,10 @@ var AccountDirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetAccounts",
 			Handler:    _AccountDirectoryService_GetAccounts_Handler,
+		},
+		{
+			MethodName: "GetAvatar",
+			Handler:    _AccountDirectoryService_GetAvatar_Handler,
 		},
 		{
 			MethodName: "FindAccount",

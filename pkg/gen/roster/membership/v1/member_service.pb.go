@@ -364,8 +364,10 @@ type Person struct {
 	Availability Availability_State `protobuf:"varint,14,opt,name=availability,proto3,enum=roster.membership.v1.Availability_State" json:"availability,omitempty"`
 	// When that changes; absent: not within 31 days.
 	AvailabilityChangeTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=availability_change_time,json=availabilityChangeTime,proto3" json:"availability_change_time,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	// Where the picture of a member's account is, under the URL of the deployment; empty: there is none.
+	AvatarUrl     string `protobuf:"bytes,16,opt,name=avatar_url,json=avatarUrl,proto3" json:"avatar_url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Person) Reset() {
@@ -503,6 +505,13 @@ func (x *Person) GetAvailabilityChangeTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Person) GetAvatarUrl() string {
+	if x != nil {
+		return x.AvatarUrl
+	}
+	return ""
+}
+
 // Member is a person's membership in one organization.
 type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -545,7 +554,9 @@ type Member struct {
 	// Addresses and numbers are named to whoever may see them.
 	OverlaidFields []string `protobuf:"bytes,18,rep,name=overlaid_fields,json=overlaidFields,proto3" json:"overlaid_fields,omitempty"`
 	// The second factors of the account; absent where the caller may not see activity.
-	Mfa           *Member_Mfa `protobuf:"bytes,19,opt,name=mfa,proto3" json:"mfa,omitempty"`
+	Mfa *Member_Mfa `protobuf:"bytes,19,opt,name=mfa,proto3" json:"mfa,omitempty"`
+	// Where the account's picture is, under the URL of the deployment; empty: there is none.
+	AvatarUrl     string `protobuf:"bytes,20,opt,name=avatar_url,json=avatarUrl,proto3" json:"avatar_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -711,6 +722,13 @@ func (x *Member) GetMfa() *Member_Mfa {
 		return x.Mfa
 	}
 	return nil
+}
+
+func (x *Member) GetAvatarUrl() string {
+	if x != nil {
+		return x.AvatarUrl
+	}
+	return ""
 }
 
 // ListPeopleRequest asks for a page.
@@ -2320,7 +2338,7 @@ var File_roster_membership_v1_member_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\n" +
-	")roster/membership/v1/member_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a/roster/membership/v1/availability_service.proto\x1a!roster/membership/v1/policy.proto\"\x8d\x06\n" +
+	")roster/membership/v1/member_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a/roster/membership/v1/availability_service.proto\x1a!roster/membership/v1/policy.proto\"\xac\x06\n" +
 	"\x06Person\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12#\n" +
@@ -2340,12 +2358,14 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x05phone\x18\f \x01(\tR\x05phone\x12H\n" +
 	"\x12last_activity_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x10lastActivityTime\x12L\n" +
 	"\favailability\x18\x0e \x01(\x0e2(.roster.membership.v1.Availability.StateR\favailability\x12T\n" +
-	"\x18availability_change_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x16availabilityChangeTime\"W\n" +
+	"\x18availability_change_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x16availabilityChangeTime\x12\x1d\n" +
+	"\n" +
+	"avatar_url\x18\x10 \x01(\tR\tavatarUrl\"W\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DISABLED\x10\x02\x12\x11\n" +
-	"\rSTATE_PENDING\x10\x03\"\xb4\b\n" +
+	"\rSTATE_PENDING\x10\x03\"\xd8\b\n" +
 	"\x06Member\x12,\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x03\xe0A\x03R\x0eorganizationId\x12\"\n" +
 	"\n" +
@@ -2368,7 +2388,9 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x12last_activity_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x10lastActivityTime\x127\n" +
 	"\x15disabler_display_name\x18\x11 \x01(\tB\x03\xe0A\x03R\x13disablerDisplayName\x12,\n" +
 	"\x0foverlaid_fields\x18\x12 \x03(\tB\x03\xe0A\x03R\x0eoverlaidFields\x127\n" +
-	"\x03mfa\x18\x13 \x01(\v2 .roster.membership.v1.Member.MfaB\x03\xe0A\x03R\x03mfa\x1aC\n" +
+	"\x03mfa\x18\x13 \x01(\v2 .roster.membership.v1.Member.MfaB\x03\xe0A\x03R\x03mfa\x12\"\n" +
+	"\n" +
+	"avatar_url\x18\x14 \x01(\tB\x03\xe0A\x03R\tavatarUrl\x1aC\n" +
 	"\x03Mfa\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bB\x03\xe0A\x03R\aenabled\x12\x1d\n" +
 	"\amethods\x18\x02 \x03(\tB\x03\xe0A\x03R\amethods\"W\n" +
