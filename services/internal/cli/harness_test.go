@@ -71,6 +71,7 @@ func newWorld(t *testing.T) *world {
 	identityv1.RegisterFactorServiceServer(server, identityv1.UnimplementedFactorServiceServer{})
 	identityv1.RegisterApiKeyServiceServer(server, identityv1.UnimplementedApiKeyServiceServer{})
 	identityv1.RegisterEmailServiceServer(server, identityv1.UnimplementedEmailServiceServer{})
+	identityv1.RegisterAvatarServiceServer(server, identityv1.UnimplementedAvatarServiceServer{})
 	identityv1.RegisterExportServiceServer(server, identityv1.UnimplementedExportServiceServer{})
 	identityv1.RegisterOperatorServiceServer(server, identityv1.UnimplementedOperatorServiceServer{})
 	membershipv1.RegisterOrganizationServiceServer(server, membershipv1.UnimplementedOrganizationServiceServer{})

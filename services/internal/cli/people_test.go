@@ -58,7 +58,8 @@ Bo b   bob@example.com  developer  disabled  9d ago              acc_2
       "phone": "",
       "lastActivityTime": null,
       "availability": "STATE_UNSPECIFIED",
-      "availabilityChangeTime": null
+      "availabilityChangeTime": null,
+      "avatarUrl": ""
     }
   ],
   "nextPageToken": "",
