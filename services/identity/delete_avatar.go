@@ -13,19 +13,19 @@ import (
 )
 
 // DeleteAvatar takes the caller's picture away. Where there is none, there is none afterwards, and nobody is told.
-func (s *Service) DeleteAvatar(ctx context.Context, _ *identityv1.DeleteAvatarRequest) (*identityv1.DeleteAvatarResponse, error) {
+func (s *Service) DeleteAvatar(ctx context.Context, req *identityv1.DeleteAvatarRequest) (*identityv1.DeleteAvatarResponse, error) {
 	who := caller.From(ctx).Account
-	err := s.inTx(ctx, postgres.In(who), func(q store.Queries) error {
+	once := postgres.Request{ID: req.GetRequestId(), Principal: who.String(), Method: "DeleteAvatar", Body: req}
+	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(who), once, func(tx *postgres.Tx) (*identityv1.DeleteAvatarResponse, error) {
+		q := store.Queries{Tx: tx}
 		me, _, err := q.LockProfile(ctx, who)
 		if err != nil || me.AvatarID == "" {
-			return err
+			return &identityv1.DeleteAvatarResponse{}, err
 		}
 		me.AvatarID = ""
 		q.DeleteAvatar(who)
-		return outbox.Publish(q.Tx, who, q.Now(), &eventv1.AccountUpdated{Context: origin(ctx, who, ""), Personal: personal(me)})
+		return &identityv1.DeleteAvatarResponse{}, outbox.Publish(tx, who, q.Now(), &eventv1.AccountUpdated{
+			Context: origin(ctx, who, req.GetRequestId()), Personal: personal(me)})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.DeleteAvatarResponse{}, nil
+	return answer, err
 }

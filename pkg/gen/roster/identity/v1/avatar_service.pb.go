@@ -125,9 +125,11 @@ func (x *SetAvatarResponse) GetAccount() *Account {
 	return nil
 }
 
-// DeleteAvatarRequest is empty.
+// DeleteAvatarRequest needs no more than who calls.
 type DeleteAvatarRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +162,13 @@ func (x *DeleteAvatarRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DeleteAvatarRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAvatarRequest) Descriptor() ([]byte, []int) {
 	return file_roster_identity_v1_avatar_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DeleteAvatarRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // DeleteAvatarResponse is empty.
@@ -210,8 +219,11 @@ const file_roster_identity_v1_avatar_service_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"J\n" +
 	"\x11SetAvatarResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\x15\n" +
-	"\x13DeleteAvatarRequest\"\x16\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"@\n" +
+	"\x13DeleteAvatarRequest\x12)\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"\x16\n" +
 	"\x14DeleteAvatarResponse2\xad\x02\n" +
 	"\rAvatarService\x12\x89\x01\n" +
 	"\tSetAvatar\x12$.roster.identity.v1.SetAvatarRequest\x1a%.roster.identity.v1.SetAvatarResponse\"/\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\x12:\x01*\x1a\r/v1/me/avatar\x12\x8f\x01\n" +
