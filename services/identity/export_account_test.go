@@ -69,6 +69,8 @@ func TestExportAccount(t *testing.T) {
 		require.Equal(t, []string{
 			"account_creations",    // what made the account: nothing about its person
 			"api_keys",             //
+			"avatar_ids",           // the account's avatar_url
+			"avatars",              // shown at that URL
 			"credentials",          // when the password was set
 			"devices",              //
 			"email_additions",      // addresses that wait for their proof

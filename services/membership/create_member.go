@@ -260,6 +260,8 @@ func (s *Service) createdMember(ctx context.Context, key id.Organization, seat i
 	}
 	member := org.Member{Account: op.Account, Role: op.Role, State: org.MemberActive, JoinTime: at.Members[op.Account].JoinTime, Version: op.Version}
 	actor, _ := at.Organization.Admit(at.Members[me]) // who may see nothing, if it is refused
-	answer.Member = memberToProto(at.Organization, actor, member, at.People[op.Account])
+	profile := at.People[op.Account]
+	profile.AccountCreateTime = nil // identity tells of it some time
+	answer.Member = memberToProto(at.Organization, actor, member, profile)
 	return answer, nil
 }
