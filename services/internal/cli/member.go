@@ -63,12 +63,12 @@ func (a *app) memberGetCommand() *cobra.Command {
 		Short:   "Show a member",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			org, c, err := a.within()
+			org, account, c, err := a.member(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			answer, err := call(cmd.Context(), a, c.Members.GetMember,
-				&membershipv1.GetMemberRequest{OrganizationId: org, AccountId: args[0]})
+				&membershipv1.GetMemberRequest{OrganizationId: org, AccountId: account})
 			if err != nil {
 				return err
 			}
@@ -96,11 +96,11 @@ an empty value clears it, so that the account's is shown again.`,
 			if len(request.UpdateMask.Paths) == 0 {
 				return usageError{"nothing to change: give --name, --phone or --contact-email"}
 			}
-			org, c, err := a.within()
+			org, account, c, err := a.member(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			request.OrganizationId, request.AccountId = org, args[0]
+			request.OrganizationId, request.AccountId = org, account
 			answer, err := call(cmd.Context(), a, c.Members.UpdateMember, request)
 			if err != nil {
 				return err
@@ -166,7 +166,7 @@ func (a *app) memberResetMfaCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			org, c, err := a.within()
+			org, account, c, err := a.member(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -176,7 +176,7 @@ func (a *app) memberResetMfaCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := call(ctx, a, c.Members.ResetMemberMfa, &membershipv1.ResetMemberMfaRequest{OrganizationId: org, AccountId: args[0]})
+			answer, err := call(ctx, a, c.Members.ResetMemberMfa, &membershipv1.ResetMemberMfaRequest{OrganizationId: org, AccountId: account})
 			if err != nil {
 				return err
 			}

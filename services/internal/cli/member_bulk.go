@@ -70,6 +70,18 @@ func (a *app) accounts(ctx context.Context, c *client.Client, org string, args [
 	return ids, nil
 }
 
+// member is the account that an argument names, by its id or by the member's address here, and the organization that the command is about.
+func (a *app) member(ctx context.Context, arg string) (org, account string, c *client.Client, err error) {
+	if org, c, err = a.within(); err != nil {
+		return "", "", nil, err
+	}
+	if !strings.Contains(arg, "@") {
+		return org, arg, c, nil
+	}
+	account, err = findMember(ctx, a, c, org, arg)
+	return org, account, c, err
+}
+
 // findMember returns the account of the member who has the address here.
 func findMember(ctx context.Context, a *app, c *client.Client, org, email string) (string, error) {
 	request := &membershipv1.ListPeopleRequest{OrganizationId: org, Query: email, View: membershipv1.ListPeopleRequest_VIEW_MEMBERS}

@@ -26,12 +26,12 @@ organization manages, and asks for a proof of who you are that is not older than
 			if !ok {
 				return usageError{"--method is link or temp-password"}
 			}
-			org, c, err := a.within()
+			org, account, c, err := a.member(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			answer, err := call(cmd.Context(), a, c.Members.ResetMemberPassword,
-				&membershipv1.ResetMemberPasswordRequest{OrganizationId: org, AccountId: args[0], Method: wanted})
+				&membershipv1.ResetMemberPasswordRequest{OrganizationId: org, AccountId: account, Method: wanted})
 			if err != nil {
 				return err
 			}

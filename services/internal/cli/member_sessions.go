@@ -15,11 +15,11 @@ func (a *app) memberLoginActivityCommand() *cobra.Command {
 		Short: "What was tried with a member's account, newest first",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			org, c, err := a.within()
+			org, account, c, err := a.member(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			answer, err := call(cmd.Context(), a, c.MemberSessions.ListMemberLoginActivity, &membershipv1.ListMemberLoginActivityRequest{OrganizationId: org, AccountId: args[0]})
+			answer, err := call(cmd.Context(), a, c.MemberSessions.ListMemberLoginActivity, &membershipv1.ListMemberLoginActivityRequest{OrganizationId: org, AccountId: account})
 			if err != nil {
 				return err
 			}
@@ -40,11 +40,11 @@ func (a *app) memberSessionsCommand() *cobra.Command {
 		Short: "Where a member is signed in, newest first",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			org, c, err := a.within()
+			org, account, c, err := a.member(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			answer, err := call(cmd.Context(), a, c.MemberSessions.ListMemberSessions, &membershipv1.ListMemberSessionsRequest{OrganizationId: org, AccountId: args[0]})
+			answer, err := call(cmd.Context(), a, c.MemberSessions.ListMemberSessions, &membershipv1.ListMemberSessionsRequest{OrganizationId: org, AccountId: account})
 			if err != nil {
 				return err
 			}
@@ -72,11 +72,11 @@ func (a *app) memberRevokeSessionsCommand() *cobra.Command {
 		Short: "Sign a member out everywhere",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			org, c, err := a.within()
+			org, account, c, err := a.member(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			answer, err := call(cmd.Context(), a, c.MemberSessions.RevokeMemberSessions, &membershipv1.RevokeMemberSessionsRequest{OrganizationId: org, AccountId: args[0]})
+			answer, err := call(cmd.Context(), a, c.MemberSessions.RevokeMemberSessions, &membershipv1.RevokeMemberSessionsRequest{OrganizationId: org, AccountId: account})
 			if err != nil {
 				return err
 			}

@@ -163,6 +163,11 @@ func TestMemberSessions(t *testing.T) {
 	gives(w, &membershipv1.ListMemberSessionsRequest{}, &membershipv1.ListMemberSessionsResponse{})
 	gives(w, &membershipv1.ListMemberLoginActivityRequest{}, &membershipv1.ListMemberLoginActivityResponse{})
 	require.Equal(t, notManaged+"\n", w.ok("member", "sessions", "acc_2"))
+
+	gives(w, &membershipv1.ListPeopleRequest{}, &membershipv1.ListPeopleResponse{People: []*membershipv1.Person{{AccountId: "acc_9", Email: "Grace@example.com"}}})
+	w.ok("member", "sessions", "grace@example.com")
+	require.Equal(t, "acc_9", w.last().request.(*membershipv1.ListMemberSessionsRequest).GetAccountId(), "an address is as good as the id")
+	require.Contains(t, w.run("member", "sessions", "nobody@example.com").err, "Nobody here has the address nobody@example.com.")
 	require.Equal(t, notManaged+"\n", w.ok("member", "login-activity", "acc_2"))
 	gives(w, &membershipv1.RevokeMemberSessionsRequest{}, &membershipv1.RevokeMemberSessionsResponse{})
 	require.Equal(t, "acc_2 is signed out everywhere.\n", w.ok("member", "revoke-sessions", "acc_2"))

@@ -12,6 +12,10 @@ const SecureOrganization = "org.security.update"
 var errMfaRequired = fault.New(errorv1.Reason_REASON_MFA_REQUIRED, "This organization asks for a second factor. "+
 	"Set one up: POST /v1/me/factors/totp or 'roster mfa enable'; if you have one, sign in again with it.").With("method", "BeginTotp")
 
+// errMfaFirst is for who would shut themselves out.
+var errMfaFirst = fault.New(errorv1.Reason_REASON_MFA_REQUIRED, "You would have no access yourself: you have no second factor, or have not shown it. "+
+	"Set one up first: POST /v1/me/factors/totp or 'roster mfa enable'; if you have one, sign in again with it.").With("method", "BeginTotp")
+
 // shut tells whether the organization asks for a second factor that the member does not have. It takes no access anywhere else, and what
 // the member holds is theirs again with the factor.
 func (o Organization) shut(m Member) bool { return o.Policy.MfaRequired && m.Unprotected }
@@ -33,7 +37,7 @@ func (a Actor) maySecure(before, after Policy) error {
 		return err
 	}
 	if after.MfaRequired && a.member.Unprotected {
-		return errMfaRequired.With("organization", a.organization.ID.String())
+		return errMfaFirst.With("organization", a.organization.ID.String())
 	}
 	return nil
 }
