@@ -84,7 +84,8 @@ func newWorld(t, whole *testing.T, rosterd string) *world {
 	require.NoError(t, err)
 	whole.Cleanup(w.dns.Stop)
 	w.Fleet, err = fleet.Start(t.Context(), fleet.Config{Dir: folder, Rosterd: rosterd,
-		Env: []string{"ROSTER_FAILPOINTS=" + string(w.points), "ROSTER_DNS_SERVER=" + w.dns.Addr()}})
+		Env: []string{"ROSTER_FAILPOINTS=" + string(w.points), "ROSTER_DNS_SERVER=" + w.dns.Addr(),
+			"ROSTER_PROVIDER_NETWORKS=127.0.0.0/8", "ROSTER_PROVIDER_PLAIN=true"}})
 	require.NoError(t, err)
 	whole.Cleanup(func() {
 		if err := w.Stop(); err != nil {
@@ -157,6 +158,9 @@ type client struct {
 	identityv1.FactorServiceClient
 	identityv1.ApiKeyServiceClient
 	identityv1.OperatorServiceClient
+	identityv1.OperatorProviderServiceClient
+	identityv1.EmailServiceClient
+	identityv1.AvatarServiceClient
 	membershipv1.AuditServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.MemberServiceClient
@@ -183,7 +187,8 @@ func (w *world) atGateway(token string) client {
 func clientOver(conn steady) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewPasswordServiceClient(conn),
-		identityv1.NewFactorServiceClient(conn), identityv1.NewApiKeyServiceClient(conn), identityv1.NewOperatorServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
+		identityv1.NewFactorServiceClient(conn), identityv1.NewApiKeyServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
+		identityv1.NewOperatorProviderServiceClient(conn), identityv1.NewEmailServiceClient(conn), identityv1.NewAvatarServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn), membershipv1.NewAvailabilityServiceClient(conn),
