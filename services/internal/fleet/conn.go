@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -30,30 +29,23 @@ func (f *Fleet) openConn(context.Context) error {
 	return nil
 }
 
-// router picks the role by the name of the gRPC service: roster.billing.v1.SeatUsageService is billing's.
+// router picks the role by the name of the gRPC service: roster.billing.v1.SeatUsageService is billing's. What is nobody's any role may
+// refuse.
 type router struct{ conns map[string]*grpc.ClientConn }
 
-func (r *router) of(method string) (*grpc.ClientConn, error) {
+func (r *router) of(method string) *grpc.ClientConn {
 	if name := strings.SplitN(strings.TrimPrefix(method, "/"), ".", 3); len(name) == 3 && r.conns[name[1]] != nil {
-		return r.conns[name[1]], nil
+		return r.conns[name[1]]
 	}
-	return nil, fmt.Errorf("no role of the fleet serves %s", method)
+	return r.conns[Services[0]]
 }
 
 func (r *router) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	conn, err := r.of(method)
-	if err != nil {
-		return err
-	}
-	return conn.Invoke(ctx, method, args, reply, opts...)
+	return r.of(method).Invoke(ctx, method, args, reply, opts...)
 }
 
 func (r *router) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	conn, err := r.of(method)
-	if err != nil {
-		return nil, err
-	}
-	return conn.NewStream(ctx, desc, method, opts...)
+	return r.of(method).NewStream(ctx, desc, method, opts...)
 }
 
 func (r *router) close() {
