@@ -95,7 +95,7 @@ func TestFederatedSignIn(t *testing.T) {
 			t.Parallel()
 			h := start(t)
 			p := h.provider().says("email", nil).says("email_verified", nil)
-			p.info = map[string]any{"sub": "ada-there", "email": "ada@example.com", "email_verified": value}
+			p.Info = map[string]any{"sub": "ada-there", "email": "ada@example.com", "email_verified": value}
 			_, err := h.come(p)
 			require.Contains(t, []errorv1.Reason{emailUnverified, signInFailed}, fault.ReasonOf(err), err)
 			require.Zero(t, count(h, `accounts`))
@@ -105,10 +105,10 @@ func TestFederatedSignIn(t *testing.T) {
 		t.Parallel()
 		h := start(t)
 		p := h.provider().says("email", nil).says("email_verified", nil)
-		p.info = map[string]any{"sub": "ada-there", "email": "ada@example.com", "email_verified": true}
+		p.Info = map[string]any{"sub": "ada-there", "email": "ada@example.com", "email_verified": true}
 		_, err := h.come(p)
 		require.NoError(t, err)
-		p.info["sub"] = "grace-there"
+		p.Info["sub"] = "grace-there"
 		_, err = h.come(p)
 		requireReason(t, signInFailed, err)
 	})
@@ -234,31 +234,31 @@ func TestHostileProvider(t *testing.T) {
 		"ASubjectThatIsNoText":          func(p *idp) { p.says("sub", 7) },
 		"AnAddressThatIsNoText":         func(p *idp) { p.says("email", []string{"ada@example.com"}) },
 		"SignedWithAKeyThatIsNotItsOwn": func(p *idp) {
-			p.sign = func(c []byte) string { return p.signed(jose.SigningKey{Algorithm: jose.ES256, Key: otherKey(p.T)}, c) }
+			p.Sign = func(c []byte) string { return p.Signed(jose.SigningKey{Algorithm: jose.ES256, Key: otherKey(p.TB)}, c) }
 		},
 		"SignedWithItsKeyUnderOneOfOurs": func(p *idp) {
-			p.sign = func(c []byte) string {
-				return p.signed(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: otherKey(p.T), KeyID: "one"}}, c)
+			p.Sign = func(c []byte) string {
+				return p.Signed(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: otherKey(p.TB), KeyID: "one"}}, c)
 			}
 		},
 		"SignedWithThePublicKeyAsASecret": func(p *idp) {
-			p.sign = func(c []byte) string {
-				return p.signed(jose.SigningKey{Algorithm: jose.HS256, Key: x509.MarshalPKCS1PublicKey(&p.key.PublicKey)}, c)
+			p.Sign = func(c []byte) string {
+				return p.Signed(jose.SigningKey{Algorithm: jose.HS256, Key: x509.MarshalPKCS1PublicKey(&p.Key.PublicKey)}, c)
 			}
 		},
 		"SignedWithTheClientSecret": func(p *idp) {
-			p.sign = func(c []byte) string {
-				return p.signed(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(clientSecret + strings.Repeat(" ", 32))}, c)
+			p.Sign = func(c []byte) string {
+				return p.Signed(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(clientSecret + strings.Repeat(" ", 32))}, c)
 			}
 		},
 		"NotSigned": func(p *idp) {
-			p.sign = func(c []byte) string {
+			p.Sign = func(c []byte) string {
 				return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString(c) + "."
 			}
 		},
-		"Changed":    func(p *idp) { p.sign = func(c []byte) string { return changed(p.signRS256(c), c) } },
-		"NoProof":    func(p *idp) { p.sign = func([]byte) string { return "" } },
-		"NoProofJWE": func(p *idp) { p.sign = func([]byte) string { return "a.b.c.d.e" } },
+		"Changed":    func(p *idp) { p.Sign = func(c []byte) string { return changed(p.SignRS256(c), c) } },
+		"NoProof":    func(p *idp) { p.Sign = func([]byte) string { return "" } },
+		"NoProofJWE": func(p *idp) { p.Sign = func([]byte) string { return "a.b.c.d.e" } },
 	} {
 		t.Run("R48 "+name, func(t *testing.T) {
 			t.Parallel()
@@ -276,7 +276,7 @@ func TestHostileProvider(t *testing.T) {
 		trip := h.beginAt(p)
 		_, err := h.federated.CompleteFederatedSignIn(h.as(""), trip.back)
 		require.NoError(t, err)
-		p.used = map[string]bool{} // the provider would take the code again
+		p.Used = map[string]bool{} // the provider would take the code again
 		_, err = h.federated.CompleteFederatedSignIn(h.as(""), trip.back)
 		requireReason(t, signInFailed, err)
 		require.Equal(t, 1, count(h, `sessions`))
@@ -349,7 +349,7 @@ func TestHostileProvider(t *testing.T) {
 		_, err = h.federated.CompleteFederatedSignIn(h.as(""), trip.back)
 		refused(t, h, err)
 		named := h.provider()
-		named.meta["authorization_response_iss_parameter_supported"] = true
+		named.Meta["authorization_response_iss_parameter_supported"] = true
 		_, err = h.come(named)
 		refused(t, h, err)
 	})
@@ -366,7 +366,7 @@ func TestHostileProvider(t *testing.T) {
 				t.Parallel()
 				h := start(t)
 				p := h.provider()
-				p.paths[path] = answer
+				p.Paths[path] = answer
 				begun, err := h.federated.BeginFederatedSignIn(h.as(""), &identityv1.BeginFederatedSignInRequest{ProviderId: p.id})
 				if path == "/.well-known/openid-configuration" {
 					requireReason(t, unavailable, err)
@@ -383,7 +383,7 @@ func TestHostileProvider(t *testing.T) {
 		t.Parallel()
 		h := start(t)
 		p := h.provider()
-		p.meta["issuer"] = "https://accounts.example.com"
+		p.Meta["issuer"] = "https://accounts.example.com"
 		_, err := h.federated.BeginFederatedSignIn(h.as(""), &identityv1.BeginFederatedSignInRequest{ProviderId: p.id})
 		requireReason(t, unavailable, err)
 		require.NotContains(t, err.Error(), "accounts.example.com")
@@ -479,7 +479,7 @@ func TestProviders(t *testing.T) {
 		h.service.upstream = New(h.service.Dependencies).upstream
 		_, err := h.federated.BeginFederatedSignIn(h.as(""), &identityv1.BeginFederatedSignInRequest{ProviderId: p.id})
 		requireReason(t, unavailable, err)
-		require.Empty(t, p.used)
+		require.Empty(t, p.Used)
 	})
 	t.Run("ThereAreNotTooMany", func(t *testing.T) {
 		t.Parallel()
