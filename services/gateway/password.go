@@ -3,7 +3,6 @@ package gateway
 import (
 	"crypto/rand"
 	"net/http"
-	"strings"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -22,11 +21,7 @@ func (s *site) forgot(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req := &identityv1.RequestPasswordResetRequest{}
-	if identifier := strings.TrimSpace(form.Get("identifier")); strings.Contains(identifier, "@") {
-		req.Email = identifier
-	} else {
-		req.Username = identifier
-	}
+	req.Email, req.Username = emailOrUsername(form.Get("identifier"))
 	if _, err := s.passwords.RequestPasswordReset(r.Context(), req); err != nil && fault.ReasonOf(err) != errorv1.Reason_REASON_VALIDATION_FAILED {
 		s.refuse(w, r, err)
 		return

@@ -273,11 +273,7 @@ func (s *site) openSession(r *http.Request, identifier, password string) error {
 	c := callFrom(r.Context())
 	c.credential = presented{} // whoever was signed in does not matter
 	req := &identityv1.CreateSessionRequest{Password: password, Delivery: identityv1.Delivery_DELIVERY_COOKIE}
-	if identifier = strings.TrimSpace(identifier); strings.Contains(identifier, "@") {
-		req.Email = identifier
-	} else {
-		req.Username = identifier
-	}
+	req.Email, req.Username = emailOrUsername(identifier)
 	if _, err := s.sessions.CreateSession(r.Context(), req); err != nil {
 		return err
 	}
@@ -286,6 +282,14 @@ func (s *site) openSession(r *http.Request, identifier, password string) error {
 	}
 	s.useOpened(r)
 	return nil
+}
+
+// emailOrUsername tells which of the two somebody has filled in.
+func emailOrUsername(identifier string) (email, username string) {
+	if identifier = strings.TrimSpace(identifier); strings.Contains(identifier, "@") {
+		return identifier, ""
+	}
+	return "", identifier
 }
 
 // signInAgain returns the form to try again with; false when trying again is no use.
