@@ -43,13 +43,18 @@ func openTab(t *testing.T) *tab {
 		program, err = exec.LookPath("google-chrome")
 	}
 	require.NoError(t, err, "this test drives a browser: install Chromium, for example with deploy/setup.sh --test")
+	profile, err := os.MkdirTemp("", "roster-browser")
+	require.NoError(t, err)
+	t.Cleanup(func() { // Chromium's children write for a moment after it has ended
+		eventually(t, func() bool { return os.RemoveAll(profile) == nil }, "the profile goes")
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	theirs, in, err := os.Pipe()
 	require.NoError(t, err)
 	out, ours, err := os.Pipe()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(ctx, program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
+		"--remote-debugging-pipe", "--user-data-dir="+profile, "about:blank")
 	cmd.ExtraFiles = []*os.File{theirs, ours} // 3 and 4, as the flag means
 	require.NoError(t, cmd.Start())
 	require.NoError(t, errors.Join(theirs.Close(), ours.Close()))
