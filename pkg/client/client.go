@@ -38,7 +38,7 @@ const DefaultAddress = "localhost:9090"
 type Config struct {
 	// Address is the gRPC edge as host:port.
 	Address string
-	// Token is a session's token or an API key. Empty: the methods that anybody may call.
+	// Token is a session's token, or a key: a person's, a service account's, an operator's. Empty: the methods that anybody may call.
 	Token string
 	// TLS is how the connection is encrypted. Nil: with the system's roots, or not at all when Address is on this
 	// machine. Without TLS nothing is ever sent to another machine, wherever the name of this one leads.
@@ -49,33 +49,34 @@ type Config struct {
 
 // Client has one field per service. It is safe for concurrent use.
 type Client struct {
-	Accounts       identityv1.AccountServiceClient
-	Sessions       identityv1.SessionServiceClient
-	Passwords      identityv1.PasswordServiceClient
-	Factors        identityv1.FactorServiceClient
-	Keys           identityv1.ApiKeyServiceClient
-	Emails         identityv1.EmailServiceClient
-	Exports        identityv1.ExportServiceClient
-	Avatars        identityv1.AvatarServiceClient
-	Operators      identityv1.OperatorServiceClient
-	Federation     identityv1.OperatorProviderServiceClient
-	Organizations  membershipv1.OrganizationServiceClient
-	Roles          membershipv1.RoleServiceClient
-	Members        membershipv1.MemberServiceClient
-	MemberSessions membershipv1.MemberSessionServiceClient
-	Bulk           membershipv1.BulkMemberServiceClient
-	Groups         membershipv1.GroupServiceClient
-	Availability   membershipv1.AvailabilityServiceClient
-	Providers      membershipv1.AvailabilityProviderServiceClient // with an operator key
-	Projects       membershipv1.ProjectServiceClient
-	Ownership      membershipv1.OwnershipServiceClient
-	Access         membershipv1.AccessServiceClient
-	Permissions    membershipv1.PermissionServiceClient // with an operator key
-	Domains        membershipv1.DomainServiceClient
-	Audit          membershipv1.AuditServiceClient
-	Invitations    invitationv1.InvitationServiceClient
-	SeatUsage      billingv1.SeatUsageServiceClient
-	SeatLimits     billingv1.SeatLimitServiceClient
+	Accounts        identityv1.AccountServiceClient
+	Sessions        identityv1.SessionServiceClient
+	Passwords       identityv1.PasswordServiceClient
+	Factors         identityv1.FactorServiceClient
+	Keys            identityv1.ApiKeyServiceClient
+	Emails          identityv1.EmailServiceClient
+	Exports         identityv1.ExportServiceClient
+	Avatars         identityv1.AvatarServiceClient
+	Operators       identityv1.OperatorServiceClient
+	Federation      identityv1.OperatorProviderServiceClient
+	ServiceAccounts identityv1.ServiceAccountServiceClient // with an operator key
+	Organizations   membershipv1.OrganizationServiceClient
+	Roles           membershipv1.RoleServiceClient
+	Members         membershipv1.MemberServiceClient
+	MemberSessions  membershipv1.MemberSessionServiceClient
+	Bulk            membershipv1.BulkMemberServiceClient
+	Groups          membershipv1.GroupServiceClient
+	Availability    membershipv1.AvailabilityServiceClient
+	Providers       membershipv1.AvailabilityProviderServiceClient // with an operator key
+	Projects        membershipv1.ProjectServiceClient
+	Ownership       membershipv1.OwnershipServiceClient
+	Access          membershipv1.AccessServiceClient
+	Permissions     membershipv1.PermissionServiceClient // with an operator key
+	Domains         membershipv1.DomainServiceClient
+	Audit           membershipv1.AuditServiceClient
+	Invitations     invitationv1.InvitationServiceClient
+	SeatUsage       billingv1.SeatUsageServiceClient
+	SeatLimits      billingv1.SeatLimitServiceClient
 
 	conn *grpc.ClientConn
 }
@@ -122,34 +123,35 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		return nil, fmt.Errorf("address %q: %w", address, err)
 	}
 	return &Client{
-		Accounts:       identityv1.NewAccountServiceClient(conn),
-		Sessions:       identityv1.NewSessionServiceClient(conn),
-		Passwords:      identityv1.NewPasswordServiceClient(conn),
-		Factors:        identityv1.NewFactorServiceClient(conn),
-		Keys:           identityv1.NewApiKeyServiceClient(conn),
-		Emails:         identityv1.NewEmailServiceClient(conn),
-		Exports:        identityv1.NewExportServiceClient(conn),
-		Avatars:        identityv1.NewAvatarServiceClient(conn),
-		Operators:      identityv1.NewOperatorServiceClient(conn),
-		Federation:     identityv1.NewOperatorProviderServiceClient(conn),
-		Organizations:  membershipv1.NewOrganizationServiceClient(conn),
-		Roles:          membershipv1.NewRoleServiceClient(conn),
-		Members:        membershipv1.NewMemberServiceClient(conn),
-		MemberSessions: membershipv1.NewMemberSessionServiceClient(conn),
-		Bulk:           membershipv1.NewBulkMemberServiceClient(conn),
-		Groups:         membershipv1.NewGroupServiceClient(conn),
-		Availability:   membershipv1.NewAvailabilityServiceClient(conn),
-		Providers:      membershipv1.NewAvailabilityProviderServiceClient(conn),
-		Projects:       membershipv1.NewProjectServiceClient(conn),
-		Ownership:      membershipv1.NewOwnershipServiceClient(conn),
-		Access:         membershipv1.NewAccessServiceClient(conn),
-		Permissions:    membershipv1.NewPermissionServiceClient(conn),
-		Domains:        membershipv1.NewDomainServiceClient(conn),
-		Audit:          membershipv1.NewAuditServiceClient(conn),
-		Invitations:    invitationv1.NewInvitationServiceClient(conn),
-		SeatUsage:      billingv1.NewSeatUsageServiceClient(conn),
-		SeatLimits:     billingv1.NewSeatLimitServiceClient(conn),
-		conn:           conn,
+		Accounts:        identityv1.NewAccountServiceClient(conn),
+		Sessions:        identityv1.NewSessionServiceClient(conn),
+		Passwords:       identityv1.NewPasswordServiceClient(conn),
+		Factors:         identityv1.NewFactorServiceClient(conn),
+		Keys:            identityv1.NewApiKeyServiceClient(conn),
+		Emails:          identityv1.NewEmailServiceClient(conn),
+		Exports:         identityv1.NewExportServiceClient(conn),
+		Avatars:         identityv1.NewAvatarServiceClient(conn),
+		Operators:       identityv1.NewOperatorServiceClient(conn),
+		Federation:      identityv1.NewOperatorProviderServiceClient(conn),
+		ServiceAccounts: identityv1.NewServiceAccountServiceClient(conn),
+		Organizations:   membershipv1.NewOrganizationServiceClient(conn),
+		Roles:           membershipv1.NewRoleServiceClient(conn),
+		Members:         membershipv1.NewMemberServiceClient(conn),
+		MemberSessions:  membershipv1.NewMemberSessionServiceClient(conn),
+		Bulk:            membershipv1.NewBulkMemberServiceClient(conn),
+		Groups:          membershipv1.NewGroupServiceClient(conn),
+		Availability:    membershipv1.NewAvailabilityServiceClient(conn),
+		Providers:       membershipv1.NewAvailabilityProviderServiceClient(conn),
+		Projects:        membershipv1.NewProjectServiceClient(conn),
+		Ownership:       membershipv1.NewOwnershipServiceClient(conn),
+		Access:          membershipv1.NewAccessServiceClient(conn),
+		Permissions:     membershipv1.NewPermissionServiceClient(conn),
+		Domains:         membershipv1.NewDomainServiceClient(conn),
+		Audit:           membershipv1.NewAuditServiceClient(conn),
+		Invitations:     invitationv1.NewInvitationServiceClient(conn),
+		SeatUsage:       billingv1.NewSeatUsageServiceClient(conn),
+		SeatLimits:      billingv1.NewSeatLimitServiceClient(conn),
+		conn:            conn,
 	}, nil
 }
 

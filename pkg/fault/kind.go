@@ -67,6 +67,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_FACTOR_NOT_FOUND:            notFound,
 	errorv1.Reason_REASON_EMAIL_NOT_FOUND:             notFound,
 	errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND: notFound,
+	errorv1.Reason_REASON_SERVICE_ACCOUNT_NOT_FOUND:   notFound,
 
 	errorv1.Reason_REASON_ALREADY_MEMBER:     exists,
 	errorv1.Reason_REASON_INVITATION_PENDING: exists,

@@ -38,6 +38,7 @@ var services = []struct {
 			identityv1.File_roster_identity_v1_export_service_proto,
 			identityv1.File_roster_identity_v1_avatar_service_proto,
 			identityv1.File_roster_identity_v1_provider_service_proto,
+			identityv1.File_roster_identity_v1_service_account_service_proto,
 		},
 		[]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			identityv1.RegisterAccountServiceHandler, identityv1.RegisterSessionServiceHandler, identityv1.RegisterPasswordServiceHandler, identityv1.RegisterOperatorServiceHandler,
@@ -47,6 +48,7 @@ var services = []struct {
 			identityv1.RegisterExportServiceHandler,
 			identityv1.RegisterAvatarServiceHandler,
 			identityv1.RegisterFederatedSignInServiceHandler, identityv1.RegisterOperatorProviderServiceHandler,
+			identityv1.RegisterServiceAccountServiceHandler,
 		},
 	},
 	{

@@ -82,6 +82,11 @@ func TestSecretsStaySecret(t *testing.T) {
 		_, err = h.operators.ClaimOperator(h.as(""), &identityv1.ClaimOperatorRequest{Token: bootstrap})
 		said = append(said, err)
 
+		serviceKey := h.serviceKey(claimed.GetApiKey(), h.serviceAccount(claimed.GetApiKey(), "access.check")).GetSecret()
+		secrets = append(secrets, serviceKey)
+		_, err = h.accounts.GetMe(h.as(serviceKey), &identityv1.GetMeRequest{})
+		said = append(said, err)
+
 		managed, err := h.membership.CreateManagedAccount(t.Context(), wanted("grace@example.com", id.NewOrganization()))
 		require.NoError(t, err)
 		secrets = append(secrets, managed.GetPassword())

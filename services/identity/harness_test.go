@@ -63,6 +63,7 @@ type harness struct {
 	operators  identityv1.OperatorServiceClient
 	federated  identityv1.FederatedSignInServiceClient
 	providers  identityv1.OperatorProviderServiceClient
+	services   identityv1.ServiceAccountServiceClient
 	credential identityv1.CredentialServiceClient
 	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
 	membership identityv1.AccountDirectoryServiceClient // as the membership service
@@ -112,6 +113,7 @@ func start(t *testing.T) *harness {
 	h.operators = identityv1.NewOperatorServiceClient(gateway)
 	h.federated = identityv1.NewFederatedSignInServiceClient(gateway)
 	h.providers = identityv1.NewOperatorProviderServiceClient(gateway)
+	h.services = identityv1.NewServiceAccountServiceClient(gateway)
 	h.credential = identityv1.NewCredentialServiceClient(gateway)
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))
 	h.membership = identityv1.NewAccountDirectoryServiceClient(h.dial("membership"))

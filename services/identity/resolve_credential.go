@@ -20,7 +20,7 @@ import (
 // audiences are whom tokens are made for.
 var audiences = []string{"gateway", "membership", "invitation", "billing", "identity"}
 
-// ResolveCredential exchanges a session or an operator's key for a token that one service believes for a minute.
+// ResolveCredential exchanges a session or a key for a token that one service believes for a minute.
 // Whatever is wrong with a credential, the answer is the same.
 func (s *Service) ResolveCredential(ctx context.Context, req *identityv1.ResolveCredentialRequest) (*identityv1.ResolveCredentialResponse, error) {
 	if !slices.Contains(audiences, req.GetAudience()) {
@@ -60,6 +60,12 @@ func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims c
 	if key, ok := secret.Parse(secret.APIKey, text); ok && !cookie {
 		found, err := s.store.UseAPIKey(ctx, id.Account(key.Owner), key.Hash)
 		return credential.Claims{Account: found.AccountID, Key: found.ID, Scopes: found.Scopes, Reach: found.Factors}, found.ExpireTime, err
+	}
+	if key, ok := secret.Parse(secret.ServiceKey, text); ok && !cookie {
+		claims.ServiceAccount = id.ServiceAccount(key.Owner)
+		found, err := s.store.UseServiceKey(ctx, claims.ServiceAccount, key.Hash)
+		claims.Key, claims.Scopes = found.ID, found.Scopes
+		return claims, found.ExpireTime, err
 	}
 	key, ok := secret.Parse(secret.Session, text)
 	if !ok {

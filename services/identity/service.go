@@ -57,6 +57,7 @@ type Service struct {
 	identityv1.UnsafeOperatorServiceServer
 	identityv1.UnsafeFederatedSignInServiceServer
 	identityv1.UnsafeOperatorProviderServiceServer
+	identityv1.UnsafeServiceAccountServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
 	Dependencies
@@ -106,6 +107,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterOperatorServiceServer(r, s)
 	identityv1.RegisterFederatedSignInServiceServer(r, s)
 	identityv1.RegisterOperatorProviderServiceServer(r, s)
+	identityv1.RegisterServiceAccountServiceServer(r, s)
 }
 
 // RegisterInternal adds what the suite's services call.

@@ -63,6 +63,8 @@ func never(rule *accessv1.Rule) map[string]string {
 		strangers["anonymous"], strangers["operator"] = "UNAUTHENTICATED", "CALLER_REFUSED"
 	case accessv1.Rule_CALLER_OPERATOR:
 		strangers["anonymous"], strangers["owner"] = "UNAUTHENTICATED", "CALLER_REFUSED"
+	case accessv1.Rule_CALLER_SERVICE_ACCOUNT:
+		strangers["anonymous"], strangers["owner"], strangers["operator"] = "UNAUTHENTICATED", "CALLER_REFUSED", "CALLER_REFUSED"
 	case accessv1.Rule_CALLER_SERVICE:
 		strangers["anonymous"], strangers["owner"], strangers["operator"] = "ROUTE_NOT_FOUND", "ROUTE_NOT_FOUND", "ROUTE_NOT_FOUND"
 	}

@@ -152,6 +152,15 @@ func (s *suite) live(t *testing.T) {
 	_, err = accounts.GetMe(as(s.plant(t, "key of a program", made.GetSecret())), &identityv1.GetMeRequest{})
 	require.Error(t, err)
 
+	services := identityv1.NewServiceAccountServiceClient(s.Conn())
+	platform, err := services.CreateServiceAccount(as(key), &identityv1.CreateServiceAccountRequest{DisplayName: "Reports", Scopes: []string{"access.check"}})
+	require.NoError(t, err)
+	keyed, err := services.CreateServiceAccountKey(as(key), &identityv1.CreateServiceAccountKeyRequest{
+		ServiceAccountId: platform.GetServiceAccount().GetId(), DisplayName: "Blue"})
+	require.NoError(t, err)
+	_, err = accounts.GetMe(as(s.plant(t, "key of a service account", keyed.GetSecret())), &identityv1.GetMeRequest{})
+	require.Error(t, err)
+
 	org, err := organizations.CreateOrganization(as(ada), &membershipv1.CreateOrganizationRequest{DisplayName: "Acme", Preset: membershipv1.Preset_PRESET_PIPELINE})
 	require.NoError(t, err)
 	id := org.GetOrganization().GetId()

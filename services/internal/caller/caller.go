@@ -17,18 +17,19 @@ import (
 
 // Caller is who is calling, as the server has proven it. The zero Caller is anybody.
 type Caller struct {
-	Service   string      // the suite's service at the other end of the connection, such as "gateway"; "" for everyone else
-	Account   id.Account  // the person who is signed in; zero: none
-	Session   id.Session  // the session that they are signed in with
-	Operator  id.Operator // the operator who is signed in; zero: none
-	Key       id.APIKey   // the key that the person's program uses; zero: none
-	Scopes    []string    // the permissions that the key is for, sorted
-	Stage     Stage       // how far the sign-in has come
-	AuthTime  time.Time   // when they last proved who they are
-	Level     int         // with how many factors
-	Reach     int         // how many factors they have
-	Address   string      // the client's address, as the edge saw it; "" when a service calls for itself
-	UserAgent string      // the client, as it calls itself
+	Service        string            // the suite's service at the other end of the connection, such as "gateway"; "" for everyone else
+	Account        id.Account        // the person who is signed in; zero: none
+	Session        id.Session        // the session that they are signed in with
+	Operator       id.Operator       // the operator who is signed in; zero: none
+	ServiceAccount id.ServiceAccount // the service account of the deployment that calls; zero: none
+	Key            id.APIKey         // the key that the person's program, or the service account, uses; zero: none
+	Scopes         []string          // the permissions or scopes that the key is for, sorted
+	Stage          Stage             // how far the sign-in has come
+	AuthTime       time.Time         // when they last proved who they are
+	Level          int               // with how many factors
+	Reach          int               // how many factors they have
+	Address        string            // the client's address, as the edge saw it; "" when a service calls for itself
+	UserAgent      string            // the client, as it calls itself
 }
 
 // Stage is how far a sign-in has come, as roster.access.v1.Rule.Stage names it.
@@ -60,8 +61,13 @@ func (c Caller) Factors() int {
 	return min(c.Level, c.Reach)
 }
 
-// SignedIn tells whether a person or an operator is calling, not a service for itself, and not anybody.
-func (c Caller) SignedIn() bool { return !c.Account.IsZero() || !c.Operator.IsZero() }
+// SignedIn tells whether a person, an operator or a service account is calling, not a service of the suite for itself, and not anybody.
+func (c Caller) SignedIn() bool {
+	return !c.Account.IsZero() || !c.Operator.IsZero() || !c.ServiceAccount.IsZero()
+}
+
+// Platform tells whether a service account of the deployment is calling: nobody, in no organization.
+func (c Caller) Platform() bool { return c.Account.IsZero() && !c.ServiceAccount.IsZero() }
 
 // Credential is the session or the key that the call is made with; zero: neither, for an operator or a service.
 func (c Caller) Credential() id.Any {

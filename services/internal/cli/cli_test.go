@@ -44,6 +44,8 @@ func TestCommandTree(t *testing.T) {
 		mfa/disable mfa/enable mfa/recovery-codes mfa/rename mfa/status
 		operator/claim operator/permissions/apply operator/permissions/list
 		operator/providers/create operator/providers/delete operator/providers/list operator/providers/update operator/seat-limit
+		operator/service-accounts/create operator/service-accounts/create-key operator/service-accounts/delete operator/service-accounts/delete-key
+		operator/service-accounts/list operator/service-accounts/show
 		org/create org/delete org/get org/list org/policy/preview org/policy/set org/policy/show org/step-down
 		org/transfer/accept org/transfer/cancel org/transfer/decline org/transfer/offer org/transfer/show org/update org/use
 		password/change password/forgot password/reset people permissions

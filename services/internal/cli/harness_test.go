@@ -74,6 +74,7 @@ func newWorld(t *testing.T) *world {
 	identityv1.RegisterAvatarServiceServer(server, identityv1.UnimplementedAvatarServiceServer{})
 	identityv1.RegisterExportServiceServer(server, identityv1.UnimplementedExportServiceServer{})
 	identityv1.RegisterOperatorServiceServer(server, identityv1.UnimplementedOperatorServiceServer{})
+	identityv1.RegisterServiceAccountServiceServer(server, identityv1.UnimplementedServiceAccountServiceServer{})
 	membershipv1.RegisterOrganizationServiceServer(server, membershipv1.UnimplementedOrganizationServiceServer{})
 	membershipv1.RegisterRoleServiceServer(server, membershipv1.UnimplementedRoleServiceServer{})
 	membershipv1.RegisterMemberServiceServer(server, membershipv1.UnimplementedMemberServiceServer{})

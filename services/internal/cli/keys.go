@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,15 +62,7 @@ func (a *app) keysListCommand() *cobra.Command {
 				return err
 			}
 			return a.show(answer, func(p *page) {
-				var rows [][]string
-				for _, k := range answer.GetApiKeys() {
-					rows = append(rows, []string{k.GetId(), k.GetDisplayName(), "rak_..." + k.GetLastFour(), p.ago(k.GetLastUseTime()), p.ago(k.GetExpireTime()), strings.Join(k.GetScopes(), " ")})
-				}
-				if len(rows) == 0 {
-					p.line("No keys. Make one: roster keys create NAME --scope PERMISSION")
-					return
-				}
-				p.table([]string{"ID", "NAME", "KEY", "LAST USED", "EXPIRES", "SCOPES"}, rows)
+				keysTable(p, "rak_", answer.GetApiKeys(), "No keys. Make one: roster keys create NAME --scope PERMISSION")
 			})
 		},
 	}

@@ -146,15 +146,16 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller
 		return caller.Caller{}, err
 	}
 	who := caller.Caller{
-		Account:  claims.Account,
-		Operator: claims.Operator,
-		Session:  claims.Session,
-		Key:      claims.Key,
-		Scopes:   claims.Scopes,
-		Stage:    claims.Stage,
-		AuthTime: claims.AuthTime,
-		Level:    claims.Level,
-		Reach:    claims.Reach,
+		Account:        claims.Account,
+		Operator:       claims.Operator,
+		ServiceAccount: claims.ServiceAccount,
+		Session:        claims.Session,
+		Key:            claims.Key,
+		Scopes:         claims.Scopes,
+		Stage:          claims.Stage,
+		AuthTime:       claims.AuthTime,
+		Level:          claims.Level,
+		Reach:          claims.Reach,
 	}
 	if of := who.Credential(); !of.IsZero() && a.Resolver.has(of) {
 		return caller.Caller{}, errRefused // the token outlives it

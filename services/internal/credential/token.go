@@ -34,12 +34,13 @@ const SecretHeader = "roster-session-secret"
 
 // Claims is what a token says. Times are whole seconds.
 type Claims struct {
-	Account  id.Account  // the person; either this
-	Operator id.Operator // or the operator is set
-	Session  id.Session  // optional
-	Key      id.APIKey   // of a person's program; it comes with
-	Scopes   []string    // the permissions that it is for, sorted
-	Audience string      // the one service that the token is for
+	Account        id.Account        // the person; either this
+	Operator       id.Operator       // or the operator
+	ServiceAccount id.ServiceAccount // or the service account is set
+	Session        id.Session        // optional
+	Key            id.APIKey         // of a person's program, or of a service account; it comes with
+	Scopes         []string          // the permissions or scopes that it is for, sorted
+	Audience       string            // the one service that the token is for
 
 	Stage    caller.Stage
 	AuthTime time.Time // when they last proved who they are; zero: not known
@@ -71,8 +72,10 @@ func Sign(key jose.JSONWebKey, c Claims) (string, error) {
 	switch {
 	case key.KeyID == "":
 		return "", errors.New("sign token: the key has no id")
-	case c.Account.IsZero() == c.Operator.IsZero():
-		return "", errors.New("sign token: the subject is one account or one operator")
+	case subjects(c) != 1:
+		return "", errors.New("sign token: the subject is one account, one operator or one service account")
+	case !c.ServiceAccount.IsZero() && (c.Key.IsZero() || !c.Session.IsZero()):
+		return "", errors.New("sign token: a service account has a key, and no session")
 	case c.Key.IsZero() != (len(c.Scopes) == 0):
 		return "", errors.New("sign token: a key comes with scopes, and they with it")
 	case c.Audience == "":
@@ -83,7 +86,7 @@ func Sign(key jose.JSONWebKey, c Claims) (string, error) {
 	p := payload{
 		Issuer:   issuer,
 		Audience: c.Audience,
-		Subject:  c.Account.String() + c.Operator.String(), // one is empty
+		Subject:  c.Account.String() + c.Operator.String() + c.ServiceAccount.String(), // all but one are empty
 		Session:  c.Session.String(),
 		Key:      c.Key.String(),
 		Scopes:   c.Scopes,
@@ -168,9 +171,12 @@ func read(signed *jose.JSONWebSignature, key ed25519.PublicKey, audience string,
 	if p.AuthTime != 0 {
 		c.AuthTime = time.Unix(p.AuthTime, 0)
 	}
-	if strings.HasPrefix(p.Subject, "opr_") {
+	switch kind, _, _ := strings.Cut(p.Subject, "_"); kind {
+	case "opr":
 		c.Operator, err = id.ParseOperator(p.Subject)
-	} else {
+	case "sva":
+		c.ServiceAccount, err = id.ParseServiceAccount(p.Subject)
+	default:
 		c.Account, err = id.ParseAccount(p.Subject)
 	}
 	if err == nil && p.Session != "" {
@@ -182,10 +188,23 @@ func read(signed *jose.JSONWebSignature, key ed25519.PublicKey, audience string,
 	if err == nil && c.Key.IsZero() != (len(c.Scopes) == 0) {
 		err = errors.New("a key without scopes, or scopes without a key")
 	}
-	if err == nil && c.Account.IsZero() && c.Operator.IsZero() {
+	if err == nil && subjects(c) != 1 {
 		err = errors.New("names nobody")
 	}
+	if err == nil && !c.ServiceAccount.IsZero() && (c.Key.IsZero() || p.Session != "") {
+		err = errors.New("a service account without a key, or with a session")
+	}
 	return c, err
+}
+
+// subjects counts who the claims are about.
+func subjects(c Claims) (n int) {
+	for _, none := range []bool{c.Account.IsZero(), c.Operator.IsZero(), c.ServiceAccount.IsZero()} {
+		if !none {
+			n++
+		}
+	}
+	return n
 }
 
 func expired(c Claims, now time.Time) bool { return !now.Before(c.Expires.Add(leeway)) }

@@ -34,6 +34,8 @@ type (
 	APIKey       = ID[apiKey]
 	Provider     = ID[provider]
 	Flow         = ID[flow]
+
+	ServiceAccount = ID[serviceAccount]
 )
 
 // Any is an id whose kind is known from elsewhere, such as the aggregate of an event log.
@@ -60,6 +62,8 @@ type (
 	apiKey       struct{}
 	provider     struct{}
 	flow         struct{}
+
+	serviceAccount struct{}
 )
 
 // prefixOf tells the prefix of a kind.
@@ -106,6 +110,8 @@ func prefixOf[K any]() string {
 		return "idp"
 	case flow:
 		return "flow"
+	case serviceAccount:
+		return "sva"
 	}
 	return "id"
 }
@@ -117,26 +123,27 @@ type ID[K any] [16]byte
 func New[K any]() ID[K] { return ID[K](uuid.Must(uuid.NewV7())) }
 
 // NewOrganization, NewAccount and so on return a fresh id of their kind.
-func NewOrganization() Organization { return New[organization]() }
-func NewAccount() Account           { return New[account]() }
-func NewInvitation() Invitation     { return New[invitation]() }
-func NewRole() Role                 { return New[role]() }
-func NewSession() Session           { return New[session]() }
-func NewOperator() Operator         { return New[operator]() }
-func NewSeat() Seat                 { return New[seat]() }
-func NewEvent() Event               { return New[event]() }
-func NewMail() Mail                 { return New[mail]() }
-func NewSignUp() SignUp             { return New[signUp]() }
-func NewGroup() Group               { return New[group]() }
-func NewProject() Project           { return New[project]() }
-func NewDomain() Domain             { return New[domain]() }
-func NewOverride() Override         { return New[override]() }
-func NewRotation() Rotation         { return New[rotation]() }
-func NewReset() Reset               { return New[reset]() }
-func NewFactor() Factor             { return New[factor]() }
-func NewAPIKey() APIKey             { return New[apiKey]() }
-func NewProvider() Provider         { return New[provider]() }
-func NewFlow() Flow                 { return New[flow]() }
+func NewOrganization() Organization     { return New[organization]() }
+func NewAccount() Account               { return New[account]() }
+func NewInvitation() Invitation         { return New[invitation]() }
+func NewRole() Role                     { return New[role]() }
+func NewSession() Session               { return New[session]() }
+func NewOperator() Operator             { return New[operator]() }
+func NewSeat() Seat                     { return New[seat]() }
+func NewEvent() Event                   { return New[event]() }
+func NewMail() Mail                     { return New[mail]() }
+func NewSignUp() SignUp                 { return New[signUp]() }
+func NewGroup() Group                   { return New[group]() }
+func NewProject() Project               { return New[project]() }
+func NewDomain() Domain                 { return New[domain]() }
+func NewOverride() Override             { return New[override]() }
+func NewRotation() Rotation             { return New[rotation]() }
+func NewReset() Reset                   { return New[reset]() }
+func NewFactor() Factor                 { return New[factor]() }
+func NewAPIKey() APIKey                 { return New[apiKey]() }
+func NewProvider() Provider             { return New[provider]() }
+func NewFlow() Flow                     { return New[flow]() }
+func NewServiceAccount() ServiceAccount { return New[serviceAccount]() }
 
 // IsZero tells whether the id names nothing.
 func (i ID[K]) IsZero() bool { return i == ID[K]{} }
@@ -191,6 +198,11 @@ func ParseAPIKey(text string) (APIKey, error) { return Parse[apiKey]("api_key_id
 
 // ParseProvider reads the id of an identity provider from the field provider_id.
 func ParseProvider(text string) (Provider, error) { return Parse[provider]("provider_id", text) }
+
+// ParseServiceAccount reads the id of a service account from the field service_account_id.
+func ParseServiceAccount(text string) (ServiceAccount, error) {
+	return Parse[serviceAccount]("service_account_id", text)
+}
 
 // ParseOperator reads an operator id from the field operator_id.
 func ParseOperator(text string) (Operator, error) { return Parse[operator]("operator_id", text) }

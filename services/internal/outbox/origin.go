@@ -9,15 +9,16 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 )
 
-// Origin is on whose behalf something happens, and for what reason. The first that is set of Account, Operator and
-// Service is who acts.
+// Origin is on whose behalf something happens, and for what reason. The first that is set of Account, Operator,
+// ServiceAccount and Service is who acts.
 type Origin struct {
-	Account   id.Account
-	Operator  id.Operator
-	Service   string // acts by itself
-	Cause     eventv1.Cause_Kind
-	CauseID   string
-	RequestID string
+	Account        id.Account
+	Operator       id.Operator
+	ServiceAccount id.ServiceAccount
+	Service        string // acts by itself
+	Cause          eventv1.Cause_Kind
+	CauseID        string
+	RequestID      string
 }
 
 // Context is the origin as events tell it, with the trace that ctx belongs to.
@@ -28,6 +29,8 @@ func (o Origin) Context(ctx context.Context) *eventv1.Context {
 		actor = &eventv1.Actor{Kind: eventv1.Actor_KIND_ACCOUNT, Id: o.Account.String()}
 	case !o.Operator.IsZero():
 		actor = &eventv1.Actor{Kind: eventv1.Actor_KIND_OPERATOR, Id: o.Operator.String()}
+	case !o.ServiceAccount.IsZero():
+		actor = &eventv1.Actor{Kind: eventv1.Actor_KIND_SERVICE_ACCOUNT, Id: o.ServiceAccount.String()}
 	}
 	return &eventv1.Context{
 		Actor:     actor,

@@ -107,7 +107,7 @@ func clientAddress(origin *eventv1.Context, who caller.Caller) string {
 	switch {
 	case actor.GetKind() == eventv1.Actor_KIND_SYSTEM && origin.GetCause().GetKind() != eventv1.Cause_KIND_SELF:
 		return ""
-	case who.SignedIn() && actor.GetId() != who.Account.String() && actor.GetId() != who.Operator.String():
+	case who.SignedIn() && actor.GetId() != who.Account.String() && actor.GetId() != who.Operator.String() && actor.GetId() != who.ServiceAccount.String():
 		return ""
 	}
 	return who.Address

@@ -16,10 +16,11 @@ import (
 )
 
 var (
-	errNoMethod = fault.New(errorv1.Reason_REASON_ROUTE_NOT_FOUND, "There is no such method.")
-	errRefused  = fault.New(errorv1.Reason_REASON_CALLER_REFUSED, "This method is not for you.")
-	errSignIn   = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "Sign in, and send `Authorization: Bearer <session>`.")
-	errOperator = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "This method is for operators: send `Authorization: Bearer <operator key>`.")
+	errNoMethod       = fault.New(errorv1.Reason_REASON_ROUTE_NOT_FOUND, "There is no such method.")
+	errRefused        = fault.New(errorv1.Reason_REASON_CALLER_REFUSED, "This method is not for you.")
+	errSignIn         = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "Sign in, and send `Authorization: Bearer <session>`.")
+	errServiceAccount = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "This method is for service accounts: send `Authorization: Bearer <key>`.")
+	errOperator       = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "This method is for operators: send `Authorization: Bearer <operator key>`.")
 )
 
 // Rules returns the access rule of every method of the services, by full method name ("/package.Service/Method").
@@ -61,6 +62,9 @@ func (s *Server) permit(method string, who caller.Caller, forwarded bool) error 
 	if itself && slices.Contains(rule.GetServices(), who.Service) {
 		return nil
 	}
+	if who.Platform() {
+		return scoped(rule, who)
+	}
 	if err := keyed(rule, who); err != nil {
 		return err
 	}
@@ -74,8 +78,21 @@ func (s *Server) permit(method string, who caller.Caller, forwarded bool) error 
 		return s.proven(rule, who)
 	case accessv1.Rule_CALLER_OPERATOR:
 		return signedIn(!who.Operator.IsZero(), who, errOperator)
+	case accessv1.Rule_CALLER_SERVICE_ACCOUNT:
+		return signedIn(false, who, errServiceAccount)
 	}
 	return errRefused // services were asked above; no rule, or one that we do not know
+}
+
+// scoped refuses a service account of the deployment what names no scope, or none of its key's.
+func scoped(rule *accessv1.Rule, who caller.Caller) error {
+	switch scope := rule.GetScope(); {
+	case scope == "":
+		return errRefused
+	case !slices.Contains(who.Scopes, scope):
+		return fault.New(errorv1.Reason_REASON_PERMISSION_MISSING, "This key is not for that. Make another, with the scope.").With("permission", scope)
+	}
+	return nil
 }
 
 // keyed refuses a person's program what its key is not for. What looks after the account itself names no permission.

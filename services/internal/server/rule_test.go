@@ -231,3 +231,53 @@ func TestKeyed(t *testing.T) {
 		})
 	}
 }
+
+func TestScoped(t *testing.T) {
+	t.Parallel()
+	platform := caller.Caller{ServiceAccount: id.NewServiceAccount(), Key: id.NewAPIKey(), Scopes: []string{"access.check"}}
+	const missing = errorv1.Reason_REASON_PERMISSION_MISSING
+	for name, c := range map[string]struct {
+		rule *accessv1.Rule
+		want errorv1.Reason
+	}{
+		"R53_WhatItIsFor":          {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Scope: "access.check"}, allowed},
+		"R53_WhatIsForThemAlone":   {&accessv1.Rule{Caller: accessv1.Rule_CALLER_SERVICE_ACCOUNT, Scope: "access.check"}, allowed},
+		"R53_WhatItIsNotFor":       {&accessv1.Rule{Caller: accessv1.Rule_CALLER_SERVICE_ACCOUNT, Scope: "sessions.introspect"}, missing},
+		"R53_WhatNamesNoScope":     {&accessv1.Rule{Caller: accessv1.Rule_CALLER_SERVICE_ACCOUNT}, refused},
+		"R53_WhatKeysOfPeopleMay":  {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Keys: true}, refused},
+		"R53_APermissionIsNoScope": {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Permission: "access.check"}, refused},
+		"R53_WhatAnybodyMay":       {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ANYONE}, refused},
+		"R53_WhatIsForOperators":   {&accessv1.Rule{Caller: accessv1.Rule_CALLER_OPERATOR}, refused},
+		"R53_WhatIsForTheSuite":    {&accessv1.Rule{Caller: accessv1.Rule_CALLER_SERVICE, Services: []string{"gateway"}}, refused},
+		"R53_WhatNobodyHasRuledOn": {nil, refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &Server{config: Config{Now: time.Now}, rules: map[string]*accessv1.Rule{"/test/Do": c.rule}}
+			for _, forwarded := range []bool{true, false} {
+				who := platform
+				who.Service = "gateway"
+				err := s.permit("/test/Do", who, forwarded)
+				require.Equal(t, c.want, fault.ReasonOf(err), "%v", err)
+				require.Equal(t, c.want == allowed, err == nil)
+			}
+		})
+	}
+	t.Run("R51_WhatIsForThemAloneIsForNobodyElse", func(t *testing.T) {
+		t.Parallel()
+		s := &Server{config: Config{Now: time.Now}, rules: map[string]*accessv1.Rule{
+			"/test/Do": {Caller: accessv1.Rule_CALLER_SERVICE_ACCOUNT, Scope: "access.check"}}}
+		for name, c := range map[string]struct {
+			who  caller.Caller
+			want errorv1.Reason
+		}{
+			"nobody":      {caller.Caller{}, signIn},
+			"a person":    {caller.Caller{Account: account}, refused},
+			"a key":       {caller.Caller{Account: account, Key: id.NewAPIKey(), Scopes: []string{"access.check"}}, refused},
+			"an operator": {caller.Caller{Operator: id.NewOperator()}, refused},
+			"the suite":   {caller.Caller{Service: "membership"}, signIn},
+		} {
+			require.Equal(t, c.want, fault.ReasonOf(s.permit("/test/Do", c.who, false)), name)
+		}
+	})
+}

@@ -1,4 +1,4 @@
-// Package apikey is what the key of a person's program is. It does no I/O.
+// Package apikey is what the keys of programs are: of a person's, and of service accounts. It does no I/O.
 package apikey
 
 import (
@@ -19,13 +19,13 @@ const (
 
 // Refusals.
 var (
-	ErrNotFound = fault.New(errorv1.Reason_REASON_API_KEY_NOT_FOUND, "You have no such key.")
+	ErrNotFound = fault.New(errorv1.Reason_REASON_API_KEY_NOT_FOUND, "There is no such key.")
 	ErrTooMany  = fault.Newf(errorv1.Reason_REASON_LIMIT_REACHED, "You have %d keys. Delete one first.", Most)
 )
 
-// Key is a key of a person's program.
+// Key is a key of a person's program, or of a service account.
 type Key struct {
-	AccountID   id.Account
+	AccountID   id.Account // whose it is; of a service account, its number
 	ID          id.APIKey
 	DisplayName string
 	Scopes      []string // sorted

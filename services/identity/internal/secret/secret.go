@@ -23,6 +23,7 @@ var (
 	Session     = Kind{prefix: "rst_"}
 	OperatorKey = Kind{prefix: "rok_", checksum: true}
 	APIKey      = Kind{prefix: "rak_", checksum: true}
+	ServiceKey  = Kind{prefix: "rsk_", checksum: true}
 )
 
 const (

@@ -78,15 +78,20 @@ func (s Store) UseAPIKey(ctx context.Context, owner id.Account, secretHash []byt
 		batch.Queue(`SELECT `+apiKeyColumns+`, (SELECT factors FROM accounts WHERE accounts.id = $1) AS factors FROM api_keys
 			WHERE account_id = $1 AND secret_hash = $2 AND expire_time > now()
 			  AND EXISTS (SELECT FROM accounts WHERE accounts.id = $1 AND sign_in_allowed)`, owner, secretHash).Query(one(&used, &found))
-		batch.Queue(`
-			UPDATE api_keys SET last_use_time = now()
-			WHERE (account_id, id) IN (
-				SELECT account_id, id FROM api_keys
-				WHERE account_id = $1 AND secret_hash = $2 AND expire_time > now() AND (last_use_time IS NULL OR last_use_time <= now() - $3::interval)
-				FOR UPDATE SKIP LOCKED)`, owner, secretHash, session.Touch)
+		touchAPIKey(batch, owner, secretHash)
 	})
 	if err == nil && !found {
 		err = session.ErrUnauthenticated
 	}
 	return used, err
+}
+
+// touchAPIKey notes that a key was used, to the minute.
+func touchAPIKey(batch *pgx.Batch, owner id.Account, secretHash []byte) {
+	batch.Queue(`
+		UPDATE api_keys SET last_use_time = now()
+		WHERE (account_id, id) IN (
+			SELECT account_id, id FROM api_keys
+			WHERE account_id = $1 AND secret_hash = $2 AND expire_time > now() AND (last_use_time IS NULL OR last_use_time <= now() - $3::interval)
+			FOR UPDATE SKIP LOCKED)`, owner, secretHash, session.Touch)
 }

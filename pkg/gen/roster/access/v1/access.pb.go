@@ -39,6 +39,8 @@ const (
 	Rule_CALLER_OPERATOR Rule_Caller = 3
 	// Another service of the suite, named in `services`.
 	Rule_CALLER_SERVICE Rule_Caller = 4
+	// A service account of the deployment, with the scope that `scope` names.
+	Rule_CALLER_SERVICE_ACCOUNT Rule_Caller = 5
 )
 
 // Enum value maps for Rule_Caller.
@@ -49,13 +51,15 @@ var (
 		2: "CALLER_ACCOUNT",
 		3: "CALLER_OPERATOR",
 		4: "CALLER_SERVICE",
+		5: "CALLER_SERVICE_ACCOUNT",
 	}
 	Rule_Caller_value = map[string]int32{
-		"CALLER_UNSPECIFIED": 0,
-		"CALLER_ANYONE":      1,
-		"CALLER_ACCOUNT":     2,
-		"CALLER_OPERATOR":    3,
-		"CALLER_SERVICE":     4,
+		"CALLER_UNSPECIFIED":     0,
+		"CALLER_ANYONE":          1,
+		"CALLER_ACCOUNT":         2,
+		"CALLER_OPERATOR":        3,
+		"CALLER_SERVICE":         4,
+		"CALLER_SERVICE_ACCOUNT": 5,
 	}
 )
 
@@ -161,7 +165,9 @@ type Rule struct {
 	StepUpMinutes int32 `protobuf:"varint,7,opt,name=step_up_minutes,json=stepUpMinutes,proto3" json:"step_up_minutes,omitempty"`
 	// Whether a person's key may call although the method names no permission. Without it a key calls what names a permission that
 	// the key is for.
-	Keys          bool `protobuf:"varint,8,opt,name=keys,proto3" json:"keys,omitempty"`
+	Keys bool `protobuf:"varint,8,opt,name=keys,proto3" json:"keys,omitempty"`
+	// The scope with which a service account of the deployment may call, beside `caller`, such as `access.check`. Empty: none may.
+	Scope         string `protobuf:"bytes,9,opt,name=scope,proto3" json:"scope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -252,6 +258,13 @@ func (x *Rule) GetKeys() bool {
 	return false
 }
 
+func (x *Rule) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
 var file_roster_access_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -275,7 +288,7 @@ var File_roster_access_v1_access_proto protoreflect.FileDescriptor
 
 const file_roster_access_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x1droster/access/v1/access.proto\x12\x10roster.access.v1\x1a google/protobuf/descriptor.proto\"\xdb\x03\n" +
+	"\x1droster/access/v1/access.proto\x12\x10roster.access.v1\x1a google/protobuf/descriptor.proto\"\x8e\x04\n" +
 	"\x04Rule\x125\n" +
 	"\x06caller\x18\x01 \x01(\x0e2\x1d.roster.access.v1.Rule.CallerR\x06caller\x12\x1a\n" +
 	"\bservices\x18\x02 \x03(\tR\bservices\x12\x1e\n" +
@@ -286,13 +299,15 @@ const file_roster_access_v1_access_proto_rawDesc = "" +
 	"\x05audit\x18\x05 \x03(\tR\x05audit\x124\n" +
 	"\x06stages\x18\x06 \x03(\x0e2\x1c.roster.access.v1.Rule.StageR\x06stages\x12&\n" +
 	"\x0fstep_up_minutes\x18\a \x01(\x05R\rstepUpMinutes\x12\x12\n" +
-	"\x04keys\x18\b \x01(\bR\x04keys\"p\n" +
+	"\x04keys\x18\b \x01(\bR\x04keys\x12\x14\n" +
+	"\x05scope\x18\t \x01(\tR\x05scope\"\x8c\x01\n" +
 	"\x06Caller\x12\x16\n" +
 	"\x12CALLER_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCALLER_ANYONE\x10\x01\x12\x12\n" +
 	"\x0eCALLER_ACCOUNT\x10\x02\x12\x13\n" +
 	"\x0fCALLER_OPERATOR\x10\x03\x12\x12\n" +
-	"\x0eCALLER_SERVICE\x10\x04\"N\n" +
+	"\x0eCALLER_SERVICE\x10\x04\x12\x1a\n" +
+	"\x16CALLER_SERVICE_ACCOUNT\x10\x05\"N\n" +
 	"\x05Stage\x12\x15\n" +
 	"\x11STAGE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTAGE_CHALLENGE\x10\x01\x12\x19\n" +

@@ -170,6 +170,8 @@ const (
 	// The address that the identity provider names belongs to an account that this provider has no say over: sign in to the account,
 	// and link it. FAILED_PRECONDITION, 400.
 	Reason_REASON_ACCOUNT_LINK_REQUIRED Reason = 114
+	// There is no such service account. NOT_FOUND, 404.
+	Reason_REASON_SERVICE_ACCOUNT_NOT_FOUND Reason = 118
 	// No seat is free; metadata used, total, requested, available and an upgrade link. RESOURCE_EXHAUSTED, 402.
 	Reason_REASON_SEAT_LIMIT_REACHED Reason = 120
 	// Too many of these today; try again after RetryInfo. RESOURCE_EXHAUSTED, 429.
@@ -262,6 +264,7 @@ var (
 		109: "REASON_DELIVERY_REFUSED",
 		113: "REASON_FEDERATED_SIGN_IN_FAILED",
 		114: "REASON_ACCOUNT_LINK_REQUIRED",
+		118: "REASON_SERVICE_ACCOUNT_NOT_FOUND",
 		120: "REASON_SEAT_LIMIT_REACHED",
 		122: "REASON_RATE_LIMITED",
 		121: "REASON_PASSWORD_REFUSED",
@@ -342,6 +345,7 @@ var (
 		"REASON_DELIVERY_REFUSED":            109,
 		"REASON_FEDERATED_SIGN_IN_FAILED":    113,
 		"REASON_ACCOUNT_LINK_REQUIRED":       114,
+		"REASON_SERVICE_ACCOUNT_NOT_FOUND":   118,
 		"REASON_SEAT_LIMIT_REACHED":          120,
 		"REASON_RATE_LIMITED":                122,
 		"REASON_PASSWORD_REFUSED":            121,
@@ -385,7 +389,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xb8\x11\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xde\x11\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -455,7 +459,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x13REASON_LINK_INVALID\x10l\x12\x1b\n" +
 	"\x17REASON_DELIVERY_REFUSED\x10m\x12#\n" +
 	"\x1fREASON_FEDERATED_SIGN_IN_FAILED\x10q\x12 \n" +
-	"\x1cREASON_ACCOUNT_LINK_REQUIRED\x10r\x12\x1d\n" +
+	"\x1cREASON_ACCOUNT_LINK_REQUIRED\x10r\x12$\n" +
+	" REASON_SERVICE_ACCOUNT_NOT_FOUND\x10v\x12\x1d\n" +
 	"\x19REASON_SEAT_LIMIT_REACHED\x10x\x12\x17\n" +
 	"\x13REASON_RATE_LIMITED\x10z\x12\x1b\n" +
 	"\x17REASON_PASSWORD_REFUSED\x10y\x12\x19\n" +

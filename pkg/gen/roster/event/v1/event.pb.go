@@ -42,6 +42,8 @@ const (
 	Actor_KIND_OPERATOR Actor_Kind = 2
 	// The suite itself, for example at an expiry.
 	Actor_KIND_SYSTEM Actor_Kind = 3
+	// A service account.
+	Actor_KIND_SERVICE_ACCOUNT Actor_Kind = 4
 )
 
 // Enum value maps for Actor_Kind.
@@ -51,12 +53,14 @@ var (
 		1: "KIND_ACCOUNT",
 		2: "KIND_OPERATOR",
 		3: "KIND_SYSTEM",
+		4: "KIND_SERVICE_ACCOUNT",
 	}
 	Actor_Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED": 0,
-		"KIND_ACCOUNT":     1,
-		"KIND_OPERATOR":    2,
-		"KIND_SYSTEM":      3,
+		"KIND_UNSPECIFIED":     0,
+		"KIND_ACCOUNT":         1,
+		"KIND_OPERATOR":        2,
+		"KIND_SYSTEM":          3,
+		"KIND_SERVICE_ACCOUNT": 4,
 	}
 )
 
@@ -632,7 +636,7 @@ type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kind.
 	Kind Actor_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=roster.event.v1.Actor_Kind" json:"kind,omitempty"`
-	// The account or operator id; the service's name for the suite itself.
+	// The account, operator or service account id; the service's name for the suite itself.
 	Id            string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3901,7 +3905,8 @@ func (x *AccountPasswordChanged) GetPersonal() *Client {
 	return nil
 }
 
-// AccountApiKeyCreated: `account.api_key_created`. A person made a key.
+// AccountApiKeyCreated: `account.api_key_created`. A person made a key; or somebody did for a service account, whose history stands under
+// the account id that has the letters of its own.
 type AccountApiKeyCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Origin.
@@ -8114,15 +8119,16 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\bPosition\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x03R\brevision\"\x9c\x01\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\"\xb6\x01\n" +
 	"\x05Actor\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.roster.event.v1.Actor.KindR\x04kind\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"R\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"l\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_ACCOUNT\x10\x01\x12\x11\n" +
 	"\rKIND_OPERATOR\x10\x02\x12\x0f\n" +
-	"\vKIND_SYSTEM\x10\x03\"\x89\x02\n" +
+	"\vKIND_SYSTEM\x10\x03\x12\x18\n" +
+	"\x14KIND_SERVICE_ACCOUNT\x10\x04\"\x89\x02\n" +
 	"\x05Cause\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.roster.event.v1.Cause.KindR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"\xbe\x01\n" +

@@ -25,7 +25,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ApiKey is what is known of a key of a person. The key itself begins with `rak_`.
+// ApiKey is what is known of a key of a person, or of a service account. The key itself begins with `rak_`, or `rsk_`.
 type ApiKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id, `key_`. Not a secret.

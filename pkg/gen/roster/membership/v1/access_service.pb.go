@@ -1718,15 +1718,15 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"\x04gain\x18\x02 \x01(\x03R\x04gain\x12\x12\n" +
 	"\x04lose\x18\x03 \x01(\x03R\x04lose\x12\x18\n" +
 	"\againers\x18\x04 \x03(\tR\againers\x12\x16\n" +
-	"\x06losers\x18\x05 \x03(\tR\x06losers2\x89\t\n" +
-	"\rAccessService\x12\xbc\x01\n" +
-	"\vCheckAccess\x12(.roster.membership.v1.CheckAccessRequest\x1a).roster.membership.v1.CheckAccessResponse\"X\xaa\xbb\x189\b\x02\x12\abilling\x12\n" +
-	"invitation\x12\agateway\"\x0forganization_id*\x04read@\x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/access:check\x12\xd0\x01\n" +
-	"\x10BatchCheckAccess\x12-.roster.membership.v1.BatchCheckAccessRequest\x1a..roster.membership.v1.BatchCheckAccessResponse\"]\xaa\xbb\x189\b\x02\x12\abilling\x12\n" +
-	"invitation\x12\agateway\"\x0forganization_id*\x04read@\x01\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/access:batchCheck\x12\xa4\x01\n" +
+	"\x06losers\x18\x05 \x03(\tR\x06losers2\xb3\t\n" +
+	"\rAccessService\x12\xca\x01\n" +
+	"\vCheckAccess\x12(.roster.membership.v1.CheckAccessRequest\x1a).roster.membership.v1.CheckAccessResponse\"f\xaa\xbb\x18G\b\x02\x12\abilling\x12\n" +
+	"invitation\x12\agateway\"\x0forganization_id*\x04read@\x01J\faccess.check\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/access:check\x12\xde\x01\n" +
+	"\x10BatchCheckAccess\x12-.roster.membership.v1.BatchCheckAccessRequest\x1a..roster.membership.v1.BatchCheckAccessResponse\"k\xaa\xbb\x18G\b\x02\x12\abilling\x12\n" +
+	"invitation\x12\agateway\"\x0forganization_id*\x04read@\x01J\faccess.check\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/access:batchCheck\x12\xa4\x01\n" +
 	"\rExplainAccess\x12*.roster.membership.v1.ExplainAccessRequest\x1a+.roster.membership.v1.ExplainAccessResponse\":\xaa\xbb\x18\x19\b\x02\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/access:explain\x12\xce\x01\n" +
-	"\x11ListMyPermissions\x12..roster.membership.v1.ListMyPermissionsRequest\x1a/.roster.membership.v1.ListMyPermissionsResponse\"X\xaa\xbb\x18\x1b\b\x02\"\x0forganization_id*\x04read@\x01\x82\xd3\xe4\x93\x023\x121/v1/organizations/{organization_id}/myPermissions\x12\xce\x01\n" +
-	"\x0eListAccessible\x12+.roster.membership.v1.ListAccessibleRequest\x1a,.roster.membership.v1.ListAccessibleResponse\"a\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x020\x12./v1/organizations/{organization_id}/accessible\x12\x9c\x01\n" +
+	"\x11ListMyPermissions\x12..roster.membership.v1.ListMyPermissionsRequest\x1a/.roster.membership.v1.ListMyPermissionsResponse\"X\xaa\xbb\x18\x1b\b\x02\"\x0forganization_id*\x04read@\x01\x82\xd3\xe4\x93\x023\x121/v1/organizations/{organization_id}/myPermissions\x12\xdc\x01\n" +
+	"\x0eListAccessible\x12+.roster.membership.v1.ListAccessibleRequest\x1a,.roster.membership.v1.ListAccessibleResponse\"o\xaa\xbb\x185\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04readJ\faccess.check\x82\xd3\xe4\x93\x020\x12./v1/organizations/{organization_id}/accessible\x12\x9c\x01\n" +
 	"\x06WhatIf\x12#.roster.membership.v1.WhatIfRequest\x1a$.roster.membership.v1.WhatIfResponse\"G\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/access:whatIfBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
