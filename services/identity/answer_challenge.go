@@ -56,7 +56,7 @@ func (s *Service) checkCode(ctx context.Context, by trial, typed string) error {
 			return errors.Join(err, factor.ErrCodeInvalid)
 		}
 		left := f.Recovery - 1
-		if err := s.notify(q, f.Account, mail.RecoveryCodeUsed{Left: left}); err != nil {
+		if err := s.notify(q, f.Account, mail.RecoveryCodeUsed{Notice: s.notice(ctx, q), Left: left}); err != nil {
 			return err
 		}
 		return outbox.Publish(q.Tx, owner, q.Now(), &eventv1.AccountRecoveryCodeUsed{Context: origin(ctx, owner, ""), Left: int32(left)})

@@ -79,7 +79,7 @@ func (s *Service) usePasskey(ctx context.Context, q store.Queries, has store.Fac
 			continue
 		}
 		if copied {
-			if err := s.notify(q, has.Account, mail.PasskeyCopied{Name: one.DisplayName}); err != nil {
+			if err := s.notify(q, has.Account, mail.PasskeyCopied{Notice: s.notice(ctx, q), Name: one.DisplayName}); err != nil {
 				return err
 			}
 			return errCopied

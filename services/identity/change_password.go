@@ -91,7 +91,7 @@ func (s *Service) setPassword(ctx context.Context, q store.Queries, of account.A
 	if err := endSessions(q, in.Live, kept, from); err != nil {
 		return err
 	}
-	if err := s.notify(q, of, mail.PasswordChanged{Time: q.Now(), ResetLink: s.PublicURL + "/forgot"}); err != nil {
+	if err := s.notify(q, of, mail.PasswordChanged{Notice: s.notice(ctx, q)}); err != nil {
 		return err
 	}
 	return outbox.Publish(q.Tx, of.ID, q.Now(), &eventv1.AccountPasswordChanged{Context: from})

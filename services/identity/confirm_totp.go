@@ -68,7 +68,7 @@ func (s *Service) addFactor(ctx context.Context, q store.Queries, has store.Fact
 		codes = factor.NewRecoveryCodes(owner)
 		q.ReplaceRecoveryCodes(owner, codes)
 	}
-	return codes, s.publishMfa(q, has.Account, before, append(slices.Clone(before), added), origin(ctx, owner, ""))
+	return codes, s.publishMfa(ctx, q, has.Account, before, append(slices.Clone(before), added), origin(ctx, owner, ""))
 }
 
 func texts(codes []factor.RecoveryCode) (texts []string) {

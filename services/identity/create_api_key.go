@@ -14,6 +14,7 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -43,6 +44,13 @@ func (s *Service) CreateApiKey(ctx context.Context, req *identityv1.CreateApiKey
 			return err
 		}
 		q.InsertAPIKey(key, made.Hash)
+		of, err := q.GetAccount(ctx, owner)
+		if err != nil {
+			return err
+		}
+		if err := s.notify(q, of, mail.ApiKeyCreated{Notice: s.notice(ctx, q), Name: name, Expires: key.ExpireTime}); err != nil {
+			return err
+		}
 		return outbox.Publish(q.Tx, owner, q.Now(), &eventv1.AccountApiKeyCreated{Context: origin(ctx, owner, ""),
 			ApiKeyId: key.ID.String(), Scopes: key.Scopes, ExpireTime: timestamppb.New(key.ExpireTime)})
 	})

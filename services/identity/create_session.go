@@ -299,5 +299,5 @@ func (s *Service) noticePlace(ctx context.Context, q store.Queries, begun sessio
 	if err != nil {
 		return err
 	}
-	return s.notify(q, who, mail.NewDevice{Time: q.Now(), Device: place.Device, Address: begun.Address, ResetLink: s.PublicURL + "/forgot"})
+	return s.notify(q, who, mail.NewDevice{Notice: s.notice(ctx, q)})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -57,7 +58,7 @@ func (s *Service) ExportAccount(ctx context.Context, _ *identityv1.ExportAccount
 			answer.FederatedIdentities = append(answer.FederatedIdentities, &identityv1.FederatedIdentity{
 				ProviderDisplayName: one.DisplayName, Issuer: one.Issuer, Subject: one.Subject, CreateTime: timestamppb.New(one.CreateTime)})
 		}
-		return nil
+		return s.notify(q, e.Emails.Account, mail.AccountExported{Notice: s.notice(ctx, q)})
 	})
 	if err != nil {
 		return nil, err

@@ -309,8 +309,8 @@ func TestTotp(t *testing.T) {
 			}
 		}
 		require.ElementsMatch(t, []string{
-			"A second factor was added to your account", "A recovery code was used", "You have new recovery codes",
-			"A second factor was removed from your account",
+			"An authenticator app was added to your account", "A recovery code was used", "You have new recovery codes",
+			"An authenticator app was removed from your account",
 		}, subjects)
 	})
 	t.Run("AnAddressThatNobodyHasProvenHearsNothing", func(t *testing.T) {

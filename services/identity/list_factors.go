@@ -13,7 +13,6 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
-	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
@@ -51,9 +50,16 @@ func methodToProto(m factor.Method) identityv1.FactorMethod {
 }
 
 // publishMfa tells what the account has beside its password from now on, its person by mail, too.
-func (s *Service) publishMfa(q store.Queries, a account.Account, before, after []factor.Factor, from *eventv1.Context) error {
-	if change := len(after) - len(before); change != 0 {
-		if err := s.notify(q, a, mail.MfaChanged{Added: change > 0, Left: len(after)}); err != nil {
+func (s *Service) publishMfa(ctx context.Context, q store.Queries, a account.Account, before, after []factor.Factor, from *eventv1.Context) error {
+	has := func(all []factor.Factor, one factor.Factor) bool {
+		return slices.ContainsFunc(all, func(f factor.Factor) bool { return f.ID == one.ID })
+	}
+	for _, one := range slices.Concat(before, after) {
+		if has(before, one) && has(after, one) {
+			continue
+		}
+		words := mail.MfaChanged{Notice: s.notice(ctx, q), Added: has(after, one), Passkey: one.Method == factor.Passkey, Name: one.DisplayName, Left: len(after)}
+		if err := s.notify(q, a, words); err != nil {
 			return err
 		}
 	}
@@ -69,16 +75,4 @@ func mfaOf(factors []factor.Factor) *eventv1.Mfa {
 		}
 	}
 	return mfa
-}
-
-// notify writes to the person with the transaction, if they have proven an address.
-func (s *Service) notify(q store.Queries, a account.Account, words mail.Template) error {
-	if !a.EmailVerified {
-		return nil
-	}
-	address, err := email.ParseField("email", a.Email)
-	if err != nil {
-		return err
-	}
-	return mail.Add(s.Mail, q.Tx, a.ID, a.ID, address.Mailbox(), words)
 }

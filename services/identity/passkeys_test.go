@@ -90,7 +90,7 @@ func TestSetUpAPasskey(t *testing.T) {
 		require.Equal(t, "account.mfa_changed", changed.Type)
 		require.Equal(t, map[string]any{"methods": []any{"PASSKEY"}, "factorIds": []any{confirmed.GetFactor().GetId()}}, changed.Data["after"])
 		h.sweep(mail.TaskKind)
-		require.Equal(t, "A second factor was added to your account", h.outbox.to("ada@example.com")[0].Subject)
+		require.Equal(t, "A passkey was added to your account", h.outbox.to("ada@example.com")[0].Subject)
 	})
 	t.Run("R34 TheHandleIsRandomAndTheSameForAllOfOnesPasskeys", func(t *testing.T) {
 		t.Parallel()

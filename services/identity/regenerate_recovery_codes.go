@@ -34,7 +34,7 @@ func (s *Service) RegenerateRecoveryCodes(
 		}
 		codes := factor.NewRecoveryCodes(who.Account)
 		q.ReplaceRecoveryCodes(who.Account, codes)
-		if err := s.notify(q, has.Account, mail.RecoveryCodesReplaced{}); err != nil {
+		if err := s.notify(q, has.Account, mail.RecoveryCodesReplaced{Notice: s.notice(ctx, q)}); err != nil {
 			return nil, err
 		}
 		return &identityv1.RegenerateRecoveryCodesResponse{RecoveryCodes: texts(codes)}, outbox.Publish(q.Tx, who.Account, q.Now(),

@@ -37,7 +37,12 @@ func (s *Service) RemoveEmail(ctx context.Context, req *identityv1.RemoveEmailRe
 			return &identityv1.RemoveEmailResponse{}, nil
 		}
 		q.DeleteReset(who)
-		if err := s.notify(q, has.Account, mail.EmailsChanged{Email: removed.Address}); err != nil {
+		words := mail.EmailsChanged{Notice: s.notice(ctx, q), Email: removed.Address}
+		if err := s.notify(q, has.Account, words); err != nil {
+			return nil, err
+		}
+		words.Here = true
+		if err := s.write(q, has.Account, removed.Address, words); err != nil {
 			return nil, err
 		}
 		return &identityv1.RemoveEmailResponse{}, outbox.Publish(tx, who, q.Now(), &eventv1.AccountEmailRemoved{

@@ -52,7 +52,7 @@ func (s *Service) removeFactor(ctx context.Context, req *identityv1.RemoveFactor
 			q.SaveReach(has.Account.ID, 1)
 			q.ReplaceRecoveryCodes(has.Account.ID, nil)
 		}
-		return &identityv1.RemoveFactorResponse{}, s.publishMfa(q, has.Account, before, after, origin(ctx, has.Account.ID, req.GetRequestId()))
+		return &identityv1.RemoveFactorResponse{}, s.publishMfa(ctx, q, has.Account, before, after, origin(ctx, has.Account.ID, req.GetRequestId()))
 	})
 }
 

@@ -20,7 +20,7 @@ func (s *Service) RenameFactor(ctx context.Context, req *identityv1.RenameFactor
 		if all[i].DisplayName != name {
 			all[i].DisplayName = name
 			q.SaveFactor(has.Account.ID, all[i])
-			if err := s.publishMfa(q, has.Account, all, all, origin(ctx, has.Account.ID, req.GetRequestId())); err != nil {
+			if err := s.publishMfa(ctx, q, has.Account, all, all, origin(ctx, has.Account.ID, req.GetRequestId())); err != nil {
 				return nil, err
 			}
 		}

@@ -61,7 +61,7 @@ func (s *Service) ResetMfa(ctx context.Context, req *identityv1.ResetMfaRequest)
 		if err := endSessions(q, live, id.Session{}, from); err != nil {
 			return nil, err
 		}
-		if err := s.notify(q, has.Account, mail.MfaReset{Organization: req.GetOrganizationDisplayName()}); err != nil {
+		if err := s.notify(q, has.Account, mail.MfaReset{Organization: req.GetOrganizationDisplayName(), Time: q.Now()}); err != nil {
 			return nil, err
 		}
 		return &identityv1.ResetMfaResponse{Managed: true, Reset_: true}, outbox.Publish(tx, key, q.Now(), &eventv1.AccountMfaReset{

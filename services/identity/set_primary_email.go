@@ -49,8 +49,12 @@ func (s *Service) SetPrimaryEmail(ctx context.Context, req *identityv1.SetPrimar
 		link := secret.New(secret.Link, who.Account)
 		q.InsertRevert(who.Account, before.Email, link.Hash)
 		words := mail.PrimaryChanged{
-			Email: address.Mask(), Link: s.PublicURL + "/revert-email/" + link.Text(), Expires: q.Now().Add(account.RevertLifetime)}
+			Notice: s.notice(ctx, q), Email: address.Mask(), Link: s.PublicURL + "/revert-email/" + link.Text(), Expires: q.Now().Add(account.RevertLifetime)}
 		if err := s.notify(q, before, words); err != nil {
+			return nil, err
+		}
+		words.Link = ""
+		if err := s.notify(q, has.Account, words); err != nil {
 			return nil, err
 		}
 		return &identityv1.SetPrimaryEmailResponse{Account: meToProto(has.Account)}, outbox.Publish(tx, who.Account, q.Now(),

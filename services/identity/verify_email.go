@@ -73,7 +73,7 @@ func (s *Service) verifyAddition(ctx context.Context, q store.Queries, key id.Ac
 	}
 	answer := &identityv1.VerifyEmailResponse{Account: accountToProto(me), Email: address.Display}
 	if me.EmailVerified {
-		return answer, s.notify(q, me, mail.EmailsChanged{Added: true, Email: address.Display})
+		return answer, s.notify(q, me, mail.EmailsChanged{Notice: s.notice(ctx, q), Added: true, Email: address.Display})
 	}
 	shown := me.Email
 	me.Email, me.EmailVerified = address.Display, true

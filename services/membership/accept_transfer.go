@@ -8,6 +8,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -50,15 +51,21 @@ func (s *Service) AcceptTransfer(ctx context.Context, req *membershipv1.AcceptTr
 			if member.Version == was.Version {
 				continue
 			}
-			role, _ := o.Roles.ByID(member.Role)
-			q.SaveMember(key, member, false)
-			q.SaveStanding(key, member, role.Key)
-			if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRoleChanged{
-				Context: because, Before: memberToEvent(o, was), After: memberToEvent(o, member)}); err != nil {
+			if err := s.changedRole(q, at, was, member, me, because); err != nil {
 				return nil, err
 			}
 			if member.Account == offer.Owner {
 				changed.BeforeAccountId = member.Account.String()
+			}
+		}
+		if address := at.People[offer.Owner].Email; address != "" {
+			role, _ := o.Roles.ByID(owner.Role)
+			note := mail.OwnershipTaken{
+				Organization: o.DisplayName, By: at.People[me].Shown().DisplayName, Role: role.DisplayName, Replaced: changed.GetBeforeAccountId() != "",
+				Time: tx.Now(), ResetLink: s.PublicURL + "/forgot",
+			}
+			if err := mail.Add(s.Mail, tx, key, offer.Owner, address, note); err != nil {
+				return nil, err
 			}
 		}
 		actor, err = o.Admit(self)

@@ -48,12 +48,8 @@ func (s *Service) changeRole(ctx context.Context, key id.Organization, target id
 		if err := equals(ctx, tx.Now(), o, before); err != nil {
 			return nil, err
 		}
-		given, _ := o.Roles.ByID(member.Role)
-		q.SaveMember(key, member, false)
-		q.SaveStanding(key, member, given.Key)
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: once.ID}
-		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRoleChanged{
-			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
+		if err := s.changedRole(q, at, before, member, me, because.Context(ctx)); err != nil {
 			return nil, err
 		}
 		return &membershipv1.ChangeMemberRoleResponse{Member: memberToProto(o, actor, member, at.People[target])}, followMember(ctx, q, at, before, member, because)

@@ -45,6 +45,21 @@ func TestChangeMemberRole(t *testing.T) {
 		require.NotContains(t, last[3].Data, "example.com")
 	})
 
+	t.Run("R86 Who may do something that they could not do before is told, and nobody else", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		o := h.create(rbac)
+		account := o.add("member")
+		h.sweep()
+		require.Empty(t, h.mails.sent)
+		require.NoError(t, o.changeRole(o.creator, account, "admin"))
+		require.NoError(t, o.changeRole(o.creator, account, "member"))
+		h.sweep()
+		require.Len(t, h.mails.sent, 1)
+		require.Equal(t, "Your role in Acme is Admin now", h.mails.sent[0].Subject)
+		require.Contains(t, h.mails.sent[0].Text, "gave you the role Admin")
+	})
+
 	t.Run("Refusals", func(t *testing.T) {
 		t.Parallel()
 		h := newHarness(t)

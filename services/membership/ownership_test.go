@@ -177,9 +177,11 @@ func TestTransfer(t *testing.T) {
 
 		h.sweep() // the mail
 		require.Zero(t, h.due())
-		require.Len(t, h.mails.sent, 1)
+		require.Len(t, h.mails.sent, 3)
 		require.Equal(t, "ada@example.com", h.mails.sent[0].To)
 		require.Contains(t, h.mails.sent[0].Text, "hand Acme over to you")
+		require.Contains(t, h.mails.sent[1].Text, "You accepted the role Owner in Acme")
+		require.Contains(t, h.mails.sent[2].Text, "You are no longer its owner: your role is Admin now")
 		require.NoError(t, o.offer(target, o.creator), "and back")
 		require.NoError(t, o.acceptOffer(o.creator))
 	})

@@ -35,12 +35,8 @@ func (s *Service) StepDown(ctx context.Context, req *membershipv1.StepDownReques
 		if err := actor.StepDown(&member, at.OthersFull); err != nil {
 			return nil, err
 		}
-		role, _ := o.Roles.ByID(member.Role)
-		q.SaveMember(key, member, false)
-		q.SaveStanding(key, member, role.Key)
 		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_SELF, RequestID: req.GetRequestId()}
-		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberRoleChanged{
-			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member)}); err != nil {
+		if err := s.changedRole(q, at, before, member, me, because.Context(ctx)); err != nil {
 			return nil, err
 		}
 		if actor, err = o.Admit(member); err != nil {

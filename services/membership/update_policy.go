@@ -60,7 +60,7 @@ func (s *Service) UpdatePolicy(ctx context.Context, req *membershipv1.UpdatePoli
 		}
 		if !r.Unchanged() {
 			because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ADMIN, RequestID: req.GetRequestId()}
-			if err := reform(ctx, q, at, has, r, because); err != nil {
+			if err := s.reform(ctx, q, at, has, r, because); err != nil {
 				return nil, err
 			}
 		}
@@ -75,12 +75,12 @@ func (s *Service) UpdatePolicy(ctx context.Context, req *membershipv1.UpdatePoli
 }
 
 // reform writes what becomes of the organization and tells of it: roles first, then who owns it, then the policy.
-func reform(ctx context.Context, q store.Queries, at store.Standing, has org.Facts, r org.Reformed, because outbox.Origin) error {
+func (s *Service) reform(ctx context.Context, q store.Queries, at store.Standing, has org.Facts, r org.Reformed, because outbox.Origin) error {
 	why := because.Context(ctx)
 	if err := reshape(ctx, q, r, why); err != nil {
 		return err
 	}
-	if err := changeOwners(ctx, q, at, has, r, because); err != nil {
+	if err := s.changeOwners(ctx, q, at, has, r, because); err != nil {
 		return err
 	}
 	q.SaveOrganization(r.Organization)
@@ -132,7 +132,7 @@ func reshape(ctx context.Context, q store.Queries, r org.Reformed, why *eventv1.
 }
 
 // changeOwners makes the owners what the policy says they are. Where there are none any more, they have got another role by now.
-func changeOwners(ctx context.Context, q store.Queries, at store.Standing, has org.Facts, r org.Reformed, because outbox.Origin) error {
+func (s *Service) changeOwners(ctx context.Context, q store.Queries, at store.Standing, has org.Facts, r org.Reformed, because outbox.Origin) error {
 	is, was := r.Policy.Ownership, r.Before.Policy.Ownership
 	if is == was {
 		return nil
@@ -164,10 +164,8 @@ func changeOwners(ctx context.Context, q store.Queries, at store.Standing, has o
 	after := before
 	after.Role, after.SoleOwner = owner.ID, is == org.Single
 	after.Version++
-	q.SaveMember(r.ID, after, false)
-	q.SaveStanding(r.ID, after, owner.Key)
-	if err := outbox.Publish(q.Tx, r.ID, q.Now(), &eventv1.MemberRoleChanged{
-		Context: why, Before: memberToEvent(r.Organization, before), After: memberToEvent(r.Organization, after)}); err != nil {
+	at.Organization = r.Organization
+	if err := s.changedRole(q, at, before, after, because.Account, why); err != nil {
 		return err
 	}
 	return outbox.Publish(q.Tx, r.ID, q.Now(), &eventv1.OrganizationOwnerChanged{Context: why, AfterAccountId: after.Account.String()})

@@ -17,6 +17,19 @@ type Template interface {
 	plain() (file string, data Template)
 }
 
+// Notice is what a mail about the security of an account says beside what has happened: when, from where, and where to go if it was
+// not its person.
+type Notice struct {
+	Time            time.Time
+	Device, Address string // as far as they are known
+	ResetLink       string // where to ask for another password
+}
+
+func (n Notice) made() Notice {
+	n.Device = name(n.Device)
+	return n
+}
+
 // VerifyEmail asks somebody to prove that an address is theirs.
 type VerifyEmail struct {
 	Link    string
@@ -48,23 +61,26 @@ func (t EmailInUse) plain() (string, Template) { return "email_in_use", t }
 
 // EmailsChanged tells somebody that their account has an address more, or one less.
 type EmailsChanged struct {
+	Notice
 	Added bool
 	Email string
+	Here  bool // the mail goes to the address that was removed
 }
 
 func (t EmailsChanged) plain() (string, Template) {
-	t.Email = name(t.Email)
+	t.Notice, t.Email = t.Notice.made(), name(t.Email)
 	return "emails_changed", t
 }
 
-// PrimaryChanged tells the address that was the primary one that another is, and lets it take that back.
+// PrimaryChanged tells the address that was the primary one that another is, and lets it take that back; without a link, the one that is.
 type PrimaryChanged struct {
+	Notice
 	Email, Link string
 	Expires     time.Time
 }
 
 func (t PrimaryChanged) plain() (string, Template) {
-	t.Email = name(t.Email)
+	t.Notice, t.Email = t.Notice.made(), name(t.Email)
 	return "primary_changed", t
 }
 
@@ -77,12 +93,12 @@ type ResetPassword struct {
 func (t ResetPassword) plain() (string, Template) { return "reset_password", t }
 
 // PasswordChanged tells somebody that their password is another one now.
-type PasswordChanged struct {
-	Time      time.Time
-	ResetLink string // where to ask for another one
-}
+type PasswordChanged struct{ Notice }
 
-func (t PasswordChanged) plain() (string, Template) { return "password_changed", t }
+func (t PasswordChanged) plain() (string, Template) {
+	t.Notice = t.Notice.made()
+	return "password_changed", t
+}
 
 // TemporaryPassword tells somebody that their organization has had their password replaced. It does not tell the password.
 type TemporaryPassword struct {
@@ -93,14 +109,10 @@ type TemporaryPassword struct {
 func (t TemporaryPassword) plain() (string, Template) { return "temporary_password", t }
 
 // NewDevice tells somebody that their account was signed in to from where it was not before.
-type NewDevice struct {
-	Time            time.Time
-	Device, Address string // as far as they are known
-	ResetLink       string // where to ask for another password
-}
+type NewDevice struct{ Notice }
 
 func (t NewDevice) plain() (string, Template) {
-	t.Device = name(t.Device)
+	t.Notice = t.Notice.made()
 	return "new_device", t
 }
 
@@ -161,16 +173,72 @@ func (t TransferOffered) plain() (string, Template) {
 	return "transfer_offered", t
 }
 
-// MfaChanged tells somebody that signing in to their account asks for another second factor, or for one less.
-type MfaChanged struct {
-	Added bool
-	Left  int // second factors that the account has now
+// RoleRaised tells a member that they may do more than before.
+type RoleRaised struct {
+	Organization, Role string
+	By                 string // who gave it to them; empty: they accepted it themselves
+	Time               time.Time
+	ResetLink          string
 }
 
-func (t MfaChanged) plain() (string, Template) { return "mfa_changed", t }
+func (t RoleRaised) plain() (string, Template) {
+	t.Organization, t.Role, t.By = name(t.Organization), name(t.Role), name(t.By)
+	return "role_raised", t
+}
+
+// OwnershipTaken tells who has offered the ownership that it was accepted.
+type OwnershipTaken struct {
+	Organization, By string
+	Role             string // that they have themselves from now on
+	Replaced         bool   // they are no owner any more
+	Time             time.Time
+	ResetLink        string
+}
+
+func (t OwnershipTaken) plain() (string, Template) {
+	t.Organization, t.By, t.Role = name(t.Organization), name(t.By), name(t.Role)
+	return "ownership_taken", t
+}
+
+// ApiKeyCreated tells somebody that a program may act for them from now on.
+type ApiKeyCreated struct {
+	Notice
+	Name    string
+	Expires time.Time
+}
+
+func (t ApiKeyCreated) plain() (string, Template) {
+	t.Notice, t.Name = t.Notice.made(), name(t.Name)
+	return "api_key_created", t
+}
+
+// AccountExported tells somebody that what is kept of their account was handed out.
+type AccountExported struct{ Notice }
+
+func (t AccountExported) plain() (string, Template) {
+	t.Notice = t.Notice.made()
+	return "account_exported", t
+}
+
+// MfaChanged tells somebody that signing in to their account asks for another second factor, or for one less.
+type MfaChanged struct {
+	Notice
+	Added   bool
+	Passkey bool // otherwise an authenticator app
+	Name    string
+	Left    int // second factors that the account has now
+}
+
+func (t MfaChanged) plain() (string, Template) {
+	t.Notice, t.Name = t.Notice.made(), name(t.Name)
+	return "mfa_changed", t
+}
 
 // MfaReset tells somebody that an organization has taken their second factors away.
-type MfaReset struct{ Organization string }
+type MfaReset struct {
+	Organization string
+	Time         time.Time
+}
 
 func (t MfaReset) plain() (string, Template) {
 	t.Organization = name(t.Organization)
@@ -178,10 +246,13 @@ func (t MfaReset) plain() (string, Template) {
 }
 
 // PasskeyCopied tells somebody that one of their passkeys was refused because it has counted backwards.
-type PasskeyCopied struct{ Name string }
+type PasskeyCopied struct {
+	Notice
+	Name string
+}
 
 func (t PasskeyCopied) plain() (string, Template) {
-	t.Name = name(t.Name)
+	t.Notice, t.Name = t.Notice.made(), name(t.Name)
 	return "passkey_copied", t
 }
 
@@ -197,14 +268,23 @@ func (t ProviderLinked) plain() (string, Template) {
 }
 
 // RecoveryCodeUsed tells somebody that a recovery code stood in for their second factor.
-type RecoveryCodeUsed struct{ Left int }
+type RecoveryCodeUsed struct {
+	Notice
+	Left int
+}
 
-func (t RecoveryCodeUsed) plain() (string, Template) { return "recovery_code_used", t }
+func (t RecoveryCodeUsed) plain() (string, Template) {
+	t.Notice = t.Notice.made()
+	return "recovery_code_used", t
+}
 
 // RecoveryCodesReplaced tells somebody that they have new recovery codes.
-type RecoveryCodesReplaced struct{}
+type RecoveryCodesReplaced struct{ Notice }
 
-func (t RecoveryCodesReplaced) plain() (string, Template) { return "recovery_codes_replaced", t }
+func (t RecoveryCodesReplaced) plain() (string, Template) {
+	t.Notice = t.Notice.made()
+	return "recovery_codes_replaced", t
+}
 
 // Render writes the words of t: the Subject, Text and HTML of a message. The caller adds ID and To.
 func Render(t Template) (Message, error) {
@@ -278,7 +358,7 @@ var functions = map[string]any{
 
 var pages = parse("verify_email", "account_exists", "add_email", "email_in_use", "emails_changed", "primary_changed", "reset_password",
 	"password_changed", "temporary_password", "new_device", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied", "provider_linked",
-	"recovery_code_used", "recovery_codes_replaced")
+	"recovery_code_used", "recovery_codes_replaced", "role_raised", "ownership_taken", "api_key_created", "account_exported")
 
 func parse(kinds ...string) map[string]page {
 	pages := make(map[string]page)

@@ -377,3 +377,22 @@ func TestInvitationRole(t *testing.T) {
 		require.Equal(t, "viewer", got)
 	}
 }
+
+func TestRaises(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		is, was []string
+		raises  bool
+	}{
+		"MoreIsMore":               {[]string{"a", "b"}, []string{"a"}, true},
+		"SomethingElseIsMore":      {[]string{"b"}, []string{"a"}, true},
+		"LessIsNot":                {[]string{"a"}, []string{"a", "b"}, false},
+		"TheSameIsNotWhateverRank": {[]string{"a"}, []string{"a"}, false},
+	} {
+		t.Run("R86 "+name, func(t *testing.T) {
+			t.Parallel()
+			is, was := org.Role{Rank: 1, Permissions: org.SetOf(c.is)}, org.Role{Permissions: org.SetOf(c.was)}
+			require.Equal(t, c.raises, is.Raises(was))
+		})
+	}
+}

@@ -37,6 +37,9 @@ func (r Role) FullAccess() bool { return len(givable.Without(r.Permissions)) == 
 // full tells whether the role allows everything that can be done where there is no owner.
 func (r Role) full() bool { return len(everything.Without(r.Permissions)) == 0 }
 
+// Raises tells whether it allows something that another role does not, whatever else that one allows: rank is for display only.
+func (r Role) Raises(other Role) bool { return len(r.Permissions.Without(other.Permissions)) > 0 }
+
 // Roles of one organization, in display order.
 type Roles []Role
 
