@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -85,6 +86,34 @@ func TestCreatedMembers(t *testing.T) {
 		f := refused(t, err, errorv1.Reason_REASON_FEATURE_OFF)
 		require.Equal(t, "existing_user_add", f.Metadata["policy"])
 		require.EqualValues(t, 1, org.seats(t).GetUsed())
+	})
+
+	scenario(t, "S2-13 C20 R84 who was added leaves with one click, without signing in", func(t *testing.T, over string) {
+		org, ada := create(t, over, rbac), signUp(t, over)
+		_, err := org.createMember(t, org.owner, ada.Email, "member")
+		require.NoError(t, err)
+		token := mailLink(t, ada.Email, "/leave/")
+		resp, text := browse(t, http.MethodGet, "/leave/"+token, "")
+		require.Equal(t, 200, resp.StatusCode)
+		require.Contains(t, text, "Leave the organization?")
+		require.True(t, org.can(t, ada, "org.read"), "looking changes nothing")
+		if over == "REST" {
+			resp, text = browse(t, http.MethodPost, "/leave", "token="+token, "Content-Type", "application/x-www-form-urlencoded", "Accept", "text/html")
+			require.Equal(t, 200, resp.StatusCode, text)
+			require.Contains(t, text, "You have left "+org.Name)
+		} else {
+			left, err := connect(over, "").LeaveByLink(t.Context(), &membershipv1.LeaveByLinkRequest{Token: token})
+			require.NoError(t, err)
+			require.Equal(t, org.Name, left.GetOrganizationDisplayName())
+		}
+		require.False(t, org.can(t, ada, "org.read"))
+		eventually(t, func() bool { return org.seats(t).GetUsed() == 1 }, "the seat is free")
+
+		_, err = org.createMember(t, org.owner, ada.Email, "member")
+		require.NoError(t, err)
+		_, err = connect(over, "").LeaveByLink(t.Context(), &membershipv1.LeaveByLinkRequest{Token: token})
+		refused(t, err, errorv1.Reason_REASON_LINK_INVALID)
+		require.True(t, org.can(t, ada, "org.read"), "that is another membership")
 	})
 
 	scenario(t, "S2-25 a disabled account is refused with a reason of its own", func(t *testing.T, over string) {

@@ -149,7 +149,7 @@ func TestNotices(t *testing.T) {
 			org, who := create(t, over, rbac), signUp(t, over)
 			_, err := org.createMember(t, org.owner, who.Email, "member")
 			require.NoError(t, err)
-			return []notified{{who.Email, "You were added to " + org.Name, "as Member", "/sign-in"}}
+			return []notified{{who.Email, "You were added to " + org.Name, "as Member", "/leave/"}}
 		},
 	} {
 		t.Run("R86 "+happening, func(t *testing.T) {

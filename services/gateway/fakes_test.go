@@ -39,6 +39,7 @@ type fakes struct {
 	billingv1.UnimplementedSeatUsageServiceServer
 
 	verify     func(context.Context, *identityv1.VerifyEmailRequest) (*identityv1.VerifyEmailResponse, error)
+	leave      func(context.Context, *membershipv1.LeaveByLinkRequest) (*membershipv1.LeaveByLinkResponse, error)
 	revert     func(context.Context, *identityv1.RevertEmailChangeRequest) (*identityv1.RevertEmailChangeResponse, error)
 	reset      func(context.Context, *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error)
 	change     func(context.Context, *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error)
@@ -214,6 +215,10 @@ func (f *fakes) GetMe(ctx context.Context, _ *identityv1.GetMeRequest) (*identit
 		}
 	}
 	return nil, fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_FOUND, "There is no such account.")
+}
+
+func (f *fakes) LeaveByLink(ctx context.Context, req *membershipv1.LeaveByLinkRequest) (*membershipv1.LeaveByLinkResponse, error) {
+	return answerTo(f, ctx, "LeaveByLink", f.leave, req)
 }
 
 func (f *fakes) RevertEmailChange(ctx context.Context, req *identityv1.RevertEmailChangeRequest) (*identityv1.RevertEmailChangeResponse, error) {

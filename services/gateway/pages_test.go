@@ -16,6 +16,7 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/caller"
 )
@@ -113,6 +114,45 @@ func TestRevertEmailPage(t *testing.T) {
 		requirePage(t, h.post("/revert-email", "token=good"), 200, "Your address is back", "Choose another password")
 		requirePage(t, h.post("/revert-email", "token=used"), 404, "This link does not work any more")
 		requirePage(t, h.post("/revert-email", ""), 404, "This link does not work any more")
+	})
+}
+
+func TestLeavePage(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	h.leave = func(_ context.Context, req *membershipv1.LeaveByLinkRequest) (*membershipv1.LeaveByLinkResponse, error) {
+		switch req.GetToken() {
+		case "good":
+			return &membershipv1.LeaveByLinkResponse{OrganizationDisplayName: "<Acme>"}, nil
+		case "owner":
+			return nil, fault.New(errorv1.Reason_REASON_LAST_OWNER, "The owner cannot leave.")
+		}
+		return nil, refuse(errorv1.Reason_REASON_LINK_INVALID)
+	}
+
+	t.Run("R17 LookingConsumesNothing", func(t *testing.T) {
+		seen := h.open("/leave/good")
+		requirePage(t, seen, 200, "Leave the organization?", "You want to stay?")
+		require.Equal(t, "no-store", seen.Header.Get("Cache-Control"))
+		require.Equal(t, "no-referrer", seen.Header.Get("Referrer-Policy"))
+		require.NotContains(t, h.calls(), "LeaveByLink")
+		require.NotContains(t, h.log.String(), "/leave/good")
+	})
+	t.Run("S2-13 TheButtonLeaves", func(t *testing.T) {
+		requirePage(t, h.post("/leave", "token=good"), 200, "You have left <Acme>", "Your account")
+		requirePage(t, h.post("/leave", "token=used"), 404, "This link does not work any more", "Sign in")
+		requirePage(t, h.post("/leave", "token=owner"), 400, "The owner cannot leave.")
+		requirePage(t, h.post("/leave", ""), 404, "This link does not work any more")
+		requirePage(t, h.post("/leave", "token="+strings.Repeat("x", 300)), 404, "This link does not work any more")
+		require.Equal(t, 303, h.open("/leave").StatusCode)
+	})
+	t.Run("R29 R70 NothingLeadsElsewhereAndNobodyElsesFormLeaves", func(t *testing.T) {
+		before := len(h.calls())
+		require.Equal(t, 403, h.do("POST", "/leave", "token=good", "Sec-Fetch-Site", "cross-site", "Accept", "text/html").StatusCode)
+		require.Len(t, h.calls(), before)
+		left := h.post("/leave", "token=good&next=https://evil.example&redirect=https://evil.example")
+		require.NotContains(t, left.text, "evil")
+		require.Empty(t, left.Header.Get("Location"))
 	})
 }
 

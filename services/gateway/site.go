@@ -16,6 +16,7 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
 // pagePolicy is what a page may do: show itself, with our style, and post forms to us.
@@ -62,12 +63,13 @@ type site struct {
 	federated   identityv1.FederatedSignInServiceClient
 	directory   identityv1.AccountDirectoryServiceClient
 	invitations invitationv1.InvitationServiceClient
+	members     membershipv1.MemberServiceClient
 	reference   *reference
 	mux         *http.ServeMux
 }
 
 func (e *edge) newSite() (http.Handler, error) {
-	identity, invitation := e.Conns["identity"], e.Conns["invitation"]
+	identity, invitation, membership := e.Conns["identity"], e.Conns["invitation"], e.Conns["membership"]
 	s := &site{
 		edge:        e,
 		accounts:    identityv1.NewAccountServiceClient(identity),
@@ -77,6 +79,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		federated:   identityv1.NewFederatedSignInServiceClient(identity),
 		directory:   identityv1.NewAccountDirectoryServiceClient(identity),
 		invitations: invitationv1.NewInvitationServiceClient(invitation),
+		members:     membershipv1.NewMemberServiceClient(membership),
 		mux:         http.NewServeMux(),
 	}
 	var err error
@@ -89,6 +92,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		"GET /verify":                             toStart,
 		"GET /reset":                              toStart,
 		"GET /revert-email":                       toStart,
+		"GET /leave":                              toStart,
 		"GET /sign-out":                           toStart,
 		"GET /invite/accept":                      toStart,
 		"GET /invite/decline":                     toStart,
@@ -106,6 +110,8 @@ func (e *edge) newSite() (http.Handler, error) {
 		"POST /sign-out":                          s.signOut,
 		"GET /verify/{token}":                     s.showVerify,
 		"POST /verify":                            s.verify,
+		"GET /leave/{token}":                      s.showLeave,
+		"POST /leave":                             s.leave,
 		"GET /revert-email/{token}":               s.showRevertEmail,
 		"POST /revert-email":                      s.revertEmail,
 		"GET /forgot":                             s.showForgot,
@@ -174,7 +180,7 @@ var pages = func() map[string]*template.Template {
 		"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "revert_email", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
+	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "revert_email", "leave", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(functions).
 			ParseFS(pageFiles, "pages/layout.html", "pages/forms.html", "pages/"+name+".html"))
 	}

@@ -215,7 +215,9 @@ func (s *Service) addDirectly(ctx context.Context, q store.Queries, op org.Opera
 	member.Join(role, op.Seat, id.Invitation{}, q.Now())
 	enter(q, o, member, known, role, op.Person)
 	if !op.NewAccount {
-		note := mail.Added{Organization: o.DisplayName, Role: role.DisplayName, SignInLink: s.PublicURL + "/sign-in"}
+		leave := leaveLink{organization: o.ID, account: op.Account, joined: member.JoinTime, expires: q.Now().Add(leaveLifetime)}
+		note := mail.Added{Organization: o.DisplayName, Role: role.DisplayName, SignInLink: s.PublicURL + "/sign-in",
+			LeaveLink: s.PublicURL + "/leave/" + leave.seal(s.LeaveKey), Expires: leave.expires}
 		if err := mail.Add(s.Mail, q.Tx, o.ID, op.Account, op.Person.Email, note); err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func TestCreateMember(t *testing.T) {
 		o.sweep()
 		require.Len(t, o.mails.sent, 1)
 		require.Equal(t, "grace@works.example", o.mails.sent[0].To)
-		require.Contains(t, o.mails.sent[0].Text, "leave Acme")
+		require.Contains(t, o.mails.sent[0].Text, "https://roster.example/leave/")
 		_, err = o.createMember(o.creator)
 		require.Equal(t, grace.String(), refused(t, err, errorv1.Reason_REASON_ALREADY_MEMBER).Metadata["accountId"], "S2-26")
 	})

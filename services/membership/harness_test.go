@@ -81,7 +81,7 @@ func newHarness(t *testing.T) *harness {
 	t.Cleanup(h.dns.Stop)
 	key := seal.NewKey(sha256.Sum256([]byte("membership")))
 	h.service = membership.New(membership.Dependencies{
-		DB: h.db, Chain: &chain.Server{DB: h.db}, Chains: h.histories(), Seats: h.seats, Usage: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), PublicURL: "https://roster.example",
+		DB: h.db, Chain: &chain.Server{DB: h.db}, Chains: h.histories(), Seats: h.seats, Usage: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), LeaveKey: key.Derive("leave"), PublicURL: "https://roster.example",
 		Proofs: proof.New(h.dns.Addr()), Providers: org.NewProviders([]string{"mail.example"}),
 		Mail: &mail.Queue{DB: h.db, Sender: h.mails, Key: key.Derive("mail")},
 		Log:  slog.New(slog.DiscardHandler),

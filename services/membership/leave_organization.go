@@ -20,8 +20,14 @@ func (s *Service) LeaveOrganization(ctx context.Context, req *membershipv1.Leave
 	if err != nil {
 		return nil, err
 	}
-	me := caller.From(ctx).Account
 	once := request(ctx, req.GetRequestId(), "LeaveOrganization", req)
+	return s.leave(ctx, key, caller.From(ctx).Account, once, func(org.Organization, org.Member) error { return nil })
+}
+
+// leave ends somebody's own membership, if it may be that one.
+func (s *Service) leave(
+	ctx context.Context, key id.Organization, me id.Account, once postgres.Request, may func(org.Organization, org.Member) error,
+) (*membershipv1.LeaveOrganizationResponse, error) {
 	answer, revision, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*membershipv1.LeaveOrganizationResponse, error) {
 		q := queries(tx)
 		at, err := q.LockMembers(ctx, key, me, me)
@@ -29,6 +35,9 @@ func (s *Service) LeaveOrganization(ctx context.Context, req *membershipv1.Leave
 			return nil, err
 		}
 		o, member := at.Organization, at.Members[me]
+		if err := may(o, member); err != nil {
+			return nil, err
+		}
 		member.Unprotected = false // leaving takes no second factor: it only ends something
 		actor, err := o.Admit(member)
 		if err != nil {
@@ -41,7 +50,7 @@ func (s *Service) LeaveOrganization(ctx context.Context, req *membershipv1.Leave
 		}
 		left := o.Left(before, false)
 		end(q, key, member, left, org.Release(seat, me, me, causeSelf, tx.Now()))
-		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_SELF, CauseID: seat.String(), RequestID: req.GetRequestId()}
+		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_SELF, CauseID: seat.String(), RequestID: once.ID}
 		if err := outbox.Publish(tx, key, tx.Now(), &eventv1.MemberLeft{
 			Context: because.Context(ctx), Before: memberToEvent(o, before), After: memberToEvent(o, member), LeftProjectIds: projectIDs(left)}); err != nil {
 			return nil, err

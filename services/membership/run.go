@@ -50,6 +50,7 @@ func Run(ctx context.Context, c Config) error {
 		Accounts:  identityv1.NewAccountDirectoryServiceClient(identity),
 		Mail:      base.Mail,
 		PageKey:   base.Key.Derive("page"),
+		LeaveKey:  base.Key.Derive("leave"),
 		Proofs:    proof.New(c.DNS),
 		Providers: org.NewProviders(c.Providers),
 		PublicURL: c.PublicURL,

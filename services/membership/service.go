@@ -35,6 +35,7 @@ type Dependencies struct {
 	Accounts  identityv1.AccountDirectoryServiceClient
 	Mail      *mail.Queue
 	PageKey   *seal.Key // seals page tokens
+	LeaveKey  *seal.Key // seals the links by which people leave
 	Proofs    *proof.Resolver
 	Providers org.Providers // whose domains nobody verifies
 	PublicURL string        // where people reach the suite, without a slash at the end

@@ -214,6 +214,17 @@ func (s *suite) live(t *testing.T) {
 
 	_, err = members.RemoveMember(as(ada), &membershipv1.RemoveMemberRequest{OrganizationId: id, AccountId: accepted.GetInvitation().GetAcceptedAccountId()})
 	require.NoError(t, err)
+	adding, err := organizations.CreateOrganization(as(ada), &membershipv1.CreateOrganizationRequest{DisplayName: "Works", Preset: membershipv1.Preset_PRESET_RBAC})
+	require.NoError(t, err)
+	_, err = members.CreateMember(as(ada), &membershipv1.CreateMemberRequest{
+		OrganizationId: adding.GetOrganization().GetId(), Email: "bob@example.com", DisplayName: "Bob", Role: "member"})
+	require.NoError(t, err)
+	leave := s.link(t, "link that leaves", "bob@example.com", "/leave/")
+	s.get(t, "/leave/"+leave)
+	for _, token := range []string{leave + "A", leave, leave} {
+		_, err = members.LeaveByLink(ctx, &membershipv1.LeaveByLinkRequest{Token: token, RequestId: "canary-leave"})
+	}
+	require.NoError(t, err, "it was this request")
 	_, err = sessions.SignOut(as(ada), &identityv1.SignOutRequest{})
 	require.NoError(t, err)
 	for _, service := range fleet.Services {

@@ -482,6 +482,22 @@ var operations = []operation{
 		},
 	},
 	{
+		name: "leave by a link",
+		arrange: func(t *testing.T, s *scene) {
+			organization(membershipv1.Preset_PRESET_RBAC)(t, s)
+			newcomer(t, s)
+			_, err := s.owner.CreateMember(t.Context(), &membershipv1.CreateMemberRequest{
+				OrganizationId: s.org, Email: s.email, DisplayName: "Grace " + s.tag, Role: "member"})
+			require.NoError(t, err)
+			s.settle(t)
+			links := s.links(s.email)
+			s.token = links[len(links)-1]
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.as("").LeaveByLink(ctx, &membershipv1.LeaveByLinkRequest{Token: s.token, RequestId: s.request()})
+		},
+	},
+	{
 		name: "become an operator",
 		arrange: func(t *testing.T, s *scene) {
 			_, err := s.databases["identity"].Exec(t.Context(), `UPDATE operator_keys SET expire_time = now()`)

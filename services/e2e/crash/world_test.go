@@ -298,7 +298,7 @@ func (w *world) links(to string) (tokens []string) {
 	_, _ = w.Mail.Wait(ctx, to, func(m devmail.Received) bool { // newest first
 		for _, link := range m.Links {
 			token := link[strings.LastIndex(link, "/")+1:]
-			if !slices.Contains(tokens, token) {
+			if page := len(token) < 20; !page && !slices.Contains(tokens, token) {
 				tokens = append([]string{token}, tokens...)
 			}
 		}

@@ -153,7 +153,11 @@ func (t Joined) plain() (string, Template) {
 }
 
 // Added tells somebody that an admin has made them a member of an organization, with the account that they have.
-type Added struct{ Organization, Role, SignInLink string }
+type Added struct {
+	Organization, Role, SignInLink string
+	LeaveLink                      string // ends that membership, until it expires
+	Expires                        time.Time
+}
 
 func (t Added) plain() (string, Template) {
 	t.Organization, t.Role = name(t.Organization), name(t.Role)

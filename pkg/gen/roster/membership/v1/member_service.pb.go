@@ -2124,6 +2124,116 @@ func (x *LeaveOrganizationResponse) GetToken() string {
 	return ""
 }
 
+// LeaveByLinkRequest holds the token of the link.
+type LeaveByLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last segment of the link.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveByLinkRequest) Reset() {
+	*x = LeaveByLinkRequest{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveByLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveByLinkRequest) ProtoMessage() {}
+
+func (x *LeaveByLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveByLinkRequest.ProtoReflect.Descriptor instead.
+func (*LeaveByLinkRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *LeaveByLinkRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *LeaveByLinkRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// LeaveByLinkResponse says that the holder of the link belongs no more.
+type LeaveByLinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization that they have left.
+	OrganizationDisplayName string `protobuf:"bytes,1,opt,name=organization_display_name,json=organizationDisplayName,proto3" json:"organization_display_name,omitempty"`
+	// Whether the seat is free already; otherwise it is within a minute.
+	SeatReleased  bool `protobuf:"varint,2,opt,name=seat_released,json=seatReleased,proto3" json:"seat_released,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveByLinkResponse) Reset() {
+	*x = LeaveByLinkResponse{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveByLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveByLinkResponse) ProtoMessage() {}
+
+func (x *LeaveByLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveByLinkResponse.ProtoReflect.Descriptor instead.
+func (*LeaveByLinkResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *LeaveByLinkResponse) GetOrganizationDisplayName() string {
+	if x != nil {
+		return x.OrganizationDisplayName
+	}
+	return ""
+}
+
+func (x *LeaveByLinkResponse) GetSeatReleased() bool {
+	if x != nil {
+		return x.SeatReleased
+	}
+	return false
+}
+
 // ResetMemberPasswordRequest names the member.
 type ResetMemberPasswordRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2141,7 +2251,7 @@ type ResetMemberPasswordRequest struct {
 
 func (x *ResetMemberPasswordRequest) Reset() {
 	*x = ResetMemberPasswordRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2153,7 +2263,7 @@ func (x *ResetMemberPasswordRequest) String() string {
 func (*ResetMemberPasswordRequest) ProtoMessage() {}
 
 func (x *ResetMemberPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2166,7 +2276,7 @@ func (x *ResetMemberPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMemberPasswordRequest.ProtoReflect.Descriptor instead.
 func (*ResetMemberPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{22}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ResetMemberPasswordRequest) GetOrganizationId() string {
@@ -2216,7 +2326,7 @@ type ResetMemberPasswordResponse struct {
 
 func (x *ResetMemberPasswordResponse) Reset() {
 	*x = ResetMemberPasswordResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2228,7 +2338,7 @@ func (x *ResetMemberPasswordResponse) String() string {
 func (*ResetMemberPasswordResponse) ProtoMessage() {}
 
 func (x *ResetMemberPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2241,7 +2351,7 @@ func (x *ResetMemberPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMemberPasswordResponse.ProtoReflect.Descriptor instead.
 func (*ResetMemberPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{23}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ResetMemberPasswordResponse) GetMethod() OrganizationPolicy_Reset {
@@ -2292,7 +2402,7 @@ type Member_Mfa struct {
 
 func (x *Member_Mfa) Reset() {
 	*x = Member_Mfa{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2414,7 @@ func (x *Member_Mfa) String() string {
 func (*Member_Mfa) ProtoMessage() {}
 
 func (x *Member_Mfa) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2676,15 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"V\n" +
 	"\x19LeaveOrganizationResponse\x12#\n" +
 	"\rseat_released\x18\x01 \x01(\bR\fseatReleased\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token\"\xfc\x01\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"d\n" +
+	"\x12LeaveByLinkRequest\x12#\n" +
+	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x02R\x05token\x12)\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"v\n" +
+	"\x13LeaveByLinkResponse\x12:\n" +
+	"\x19organization_display_name\x18\x01 \x01(\tR\x17organizationDisplayName\x12#\n" +
+	"\rseat_released\x18\x02 \x01(\bR\fseatReleased\"\xfc\x01\n" +
 	"\x1aResetMemberPasswordRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
@@ -2583,7 +2701,7 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\treset_url\x18\x03 \x01(\tR\bresetUrl\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x14\n" +
-	"\x05token\x18\x05 \x01(\tR\x05token2\x88\x14\n" +
+	"\x05token\x18\x05 \x01(\tR\x05token2\xa4\x15\n" +
 	"\rMemberService\x12\xbe\x01\n" +
 	"\n" +
 	"ListPeople\x12'.roster.membership.v1.ListPeopleRequest\x1a(.roster.membership.v1.ListPeopleResponse\"]\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/people\x12\xc9\x01\n" +
@@ -2596,7 +2714,8 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/organizations/{organization_id}/members/{account_id}:resetMfa\x12\xe9\x01\n" +
 	"\fEnableMember\x12).roster.membership.v1.EnableMemberRequest\x1a*.roster.membership.v1.EnableMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.enable\"\x0forganization_id*\x0emember.enabled\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:enable\x12\xe9\x01\n" +
 	"\fRemoveMember\x12).roster.membership.v1.RemoveMemberRequest\x1a*.roster.membership.v1.RemoveMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.remove\"\x0forganization_id*\x0emember.removed\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:remove\x12\xd6\x01\n" +
-	"\x11LeaveOrganization\x12..roster.membership.v1.LeaveOrganizationRequest\x1a/.roster.membership.v1.LeaveOrganizationResponse\"`\xaa\xbb\x18 \b\x02\"\x0forganization_id*\vmember.left\x82\xd3\xe4\x93\x026:\x01*\"1/v1/organizations/{organization_id}/members:leave\x12\xfb\x01\n" +
+	"\x11LeaveOrganization\x12..roster.membership.v1.LeaveOrganizationRequest\x1a/.roster.membership.v1.LeaveOrganizationResponse\"`\xaa\xbb\x18 \b\x02\"\x0forganization_id*\vmember.left\x82\xd3\xe4\x93\x026:\x01*\"1/v1/organizations/{organization_id}/members:leave\x12\x99\x01\n" +
+	"\vLeaveByLink\x12(.roster.membership.v1.LeaveByLinkRequest\x1a).roster.membership.v1.LeaveByLinkResponse\"5\xaa\xbb\x18\x0f\b\x01*\vmember.left\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/members:leaveByLink\x12\xfb\x01\n" +
 	"\x13ResetMemberPassword\x120.roster.membership.v1.ResetMemberPasswordRequest\x1a1.roster.membership.v1.ResetMemberPasswordResponse\"\x7f\xaa\xbb\x18*\b\x02\"\x0forganization_id*\x15member.password_reset\x82\xd3\xe4\x93\x02K:\x01*\"F/v1/organizations/{organization_id}/members/{account_id}:resetPasswordBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
@@ -2612,7 +2731,7 @@ func file_roster_membership_v1_member_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(Person_State)(0),                   // 0: roster.membership.v1.Person.State
 	(Member_State)(0),                   // 1: roster.membership.v1.Member.State
@@ -2641,45 +2760,47 @@ var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(*RemoveMemberResponse)(nil),        // 24: roster.membership.v1.RemoveMemberResponse
 	(*LeaveOrganizationRequest)(nil),    // 25: roster.membership.v1.LeaveOrganizationRequest
 	(*LeaveOrganizationResponse)(nil),   // 26: roster.membership.v1.LeaveOrganizationResponse
-	(*ResetMemberPasswordRequest)(nil),  // 27: roster.membership.v1.ResetMemberPasswordRequest
-	(*ResetMemberPasswordResponse)(nil), // 28: roster.membership.v1.ResetMemberPasswordResponse
-	(*Member_Mfa)(nil),                  // 29: roster.membership.v1.Member.Mfa
-	(*timestamppb.Timestamp)(nil),       // 30: google.protobuf.Timestamp
-	(Availability_State)(0),             // 31: roster.membership.v1.Availability.State
-	(*fieldmaskpb.FieldMask)(nil),       // 32: google.protobuf.FieldMask
-	(OrganizationPolicy_Reset)(0),       // 33: roster.membership.v1.OrganizationPolicy.Reset
+	(*LeaveByLinkRequest)(nil),          // 27: roster.membership.v1.LeaveByLinkRequest
+	(*LeaveByLinkResponse)(nil),         // 28: roster.membership.v1.LeaveByLinkResponse
+	(*ResetMemberPasswordRequest)(nil),  // 29: roster.membership.v1.ResetMemberPasswordRequest
+	(*ResetMemberPasswordResponse)(nil), // 30: roster.membership.v1.ResetMemberPasswordResponse
+	(*Member_Mfa)(nil),                  // 31: roster.membership.v1.Member.Mfa
+	(*timestamppb.Timestamp)(nil),       // 32: google.protobuf.Timestamp
+	(Availability_State)(0),             // 33: roster.membership.v1.Availability.State
+	(*fieldmaskpb.FieldMask)(nil),       // 34: google.protobuf.FieldMask
+	(OrganizationPolicy_Reset)(0),       // 35: roster.membership.v1.OrganizationPolicy.Reset
 }
 var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Person.state:type_name -> roster.membership.v1.Person.State
-	30, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
-	30, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
-	30, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
-	31, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
-	30, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
+	32, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
+	32, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
+	33, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
+	32, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
-	30, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	30, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
-	30, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
-	30, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
-	29, // 11: roster.membership.v1.Member.mfa:type_name -> roster.membership.v1.Member.Mfa
+	32, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	32, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
+	32, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
+	32, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
+	31, // 11: roster.membership.v1.Member.mfa:type_name -> roster.membership.v1.Member.Mfa
 	4,  // 12: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
 	0,  // 13: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
 	2,  // 14: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
-	30, // 15: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
+	32, // 15: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
 	3,  // 16: roster.membership.v1.ListPeopleRequest.availability:type_name -> roster.membership.v1.ListPeopleRequest.Show
 	5,  // 17: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
 	6,  // 18: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 19: roster.membership.v1.CreateMemberResponse.member:type_name -> roster.membership.v1.Member
-	30, // 20: roster.membership.v1.CreateMemberResponse.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 21: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 20: roster.membership.v1.CreateMemberResponse.expire_time:type_name -> google.protobuf.Timestamp
+	34, // 21: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
 	6,  // 22: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 23: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 24: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 25: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 26: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
-	33, // 27: roster.membership.v1.ResetMemberPasswordRequest.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
-	33, // 28: roster.membership.v1.ResetMemberPasswordResponse.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
-	30, // 29: roster.membership.v1.ResetMemberPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	35, // 27: roster.membership.v1.ResetMemberPasswordRequest.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	35, // 28: roster.membership.v1.ResetMemberPasswordResponse.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	32, // 29: roster.membership.v1.ResetMemberPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
 	7,  // 30: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
 	9,  // 31: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
 	11, // 32: roster.membership.v1.MemberService.CreateMember:input_type -> roster.membership.v1.CreateMemberRequest
@@ -2690,20 +2811,22 @@ var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	21, // 37: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
 	23, // 38: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
 	25, // 39: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
-	27, // 40: roster.membership.v1.MemberService.ResetMemberPassword:input_type -> roster.membership.v1.ResetMemberPasswordRequest
-	8,  // 41: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
-	10, // 42: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
-	12, // 43: roster.membership.v1.MemberService.CreateMember:output_type -> roster.membership.v1.CreateMemberResponse
-	14, // 44: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
-	16, // 45: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
-	18, // 46: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
-	20, // 47: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
-	22, // 48: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
-	24, // 49: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
-	26, // 50: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
-	28, // 51: roster.membership.v1.MemberService.ResetMemberPassword:output_type -> roster.membership.v1.ResetMemberPasswordResponse
-	41, // [41:52] is the sub-list for method output_type
-	30, // [30:41] is the sub-list for method input_type
+	27, // 40: roster.membership.v1.MemberService.LeaveByLink:input_type -> roster.membership.v1.LeaveByLinkRequest
+	29, // 41: roster.membership.v1.MemberService.ResetMemberPassword:input_type -> roster.membership.v1.ResetMemberPasswordRequest
+	8,  // 42: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
+	10, // 43: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
+	12, // 44: roster.membership.v1.MemberService.CreateMember:output_type -> roster.membership.v1.CreateMemberResponse
+	14, // 45: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
+	16, // 46: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
+	18, // 47: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
+	20, // 48: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
+	22, // 49: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
+	24, // 50: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
+	26, // 51: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
+	28, // 52: roster.membership.v1.MemberService.LeaveByLink:output_type -> roster.membership.v1.LeaveByLinkResponse
+	30, // 53: roster.membership.v1.MemberService.ResetMemberPassword:output_type -> roster.membership.v1.ResetMemberPasswordResponse
+	42, // [42:54] is the sub-list for method output_type
+	30, // [30:42] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name
@@ -2722,7 +2845,7 @@ func file_roster_membership_v1_member_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_member_service_proto_rawDesc), len(file_roster_membership_v1_member_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

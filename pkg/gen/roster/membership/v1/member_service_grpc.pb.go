@@ -29,6 +29,7 @@ const (
 	MemberService_EnableMember_FullMethodName        = "/roster.membership.v1.MemberService/EnableMember"
 	MemberService_RemoveMember_FullMethodName        = "/roster.membership.v1.MemberService/RemoveMember"
 	MemberService_LeaveOrganization_FullMethodName   = "/roster.membership.v1.MemberService/LeaveOrganization"
+	MemberService_LeaveByLink_FullMethodName         = "/roster.membership.v1.MemberService/LeaveByLink"
 	MemberService_ResetMemberPassword_FullMethodName = "/roster.membership.v1.MemberService/ResetMemberPassword"
 )
 
@@ -81,6 +82,9 @@ type MemberServiceClient interface {
 	// seat is freed. The only owner, and the last member with full rights, stay. Reasons: FEATURE_OFF, LAST_OWNER,
 	// ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
 	LeaveOrganization(ctx context.Context, in *LeaveOrganizationRequest, opts ...grpc.CallOption) (*LeaveOrganizationResponse, error)
+	// LeaveByLink is LeaveOrganization for whoever holds the link of the mail that told them that they were added: it ends that membership
+	// and no other, works for 30 days, and asks nobody to sign in. Reasons: LINK_INVALID, LAST_OWNER, MEMBER_DISABLED.
+	LeaveByLink(ctx context.Context, in *LeaveByLinkRequest, opts ...grpc.CallOption) (*LeaveByLinkResponse, error)
 	// ResetMemberPassword resets a member's password in the way that the policy's `password_reset` says. LINK needs members.send_reset_link:
 	// a link is mailed to the address that the account has proven; without one the answer holds it, for accounts that the organization manages.
 	// TEMP_PASSWORD needs members.issue_temp_password, a proof of who is there that is not older than ten minutes, and an account that
@@ -199,6 +203,16 @@ func (c *memberServiceClient) LeaveOrganization(ctx context.Context, in *LeaveOr
 	return out, nil
 }
 
+func (c *memberServiceClient) LeaveByLink(ctx context.Context, in *LeaveByLinkRequest, opts ...grpc.CallOption) (*LeaveByLinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LeaveByLinkResponse)
+	err := c.cc.Invoke(ctx, MemberService_LeaveByLink_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *memberServiceClient) ResetMemberPassword(ctx context.Context, in *ResetMemberPasswordRequest, opts ...grpc.CallOption) (*ResetMemberPasswordResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ResetMemberPasswordResponse)
@@ -258,6 +272,9 @@ type MemberServiceServer interface {
 	// seat is freed. The only owner, and the last member with full rights, stay. Reasons: FEATURE_OFF, LAST_OWNER,
 	// ORGANIZATION_NOT_FOUND, MEMBER_DISABLED.
 	LeaveOrganization(context.Context, *LeaveOrganizationRequest) (*LeaveOrganizationResponse, error)
+	// LeaveByLink is LeaveOrganization for whoever holds the link of the mail that told them that they were added: it ends that membership
+	// and no other, works for 30 days, and asks nobody to sign in. Reasons: LINK_INVALID, LAST_OWNER, MEMBER_DISABLED.
+	LeaveByLink(context.Context, *LeaveByLinkRequest) (*LeaveByLinkResponse, error)
 	// ResetMemberPassword resets a member's password in the way that the policy's `password_reset` says. LINK needs members.send_reset_link:
 	// a link is mailed to the address that the account has proven; without one the answer holds it, for accounts that the organization manages.
 	// TEMP_PASSWORD needs members.issue_temp_password, a proof of who is there that is not older than ten minutes, and an account that
@@ -305,6 +322,9 @@ func (UnimplementedMemberServiceServer) RemoveMember(context.Context, *RemoveMem
 }
 func (UnimplementedMemberServiceServer) LeaveOrganization(context.Context, *LeaveOrganizationRequest) (*LeaveOrganizationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LeaveOrganization not implemented")
+}
+func (UnimplementedMemberServiceServer) LeaveByLink(context.Context, *LeaveByLinkRequest) (*LeaveByLinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LeaveByLink not implemented")
 }
 func (UnimplementedMemberServiceServer) ResetMemberPassword(context.Context, *ResetMemberPasswordRequest) (*ResetMemberPasswordResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetMemberPassword not implemented")
@@ -510,6 +530,24 @@ func _MemberService_LeaveOrganization_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MemberService_LeaveByLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LeaveByLinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MemberServiceServer).LeaveByLink(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MemberService_LeaveByLink_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MemberServiceServer).LeaveByLink(ctx, req.(*LeaveByLinkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MemberService_ResetMemberPassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ResetMemberPasswordRequest)
 	if err := dec(in); err != nil {
@@ -574,6 +612,10 @@ var MemberService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "LeaveOrganization",
 			Handler:    _MemberService_LeaveOrganization_Handler,
+		},
+		{
+			MethodName: "LeaveByLink",
+			Handler:    _MemberService_LeaveByLink_Handler,
 		},
 		{
 			MethodName: "ResetMemberPassword",
