@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"sync"
@@ -16,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+
+	"github.com/rosterhq/roster/services/internal/testkit"
 )
 
 // tab is a tab of a browser of its own, driven by the DevTools protocol through a pipe. Its authenticator is Chromium's virtual one.
@@ -182,12 +185,48 @@ func (b *tab) until(condition string) {
 	}, condition)
 }
 
-// post calls the API from the page.
-const post = `async (path, body) => {
-	const answer = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
-	if (!answer.ok) throw new Error(await answer.text());
-	return answer.json();
-}`
+// sends presses the button of a form of the page, by where it is sent.
+func (b *tab) sends(action string) {
+	b.Helper()
+	b.run(fmt.Sprintf(`document.querySelector("form[action='%s']:not([hidden]) button").click()`, action))
+}
+
+// says waits until the page says something.
+func (b *tab) says(words string) {
+	b.Helper()
+	b.until(fmt.Sprintf(`document.readyState == "complete" && document.body.innerText.includes(%q)`, words))
+}
+
+// fill types into a field.
+func (b *tab) fill(field, value string) {
+	b.Helper()
+	b.run(fmt.Sprintf(`document.querySelector(%q).value = %q`, field, value))
+}
+
+// signIn types address and password.
+func (b *tab) signIn(email, password string) {
+	b.Helper()
+	b.until(`document.querySelector("form[data-begin]")?.hidden === false`)
+	b.fill("#identifier", email)
+	b.fill("#sign-in-password", password)
+	b.sends("/sign-in")
+}
+
+// wears gives the tab a session.
+func (b *tab) wears(cookie *http.Cookie) {
+	b.Helper()
+	b.call("Network.setCookie", map[string]any{
+		"name": cookie.Name, "value": cookie.Value, "url": suite.URL, "path": "/", "secure": true, "httpOnly": true, "sameSite": "Lax"}, nil)
+}
+
+// longAgoInBrowser signs in as a browser and makes that an hour old, before anybody has asked about the session.
+func longAgoInBrowser(t *testing.T, who *person) *http.Cookie {
+	t.Helper()
+	cookie := browser(t, who.Email)
+	_, err := suite.owners["identity"].Exec(t.Context(), `UPDATE sessions SET auth_time = now() - interval '1 hour' WHERE account_id = $1`, key(t, who))
+	require.NoError(t, err)
+	return cookie
+}
 
 // TestBrowser drives Chromium.
 func TestBrowser(t *testing.T) {
@@ -195,42 +234,114 @@ func TestBrowser(t *testing.T) {
 	t.Run("R34 a browser sets a passkey up, and signs in with it: as second factor and alone", func(t *testing.T) {
 		t.Parallel()
 		who, b := signUp(t, "gRPC"), openTab(t)
-		password := fmt.Sprintf(`
-			document.querySelector("#identifier").value = %q;
-			document.querySelector("#sign-in-password").value = %q;
-			document.querySelector("form[action='/sign-in']").submit()`, who.Email, password)
-		b.open("/sign-in")
-		b.until(`!document.querySelector("form[data-begin]").hidden`)
-		b.run(password)
-		b.until(`location.pathname == "/"`)
-
-		b.call("Page.setBypassCSP", map[string]any{"enabled": true}, nil) // the script is ours and not a page's
+		b.open("/security")
+		b.until(`location.pathname == "/sign-in"`)
+		b.wears(longAgoInBrowser(t, who))
+		b.open("/security")
+		b.says("None yet: whoever knows your password can sign in as you.")
+		b.sends("/security/passkey")
+		b.says("Is it you?")
+		b.fill("#password", password)
+		b.sends("/security/prove") // and it goes on
+		b.until(`document.querySelector("form[data-create]")?.hidden === false`)
+		b.fill("#display-name", "Chromium")
+		b.sends("/security/passkey-made")
+		b.says("Your recovery codes")
+		b.open("/security")
+		b.says("Chromium")
 		b.open("/")
-		b.run(`(async () => {
-			const post = ` + post + `;
-			const { options } = await post("/v1/me/passkeys", {});
-			const made = await navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))});
-			await post("/v1/me/passkeys:confirm", {passkey: JSON.stringify(made), displayName: "Chromium"});
-			await post("/v1/sessions:signOut", {});
-		})()`)
-		b.call("Page.setBypassCSP", map[string]any{"enabled": false}, nil)
+		b.sends("/sign-out")
+		b.says("Sign in")
 
 		b.open("/sign-in")
-		b.run(password)
+		b.signIn(who.Email, password)
 		b.until(`document.querySelector("h1")?.innerText == "Is it you?" && !document.querySelector("form[data-begin]").hidden`)
 		b.run(`document.querySelector("form[data-begin] button").click()`)
 		b.until(`location.pathname == "/"`)
-		b.until(`document.body.innerText.includes(` + fmt.Sprintf("%q", who.Name) + `)`)
+		b.says(who.Name)
 
 		b.call("Network.clearBrowserCookies", nil, nil)
 		b.open("/sign-in")
 		b.until(`!document.querySelector("form[data-begin]").hidden`)
 		b.run(`document.querySelector("form[data-begin] button").click()`)
 		b.until(`location.pathname == "/"`)
-		b.until(`document.body.innerText.includes(` + fmt.Sprintf("%q", who.Name) + `)`)
+		b.says(who.Name)
 
 		tried, err := who.ListMyLoginActivity(t.Context(), &identityv1.ListMyLoginActivityRequest{})
 		require.NoError(t, err)
 		require.Equal(t, identityv1.LoginMethod_LOGIN_METHOD_PASSKEY, tried.GetActivity()[0].GetMethod())
+
+		b.open("/security")
+		b.sends("/security/factor-remove")
+		b.says("It is removed.")
+		b.says("None yet: whoever knows your password can sign in as you.")
+	})
+
+	t.Run("R30 R33 R39 R65 a browser looks after an app, recovery codes, sessions, addresses and the password", func(t *testing.T) {
+		t.Parallel()
+		who, b := signUp(t, "gRPC"), openTab(t)
+		b.open("/security")
+		b.signIn(who.Email, password)
+		b.says("Account security")
+
+		b.sends("/security/app")
+		b.says("it is shown only now")
+		secret := b.run(`document.querySelector("code").innerText`)
+		b.fill("#code", "000000")
+		b.sends("/security/app-code")
+		b.says("The code is wrong")
+		require.Equal(t, secret, b.run(`document.querySelector("code").innerText`))
+		forgive(t, who)
+		b.fill("#code", testkit.TOTP(t, secret))
+		b.sends("/security/app-code")
+		b.says("Your recovery codes")
+		first := b.run(`document.querySelector(".codes").innerText`)
+		b.open("/security")
+		b.says("Recovery codes left: 10")
+		b.sends("/security/recovery-codes")
+		b.says("Your recovery codes")
+		require.NotEqual(t, first, b.run(`document.querySelector(".codes").innerText`))
+		code := b.run(`document.querySelector(".codes code").innerText`)
+
+		b.open("/security")
+		b.sends("/security/sessions-end")
+		b.says("You are signed out everywhere else.")
+		eventually(t, func() bool {
+			_, err := who.GetMe(t.Context(), &identityv1.GetMeRequest{})
+			return err != nil
+		}, "the session of before has ended")
+		added := unique("new") + "@works.example"
+		b.fill("#email", added)
+		b.sends("/security/email-add")
+		b.says("Check the mail of that address")
+		b.says(added)
+		_, err := connect("gRPC", "").VerifyEmail(t.Context(), &identityv1.VerifyEmailRequest{Token: mailLink(t, added, "/verify/")})
+		require.NoError(t, err)
+		b.open("/security")
+		b.sends("/security/email-make-primary")
+		b.says("Your primary address is changed.")
+		b.sends("/security/email-remove")
+		b.says("The address is removed.")
+		b.until(fmt.Sprintf(`!document.body.innerText.includes(%q)`, who.Email))
+
+		b.fill("#current-password", password+"?")
+		b.fill("#password", newPassword)
+		b.sends("/security/password")
+		b.says("The password that you have now is wrong.")
+		forgive(t, who)
+		b.fill("#current-password", password)
+		b.fill("#password", newPassword)
+		b.sends("/security/password")
+		b.says("Your password is changed.")
+
+		b.call("Network.clearBrowserCookies", nil, nil)
+		b.open("/security")
+		b.signIn(added, newPassword)
+		b.until(`document.querySelector("h1")?.innerText == "Is it you?"`)
+		b.fill("#code", code)
+		b.sends("/sign-in/code")
+		b.says("Recovery codes left: 9")
+		b.sends("/security/factor-remove")
+		b.says("It is removed.")
 	})
 }

@@ -29,6 +29,7 @@ type fakes struct {
 	identityv1.UnimplementedSessionServiceServer
 	identityv1.UnimplementedPasswordServiceServer
 	identityv1.UnimplementedEmailServiceServer
+	factors
 	identityv1.UnimplementedFederatedSignInServiceServer
 	identityv1.UnimplementedCredentialServiceServer
 	identityv1.UnimplementedAccountDirectoryServiceServer

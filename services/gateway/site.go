@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"embed"
 	"fmt"
@@ -60,6 +61,7 @@ type site struct {
 	sessions    identityv1.SessionServiceClient
 	passwords   identityv1.PasswordServiceClient
 	emails      identityv1.EmailServiceClient
+	factors     identityv1.FactorServiceClient
 	federated   identityv1.FederatedSignInServiceClient
 	directory   identityv1.AccountDirectoryServiceClient
 	invitations invitationv1.InvitationServiceClient
@@ -76,6 +78,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		sessions:    identityv1.NewSessionServiceClient(identity),
 		passwords:   identityv1.NewPasswordServiceClient(identity),
 		emails:      identityv1.NewEmailServiceClient(identity),
+		factors:     identityv1.NewFactorServiceClient(identity),
 		federated:   identityv1.NewFederatedSignInServiceClient(identity),
 		directory:   identityv1.NewAccountDirectoryServiceClient(identity),
 		invitations: invitationv1.NewInvitationServiceClient(invitation),
@@ -88,6 +91,7 @@ func (e *edge) newSite() (http.Handler, error) {
 	}
 	// What a form has answered stays in the address bar; whoever asks for it again starts anew.
 	toStart := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusSeeOther) }
+	toSecurity := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/security", http.StatusSeeOther) }
 	for pattern, handle := range map[string]http.HandlerFunc{
 		"GET /verify":                             toStart,
 		"GET /reset":                              toStart,
@@ -110,6 +114,10 @@ func (e *edge) newSite() (http.Handler, error) {
 		"POST /sign-out":                          s.signOut,
 		"GET /verify/{token}":                     s.showVerify,
 		"POST /verify":                            s.verify,
+		"GET /security":                           s.showSecurity,
+		"GET /security/{do}":                      toSecurity,
+		"POST /security/prove":                    s.proveAgain,
+		"POST /security/{do}":                     s.changeSecurity,
 		"GET /leave/{token}":                      s.showLeave,
 		"POST /leave":                             s.leave,
 		"GET /revert-email/{token}":               s.showRevertEmail,
@@ -173,6 +181,7 @@ func (w *headersOnly) WriteHeader(status int)      { w.status = status }
 // pages are the templates, by name.
 var pages = func() map[string]*template.Template {
 	functions := template.FuncMap{
+		"fresh":  rand.Text,
 		"style":  func() string { return styleURL },
 		"script": func() string { return scriptURL },
 		"day":    func(t time.Time) string { return t.UTC().Format("Monday, 2 January 2006, 15:04 UTC") },
@@ -180,7 +189,7 @@ var pages = func() map[string]*template.Template {
 		"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "revert_email", "leave", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
+	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "revert_email", "leave", "security", "prove", "passkey", "app", "recovery_codes", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(functions).
 			ParseFS(pageFiles, "pages/layout.html", "pages/forms.html", "pages/"+name+".html"))
 	}
@@ -199,7 +208,7 @@ type view struct {
 	Title  string
 	Wide   bool
 	Leaves bool // its form leads to one of the deployment's apps
-	Script bool // it asks for a passkey
+	Script bool // it asks for a passkey, or makes one
 	Data   any
 }
 

@@ -18,3 +18,23 @@ for (const form of document.querySelectorAll("form[data-begin]")) {
     }
   });
 }
+
+// Has the browser make a passkey from the form's options, and sends the form with it.
+for (const form of document.querySelectorAll("form[data-create]")) {
+  if (!window.PublicKeyCredential?.parseCreationOptionsFromJSON) continue;
+  document.querySelector("[data-without]").hidden = true;
+  form.hidden = false;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const problem = form.querySelector("[role=alert]");
+    const button = form.querySelector("button");
+    problem.hidden = button.disabled = true;
+    try {
+      const made = await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(form.dataset.create)) });
+      form.elements.passkey.value = JSON.stringify(made);
+      form.submit();
+    } catch {
+      problem.hidden = button.disabled = false;
+    }
+  });
+}
