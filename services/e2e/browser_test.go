@@ -172,8 +172,14 @@ func (b *tab) evaluate(script string) (string, error) {
 // open goes to a page.
 func (b *tab) open(path string) {
 	b.Helper()
+	b.lands(path, path)
+}
+
+// lands goes to a page that leads to another one.
+func (b *tab) lands(path, at string) {
+	b.Helper()
 	b.call("Page.navigate", map[string]any{"url": suite.URL + path}, nil)
-	b.until(`location.pathname == ` + fmt.Sprintf("%q", path) + ` && document.readyState == "complete"`)
+	b.until(`location.pathname == ` + fmt.Sprintf("%q", at) + ` && document.readyState == "complete"`)
 }
 
 // until waits until it is so in the page, whichever that is by then.
@@ -234,8 +240,7 @@ func TestBrowser(t *testing.T) {
 	t.Run("R34 a browser sets a passkey up, and signs in with it: as second factor and alone", func(t *testing.T) {
 		t.Parallel()
 		who, b := signUp(t, "gRPC"), openTab(t)
-		b.open("/security")
-		b.until(`location.pathname == "/sign-in"`)
+		b.lands("/security", "/sign-in")
 		b.wears(longAgoInBrowser(t, who))
 		b.open("/security")
 		b.says("None yet: whoever knows your password can sign in as you.")
@@ -280,7 +285,7 @@ func TestBrowser(t *testing.T) {
 	t.Run("R30 R33 R39 R65 a browser looks after an app, recovery codes, sessions, addresses and the password", func(t *testing.T) {
 		t.Parallel()
 		who, b := signUp(t, "gRPC"), openTab(t)
-		b.open("/security")
+		b.lands("/security", "/sign-in")
 		b.signIn(who.Email, password)
 		b.says("Account security")
 
@@ -335,7 +340,7 @@ func TestBrowser(t *testing.T) {
 		b.says("Your password is changed.")
 
 		b.call("Network.clearBrowserCookies", nil, nil)
-		b.open("/security")
+		b.lands("/security", "/sign-in")
 		b.signIn(added, newPassword)
 		b.until(`document.querySelector("h1")?.innerText == "Is it you?"`)
 		b.fill("#code", code)
