@@ -80,9 +80,10 @@ func runFlood(ctx context.Context, args []string) error {
 type flooded struct {
 	flood
 	idle, under      map[string]sample
-	idleRSS, peakRSS map[string]int // MiB, by process
-	answers          map[string]int // to bad sign-ins, by reason
-	honest           time.Duration  // that an honest sign-in took from a network that was not seen before, with its repetitions; 0: it did not get in
+	idleRSS, peakRSS map[string]int     // MiB, by process
+	busy             map[string]float64 // processors that each process took during the flood
+	answers          map[string]int     // to bad sign-ins, by reason
+	honest           time.Duration      // that an honest sign-in took from a network that was not seen before, with its repetitions; 0: it did not get in
 	tries            int
 	refused          string // why it was refused last
 }
@@ -130,7 +131,27 @@ func (f flood) measure(ctx context.Context, suite *fleet.Fleet) (m flooded, err 
 	if m.idleRSS, err = resident(suite); err != nil {
 		return m, err
 	}
-	return m, m.drown(ctx, suite, web, ada.Email, calm)
+	before, begin := processors(suite), time.Now()
+	err = m.drown(ctx, suite, web, ada.Email, calm)
+	m.busy = processors(suite)
+	for name := range m.busy {
+		m.busy[name] = (m.busy[name] - before[name]) / time.Since(begin).Seconds()
+	}
+	return m, err
+}
+
+// processors is how many seconds of a processor each process has used: the suite's, and this one, which floods.
+func processors(suite *fleet.Fleet) map[string]float64 {
+	seconds := make(map[string]float64)
+	if me, err := readProcess(os.Getpid()); err == nil {
+		seconds["the flood"] = me.own.Seconds()
+	}
+	for _, p := range suite.Processes {
+		if read, err := readProcess(p.PID()); err == nil {
+			seconds[p.Name] = read.own.Seconds()
+		}
+	}
+	return seconds
 }
 
 // drown floods the suite while everything goes on, at least until the honest sign-in has come to an end.
@@ -297,6 +318,9 @@ func (m flooded) print(to io.Writer) {
 		times(m.idle[resolved].p50, m.idle[nowhere].p50), times(m.under[resolved].p50, m.under[nowhere].p50))
 	for _, name := range slices.Sorted(maps.Keys(m.idleRSS)) {
 		fmt.Fprintf(to, "%-14s %4d MiB, at most %d over that\n", name, m.idleRSS[name], m.peakRSS[name]-m.idleRSS[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.busy)) {
+		fmt.Fprintf(to, "%-14s took %.2f processors\n", name, m.busy[name])
 	}
 	if m.honest > 0 {
 		fmt.Fprintf(to, "an honest sign-in from a network of its own: %s, %d tries\n", brief(m.honest), m.tries)

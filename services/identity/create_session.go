@@ -157,6 +157,7 @@ func (s *Service) checkPassword(ctx context.Context, to session.Action, who stor
 	network := session.Network(caller.From(ctx).Address)
 	succeeded, err := s.attempts.Take(network)
 	if err != nil {
+		s.pace.HoldBack(ctx, s.pace.Ask(network))
 		return p, err
 	}
 	leave, err := s.turn(ctx)

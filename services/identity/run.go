@@ -7,6 +7,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/keyring"
+	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/internal/outbound"
 	"github.com/rosterhq/roster/services/internal/role"
 )
@@ -34,6 +35,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	password.MakeRoom()
 	service := New(Dependencies{
 		DB:        base.DB,
 		Key:       base.Key,

@@ -64,6 +64,7 @@ type Service struct {
 	store     store.Store
 	hashes    *password.Gate
 	attempts  *budget.Budget // of signing in, by network
+	pace      *budget.Pace   // of asking to sign in, by network
 	strangers *budget.Budget // of signing in, by all who are not known where they are
 	passkeys  *passkey.RelyingParty
 	mails     *budget.Budget // that strangers have us write, by network
@@ -82,7 +83,7 @@ func New(d Dependencies) *Service {
 	}
 	return &Service{
 		Dependencies: d, store: store.Store{DB: d.DB}, hashes: password.NewGate(), passkeys: passkey.New(d.PublicURL),
-		attempts: budget.New(d.Attempts, time.Now), strangers: budget.New(strangersFor*d.Attempts, time.Now), mails: budget.New(d.Attempts, time.Now),
+		attempts: budget.New(d.Attempts, time.Now), pace: budget.NewPace(time.Now), strangers: budget.New(strangersFor*d.Attempts, time.Now), mails: budget.New(d.Attempts, time.Now),
 		upstream: upstream.New(outbound.Client(d.Outbound), d.Outbound.Plain, d.Now),
 		drawing:  make(chan struct{}, 1),
 	}

@@ -74,9 +74,16 @@ func (s *Service) hash(ctx context.Context, plain string) (string, error) {
 	return password.Hash(plain), nil
 }
 
-// turn waits for the caller's turn to have a password hashed, and returns what gives it back.
+// turn waits for the caller's turn to have a password hashed, and returns what gives it back. Who has failed less, and asked less, is
+// earlier: a flood that asks again as soon as it hears BUSY is behind people who have just come.
 func (s *Service) turn(ctx context.Context) (leave func(), err error) {
-	return s.hashes.Enter(ctx, s.attempts.Spent(session.Network(caller.From(ctx).Address)))
+	network := session.Network(caller.From(ctx).Address)
+	asked := s.pace.Ask(network)
+	leave, err = s.hashes.Enter(ctx, s.attempts.Spent(network)+asked)
+	if err != nil {
+		s.pace.HoldBack(ctx, asked)
+	}
+	return leave, err
 }
 
 // expireSignUp forgets a sign-up a day after it was asked for.

@@ -19,6 +19,14 @@ const (
 // ErrBusy says that more people want to sign in than the machine can hash for.
 var ErrBusy = fault.New(errorv1.Reason_REASON_BUSY, "Many people are signing in. Try again in a moment.").WithRetry(wait)
 
+// processors is how many this program may use.
+var processors = runtime.GOMAXPROCS(0)
+
+// MakeRoom lets Go run as much again beside the hashes as there may be. A hash does not make way by itself: with a hash on each of
+// Go's processors whatever else runs waits 10 ms for one, each time that it has read from the network or the database, which adds up. The kernel
+// knows better whose turn it is. (Threads of a lower priority would not do: the library starts a goroutine for each part of a hash.)
+func MakeRoom() { runtime.GOMAXPROCS(2 * processors) }
+
 // Gate keeps the number of hashes at work at that of the processors. More of them would each take longer, and 19 MiB
 // more: a flood of sign-ins would take the whole service down with it.
 type Gate struct {
@@ -29,18 +37,18 @@ type Gate struct {
 
 // waiter is somebody in the queue.
 type waiter struct {
-	failures float64
-	turn     chan bool // whether it is theirs; false: their place is somebody else's
+	tries float64
+	turn  chan bool // whether it is theirs; false: their place is somebody else's
 }
 
 // NewGate returns a gate for this machine.
-func NewGate() *Gate { return &Gate{free: runtime.GOMAXPROCS(0)} }
+func NewGate() *Gate { return &Gate{free: processors} }
 
-// Enter waits for its turn, and returns what gives the turn back. Of those who wait, whoever comes from where fewer tries have failed is next,
-// and has the place of somebody with more when the queue is full: a flood fails, and who comes from elsewhere gets past it. Otherwise it is first come
+// Enter waits for its turn, and returns what gives the turn back. Of those who wait, whoever comes from where fewer tries were made is next,
+// and has the place of somebody with more when the queue is full: a flood tries, and who comes from elsewhere gets past it. Otherwise it is first come
 // first served. A caller keeps the turn until its hash has really ended, also when the client has left: the processor is busy for as long.
-func (g *Gate) Enter(ctx context.Context, failures float64) (leave func(), err error) {
-	w, err := g.join(failures)
+func (g *Gate) Enter(ctx context.Context, tries float64) (leave func(), err error) {
+	w, err := g.join(tries)
 	if err != nil {
 		return nil, err
 	}
@@ -62,16 +70,16 @@ func (g *Gate) Enter(ctx context.Context, failures float64) (leave func(), err e
 }
 
 // join takes a turn that is free, or else a place in the queue.
-func (g *Gate) join(failures float64) (*waiter, error) {
+func (g *Gate) join(tries float64) (*waiter, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	w := &waiter{failures, make(chan bool, 1)}
+	w := &waiter{tries, make(chan bool, 1)}
 	if g.free > 0 {
 		g.free--
 		w.turn <- true
 		return w, nil
 	}
-	place := slices.IndexFunc(g.waiting, func(other *waiter) bool { return other.failures > failures })
+	place := slices.IndexFunc(g.waiting, func(other *waiter) bool { return other.tries > tries })
 	if place < 0 {
 		place = len(g.waiting)
 	}

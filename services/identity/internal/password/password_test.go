@@ -2,6 +2,7 @@ package password
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -123,6 +124,13 @@ func TestGate(t *testing.T) {
 			require.EqualValues(t, 500, done.Load()+busy.Load())
 		})
 	})
+	t.Run("R7 TheHashesLeaveRoomForTheRest", func(t *testing.T) {
+		t.Parallel()
+		for range 2 { // roles of one process
+			MakeRoom()
+			require.Equal(t, 2*NewGate().free, runtime.GOMAXPROCS(0))
+		}
+	})
 	t.Run("R7 AWaitIsTwoSeconds", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -138,15 +146,15 @@ func TestGate(t *testing.T) {
 			require.Equal(t, 2*time.Second, ErrBusy.Retry)
 		})
 	})
-	t.Run("R7 WhoHasFailedLessOftenGetsPastAFlood", func(t *testing.T) {
+	t.Run("R7 WhoHasTriedLessOftenGetsPastAFlood", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			gate := newGate()
 			var turns []string // who had one, in order
 			var mu sync.Mutex
-			come := func(who string, failures float64) {
+			come := func(who string, tries float64) {
 				go func() {
-					leave, err := gate.Enter(t.Context(), failures)
+					leave, err := gate.Enter(t.Context(), tries)
 					mu.Lock()
 					defer mu.Unlock()
 					if err != nil {
