@@ -49,6 +49,8 @@ type Config struct {
 	AppOrigins []string       // of apps whose pages may call the API
 	Providers  []netip.Prefix // networks in which identity providers may be although they are not public; http is spoken there, too
 
+	TrustedProxies int // before the gateway, which append to X-Forwarded-For
+
 	Checkpoints time.Duration // how long a history grows before it is signed; 0: as everywhere
 
 	// Started is called once everything answers.
@@ -167,7 +169,7 @@ func Run(ctx context.Context, c Config) error {
 			})
 		},
 		func(ctx context.Context) error {
-			return gateway.Run(ctx, gateway.Config{Common: common, AppOrigins: c.AppOrigins, Listener: web, DevMail: inbox.Handler()})
+			return gateway.Run(ctx, gateway.Config{Common: common, AppOrigins: c.AppOrigins, TrustedProxies: c.TrustedProxies, Listener: web, DevMail: inbox.Handler()})
 		},
 		func(ctx context.Context) error {
 			if err := wait(ctx, &ready); err != nil {

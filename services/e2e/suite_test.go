@@ -130,8 +130,8 @@ func startDev(ctx context.Context, data string) (running, error) {
 		ended <- dev.Run(ctx, dev.Config{
 			Data: data, HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", NATS: "127.0.0.1:0", DNS: suite.DNS.Addr(),
 			Log: slog.New(slog.NewTextHandler(logs, nil)), Checkpoints: checkpoints, AppOrigins: []string{appOrigin},
-			Providers: []netip.Prefix{loopback},
-			Started:   func(a dev.Addresses) { started <- a },
+			Providers: []netip.Prefix{loopback}, TrustedProxies: 1,
+			Started: func(a dev.Addresses) { started <- a },
 		})
 	}()
 	var at dev.Addresses
@@ -153,7 +153,7 @@ func startDev(ctx context.Context, data string) (running, error) {
 
 func startProcesses(ctx context.Context, data string) (running, error) {
 	f, err := fleet.Start(ctx, fleet.Config{Dir: data, Copies: 2, Env: []string{
-		"ROSTER_DNS_SERVER=" + suite.DNS.Addr(), "ROSTER_CHECKPOINTS=" + checkpoints.String(), "ROSTER_APP_ORIGINS=" + appOrigin,
+		"ROSTER_DNS_SERVER=" + suite.DNS.Addr(), "ROSTER_CHECKPOINTS=" + checkpoints.String(), "ROSTER_APP_ORIGINS=" + appOrigin, "ROSTER_TRUSTED_PROXIES=1",
 		"ROSTER_PROVIDER_NETWORKS=" + loopback.String(), "ROSTER_PROVIDER_PLAIN=true"}})
 	if err != nil {
 		return running{}, err
