@@ -60,6 +60,7 @@ type Client struct {
 	Operators       identityv1.OperatorServiceClient
 	Federation      identityv1.OperatorProviderServiceClient
 	ServiceAccounts identityv1.ServiceAccountServiceClient // with an operator key
+	Tokens          identityv1.TokenServiceClient          // with a key of a service account
 	Organizations   membershipv1.OrganizationServiceClient
 	Roles           membershipv1.RoleServiceClient
 	Members         membershipv1.MemberServiceClient
@@ -134,6 +135,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Operators:       identityv1.NewOperatorServiceClient(conn),
 		Federation:      identityv1.NewOperatorProviderServiceClient(conn),
 		ServiceAccounts: identityv1.NewServiceAccountServiceClient(conn),
+		Tokens:          identityv1.NewTokenServiceClient(conn),
 		Organizations:   membershipv1.NewOrganizationServiceClient(conn),
 		Roles:           membershipv1.NewRoleServiceClient(conn),
 		Members:         membershipv1.NewMemberServiceClient(conn),

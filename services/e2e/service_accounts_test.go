@@ -78,10 +78,11 @@ func TestServiceAccounts(t *testing.T) {
 
 	scenario(t, "R53 a service account reaches what names its scope, and nothing else", func(t *testing.T, over string) {
 		org := create(t, over, pipeline)
-		of, all := platform(t, over, "access.check", "availability.report")
+		of, all := platform(t, over, "access.check", "availability.report", "sessions.introspect")
 		conn := wire(over, all.GetSecret())
 		open, asked := map[string]bool{ // whoever opens another one to them adds it here
 			"CheckAccess": true, "BatchCheckAccess": true, "ListAccessible": true, "ReportAvailability": true,
+			"IntrospectToken": true, "RevokeToken": true,
 		}, 0
 		for _, m := range methods() {
 			if !m.over(over) || m.rule.GetCaller() == accessv1.Rule_CALLER_SERVICE || open[string(m.Name())] {

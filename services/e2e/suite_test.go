@@ -199,6 +199,7 @@ type client struct {
 	identityv1.FederatedSignInServiceClient
 	identityv1.OperatorProviderServiceClient
 	identityv1.ServiceAccountServiceClient
+	identityv1.TokenServiceClient
 	membershipv1.OrganizationServiceClient
 	membershipv1.RoleServiceClient
 	membershipv1.MemberServiceClient
@@ -229,7 +230,7 @@ func connect(transport, token string) client {
 		identityv1.NewExportServiceClient(conn),
 		identityv1.NewAvatarServiceClient(conn),
 		identityv1.NewFederatedSignInServiceClient(conn), identityv1.NewOperatorProviderServiceClient(conn),
-		identityv1.NewServiceAccountServiceClient(conn),
+		identityv1.NewServiceAccountServiceClient(conn), identityv1.NewTokenServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn),

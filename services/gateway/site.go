@@ -64,6 +64,7 @@ type site struct {
 	factors     identityv1.FactorServiceClient
 	federated   identityv1.FederatedSignInServiceClient
 	directory   identityv1.AccountDirectoryServiceClient
+	tokens      identityv1.TokenServiceClient
 	invitations invitationv1.InvitationServiceClient
 	members     membershipv1.MemberServiceClient
 	reference   *reference
@@ -81,6 +82,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		factors:     identityv1.NewFactorServiceClient(identity),
 		federated:   identityv1.NewFederatedSignInServiceClient(identity),
 		directory:   identityv1.NewAccountDirectoryServiceClient(identity),
+		tokens:      identityv1.NewTokenServiceClient(identity),
 		invitations: invitationv1.NewInvitationServiceClient(invitation),
 		members:     membershipv1.NewMemberServiceClient(membership),
 		mux:         http.NewServeMux(),
@@ -131,6 +133,8 @@ func (e *edge) newSite() (http.Handler, error) {
 		"POST /invite/decline":                    s.decline,
 		"GET /organizations/{organization}/seats": s.showSeats,
 		"GET /avatars/{avatar}":                   s.showAvatar,
+		"POST /oauth/introspect":                  s.introspect,
+		"POST /oauth/revoke":                      s.revoke,
 		"GET /docs":                               s.showReference,
 		"GET /docs/errors":                        s.showReasons,
 		"GET /openapi.json":                       s.openAPI,

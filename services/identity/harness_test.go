@@ -64,6 +64,7 @@ type harness struct {
 	federated  identityv1.FederatedSignInServiceClient
 	providers  identityv1.OperatorProviderServiceClient
 	services   identityv1.ServiceAccountServiceClient
+	tokens     identityv1.TokenServiceClient
 	credential identityv1.CredentialServiceClient
 	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
 	membership identityv1.AccountDirectoryServiceClient // as the membership service
@@ -114,6 +115,7 @@ func start(t *testing.T) *harness {
 	h.federated = identityv1.NewFederatedSignInServiceClient(gateway)
 	h.providers = identityv1.NewOperatorProviderServiceClient(gateway)
 	h.services = identityv1.NewServiceAccountServiceClient(gateway)
+	h.tokens = identityv1.NewTokenServiceClient(gateway)
 	h.credential = identityv1.NewCredentialServiceClient(gateway)
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))
 	h.membership = identityv1.NewAccountDirectoryServiceClient(h.dial("membership"))

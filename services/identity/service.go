@@ -58,6 +58,7 @@ type Service struct {
 	identityv1.UnsafeFederatedSignInServiceServer
 	identityv1.UnsafeOperatorProviderServiceServer
 	identityv1.UnsafeServiceAccountServiceServer
+	identityv1.UnsafeTokenServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
 	Dependencies
@@ -109,6 +110,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterFederatedSignInServiceServer(r, s)
 	identityv1.RegisterOperatorProviderServiceServer(r, s)
 	identityv1.RegisterServiceAccountServiceServer(r, s)
+	identityv1.RegisterTokenServiceServer(r, s)
 }
 
 // RegisterInternal adds what the suite's services call.

@@ -37,13 +37,23 @@ func init() {
 			},
 			done: errorv1.Reason_REASON_SERVICE_ACCOUNT_NOT_FOUND,
 		},
+		operation{
+			name: "revoke a session",
+			arrange: func(t *testing.T, s *scene) {
+				newcomer(t, s)
+				platform(t, s)
+			},
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				return s.as(s.code).RevokeToken(ctx, &identityv1.RevokeTokenRequest{Token: s.token})
+			},
+		},
 	)
 }
 
-// platform is a service account with a key.
+// platform is a service account with a key, which is code.
 func platform(t *testing.T, s *scene) {
 	t.Helper()
-	made, err := s.operator.CreateServiceAccount(t.Context(), &identityv1.CreateServiceAccountRequest{DisplayName: "Reports " + s.tag, Scopes: []string{"access.check"}})
+	made, err := s.operator.CreateServiceAccount(t.Context(), &identityv1.CreateServiceAccountRequest{DisplayName: "Reports " + s.tag, Scopes: []string{"access.check", "sessions.introspect"}})
 	require.NoError(t, err)
 	s.account = made.GetServiceAccount().GetId()
 	t.Cleanup(func() { // a deployment has few; the operation may have deleted it
@@ -51,5 +61,5 @@ func platform(t *testing.T, s *scene) {
 	})
 	key, err := s.operator.CreateServiceAccountKey(t.Context(), &identityv1.CreateServiceAccountKeyRequest{ServiceAccountId: s.account, DisplayName: "Blue"})
 	require.NoError(t, err)
-	s.factor = key.GetApiKey().GetId()
+	s.factor, s.code = key.GetApiKey().GetId(), key.GetSecret()
 }

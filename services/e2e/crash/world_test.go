@@ -160,6 +160,7 @@ type client struct {
 	identityv1.OperatorServiceClient
 	identityv1.OperatorProviderServiceClient
 	identityv1.ServiceAccountServiceClient
+	identityv1.TokenServiceClient
 	identityv1.EmailServiceClient
 	identityv1.AvatarServiceClient
 	membershipv1.AuditServiceClient
@@ -189,7 +190,7 @@ func clientOver(conn steady) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewPasswordServiceClient(conn),
 		identityv1.NewFactorServiceClient(conn), identityv1.NewApiKeyServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
-		identityv1.NewOperatorProviderServiceClient(conn), identityv1.NewServiceAccountServiceClient(conn), identityv1.NewEmailServiceClient(conn), identityv1.NewAvatarServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
+		identityv1.NewOperatorProviderServiceClient(conn), identityv1.NewServiceAccountServiceClient(conn), identityv1.NewTokenServiceClient(conn), identityv1.NewEmailServiceClient(conn), identityv1.NewAvatarServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn), membershipv1.NewAvailabilityServiceClient(conn),

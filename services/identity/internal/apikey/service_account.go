@@ -22,7 +22,7 @@ var (
 )
 
 // Scopes are what service accounts of the deployment may be for: those that the rules of methods name.
-var Scopes = []string{"access.check", "availability.report"}
+var Scopes = []string{"access.check", "availability.report", "sessions.introspect"}
 
 // ServiceAccount is what a service of the platform is to us. It is nobody's.
 type ServiceAccount struct {

@@ -32,8 +32,8 @@ type ServiceAccount struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Name, for operators.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What its keys may be for: `access.check` (CheckAccess, BatchCheckAccess and ListAccessible about any organization) or
-	// `availability.report` (ReportAvailability).
+	// What its keys may be for: `access.check` (CheckAccess, BatchCheckAccess and ListAccessible about any organization),
+	// `availability.report` (ReportAvailability) or `sessions.introspect` (IntrospectToken and RevokeToken).
 	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// When it was made.
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
