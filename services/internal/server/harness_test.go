@@ -88,11 +88,13 @@ var (
 	account  = id.NewAccount()
 	operator = id.NewOperator()
 	session  = id.NewSession()
+	platform = id.NewServiceAccount()
 )
 
 const (
 	asAccount  = "Bearer an-account"
 	asOperator = "Bearer an-operator"
+	asPlatform = "Bearer a-service-account"
 )
 
 func authenticate(_ context.Context, bearer string) (caller.Caller, error) {
@@ -101,6 +103,8 @@ func authenticate(_ context.Context, bearer string) (caller.Caller, error) {
 		return caller.Caller{Account: account, Session: session}, nil
 	case "an-operator":
 		return caller.Caller{Operator: operator}, nil
+	case "a-service-account":
+		return caller.Caller{ServiceAccount: platform, Key: id.NewAPIKey(), Scopes: []string{"access.check"}}, nil
 	case "away":
 		return caller.Caller{}, fault.New(errorv1.Reason_REASON_UNAVAILABLE, "Identity does not answer.")
 	}

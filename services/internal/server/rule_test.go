@@ -62,6 +62,10 @@ func TestRules(t *testing.T) {
 			anyone: allowed, accounts: allowed, operators: refused, services: refused, both: allowed, none: refused}},
 		"AnOperator": {authorization: asOperator, want: answers{
 			anyone: allowed, accounts: refused, operators: allowed, services: refused, both: refused, none: refused}},
+		"R53_AServiceAccount": {authorization: asPlatform, want: answers{
+			anyone: refused, accounts: refused, operators: refused, services: refused, both: allowed, none: refused}},
+		"R56_AServiceWithAServiceAccount": {peer: "invitation", authorization: asPlatform, want: answers{
+			anyone: refused, accounts: refused, operators: refused, services: refused, both: allowed, none: refused}},
 		"R55_AServiceThatIsNamed": {peer: "invitation", want: answers{
 			anyone: allowed, accounts: signIn, operators: signIn, services: allowed, both: allowed, none: refused}},
 		"R55_AServiceThatIsNotNamed": {peer: "identity", want: answers{
@@ -234,7 +238,7 @@ func TestKeyed(t *testing.T) {
 
 func TestScoped(t *testing.T) {
 	t.Parallel()
-	platform := caller.Caller{ServiceAccount: id.NewServiceAccount(), Key: id.NewAPIKey(), Scopes: []string{"access.check"}}
+	robot := caller.Caller{ServiceAccount: platform, Key: id.NewAPIKey(), Scopes: []string{"access.check"}}
 	const missing = errorv1.Reason_REASON_PERMISSION_MISSING
 	for name, c := range map[string]struct {
 		rule *accessv1.Rule
@@ -255,7 +259,7 @@ func TestScoped(t *testing.T) {
 			t.Parallel()
 			s := &Server{config: Config{Now: time.Now}, rules: map[string]*accessv1.Rule{"/test/Do": c.rule}}
 			for _, forwarded := range []bool{true, false} {
-				who := platform
+				who := robot
 				who.Service = "gateway"
 				err := s.permit("/test/Do", who, forwarded)
 				require.Equal(t, c.want, fault.ReasonOf(err), "%v", err)
@@ -263,6 +267,15 @@ func TestScoped(t *testing.T) {
 			}
 		})
 	}
+	t.Run("R82_WhoWasRefusedStandsInTheLog", func(t *testing.T) {
+		t.Parallel()
+		h := start(t, fine)
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", asPlatform)
+		requireReason(t, refused, usage(ctx, h.dial(t, "")))
+		lines := h.logged.lines(t)
+		require.Len(t, lines, 1)
+		require.Equal(t, platform.String(), lines[0]["service_account"])
+	})
 	t.Run("R51_WhatIsForThemAloneIsForNobodyElse", func(t *testing.T) {
 		t.Parallel()
 		s := &Server{config: Config{Now: time.Now}, rules: map[string]*accessv1.Rule{
