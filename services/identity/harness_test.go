@@ -225,6 +225,25 @@ func (h *harness) exec(query string, args ...any) {
 	require.NoError(h, err)
 }
 
+// meanwhile has fn wait for an account's row, and commits a change of the account before fn gets it.
+func (h *harness) meanwhile(key id.Account, change string, fn func() error) error {
+	h.Helper()
+	tx, err := h.owner.Begin(h.Context())
+	require.NoError(h, err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(h.Context())) }()
+	_, err = tx.Exec(h.Context(), `SELECT FROM accounts WHERE id = $1 FOR UPDATE`, key)
+	require.NoError(h, err)
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	require.Eventually(h, func() bool {
+		return count(h, `pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()`) > 0
+	}, 20*time.Second, 5*time.Millisecond)
+	_, err = tx.Exec(h.Context(), change)
+	require.NoError(h, err)
+	require.NoError(h, tx.Commit(h.Context()))
+	return <-done
+}
+
 func count(h *harness, query string, args ...any) (n int) {
 	h.Helper()
 	require.NoError(h, h.owner.QueryRow(h.Context(), `SELECT count(*) FROM `+query, args...).Scan(&n))

@@ -13,6 +13,7 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
+	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 )
@@ -156,12 +157,58 @@ func TestResetPassword(t *testing.T) {
 		require.Zero(t, count(h, `reset_requests`))
 		require.Zero(t, count(h, `due WHERE kind = $1`, resetTask))
 	})
+	t.Run("R15 AnAddressThatWaitedForItsProofIsNoWayBack", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		key, org := h.broughtIn("ada@example.com")
+		eve := h.signIn("ada@example.com").token
+		for name, end := range map[string]func(){
+			"changed": func() { require.NoError(t, h.change(eve, goodPassword, otherPassword)) },
+			"reset": func() {
+				require.NoError(t, h.reset(h.resetLinks(byEmail("ada@example.com"), "ada@example.com")[0], goodPassword, ""))
+			},
+			"disabled":  func() { h.setSignIn(key, org, false, 1); h.setSignIn(key, org, true, 2) },
+			"temporary": func() { _, err := h.issue(key, org, id.NewSeat()); require.NoError(t, err) },
+		} {
+			_, eve = h.open(key)
+			_, err := h.emails.AddEmail(h.as(eve), &identityv1.AddEmailRequest{Email: name + "@evil.example"})
+			require.NoError(t, err)
+			link := h.linkFor(name + "@evil.example")
+			h.exec(`UPDATE credentials SET password_hash = $1, temporary_until = NULL`, password.Hash(goodPassword))
+			end()
+			_, err = h.accounts.VerifyEmail(h.as(""), &identityv1.VerifyEmailRequest{Token: link})
+			requireReason(t, linkInvalid, err)
+			require.Zero(t, count(h, `email_additions`), name)
+		}
+	})
+	t.Run("R15 WhatIsTakenAwayWhileTheMailIsWrittenGetsNone", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		ada := h.newcomer("ada@example.com")
+		h.addEmail(ada.token, "old@example.com")
+		key, err := id.ParseAccount(ada.session.GetAccountId())
+		require.NoError(t, err)
+		_, err = h.passwords.RequestPasswordReset(h.as(""), byEmail("old@example.com"))
+		require.NoError(t, err)
+		require.NoError(t, h.meanwhile(key, `DELETE FROM user_emails WHERE email = 'old@example.com'`, func() error {
+			h.sweep(resetTask)
+			return nil
+		}))
+		require.Zero(t, count(h, `resets`))
+		require.Zero(t, count(h, `reset_requests`))
+	})
 	t.Run("R15 WhoIsDisabledMeanwhileHasNoLink", func(t *testing.T) {
 		t.Parallel()
 		h := start(t)
 		key := h.withPassword("ada@example.com", "")
 		link := h.resetLinks(byEmail("ada@example.com"), "ada@example.com")[0]
 		h.exec(`UPDATE accounts SET sign_in_allowed = false, managed_by = $2 WHERE id = $1`, key, id.NewOrganization())
+		requireReason(t, linkInvalid, h.reset(link, otherPassword, ""))
+
+		again, org := h.broughtIn("bob@example.com")
+		link = h.resetLinks(byEmail("bob@example.com"), "bob@example.com")[0]
+		h.setSignIn(again, org, false, 1)
+		h.setSignIn(again, org, true, 2)
 		requireReason(t, linkInvalid, h.reset(link, otherPassword, ""))
 	})
 	t.Run("R19 AnAddressGetsFiveMailsAnHourAndIsNotLocked", func(t *testing.T) {

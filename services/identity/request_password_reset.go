@@ -40,10 +40,9 @@ func (s *Service) RequestPasswordReset(ctx context.Context, req *identityv1.Requ
 func (s *Service) sendReset(ctx context.Context, task saga.Task) error {
 	key := id.Reset(task.ID)
 	var who account.Account
-	var to string
 	var found bool
 	err := s.view(ctx, postgres.Scope{}, func(q store.Queries) (err error) {
-		who, to, found, err = q.FindResetRequest(ctx, key)
+		who, _, found, err = q.FindResetRequest(ctx, key)
 		return err
 	})
 	if err != nil {
@@ -56,16 +55,21 @@ func (s *Service) sendReset(ctx context.Context, task saga.Task) error {
 			return nil
 		})
 	}
-	address, err := email.ParseField("email", to)
-	if err != nil {
-		return err
-	}
 	return s.inTx(ctx, postgres.In(who.ID), func(q store.Queries) error {
 		q.DeleteResetRequest(key)
 		task.Done(q.Tx)
 		if _, err := q.LockSignIn(ctx, who.ID); errors.Is(err, account.ErrNotFound) { // who may not sign in gets no link
 			return nil
 		} else if err != nil {
+			return err
+		}
+		// Whose the address is may have changed until we had the account to ourselves.
+		owner, to, found, err := q.FindResetRequest(ctx, key)
+		if err != nil || !found || owner.ID != who.ID {
+			return err
+		}
+		address, err := email.ParseField("email", to)
+		if err != nil {
 			return err
 		}
 		if allowed, _, err := q.SpendMail(ctx, address.Key); err != nil || !allowed {

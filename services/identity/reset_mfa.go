@@ -55,6 +55,7 @@ func (s *Service) ResetMfa(ctx context.Context, req *identityv1.ResetMfaRequest)
 		for _, one := range has.All {
 			q.DeleteFactor(key, one.ID)
 		}
+		q.VoidLinks(key)
 		q.SaveReach(key, 1)
 		q.ReplaceRecoveryCodes(key, nil)
 		from := outbox.Origin{Account: actor, Cause: eventv1.Cause_KIND_ADMIN, CauseID: org.String(), RequestID: req.GetOperationId()}.Context(ctx)

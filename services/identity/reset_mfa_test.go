@@ -28,6 +28,7 @@ func TestResetMfa(t *testing.T) {
 		h.begin(confirmed.GetToken())
 		org := id.NewOrganization()
 		h.exec(`UPDATE accounts SET managed_by = $1`, org)
+		link := h.resetLinks(byEmail("ada@example.com"), "ada@example.com")[0]
 		req := request(key, org)
 		for range 2 { // idempotent
 			answer, err := h.membership.ResetMfa(t.Context(), req)
@@ -44,7 +45,8 @@ func TestResetMfa(t *testing.T) {
 		}
 		_, err := h.answer(half, a.code())
 		requireReason(t, unauthenticated, err)
-		in := h.signIn("ada@example.com") // S2-42: and sets up another one
+		requireReason(t, linkInvalid, h.reset(link, otherPassword, "")) // R15
+		in := h.signIn("ada@example.com")                               // S2-42: and sets up another one
 		_, again := h.enrol(in.token)
 		require.Len(t, again.GetRecoveryCodes(), 10)
 

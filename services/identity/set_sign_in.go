@@ -58,6 +58,7 @@ func (s *Service) publishSignIn(ctx context.Context, q store.Queries, key id.Acc
 	if m.SignInAllowed {
 		return outbox.Publish(q.Tx, key, q.Now(), &eventv1.AccountEnabled{Context: from, Account: about})
 	}
+	q.VoidLinks(key)
 	live, err := q.ListSessions(ctx, key)
 	if err != nil {
 		return err

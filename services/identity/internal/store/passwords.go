@@ -9,18 +9,31 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// SavePassword stores another password of an account, or its first. What was proven with the old one, or with a link to reset it, is void.
+// SavePassword stores another password of an account, or its first. What was proven with the old one, or waits for a link, is void.
 func (q Queries) SavePassword(key id.Account, passwordHash string) {
 	q.Write(`
 		INSERT INTO credentials (account_id, password_hash, set_time) VALUES ($1, $2, now())
 		ON CONFLICT (account_id) DO UPDATE SET password_hash = excluded.password_hash, set_time = excluded.set_time, temporary_until = NULL`, key, passwordHash)
-	q.DeleteReset(key)
+	q.VoidLinks(key)
 }
 
 // SaveTemporaryPassword is SavePassword for a password that opens nothing but the choice of the next one, until then.
 func (q Queries) SaveTemporaryPassword(key id.Account, passwordHash string, until time.Time) {
 	q.Write(`UPDATE credentials SET password_hash = $2, set_time = now(), temporary_until = $3 WHERE account_id = $1`, key, passwordHash, until)
+	q.VoidLinks(key)
+}
+
+// DeletePassword leaves the account without a password.
+func (q Queries) DeletePassword(key id.Account) {
+	q.Write(`DELETE FROM credentials WHERE account_id = $1`, key)
+	q.VoidLinks(key)
+}
+
+// VoidLinks voids the links that lead into an account, now or later: to reset its password, and to add an address, which a password can be reset with. Whoever
+// has asked for them may be whom the account is being closed to.
+func (q Queries) VoidLinks(key id.Account) {
 	q.DeleteReset(key)
+	q.Write(`DELETE FROM email_additions WHERE account_id = $1`, key)
 }
 
 // InsertResetRequest notes that somebody wants to reset the password of whoever the identifier belongs to.
