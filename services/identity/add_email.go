@@ -28,6 +28,9 @@ func (s *Service) AddEmail(ctx context.Context, req *identityv1.AddEmailRequest)
 		if err != nil {
 			return err
 		}
+		if err := stillSignedIn(ctx, q); err != nil {
+			return err
+		}
 		if err := has.Add(address.Key); err != nil {
 			return err
 		}

@@ -36,6 +36,9 @@ func (s *Service) CreateApiKey(ctx context.Context, req *identityv1.CreateApiKey
 		if err != nil {
 			return err
 		}
+		if err := stillSignedIn(ctx, q); err != nil {
+			return err
+		}
 		if len(live) >= apikey.Most {
 			return apikey.ErrTooMany
 		}

@@ -28,6 +28,9 @@ func (s *Service) RemoveEmail(ctx context.Context, req *identityv1.RemoveEmailRe
 		if err != nil {
 			return nil, err
 		}
+		if err := stillSignedIn(ctx, q); err != nil {
+			return nil, err
+		}
 		removed, err := has.Remove(address.Key)
 		if err != nil {
 			return nil, err

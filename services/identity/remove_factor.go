@@ -13,6 +13,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/factor"
+	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -63,7 +64,21 @@ func provenFor(ctx context.Context, q store.Queries, has store.Factors) error {
 	if len(has.Active()) > 0 {
 		who.Reach = 2
 	}
-	return who.StepUp(q.Now(), 5*time.Minute)
+	if err := who.StepUp(q.Now(), 5*time.Minute); err != nil {
+		return err
+	}
+	return stillSignedIn(ctx, q)
+}
+
+// stillSignedIn refuses whoever was signed out since the request came in. What opens the account from now on is made by nobody whose session ended before: with
+// the account's row locked, it is known which of the two was first.
+func stillSignedIn(ctx context.Context, q store.Queries) error {
+	who := caller.From(ctx)
+	live, err := q.IsLive(ctx, who.Account, who.Session)
+	if err == nil && !live {
+		err = session.ErrUnauthenticated
+	}
+	return err
 }
 
 // changeFactor changes one of the caller's factors: the i-th of those that signing in asks for.

@@ -61,6 +61,13 @@ func (q Queries) LockSession(ctx context.Context, owner id.Account, key id.Sessi
 	return s, err
 }
 
+// IsLive tells whether a session is live still.
+func (q Queries) IsLive(ctx context.Context, owner id.Account, key id.Session) (live bool, err error) {
+	var row struct{ ID id.Session }
+	q.Read(`SELECT id FROM sessions WHERE account_id = $1 AND `+liveSession+` AND id = $3`, []any{owner, session.Idle, key}, postgres.One(&row, &live))
+	return live, q.Fetch(ctx)
+}
+
 // ListSessions returns the live sessions of an account, newest first.
 func (q Queries) ListSessions(ctx context.Context, owner id.Account) (live []session.Session, err error) {
 	q.Read(`SELECT `+sessionColumns+` FROM sessions WHERE account_id = $1 AND `+liveSession+` ORDER BY create_time DESC, id DESC`,
