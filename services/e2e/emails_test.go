@@ -66,6 +66,14 @@ func TestEmails(t *testing.T) {
 		_, err = connect(over, "").CreateSession(t.Context(), &identityv1.CreateSessionRequest{
 			Email: address, Password: password, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
 		refused(t, err, errorv1.Reason_REASON_CREDENTIALS_INVALID)
+		_, err = connect(over, "").CreateSession(t.Context(), &identityv1.CreateSessionRequest{
+			Email: me.Email, Password: password, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+		refused(t, err, errorv1.Reason_REASON_CREDENTIALS_INVALID)
+		_, err = connect(over, "").RequestPasswordReset(t.Context(), &identityv1.RequestPasswordResetRequest{Email: me.Email})
+		require.NoError(t, err)
+		_, err = connect(over, "").ResetPassword(t.Context(), &identityv1.ResetPasswordRequest{
+			Token: mailLink(t, me.Email, "/reset/"), Password: password})
+		require.NoError(t, err)
 		shows(signIn(t, over, me.Email), me.Email)
 	})
 

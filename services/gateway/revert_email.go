@@ -26,7 +26,7 @@ func (s *site) revertEmail(w http.ResponseWriter, r *http.Request) {
 	}
 	s.notice(w, r, http.StatusOK, notice{
 		Title: "Your address is back",
-		Text:  "Everybody is signed out. Whoever changed it may know your password: choose another one now.",
+		Text:  "Everybody is signed out, and your password works no more: whoever changed the address may know it. Choose another one now.",
 		Good:  true,
 		Links: []link{{"/forgot", "Choose another password"}},
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
+	"github.com/rosterhq/roster/services/internal/testkit"
 )
 
 // newcomer signs up, proves an address and signs in.
@@ -228,8 +229,58 @@ func TestEmails(t *testing.T) {
 		requireReason(t, unauthenticated, err)
 		require.Zero(t, count(h, `sessions`))
 		require.Zero(t, count(h, `api_keys`))
-		require.Equal(t, []string{"ada@example.com primary"}, h.listEmails(h.signIn("ada@example.com").token))
 		require.Equal(t, 1, count(h, `user_emails`))
+		require.False(t, h.signsIn("ada@example.com", goodPassword), "whoever got in knows it")
+		require.NoError(t, h.reset(h.resetLinks(byEmail("ada@example.com"), "ada@example.com")[0], otherPassword, ""))
+		require.True(t, h.signsIn("ada@example.com", otherPassword))
+		require.Equal(t, 1, count(h, `accounts WHERE email = 'ada@example.com' AND email_verified`))
+	})
+	t.Run("R66 WhatWasSetUpSinceThenOpensNothing", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		eve := h.newcomer("ada@example.com").token
+		_, before := h.enrol(eve)
+		eve = before.GetToken()
+		h.addEmail(eve, "eve@evil.example")
+		h.setPrimary(eve, "eve@evil.example")
+		p := h.provider().says("email", "eve@evil.example").says("email_verified", true)
+		_, err := h.come(p)
+		require.NoError(t, err, "the provider vouches for the address")
+		_, err = h.factors.RemoveFactor(h.as(eve), &identityv1.RemoveFactorRequest{FactorId: before.GetFactor().GetId()})
+		require.NoError(t, err)
+		key := testkit.NewPasskey(t, publicURL)
+		_, err = h.confirm(eve, key.Create(t, h.creation(eve)))
+		require.NoError(t, err)
+		_, err = h.finish(key.Sign(t, h.signInOptions()))
+		require.NoError(t, err)
+
+		require.NoError(t, revert(h, h.revertLink("ada@example.com")))
+		_, err = h.finish(key.Sign(t, h.signInOptions()))
+		requireReason(t, errorv1.Reason_REASON_PASSKEY_INVALID, err)
+		back, err := h.come(p)
+		require.NoError(t, err)
+		require.NotEqual(t, before.GetSession().GetAccountId(), back.GetSession().GetAccountId(), "it is another account's")
+		require.NoError(t, h.reset(h.resetLinks(byEmail("ada@example.com"), "ada@example.com")[0], otherPassword, ""))
+		require.True(t, h.signsIn("ada@example.com", otherPassword))
+	})
+	t.Run("R66 TheFactorsOfBeforeStay", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		_, app, confirmed := h.withApp("ada@example.com")
+		bearer := confirmed.GetToken()
+		h.addEmail(bearer, "new@works.example")
+		h.setPrimary(bearer, "new@works.example")
+		_, err := h.confirm(bearer, testkit.NewPasskey(t, publicURL).Create(t, h.creation(bearer)))
+		require.NoError(t, err)
+		require.NoError(t, revert(h, h.revertLink("ada@example.com")))
+		require.Equal(t, 1, count(h, `factors`))
+		require.NoError(t, h.reset(h.resetLinks(byEmail("ada@example.com"), "ada@example.com")[0], otherPassword, ""))
+		in, err := h.sessions.CreateSession(h.as(""), &identityv1.CreateSessionRequest{
+			Email: "ada@example.com", Password: otherPassword, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+		require.NoError(t, err)
+		require.NotNil(t, in.GetChallenge(), "the mailbox alone does not sign in")
+		_, err = h.answer(in.GetToken(), app.code())
+		require.NoError(t, err)
 	})
 	t.Run("R66 AnAddressThatSomebodyElseHasProvenIsNotTakenBack", func(t *testing.T) {
 		t.Parallel()

@@ -2,11 +2,13 @@ package identity
 
 import (
 	"context"
+	"time"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
+	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/email"
@@ -15,8 +17,9 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// RevertEmailChange makes the address that the mail went to the primary one again. Which of the others whoever has changed it can read,
-// nobody knows: the account keeps none of them, nor what they may have opened with it.
+// RevertEmailChange makes the address that the mail went to the primary one again. What whoever has changed it can read, knows or has set up since,
+// nobody knows: the account keeps no other address, no password, and no second factor of that time, and nothing that was opened with them. The mailbox, and the
+// factors from before, are what its person has left; a link sent there sets another password.
 func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertEmailChangeRequest) (*identityv1.RevertEmailChangeResponse, error) {
 	link, ok := secret.Parse(secret.Link, req.GetToken())
 	if !ok {
@@ -26,11 +29,11 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 	once := linkRequest(link, req.GetRequestId(), "RevertEmailChange", req)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.RevertEmailChangeResponse, error) {
 		q := store.Queries{Tx: tx}
-		has, written, err := q.LockRevert(ctx, key, link.Hash)
+		has, revert, err := q.LockRevert(ctx, key, link.Hash)
 		if err != nil {
 			return nil, err
 		}
-		address, err := email.ParseField("email", written)
+		address, err := email.ParseField("email", revert.Address)
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +48,11 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 		}
 		q.KeepEmail(key, address.Key)
 		q.SavePrimaryEmail(has.Account)
-		q.DeleteReset(key)
+		q.DeletePassword(key)
+		q.DeleteLinks(key)
+		if err := s.dropFactors(ctx, q, has.Account, revert.Expires.Add(-account.RevertLifetime), from); err != nil {
+			return nil, err
+		}
 		if err := endSessions(q, live, id.Session{}, from); err != nil {
 			return nil, err
 		}
@@ -56,4 +63,29 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 			&eventv1.AccountEmailChanged{Context: from, Reverted: true, Personal: personal(has.Account)})
 	})
 	return answer, err
+}
+
+// dropFactors takes the factors away that were set up since, and the recovery codes with them: somebody else may hold them.
+func (s *Service) dropFactors(ctx context.Context, q store.Queries, of account.Account, since time.Time, from *eventv1.Context) error {
+	has, err := q.LockFactors(ctx, of.ID)
+	if err != nil {
+		return err
+	}
+	var left []factor.Factor
+	for _, one := range has.All {
+		if one.CreateTime.Before(since) {
+			left = append(left, one)
+			continue
+		}
+		q.DeleteFactor(of.ID, one.ID)
+	}
+	before, after := has.Active(), store.Factors{All: left}.Active()
+	if len(after) == len(before) {
+		return nil
+	}
+	q.ReplaceRecoveryCodes(of.ID, nil)
+	if len(after) == 0 {
+		q.SaveReach(of.ID, 1)
+	}
+	return s.publishMfa(ctx, q, of, before, after, from)
 }

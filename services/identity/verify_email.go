@@ -53,11 +53,11 @@ func (s *Service) VerifyEmail(ctx context.Context, req *identityv1.VerifyEmailRe
 // verifyAddition gives an account the address of a link. The first that its person proves is the primary one, in the place of one that
 // nobody has proven.
 func (s *Service) verifyAddition(ctx context.Context, q store.Queries, key id.Account, link secret.Secret, from *eventv1.Context) (*identityv1.VerifyEmailResponse, error) {
-	has, written, err := q.LockAddition(ctx, key, link.Hash)
+	has, wanted, err := q.LockAddition(ctx, key, link.Hash)
 	if err != nil {
 		return nil, err
 	}
-	address, err := email.ParseField("email", written)
+	address, err := email.ParseField("email", wanted.Address)
 	if err != nil {
 		return nil, err
 	}

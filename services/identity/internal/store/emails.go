@@ -21,19 +21,24 @@ func (q Queries) LockEmails(ctx context.Context, owner id.Account) (account.Emai
 	return q.fetchEmails(ctx, q.readEmails(owner, ` FOR NO KEY UPDATE`))
 }
 
-// LockAddition is LockEmails for a link that proves an address, and returns that, as its person wrote it.
-func (q Queries) LockAddition(ctx context.Context, owner id.Account, tokenHash []byte) (account.Emails, string, error) {
-	return q.lockLink(ctx, `SELECT address FROM email_additions WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`, owner, tokenHash)
+// LockAddition is LockEmails for a link that proves an address, and returns that.
+func (q Queries) LockAddition(ctx context.Context, owner id.Account, tokenHash []byte) (account.Emails, account.Email, error) {
+	return q.lockLink(ctx, `SELECT address, expire_time AS expires FROM email_additions WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`,
+		owner, tokenHash)
 }
 
-// LockRevert is LockEmails for a link that makes an address the primary one again, and returns that, as its person wrote it.
-func (q Queries) LockRevert(ctx context.Context, owner id.Account, tokenHash []byte) (account.Emails, string, error) {
-	return q.lockLink(ctx, `SELECT address FROM email_reverts WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`, owner, tokenHash)
+// LockRevert is LockEmails for a link that makes an address the primary one again, and returns that.
+func (q Queries) LockRevert(ctx context.Context, owner id.Account, tokenHash []byte) (account.Emails, account.Email, error) {
+	return q.lockLink(ctx, `SELECT address, expire_time AS expires FROM email_reverts WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`,
+		owner, tokenHash)
 }
 
 // lockLink reads whatever there is in one round trip, so that it takes as long for a link of nobody's.
-func (q Queries) lockLink(ctx context.Context, query string, owner id.Account, tokenHash []byte) (e account.Emails, address string, err error) {
-	var row struct{ Address string }
+func (q Queries) lockLink(ctx context.Context, query string, owner id.Account, tokenHash []byte) (e account.Emails, link account.Email, err error) {
+	var row struct {
+		Address string
+		Expires time.Time
+	}
 	var works bool
 	has := q.readEmails(owner, ` FOR NO KEY UPDATE`)
 	q.Read(query, []any{owner, tokenHash}, postgres.One(&row, &works))
@@ -41,7 +46,7 @@ func (q Queries) lockLink(ctx context.Context, query string, owner id.Account, t
 	if errors.Is(err, account.ErrNotFound) || err == nil && !works {
 		err = account.ErrLinkInvalid
 	}
-	return e, row.Address, err
+	return e, account.Email{Address: row.Address, Expires: row.Expires}, err
 }
 
 // emails are those of an account, if it was found.
@@ -98,9 +103,8 @@ func (q Queries) InsertRevert(owner id.Account, address string, tokenHash []byte
 		owner, tokenHash, address, account.RevertLifetime)
 }
 
-// KeepEmail leaves the account with one address, and voids every link that would give it another.
+// KeepEmail leaves the account with one address, and voids every link that would make another one the primary.
 func (q Queries) KeepEmail(owner id.Account, key string) {
 	q.Write(`DELETE FROM user_emails WHERE account_id = $1 AND email <> $2`, owner, key)
-	q.Write(`DELETE FROM email_additions WHERE account_id = $1`, owner)
 	q.Write(`DELETE FROM email_reverts WHERE account_id = $1`, owner)
 }

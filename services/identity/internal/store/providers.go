@@ -87,6 +87,11 @@ func (q Queries) InsertLink(at id.Provider, subject string, owner id.Account) {
 	q.Write(`INSERT INTO federated_identities (provider_id, subject, account_id, create_time) VALUES ($1, $2, $3, now())`, at, subject, owner)
 }
 
+// DeleteLinks takes away that identity providers vouch for an account.
+func (q Queries) DeleteLinks(owner id.Account) {
+	q.Write(`DELETE FROM federated_identities WHERE account_id = $1`, owner)
+}
+
 // InsertAccountWithout adds an account without a password: its person signs in in another way.
 func (q Queries) InsertAccountWithout(a account.Account, managedBy id.Organization) {
 	q.Write(`

@@ -47,7 +47,8 @@ type EmailServiceClient interface {
 	// of who is there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED, EMAIL_NOT_FOUND, EMAIL_UNVERIFIED.
 	SetPrimaryEmail(ctx context.Context, in *SetPrimaryEmailRequest, opts ...grpc.CallOption) (*SetPrimaryEmailResponse, error)
 	// RevertEmailChange makes the address that the mail went to the primary one again, once, with the token of the mail. The account is left with that
-	// address alone; its sessions, its keys, and links to reset the password end. It does not sign in. Reasons: LINK_INVALID, EMAIL_TAKEN
+	// address alone; its password, its sessions, its keys, its identity providers, the second factors that were set up since, and links to reset the password
+	// end. It does not sign in: a link to choose another password goes to the address (RequestPasswordReset). Reasons: LINK_INVALID, EMAIL_TAKEN
 	// when somebody else has proven the address meanwhile.
 	RevertEmailChange(ctx context.Context, in *RevertEmailChangeRequest, opts ...grpc.CallOption) (*RevertEmailChangeResponse, error)
 }
@@ -131,7 +132,8 @@ type EmailServiceServer interface {
 	// of who is there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED, EMAIL_NOT_FOUND, EMAIL_UNVERIFIED.
 	SetPrimaryEmail(context.Context, *SetPrimaryEmailRequest) (*SetPrimaryEmailResponse, error)
 	// RevertEmailChange makes the address that the mail went to the primary one again, once, with the token of the mail. The account is left with that
-	// address alone; its sessions, its keys, and links to reset the password end. It does not sign in. Reasons: LINK_INVALID, EMAIL_TAKEN
+	// address alone; its password, its sessions, its keys, its identity providers, the second factors that were set up since, and links to reset the password
+	// end. It does not sign in: a link to choose another password goes to the address (RequestPasswordReset). Reasons: LINK_INVALID, EMAIL_TAKEN
 	// when somebody else has proven the address meanwhile.
 	RevertEmailChange(context.Context, *RevertEmailChangeRequest) (*RevertEmailChangeResponse, error)
 	mustEmbedUnimplementedEmailServiceServer()
