@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -93,30 +92,38 @@ const auditColumns = `event_id, time, service, coalesce(revision, 0) AS revision
 func (q Queries) ListAuditEvents(ctx context.Context, key id.Organization, f AuditFilter, after AuditCursor, size int) (page []AuditEvent, next *AuditCursor, err error) {
 	args := arguments{key}
 	rows, left := f.source(&args, after)
-	found := slices.Clone(args)
 	conditions := left.conditions(&args)
-	var end AuditCursor
-	var more bool
 	limit := size + 1
 	if conditions != "" {
 		limit = auditWindow
-		q.Read(fmt.Sprintf(`SELECT e.time, e.event_id AS id FROM (%s) e OFFSET %d LIMIT 1`, fmt.Sprintf(rows, limit), limit-1),
-			found, postgres.One(&end, &more))
 		q.planAnew()
 	}
-	q.Read(fmt.Sprintf(`SELECT %s FROM (%s) e WHERE true%s ORDER BY e.time DESC, e.event_id DESC LIMIT %d`,
-		auditColumns, fmt.Sprintf(rows, limit), conditions, size+1), args, postgres.All(&page))
+	within := fmt.Sprintf(rows, limit)
+	statement := fmt.Sprintf(`SELECT %s, false AS ends FROM (%s) e WHERE true%s ORDER BY e.time DESC, e.event_id DESC LIMIT %d`,
+		auditColumns, within, conditions, size+1)
+	if conditions != "" { // by the same statement: what happens between two would move the end past events that nobody has looked at
+		statement = fmt.Sprintf(`(%s) UNION ALL (SELECT %s, true FROM (%s) e OFFSET %d LIMIT 1)`, statement, auditColumns, within, limit-1)
+	}
+	var found []struct {
+		AuditEvent
+		Ends bool
+	}
+	q.Read(statement, args, postgres.All(&found))
 	if err := q.Fetch(ctx); err != nil {
 		return nil, nil, err
 	}
-	switch {
-	case len(page) > size:
-		page = page[:size]
-		return page, &AuditCursor{Time: page[size-1].Time, ID: page[size-1].ID}, nil
-	case more:
-		return page, &end, nil
+	for _, one := range found {
+		if one.Ends {
+			next = &AuditCursor{Time: one.Time, ID: one.ID}
+		} else {
+			page = append(page, one.AuditEvent)
+		}
 	}
-	return page, nil, nil
+	if len(page) > size {
+		page = page[:size]
+		next = &AuditCursor{Time: page[size-1].Time, ID: page[size-1].ID}
+	}
+	return page, next, nil
 }
 
 // source returns the rows that an index finds, in order, with a place for their limit, and what is left of the filter.

@@ -397,34 +397,37 @@ func (q Queries) candidates(ctx context.Context, key id.Organization, s sieve, m
 	return found, q.Fetch(ctx)
 }
 
-// scan reads one window of the list, in order, and returns those in it who are wanted.
+// scan reads one window of the list, in order, and returns those in it who are wanted. Where the window ends is read by the same statement: somebody who leaves
+// between two would move it past people whom nobody has looked at.
 func (q Queries) scan(ctx context.Context, key id.Organization, f Filter, after Cursor, size int) (page []Entry, next *Cursor, err error) {
-	var last []Cursor
 	args := arguments{key}
 	rows := `FROM people p WHERE p.organization_id = $1`
 	if f.Order == ByActivityTime {
 		rows += ` AND p.kind = ` + args.add(f.Kind)
 	}
 	rows += f.names(&args) + f.after(after, &args) + ` ` + f.order()
-	shared := slices.Clone(args)
+	wanted := fmt.Sprintf(`SELECT %s FROM (SELECT p.* %s LIMIT %d) p%s WHERE true%s %s LIMIT %s`,
+		entryColumns, rows, window, f.words(), f.conditions(&args), f.order(), args.add(size+1))
+	end := fmt.Sprintf(`SELECT %s FROM people p WHERE p.organization_id = $1 AND p.person_id = (SELECT p.person_id %s OFFSET %d LIMIT 1)`,
+		entryColumns, rows, window-1)
+	var found []struct {
+		Entry
+		Ends bool
+	}
 	q.planAnew()
-	q.Read(fmt.Sprintf(`SELECT %s FROM (SELECT p.* %s LIMIT %d) p%s WHERE true%s %s LIMIT %s`,
-		entryColumns, rows, window, f.words(), f.conditions(&args), f.order(), args.add(size+1)), args, postgres.All(&page))
+	q.Read(fmt.Sprintf(`SELECT p.*, false AS ends FROM (%s) p UNION ALL SELECT p.*, true FROM (%s) p`, wanted, end), args, postgres.All(&found))
 	if err := q.Fetch(ctx); err != nil {
 		return nil, nil, err
 	}
-	if page, next = f.cut(page, size); next != nil {
-		return page, next, nil
+	for _, one := range found {
+		if one.Ends {
+			next = f.cursor(one.Entry)
+		} else {
+			page = append(page, one.Entry)
+		}
 	}
-	q.Read(fmt.Sprintf(`SELECT p.person_id AS id, p.%s AS %s %s OFFSET %d LIMIT 1`, f.column(), f.place(), rows, window-1), shared, func(rows pgx.Rows) (err error) {
-		last, err = pgx.CollectRows(rows, pgx.RowToStructByNameLax[Cursor])
-		return err
-	})
-	if err := q.Fetch(ctx); err != nil {
-		return nil, nil, err
-	}
-	if len(last) == 1 {
-		next = &last[0]
+	if cut, more := f.cut(page, size); more != nil {
+		return cut, more, nil
 	}
 	return page, next, nil
 }
@@ -460,14 +463,6 @@ func (f Filter) column() string {
 		return "activity_time"
 	}
 	return "sort_name"
-}
-
-// place is where the cursor keeps the column.
-func (f Filter) place() string {
-	if f.Order == ByName {
-		return "name"
-	}
-	return "time"
 }
 
 // order is that of the rows.
