@@ -68,7 +68,7 @@ type Client struct {
 	Bulk            membershipv1.BulkMemberServiceClient
 	Groups          membershipv1.GroupServiceClient
 	Availability    membershipv1.AvailabilityServiceClient
-	Providers       membershipv1.AvailabilityProviderServiceClient // with an operator key
+	Providers       membershipv1.AvailabilityProviderServiceClient // with a service account's key
 	Projects        membershipv1.ProjectServiceClient
 	Ownership       membershipv1.OwnershipServiceClient
 	Access          membershipv1.AccessServiceClient

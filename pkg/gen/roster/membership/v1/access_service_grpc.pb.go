@@ -33,8 +33,8 @@ const (
 //
 // AccessService answers the question that every service asks: may this account do this here?
 type AccessServiceClient interface {
-	// CheckAccess reads the truth, never a cache. About oneself always; about others with members.read. Somebody who does not
-	// belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PROJECT_NOT_FOUND,
+	// CheckAccess reads the truth, never a cache. About oneself always; about others with members.read, or as a service account of the
+	// deployment with the scope access.check, which names the account. Somebody who does not belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PROJECT_NOT_FOUND,
 	// PERMISSION_MISSING, MEMBER_DISABLED.
 	CheckAccess(ctx context.Context, in *CheckAccessRequest, opts ...grpc.CallOption) (*CheckAccessResponse, error)
 	// BatchCheckAccess answers many such questions about one organization from one reading of the truth, in their order, under
@@ -49,7 +49,7 @@ type AccessServiceClient interface {
 	ListMyPermissions(ctx context.Context, in *ListMyPermissionsRequest, opts ...grpc.CallOption) (*ListMyPermissionsResponse, error)
 	// ListAccessible returns who may do something, in the organization as a whole or in a project, by account, and what gives it
 	// to them. A page may be short, or empty, although a next page token says that more follows. With members.read; in a project,
-	// also if the project gives that. Reasons: VALIDATION_FAILED for an unknown permission, PERMISSION_MISSING,
+	// also if the project gives that. A service account of the deployment needs the scope access.check. Reasons: VALIDATION_FAILED for an unknown permission, PERMISSION_MISSING,
 	// PROJECT_NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListAccessible(ctx context.Context, in *ListAccessibleRequest, opts ...grpc.CallOption) (*ListAccessibleResponse, error)
 	// WhatIf tells what a change would do to what members may do in the organization as a whole, and whether the caller could make
@@ -133,8 +133,8 @@ func (c *accessServiceClient) WhatIf(ctx context.Context, in *WhatIfRequest, opt
 //
 // AccessService answers the question that every service asks: may this account do this here?
 type AccessServiceServer interface {
-	// CheckAccess reads the truth, never a cache. About oneself always; about others with members.read. Somebody who does not
-	// belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PROJECT_NOT_FOUND,
+	// CheckAccess reads the truth, never a cache. About oneself always; about others with members.read, or as a service account of the
+	// deployment with the scope access.check, which names the account. Somebody who does not belong is denied, not absent. Reasons: VALIDATION_FAILED for an unknown permission, ORGANIZATION_NOT_FOUND, PROJECT_NOT_FOUND,
 	// PERMISSION_MISSING, MEMBER_DISABLED.
 	CheckAccess(context.Context, *CheckAccessRequest) (*CheckAccessResponse, error)
 	// BatchCheckAccess answers many such questions about one organization from one reading of the truth, in their order, under
@@ -149,7 +149,7 @@ type AccessServiceServer interface {
 	ListMyPermissions(context.Context, *ListMyPermissionsRequest) (*ListMyPermissionsResponse, error)
 	// ListAccessible returns who may do something, in the organization as a whole or in a project, by account, and what gives it
 	// to them. A page may be short, or empty, although a next page token says that more follows. With members.read; in a project,
-	// also if the project gives that. Reasons: VALIDATION_FAILED for an unknown permission, PERMISSION_MISSING,
+	// also if the project gives that. A service account of the deployment needs the scope access.check. Reasons: VALIDATION_FAILED for an unknown permission, PERMISSION_MISSING,
 	// PROJECT_NOT_FOUND, PAGE_TOKEN_INVALID.
 	ListAccessible(context.Context, *ListAccessibleRequest) (*ListAccessibleResponse, error)
 	// WhatIf tells what a change would do to what members may do in the organization as a whole, and whether the caller could make

@@ -539,7 +539,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // AvailabilityProviderService is for deployments that plan with a scheduler of their own: it tells what it knows, as often as it
-// likes, and no call to Roster ever waits for it.
+// likes, and no call to Roster ever waits for it. It calls with the key of a service account that has the scope availability.report.
 type AvailabilityProviderServiceClient interface {
 	// ReportAvailability says how members are available, and until when that counts; after that, what is planned in Roster counts
 	// again. To go on, report again before. A report stands in place of the weekly hours; overrides and duty count before it as
@@ -572,7 +572,7 @@ func (c *availabilityProviderServiceClient) ReportAvailability(ctx context.Conte
 // for forward compatibility.
 //
 // AvailabilityProviderService is for deployments that plan with a scheduler of their own: it tells what it knows, as often as it
-// likes, and no call to Roster ever waits for it.
+// likes, and no call to Roster ever waits for it. It calls with the key of a service account that has the scope availability.report.
 type AvailabilityProviderServiceServer interface {
 	// ReportAvailability says how members are available, and until when that counts; after that, what is planned in Roster counts
 	// again. To go on, report again before. A report stands in place of the weekly hours; overrides and duty count before it as
