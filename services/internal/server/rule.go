@@ -18,6 +18,7 @@ import (
 var (
 	errNoMethod       = fault.New(errorv1.Reason_REASON_ROUTE_NOT_FOUND, "There is no such method.")
 	errRefused        = fault.New(errorv1.Reason_REASON_CALLER_REFUSED, "This method is not for you.")
+	errNotForKeys     = fault.New(errorv1.Reason_REASON_CALLER_REFUSED, "A key may not do this. Sign in, and send the session instead.")
 	errSignIn         = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "Sign in, and send `Authorization: Bearer <session>`.")
 	errServiceAccount = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "This method is for service accounts: send `Authorization: Bearer <key>`.")
 	errOperator       = fault.New(errorv1.Reason_REASON_UNAUTHENTICATED, "This method is for operators: send `Authorization: Bearer <operator key>`.")
@@ -101,7 +102,7 @@ func keyed(rule *accessv1.Rule, who caller.Caller) error {
 	case who.Key.IsZero(), rule.GetKeys():
 		return nil
 	case permission == "":
-		return errRefused
+		return errNotForKeys
 	case !slices.Contains(who.Scopes, permission):
 		return fault.New(errorv1.Reason_REASON_PERMISSION_MISSING, "This key is not for that. Make another, with the scope.").With("permission", permission)
 	}

@@ -236,6 +236,12 @@ func TestKeyed(t *testing.T) {
 	}
 }
 
+func TestKeyedSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	key := caller.Caller{Account: account, Key: id.NewAPIKey()}
+	require.ErrorContains(t, keyed(&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT}, key), "Sign in")
+}
+
 func TestScoped(t *testing.T) {
 	t.Parallel()
 	robot := caller.Caller{ServiceAccount: platform, Key: id.NewAPIKey(), Scopes: []string{"access.check"}}
