@@ -48,6 +48,30 @@ func TestMfaRequired(t *testing.T) {
 		require.NoError(t, read(enrolled, org))
 	})
 
+	scenario(t, "R1 a password has fifteen characters, also of who has a second factor that is asked for", func(t *testing.T, over string) {
+		var bob *person
+		secured(t, over, rbac, func(org *organization) { bob = org.join(t, "member") })
+		_, _, me := enrol(t, over, bob.client)
+		const eight, fourteen, fifteen = "vqz4 kwj", "violet harbor ", "violet harbor q"
+		for _, short := range []string{eight, fourteen} {
+			_, err := me.ChangePassword(t.Context(), &identityv1.ChangePasswordRequest{CurrentPassword: password, Password: short})
+			require.Equal(t, "TOO_SHORT", refused(t, err, errorv1.Reason_REASON_PASSWORD_REFUSED).Metadata["rule"])
+			_, err = connect(over, "").SignUp(t.Context(), &identityv1.SignUpRequest{Email: unique("eve") + "@example.com", Password: short, DisplayName: "Eve"})
+			require.Equal(t, "TOO_SHORT", refused(t, err, errorv1.Reason_REASON_PASSWORD_REFUSED).Metadata["rule"])
+		}
+		_, err := me.ChangePassword(t.Context(), &identityv1.ChangePasswordRequest{CurrentPassword: password, Password: fifteen})
+		require.NoError(t, err)
+		_, err = connect(over, "").RequestPasswordReset(t.Context(), &identityv1.RequestPasswordResetRequest{Email: bob.Email})
+		require.NoError(t, err)
+		link := mailLink(t, bob.Email, "/reset/")
+		for _, short := range []string{eight, fourteen} {
+			_, err = connect(over, "").ResetPassword(t.Context(), &identityv1.ResetPasswordRequest{Token: link, Password: short})
+			require.Equal(t, "TOO_SHORT", refused(t, err, errorv1.Reason_REASON_PASSWORD_REFUSED).Metadata["rule"])
+		}
+		_, err = connect(over, "").ResetPassword(t.Context(), &identityv1.ResetPasswordRequest{Token: link, Password: password})
+		require.NoError(t, err)
+	})
+
 	scenario(t, "R38 a session from before shows the factor, or stays outside", func(t *testing.T, over string) {
 		var bob *person
 		var old client

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,6 +89,14 @@ func TestMemberPasswords(t *testing.T) {
 		in, err = open(t, over, bob.Email, newPassword)
 		require.NoError(t, err)
 		require.False(t, in.GetPasswordChangeRequired())
+		tried, err := connect(over, in.GetToken()).ListMyLoginActivity(t.Context(), &identityv1.ListMyLoginActivityRequest{})
+		require.NoError(t, err)
+		require.True(t, slices.ContainsFunc(tried.GetActivity(), func(a *identityv1.LoginActivity) bool {
+			return a.GetFailure() == identityv1.LoginFailure_LOGIN_FAILURE_PASSWORD_CHANGE_DUE && a.GetAction() == identityv1.LoginAction_LOGIN_ACTION_SIGN_IN
+		}), "it says what was due")
+		require.False(t, slices.ContainsFunc(tried.GetActivity(), func(a *identityv1.LoginActivity) bool {
+			return a.GetFailure() == identityv1.LoginFailure_LOGIN_FAILURE_CODE_DUE
+		}))
 	})
 
 	scenario(t, "R9 a temporary password expires, and a newer one ends it", func(t *testing.T, over string) {

@@ -137,8 +137,11 @@ func (p proof) attempt(begun session.Session) session.Attempt {
 	if p.again {
 		a.Action = session.Reauthenticate
 	}
-	if begun.Stage != session.Complete {
+	switch begun.Stage {
+	case session.Challenge:
 		a.Reason = session.CodeDue
+	case session.NextPassword:
+		a.Reason = session.PasswordDue
 	}
 	return a
 }

@@ -300,6 +300,11 @@ func auditTable(p *page, answer *membershipv1.ListAuditEventsResponse) {
 // shown is how many changes of one event a table has room for.
 const shown = 3
 
+// silent are the fields whose change says nothing to people: versions, and ids of seats, which come and go with each state of a member.
+func silent(name string) bool {
+	return strings.HasSuffix(name, "etag") || strings.HasSuffix(name, "seatId")
+}
+
 // changes says in one line what differs between two states, as "role: member > admin". Whoever wants all of it takes --json.
 func changes(before, after *structpb.Value) string {
 	if before.GetStructValue() == nil || after.GetStructValue() == nil {
@@ -312,7 +317,7 @@ func changes(before, after *structpb.Value) string {
 	names := maps.Clone(was)
 	maps.Copy(names, is)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if was[name] != is[name] && !strings.HasSuffix(name, "etag") {
+		if was[name] != is[name] && !silent(name) {
 			all = append(all, fmt.Sprintf("%s: %s > %s", name, cmp.Or(was[name], "-"), cmp.Or(is[name], "-")))
 		}
 	}

@@ -27,7 +27,7 @@ func TestAudit(t *testing.T) {
 			{Id: "evt_2", Type: "member.removed", Time: away(-3 * 3600e9), Actor: &membershipv1.AuditEvent_Actor{Id: "acc_1", DisplayName: "Ada"},
 				Targets: []*membershipv1.AuditEvent_Target{{Id: "acc_2", DisplayName: "Bob"}, {Id: "seat_1"}}},
 			{Id: "evt_1", Type: "seat.limit_changed", Time: away(-9 * day), Actor: &membershipv1.AuditEvent_Actor{Id: "opr_1"}, Reason: "Paid.",
-				Before: state(t, `{"limit": 5, "plan": {"name": "small"}, "etag": "1", "a": 1, "z": true}`),
+				Before: state(t, `{"limit": 5, "plan": {"name": "small"}, "etag": "1", "member": {"seatId": "seat_1"}, "a": 1, "z": true}`),
 				After:  state(t, `{"limit": 9, "plan": {"name": "big"}, "etag": "2", "z": true, "b": "x", "c": [1]}`)},
 		}})
 		out := w.ok("audit", "list", "--actor", "acc_1", "--target", "acc_2", "--type", "member.removed,member.left", "--query", "x", "--limit", "7",

@@ -14,6 +14,7 @@ import (
 var (
 	ErrEmailNotFound   = fault.New(errorv1.Reason_REASON_EMAIL_NOT_FOUND, "You have no such address.")
 	ErrEmailPrimary    = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This is your primary address. Make another one the primary first.")
+	ErrEmailOnly       = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This is the only address of your account. Add another one, confirm it and make it the primary one first.")
 	ErrEmailUnproven   = fault.New(errorv1.Reason_REASON_EMAIL_UNVERIFIED, "Prove first that the address is yours: open the link that was mailed to it.")
 	ErrTooManyEmails   = fault.Newf(errorv1.Reason_REASON_LIMIT_REACHED, "You have %d addresses, with those that wait for their proof. Remove one first.", mostEmails)
 	ErrTooManyEmailing = fault.New(errorv1.Reason_REASON_RATE_LIMITED, "You have added five addresses within the hour. Try again later.")
@@ -63,6 +64,9 @@ func (e Emails) Add(key string) error {
 // Remove takes an address away. The primary one stays: somebody has to get the mail.
 func (e Emails) Remove(key string) (removed Email, err error) {
 	if primary, _ := e.Primary(); primary.Key == key {
+		if len(e.Proven) == 1 {
+			return removed, ErrEmailOnly
+		}
 		return removed, ErrEmailPrimary
 	}
 	for _, one := range slices.Concat(e.Proven, e.Waiting) {

@@ -38,7 +38,8 @@ type Reason string
 
 // The reasons. Empty: it succeeded.
 const (
-	CodeDue       Reason = "CODE_DUE" // the password was right, and no code came yet
+	CodeDue       Reason = "CODE_DUE"            // the password was right, and no code came yet
+	PasswordDue   Reason = "PASSWORD_CHANGE_DUE" // the password was temporary, and no other came yet
 	WrongPassword Reason = "WRONG_PASSWORD"
 	WrongCode     Reason = "WRONG_CODE"
 	TooMany       Reason = "TOO_MANY_FAILURES" // right or wrong: it was too early to try again

@@ -231,6 +231,8 @@ const (
 	LoginFailure_LOGIN_FAILURE_WRONG_PASSKEY LoginFailure = 6
 	// The passkey has counted backwards: there may be a copy of it.
 	LoginFailure_LOGIN_FAILURE_PASSKEY_COPIED LoginFailure = 7
+	// The proof was right, and another password is due in the place of the temporary one.
+	LoginFailure_LOGIN_FAILURE_PASSWORD_CHANGE_DUE LoginFailure = 8
 )
 
 // Enum value maps for LoginFailure.
@@ -244,16 +246,18 @@ var (
 		5: "LOGIN_FAILURE_DISABLED",
 		6: "LOGIN_FAILURE_WRONG_PASSKEY",
 		7: "LOGIN_FAILURE_PASSKEY_COPIED",
+		8: "LOGIN_FAILURE_PASSWORD_CHANGE_DUE",
 	}
 	LoginFailure_value = map[string]int32{
-		"LOGIN_FAILURE_UNSPECIFIED":       0,
-		"LOGIN_FAILURE_CODE_DUE":          1,
-		"LOGIN_FAILURE_WRONG_PASSWORD":    2,
-		"LOGIN_FAILURE_WRONG_CODE":        3,
-		"LOGIN_FAILURE_TOO_MANY_FAILURES": 4,
-		"LOGIN_FAILURE_DISABLED":          5,
-		"LOGIN_FAILURE_WRONG_PASSKEY":     6,
-		"LOGIN_FAILURE_PASSKEY_COPIED":    7,
+		"LOGIN_FAILURE_UNSPECIFIED":         0,
+		"LOGIN_FAILURE_CODE_DUE":            1,
+		"LOGIN_FAILURE_WRONG_PASSWORD":      2,
+		"LOGIN_FAILURE_WRONG_CODE":          3,
+		"LOGIN_FAILURE_TOO_MANY_FAILURES":   4,
+		"LOGIN_FAILURE_DISABLED":            5,
+		"LOGIN_FAILURE_WRONG_PASSKEY":       6,
+		"LOGIN_FAILURE_PASSKEY_COPIED":      7,
+		"LOGIN_FAILURE_PASSWORD_CHANGE_DUE": 8,
 	}
 )
 
@@ -2887,7 +2891,7 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x1aLOGIN_METHOD_SECOND_FACTOR\x10\x02\x12\x15\n" +
 	"\x11LOGIN_METHOD_LINK\x10\x03\x12\x18\n" +
 	"\x14LOGIN_METHOD_PASSKEY\x10\x04\x12\x19\n" +
-	"\x15LOGIN_METHOD_PROVIDER\x10\x06*\x8d\x02\n" +
+	"\x15LOGIN_METHOD_PROVIDER\x10\x06*\xb4\x02\n" +
 	"\fLoginFailure\x12\x1d\n" +
 	"\x19LOGIN_FAILURE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16LOGIN_FAILURE_CODE_DUE\x10\x01\x12 \n" +
@@ -2896,7 +2900,8 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x1fLOGIN_FAILURE_TOO_MANY_FAILURES\x10\x04\x12\x1a\n" +
 	"\x16LOGIN_FAILURE_DISABLED\x10\x05\x12\x1f\n" +
 	"\x1bLOGIN_FAILURE_WRONG_PASSKEY\x10\x06\x12 \n" +
-	"\x1cLOGIN_FAILURE_PASSKEY_COPIED\x10\a*\x81\x01\n" +
+	"\x1cLOGIN_FAILURE_PASSKEY_COPIED\x10\a\x12%\n" +
+	"!LOGIN_FAILURE_PASSWORD_CHANGE_DUE\x10\b*\x81\x01\n" +
 	"\fFactorMethod\x12\x1d\n" +
 	"\x19FACTOR_METHOD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FACTOR_METHOD_TOTP\x10\x01\x12\x1f\n" +

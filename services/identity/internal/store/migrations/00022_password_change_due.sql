@@ -1,0 +1,5 @@
+-- +goose Up
+ALTER TABLE sign_ins
+  DROP CONSTRAINT sign_ins_reason,
+  ADD CONSTRAINT sign_ins_reason CHECK (reason IN (
+    '', 'CODE_DUE', 'PASSWORD_CHANGE_DUE', 'WRONG_PASSWORD', 'WRONG_CODE', 'TOO_MANY_FAILURES', 'DISABLED', 'WRONG_PASSKEY', 'PASSKEY_COPIED'));
