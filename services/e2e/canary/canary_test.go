@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -65,6 +66,7 @@ type suite struct {
 	*fleet.Fleet
 	dir     string
 	secrets map[string]string
+	exports map[string][]byte // what people get who ask what is kept of them
 	spans   *spans
 }
 
@@ -74,7 +76,7 @@ func start(t *testing.T) *suite {
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o711)) // PostgreSQL's user has to pass through
-	s := &suite{dir: dir, secrets: make(map[string]string), spans: new(spans)}
+	s := &suite{dir: dir, secrets: make(map[string]string), exports: make(map[string][]byte), spans: new(spans)}
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := grpc.NewServer()
@@ -83,6 +85,7 @@ func start(t *testing.T) *suite {
 	t.Cleanup(server.Stop)
 	s.Fleet, err = fleet.Start(t.Context(), fleet.Config{Dir: dir, Env: []string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + lis.Addr().String(), "OTEL_BSP_SCHEDULE_DELAY=100",
+		"ROSTER_PROVIDER_NETWORKS=127.0.0.0/8", "ROSTER_PROVIDER_PLAIN=true",
 	}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
@@ -145,6 +148,8 @@ func (s *suite) live(t *testing.T) {
 	claimed, err := identityv1.NewOperatorServiceClient(s.Conn()).ClaimOperator(ctx, &identityv1.ClaimOperatorRequest{Token: s.plant(t, "claim", s.Claim)})
 	require.NoError(t, err)
 	key := s.plant(t, "API key", claimed.GetApiKey())
+	s.changeAddress(t, as, sessions)
+	s.comeFromProvider(t, as, key)
 
 	made, err := identityv1.NewApiKeyServiceClient(s.Conn()).CreateApiKey(as(ada), &identityv1.CreateApiKeyRequest{
 		DisplayName: "Deploy", Scopes: []string{"org.read"}})
@@ -287,9 +292,8 @@ func (s *suite) noSecretIsWrittenDown(t *testing.T) {
 	for _, service := range fleet.Services {
 		places["database of "+service] = s.dump(t, service)
 	}
-	for file, content := range s.files(t) {
-		places[file] = content
-	}
+	maps.Copy(places, s.files(t))
+	maps.Copy(places, s.exports)
 	require.Contains(t, string(places["events"]), "invitation.accepted")
 	require.Contains(t, string(places["spans"]), "AcceptInvitation")
 	require.Contains(t, string(places["metrics of identity-1"]), "rpc_server_call_duration_seconds")

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 
 	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/identity/internal/passkey"
@@ -16,23 +17,25 @@ type Challenge struct {
 	SessionID id.Session
 }
 
-// InsertChallenge adds a challenge, and forgets some that nobody has answered in time.
+// InsertChallenge adds a challenge, of which a hash is kept, and forgets some that nobody has answered in time.
 func (q Queries) InsertChallenge(challenge []byte, c Challenge) {
+	hash := sha256.Sum256(challenge)
 	q.Write(`
 		DELETE FROM passkey_challenges WHERE challenge IN (
 			SELECT challenge FROM passkey_challenges WHERE expire_time <= now() ORDER BY expire_time LIMIT 100 FOR UPDATE SKIP LOCKED)`)
 	q.Write(`INSERT INTO passkey_challenges (challenge, ceremony, account_id, session_id, expire_time) VALUES ($1, $2, $3, $4, now() + $5::interval)`,
-		challenge, c.Ceremony, c.AccountID, c.SessionID, passkey.Lifetime)
+		hash[:], c.Ceremony, c.AccountID, c.SessionID, passkey.Lifetime)
 }
 
 // UseChallenge uses a challenge up. Of many who answer it, it is used for one.
 func (q Queries) UseChallenge(ctx context.Context, challenge []byte, c Challenge) (used bool, err error) {
+	hash := sha256.Sum256(challenge)
 	var row struct{ Ceremony string }
 	q.Read(`
 		DELETE FROM passkey_challenges
 		WHERE challenge = $1 AND ceremony = $2 AND account_id IS NOT DISTINCT FROM $3 AND session_id IS NOT DISTINCT FROM $4 AND expire_time > now()
 		RETURNING ceremony`,
-		[]any{challenge, c.Ceremony, c.AccountID, c.SessionID}, postgres.One(&row, &used))
+		[]any{hash[:], c.Ceremony, c.AccountID, c.SessionID}, postgres.One(&row, &used))
 	return used, q.Fetch(ctx)
 }
 
