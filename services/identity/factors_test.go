@@ -85,6 +85,23 @@ func (a app) wrong() string {
 
 func TestTotp(t *testing.T) {
 	t.Parallel()
+	t.Run("R54 TheSecretOfAnAppOpensInItsRowAlone", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		_, ada, _ := h.withApp("ada@example.com")
+		_, bob, _ := h.withApp("bob@example.com")
+		const swap = `UPDATE factors f SET sealed_secret = g.sealed_secret FROM factors g WHERE g.id <> f.id`
+		h.exec(swap)
+		for _, code := range []string{ada.code(), bob.code()} {
+			h.next()
+			_, err := h.answer(h.challenge("ada@example.com"), code)
+			requireReason(t, errorv1.Reason_REASON_INTERNAL, err)
+		}
+		h.exec(swap)
+		h.next()
+		_, err := h.answer(h.challenge("ada@example.com"), ada.code())
+		require.NoError(t, err)
+	})
 	t.Run("R30 TheSecretIsShownOnceAndStoredSealedForItsOwnerAndItself", func(t *testing.T) {
 		t.Parallel()
 		h := start(t)
