@@ -50,6 +50,7 @@ type harness struct {
 	outbox  *outgoing
 
 	required requirements
+	departs  departures
 
 	// Clients as the gateway, for a client of its own, and as the services that call identity.
 	accounts   identityv1.AccountServiceClient
@@ -80,6 +81,28 @@ type requirements struct {
 func (r *requirements) ListMfaRequirements(context.Context, *membershipv1.ListMfaRequirementsRequest, ...grpc.CallOption) (*membershipv1.ListMfaRequirementsResponse, error) {
 	r.asked++
 	return &membershipv1.ListMfaRequirementsResponse{OrganizationDisplayNames: r.names}, r.err
+}
+
+// departures are what membership ends.
+type departures struct {
+	mu     sync.Mutex
+	stand  []*membershipv1.StandingOrganization // in the way
+	before func()                               // runs before memberships end
+	err    error
+	ended  []string // accounts
+}
+
+func (d *departures) EndMemberships(_ context.Context, req *membershipv1.EndMembershipsRequest, _ ...grpc.CallOption) (*membershipv1.EndMembershipsResponse, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.before != nil && !req.GetValidateOnly() {
+		d.before()
+	}
+	if d.err != nil || req.GetValidateOnly() || len(d.stand) > 0 {
+		return &membershipv1.EndMembershipsResponse{Organizations: d.stand}, d.err
+	}
+	d.ended = append(d.ended, req.GetAccountId())
+	return &membershipv1.EndMembershipsResponse{}, nil
 }
 
 var testKey = seal.NewKey([32]byte{1, 2, 3})
@@ -126,7 +149,7 @@ func start(t *testing.T) *harness {
 func (h *harness) instance() *Service {
 	db := h.dsns.Open(h.T, postgres.Options{})
 	return New(Dependencies{
-		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, Required: &h.required, PublicURL: publicURL, Log: h.log(),
+		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, Required: &h.required, Departs: &h.departs, PublicURL: publicURL, Log: h.log(),
 		Outbound: outbound.Options{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Plain: true},
 	})
 }
@@ -314,6 +337,7 @@ const (
 	linkRequired       = errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED
 	emailUnverified    = errorv1.Reason_REASON_EMAIL_UNVERIFIED
 	unavailable        = errorv1.Reason_REASON_UNAVAILABLE
+	lastOwner          = errorv1.Reason_REASON_LAST_OWNER
 )
 
 func requireReason(t testing.TB, want errorv1.Reason, err error) {

@@ -42,6 +42,7 @@ func Run(ctx context.Context, c Config) error {
 		Mail:      base.Mail,
 		Attempts:  c.Attempts,
 		Required:  membershipv1.NewMfaRequirementServiceClient(membership),
+		Departs:   membershipv1.NewDepartureServiceClient(membership),
 		PublicURL: c.PublicURL,
 		Outbound:  outbound.Options{Networks: c.ProviderNetworks, Plain: c.ProviderPlain},
 		Log:       base.Log,

@@ -38,6 +38,7 @@ type Dependencies struct {
 	Mail      *mail.Queue
 	Attempts  int                                      // that fail, of one client address in a quarter of an hour; 0: any number
 	Required  membershipv1.MfaRequirementServiceClient // who asks for a second factor
+	Departs   membershipv1.DepartureServiceClient      // ends memberships
 	PublicURL string                                   // where people reach the suite, without a slash at the end
 	Outbound  outbound.Options                         // how identity providers are reached
 	Log       *slog.Logger                             // nil: slog.Default()
@@ -125,11 +126,15 @@ const (
 	signUpTask  = "sign_up" // forgets a sign-up that nobody verified
 	resetTask   = "reset"   // mails the link that somebody asked for
 	ringTask    = "ring"    // turns the ring of signing keys
+	eraseTask   = "erase"   // ends an account whose person wants that
 )
 
 // Steps are what the sweeper runs, by kind of task.
 func (s *Service) Steps() map[string]saga.Step {
-	return map[string]saga.Step{sessionTask: s.expireSession, signUpTask: s.expireSignUp, resetTask: s.sendReset, ringTask: s.turnKeys, mail.TaskKind: s.Mail.Deliver}
+	return map[string]saga.Step{
+		sessionTask: s.expireSession, signUpTask: s.expireSignUp, resetTask: s.sendReset, ringTask: s.turnKeys, eraseTask: s.finishErasing,
+		mail.TaskKind: s.Mail.Deliver,
+	}
 }
 
 // inTx runs fn in a transaction on the rows of the scope.

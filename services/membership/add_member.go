@@ -3,6 +3,7 @@ package membership
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -98,6 +99,9 @@ func parseAddition(req *membershipv1.AddMemberRequest) (a addition, err error) {
 func (s *Service) add(ctx context.Context, q store.Queries, at store.Standing, add addition, answer *org.Operation) error {
 	if add.seatLost {
 		return fault.New(errorv1.Reason_REASON_SEAT_LIMIT_REACHED, "The seat was given back before the person became a member.")
+	}
+	if slices.Contains(at.Erased, add.account) {
+		return org.ErrErased
 	}
 	o := at.Organization
 	member, known := at.Members[add.account]

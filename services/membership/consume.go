@@ -118,6 +118,8 @@ func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto
 		note = func(q store.Queries) { q.SaveFactors(account, m.GetAfter().GetMethods()) }
 	case *eventv1.AccountMfaReset:
 		note = func(q store.Queries) { q.SaveFactors(account, nil) }
+	case *eventv1.AccountDeleted:
+		note = func(q store.Queries) { beginErasing(q, account) }
 	}
 	if note == nil {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/membership/internal/org"
+	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
 // DeleteOrganization ends the organization for everyone in one transaction, whose cost grows with it. Billing and
@@ -35,18 +36,22 @@ func (s *Service) DeleteOrganization(ctx context.Context, req *membershipv1.Dele
 		if err := actor.Need(org.DeleteOrganization); err != nil {
 			return nil, err
 		}
-		if at.Organization.Policy.DisableBlocksSignIn { // who was kept out may sign in again
-			q.ScheduleDisabled(key, signInTask)
-		}
-		q.DeleteOrganization(key)
-		endTransfer(q, key)
-		because := outbox.Origin{Account: me, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: key.String(), RequestID: req.GetRequestId()}
-		return &membershipv1.DeleteOrganizationResponse{}, outbox.Publish(tx, key, tx.Now(), &eventv1.OrganizationDeleted{
-			Context: because.Context(ctx), Before: organizationToEvent(at.Organization)})
+		return &membershipv1.DeleteOrganizationResponse{}, dissolve(ctx, q, at.Organization, me, req.GetRequestId())
 	})
 	if err != nil {
 		return nil, err
 	}
 	answer.Token = outbox.Token(key, s.DB.Name, revision)
 	return answer, nil
+}
+
+// dissolve ends an organization, whose members are all locked.
+func dissolve(ctx context.Context, q store.Queries, o org.Organization, by id.Account, requestID string) error {
+	if o.Policy.DisableBlocksSignIn { // who was kept out may sign in again
+		q.ScheduleDisabled(o.ID, signInTask)
+	}
+	q.DeleteOrganization(o.ID)
+	endTransfer(q, o.ID)
+	because := outbox.Origin{Account: by, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: o.ID.String(), RequestID: requestID}
+	return outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.OrganizationDeleted{Context: because.Context(ctx), Before: organizationToEvent(o)})
 }

@@ -3,6 +3,7 @@ package membership
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -46,7 +47,10 @@ func (s *Service) concludeSeated(ctx context.Context, key id.Organization, op or
 	then func(context.Context, store.Queries, org.Operation, store.Standing) error,
 ) error {
 	return s.conclude(ctx, key, op, refusal, func(q store.Queries, now org.Operation, at store.Standing) error {
-		err := then(ctx, q, now, at)
+		err := error(org.ErrErased)
+		if !slices.Contains(at.Erased, now.Account) {
+			err = then(ctx, q, now, at)
+		}
 		if f := fault.From(err); f != nil {
 			refuse(q, now, at, f)
 			begin(q, key, org.Release(now.Seat, now.Account, now.Actor, now.Cause, q.Now()))

@@ -61,6 +61,7 @@ type Service struct {
 	membershipv1.UnimplementedDenialServiceServer
 	membershipv1.UnimplementedAdmissionServiceServer
 	membershipv1.UnimplementedMfaRequirementServiceServer
+	membershipv1.UnimplementedDepartureServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
 	arrivals arrivals
@@ -96,6 +97,7 @@ func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterAdmissionServiceServer(r, s)
 	membershipv1.RegisterDenialServiceServer(r, s)
 	membershipv1.RegisterMfaRequirementServiceServer(r, s)
+	membershipv1.RegisterDepartureServiceServer(r, s)
 	billingv1.RegisterSeatOwnerServiceServer(r, s)
 }
 
@@ -145,6 +147,8 @@ func (s *Service) Steps() map[string]saga.Step {
 		denialsTask: func(ctx context.Context, t saga.Task) error {
 			return s.forgetDenials(ctx, id.Organization(t.Aggregate))
 		},
+		eraseTask:     s.eraseAccount,
+		eraseLateTask: s.eraseAccount,
 		mail.TaskKind: s.Mail.Deliver,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"regexp"
+	"slices"
 	"strings"
 	texttemplate "text/template"
 	"time"
@@ -70,6 +71,22 @@ type EmailsChanged struct {
 func (t EmailsChanged) plain() (string, Template) {
 	t.Notice, t.Email = t.Notice.made(), name(t.Email)
 	return "emails_changed", t
+}
+
+// AccountDeleted tells somebody that their account is being deleted, or is.
+type AccountDeleted struct{ Done bool }
+
+func (t AccountDeleted) plain() (string, Template) { return "account_deleted", t }
+
+// AccountKept tells somebody that their account could not be deleted, because of organizations that have nobody else.
+type AccountKept struct{ Organizations []string }
+
+func (t AccountKept) plain() (string, Template) {
+	t.Organizations = slices.Clone(t.Organizations)
+	for i := range t.Organizations {
+		t.Organizations[i] = name(t.Organizations[i])
+	}
+	return "account_kept", t
 }
 
 // PrimaryChanged tells the address that was the primary one that another is, and lets it take that back; without a link, the one that is.
@@ -362,6 +379,7 @@ var functions = map[string]any{
 
 var pages = parse("verify_email", "account_exists", "add_email", "email_in_use", "emails_changed", "primary_changed", "reset_password",
 	"password_changed", "temporary_password", "new_device", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied", "provider_linked",
+	"account_deleted", "account_kept",
 	"recovery_code_used", "recovery_codes_replaced", "role_raised", "ownership_taken", "api_key_created", "account_exported")
 
 func parse(kinds ...string) map[string]page {

@@ -155,7 +155,7 @@ func (q Queries) FindCredential(ctx context.Context, who Identifier, network str
 			$3) AS account_id) found
 		CROSS JOIN LATERAL (SELECT set_config('app.aggregate_id', found.account_id::text, true)::uuid AS id) opened
 		LEFT JOIN LATERAL (SELECT password_hash, set_time, temporary_until FROM credentials WHERE account_id = opened.id OFFSET 0) c ON true
-		LEFT JOIN LATERAL (SELECT sign_in_allowed FROM accounts WHERE id = opened.id OFFSET 0) a ON true
+		LEFT JOIN LATERAL (SELECT sign_in_allowed AND erase_time IS NULL AS sign_in_allowed FROM accounts WHERE id = opened.id OFFSET 0) a ON true
 		LEFT JOIN LATERAL (SELECT network FROM known_networks
 			WHERE account_id = opened.id AND network = $5 AND expire_time > now() OFFSET 0) n ON true
 		LEFT JOIN LATERAL (SELECT next_time FROM sign_in_failures

@@ -19,7 +19,7 @@ const apiKeyColumns = `account_id, id, display_name, scopes, last_four, create_t
 func (q Queries) LockAPIKeys(ctx context.Context, owner id.Account) (live []apikey.Key, err error) {
 	var locked struct{ SignInAllowed bool }
 	var found bool
-	q.Read(`SELECT sign_in_allowed FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{owner}, postgres.One(&locked, &found))
+	q.Read(`SELECT sign_in_allowed AND erase_time IS NULL AS sign_in_allowed FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{owner}, postgres.One(&locked, &found))
 	q.liveAPIKeys(owner, &live)
 	if err = q.Fetch(ctx); err == nil && !(found && locked.SignInAllowed) {
 		err = account.ErrNotFound
@@ -77,7 +77,7 @@ func (s Store) UseAPIKey(ctx context.Context, owner id.Account, secretHash []byt
 	err = s.DB.Flight(ctx, postgres.In(owner), func(batch *pgx.Batch) {
 		batch.Queue(`SELECT `+apiKeyColumns+`, (SELECT factors FROM accounts WHERE accounts.id = $1) AS factors FROM api_keys
 			WHERE account_id = $1 AND secret_hash = $2 AND expire_time > now()
-			  AND EXISTS (SELECT FROM accounts WHERE accounts.id = $1 AND sign_in_allowed)`, owner, secretHash).Query(one(&used, &found))
+			  AND EXISTS (SELECT FROM accounts WHERE accounts.id = $1 AND sign_in_allowed AND erase_time IS NULL)`, owner, secretHash).Query(one(&used, &found))
 		touchAPIKey(batch, owner, secretHash)
 	})
 	if err == nil && !found {

@@ -93,7 +93,7 @@ func (q Queries) reset(ctx context.Context, key id.Account, tokenHash []byte, lo
 	var works, found bool
 	q.Read(`SELECT account_id FROM resets WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`+lock,
 		[]any{key, tokenHash}, postgres.One(&link, &works))
-	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1 AND sign_in_allowed`, []any{key}, postgres.One(&a, &found))
+	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1 AND sign_in_allowed AND erase_time IS NULL`, []any{key}, postgres.One(&a, &found))
 	if err = q.Fetch(ctx); err == nil && !(works && found) {
 		err = account.ErrLinkInvalid
 	}

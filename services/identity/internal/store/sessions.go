@@ -38,7 +38,7 @@ func (q Queries) LockSignIn(ctx context.Context, owner id.Account) (in SignIn, e
 		Temporary bool
 	}
 	var found, hasPassword bool
-	q.Read(`SELECT sign_in_allowed, factors FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{owner}, postgres.One(&locked, &found))
+	q.Read(`SELECT sign_in_allowed AND erase_time IS NULL AS sign_in_allowed, factors FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{owner}, postgres.One(&locked, &found))
 	q.Read(`SELECT `+sessionColumns+` FROM sessions WHERE account_id = $1 AND `+liveSession+` ORDER BY create_time DESC, id DESC`,
 		[]any{owner, session.Idle}, postgres.All(&in.Live))
 	q.Read(`SELECT set_time, temporary_until IS NOT NULL AS temporary FROM credentials WHERE account_id = $1`, []any{owner}, postgres.One(&credential, &hasPassword))

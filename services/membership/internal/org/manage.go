@@ -62,11 +62,17 @@ func (a Actor) Leave(self *Member, others bool) (id.Seat, error) {
 	if !a.organization.Policy.AllowLeave {
 		return id.Seat{}, SwitchedOff("allow_leave")
 	}
-	if a.organization.Policy.Ownership == Single && a.Role.Owner {
+	return a.organization.Depart(self, others)
+}
+
+// Depart ends the membership of somebody who wants that, whatever the policy says about leaving, and returns the seat that it held; others tells whether
+// another active member can do everything.
+func (o Organization) Depart(self *Member, others bool) (id.Seat, error) {
+	if role, _ := o.Roles.ByID(self.Role); o.Policy.Ownership == Single && role.Owner {
 		return id.Seat{}, fault.New(errorv1.Reason_REASON_LAST_OWNER,
 			"You are the owner, and an organization is never without one. Hand it over first, or delete it.")
 	}
-	if err := a.organization.Spare(*self, Role{}, others); err != nil {
+	if err := o.Spare(*self, Role{}, others); err != nil {
 		return id.Seat{}, err
 	}
 	return self.Remove(), nil

@@ -22,6 +22,9 @@ const (
 // ErrNoMember is the answer about people who do not, or no longer, belong to the organization.
 var ErrNoMember = fault.New(errorv1.Reason_REASON_MEMBER_NOT_FOUND, "There is no such member in this organization.")
 
+// ErrErased refuses to add somebody whose account was deleted.
+var ErrErased = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_FOUND, "There is no such account any more.")
+
 // Member is a person's membership in one organization. The zero Member is nobody.
 type Member struct {
 	Account     id.Account    `db:"account_id"`

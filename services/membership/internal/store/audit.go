@@ -59,11 +59,24 @@ func (q Queries) insertAuditEvent(key id.Organization, e AuditEvent) {
 	q.Write(`
 		INSERT INTO audit_events (organization_id, time, event_id, service, revision, type, actor_kind, actor_id, targets,
 			cause, cause_id, reason, request_id, trace_id, data, personal)
-		VALUES ($1, $2, $3, $4, nullif($5, 0), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		VALUES ($1, $2, $3, $4, nullif($5, 0), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+			CASE WHEN NOT EXISTS (SELECT FROM erased WHERE id = ANY ($17::uuid[])) THEN $16::jsonb END)`,
 		key, e.Time, e.ID, e.Service, e.Revision, e.Type, e.ActorKind, e.ActorID, e.Targets,
-		e.Cause, e.CauseID, e.Reason, e.RequestID, e.TraceID, e.Data, e.Personal)
+		e.Cause, e.CauseID, e.Reason, e.RequestID, e.TraceID, e.Data, e.Personal, e.people())
 	q.Write(`INSERT INTO audit_targets (organization_id, target, time, event_id) SELECT $1, unnest($4::text[]), $2, $3`,
 		key, e.Time, e.ID, e.Targets)
+}
+
+// people are the accounts and invitations that the event names.
+func (e AuditEvent) people() (people []id.Any) {
+	for _, text := range append([]string{e.ActorID}, e.Targets...) {
+		if account, err := id.ParseAccount(text); err == nil {
+			people = append(people, id.Any(account))
+		} else if invitation, err := id.ParseInvitation(text); err == nil {
+			people = append(people, id.Any(invitation))
+		}
+	}
+	return people
 }
 
 // AuditFilter says which events are wanted.
@@ -185,9 +198,10 @@ func (q Queries) ListNames(ctx context.Context, key id.Organization, things []id
 	names := make(map[id.Any]string, len(things))
 	q.Read(`
 		SELECT person_id, coalesce(nullif(overlay_display_name, ''), display_name) FROM people WHERE organization_id = $1 AND person_id = ANY ($2)
+		UNION ALL SELECT id, $3 FROM erased WHERE id = ANY ($2)
 		UNION ALL SELECT role_id, display_name FROM roles WHERE organization_id = $1 AND role_id = ANY ($2)
 		UNION ALL SELECT group_id, display_name FROM groups WHERE organization_id = $1 AND group_id = ANY ($2)
-		UNION ALL SELECT project_id, display_name FROM projects WHERE organization_id = $1 AND project_id = ANY ($2)`, []any{key, things},
+		UNION ALL SELECT project_id, display_name FROM projects WHERE organization_id = $1 AND project_id = ANY ($2)`, []any{key, things, DeletedName},
 		func(rows pgx.Rows) error {
 			var person id.Any
 			var name string

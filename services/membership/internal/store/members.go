@@ -20,6 +20,7 @@ type Standing struct {
 	People       map[id.Account]org.Profile
 	Revision     int64        // of the organization's history
 	OthersFull   bool         // another active member can do everything; known only after LockMembers and GetMany
+	Erased       []id.Account // those whose account was deleted; known only after LockToAdd and LockOperation
 	Transfer     org.Transfer // the offer of ownership; known only after LockMembers, GetTransfer and LockTransfer
 }
 
@@ -97,11 +98,15 @@ func (q Queries) LockToAdd(ctx context.Context, key id.Organization, seat id.Sea
 	q.memberLocks(key, accounts...)
 	added := q.operation(bySeat, key, seat, org.AddOperation)
 	q.currentRole(key, *role, role)
+	var erased []id.Account
+	q.erasedAmong(accounts, &erased)
 	collect := q.standing(key, accounts)
 	if err := q.Fetch(ctx); err != nil {
 		return Standing{}, org.Operation{}, err
 	}
-	return collect(), *added, nil
+	s := collect()
+	s.Erased = erased
+	return s, *added, nil
 }
 
 // lockMembers holds the members' rows and reads them.

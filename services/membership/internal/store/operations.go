@@ -74,11 +74,15 @@ func (q Queries) LockOperation(ctx context.Context, key id.Organization, op org.
 	q.lockOrganization(key, strength)
 	q.memberLocks(key, op.Account)
 	found := q.operation(bySeat+` FOR UPDATE`, key, op.Seat, op.Kind)
+	var erased []id.Account
+	q.erasedAmong([]id.Account{op.Account}, &erased)
 	collect := q.standing(key, []id.Account{op.Account})
 	if err := q.Fetch(ctx); err != nil {
 		return org.Operation{}, Standing{}, err
 	}
-	return *found, collect(), nil
+	s := collect()
+	s.Erased = erased
+	return *found, s, nil
 }
 
 // InsertOperation writes a new operation. One that is done says at which revision: that of the organization's history when

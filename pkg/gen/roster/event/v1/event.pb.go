@@ -7925,6 +7925,71 @@ func (x *AccountProviderLinked) GetPersonal() *Client {
 	return nil
 }
 
+// AccountDeleted: `account.deleted`. Nothing follows on this account. Whoever keeps something personal of it erases that: the events before
+// this one are without their personal part by now.
+type AccountDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The account.
+	Account *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// The client's address; erased with the rest.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountDeleted) Reset() {
+	*x = AccountDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[104]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountDeleted) ProtoMessage() {}
+
+func (x *AccountDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[104]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountDeleted.ProtoReflect.Descriptor instead.
+func (*AccountDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{104}
+}
+
+func (x *AccountDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountDeleted) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *AccountDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -7940,7 +8005,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[104]
+	mi := &file_roster_event_v1_event_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7952,7 +8017,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[104]
+	mi := &file_roster_event_v1_event_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8002,7 +8067,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[105]
+	mi := &file_roster_event_v1_event_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8014,7 +8079,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[105]
+	mi := &file_roster_event_v1_event_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8059,7 +8124,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[106]
+	mi := &file_roster_event_v1_event_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8071,7 +8136,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[106]
+	mi := &file_roster_event_v1_event_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8724,7 +8789,11 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\vprovider_id\x18\x02 \x01(\tR\n" +
 	"providerId\x12'\n" +
 	"\x0forganization_id\x18\x03 \x01(\tR\x0eorganizationId\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xad\x01\n" +
+	"\x0eAccountDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
+	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -8739,7 +8808,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 107)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 108)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                        // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                        // 1: roster.event.v1.Cause.Kind
@@ -8854,13 +8923,14 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*Policy)(nil),                         // 110: roster.event.v1.Policy
 	(*OrganizationPolicyChanged)(nil),      // 111: roster.event.v1.OrganizationPolicyChanged
 	(*AccountProviderLinked)(nil),          // 112: roster.event.v1.AccountProviderLinked
-	(*Token_Position)(nil),                 // 113: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                  // 114: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),           // 115: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),          // 116: google.protobuf.Timestamp
+	(*AccountDeleted)(nil),                 // 113: roster.event.v1.AccountDeleted
+	(*Token_Position)(nil),                 // 114: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                  // 115: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),           // 116: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),          // 117: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	113, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	114, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	10,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -8876,7 +8946,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	14,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	116, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	117, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	12,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	19,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	13,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -8911,7 +8981,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 48: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	14,  // 49: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	4,   // 50: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	116, // 51: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	117, // 51: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 52: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	29,  // 53: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	13,  // 54: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -8989,16 +9059,16 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 126: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
 	14,  // 127: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
 	12,  // 128: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
-	116, // 129: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	117, // 129: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 130: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
 	12,  // 131: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
 	14,  // 132: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
 	12,  // 133: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
-	116, // 134: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
+	117, // 134: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 135: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
 	12,  // 136: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
 	14,  // 137: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	114, // 138: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	115, // 138: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
 	12,  // 139: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
 	63,  // 140: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
 	14,  // 141: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
@@ -9058,23 +9128,23 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 195: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
 	19,  // 196: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
 	83,  // 197: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	115, // 198: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	116, // 198: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
 	12,  // 199: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
 	85,  // 200: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
 	85,  // 201: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
 	14,  // 202: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
 	7,   // 203: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	116, // 204: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	116, // 205: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	116, // 206: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	117, // 204: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	117, // 205: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	117, // 206: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
 	12,  // 207: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
 	87,  // 208: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
 	14,  // 209: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
 	12,  // 210: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
 	87,  // 211: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
 	14,  // 212: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	116, // 213: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	116, // 214: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	117, // 213: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	117, // 214: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 215: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
 	90,  // 216: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
 	14,  // 217: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
@@ -9101,7 +9171,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 238: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
 	98,  // 239: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
 	14,  // 240: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	116, // 241: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	117, // 241: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 242: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
 	101, // 243: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
 	14,  // 244: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
@@ -9117,8 +9187,8 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 254: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
 	14,  // 255: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
 	8,   // 256: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	116, // 257: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	116, // 258: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	117, // 257: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	117, // 258: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 259: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
 	107, // 260: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
 	108, // 261: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
@@ -9128,11 +9198,14 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	14,  // 265: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
 	12,  // 266: roster.event.v1.AccountProviderLinked.context:type_name -> roster.event.v1.Context
 	14,  // 267: roster.event.v1.AccountProviderLinked.personal:type_name -> roster.event.v1.Client
-	268, // [268:268] is the sub-list for method output_type
-	268, // [268:268] is the sub-list for method input_type
-	268, // [268:268] is the sub-list for extension type_name
-	268, // [268:268] is the sub-list for extension extendee
-	0,   // [0:268] is the sub-list for field type_name
+	12,  // 268: roster.event.v1.AccountDeleted.context:type_name -> roster.event.v1.Context
+	44,  // 269: roster.event.v1.AccountDeleted.account:type_name -> roster.event.v1.Account
+	14,  // 270: roster.event.v1.AccountDeleted.personal:type_name -> roster.event.v1.Client
+	271, // [271:271] is the sub-list for method output_type
+	271, // [271:271] is the sub-list for method input_type
+	271, // [271:271] is the sub-list for extension type_name
+	271, // [271:271] is the sub-list for extension extendee
+	0,   // [0:271] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -9147,7 +9220,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   107,
+			NumMessages:   108,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

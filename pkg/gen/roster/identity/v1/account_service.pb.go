@@ -1158,6 +1158,98 @@ func (x *UpdateMeResponse) GetAccount() *Account {
 	return nil
 }
 
+// DeleteMeRequest asks for the end of the caller's account.
+type DeleteMeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether to find out only what stands in the way.
+	ValidateOnly  bool `protobuf:"varint,1,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteMeRequest) Reset() {
+	*x = DeleteMeRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteMeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteMeRequest) ProtoMessage() {}
+
+func (x *DeleteMeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteMeRequest.ProtoReflect.Descriptor instead.
+func (*DeleteMeRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DeleteMeRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// DeleteMeResponse says how far it has come.
+type DeleteMeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the account is gone by now, and all memberships have ended; otherwise that is being done. What others keep of it is erased soon after.
+	Deleted       bool `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteMeResponse) Reset() {
+	*x = DeleteMeResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteMeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteMeResponse) ProtoMessage() {}
+
+func (x *DeleteMeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteMeResponse.ProtoReflect.Descriptor instead.
+func (*DeleteMeResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeleteMeResponse) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
 // ChangePasswordRequest changes the caller's password.
 type ChangePasswordRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1171,7 +1263,7 @@ type ChangePasswordRequest struct {
 
 func (x *ChangePasswordRequest) Reset() {
 	*x = ChangePasswordRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1275,7 @@ func (x *ChangePasswordRequest) String() string {
 func (*ChangePasswordRequest) ProtoMessage() {}
 
 func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[11]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1288,7 @@ func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
 func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ChangePasswordRequest) GetCurrentPassword() string {
@@ -1226,7 +1318,7 @@ type ChangePasswordResponse struct {
 
 func (x *ChangePasswordResponse) Reset() {
 	*x = ChangePasswordResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1330,7 @@ func (x *ChangePasswordResponse) String() string {
 func (*ChangePasswordResponse) ProtoMessage() {}
 
 func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[12]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1343,7 @@ func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
 func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ChangePasswordResponse) GetSession() *Session {
@@ -1281,7 +1373,7 @@ type RequestPasswordResetRequest struct {
 
 func (x *RequestPasswordResetRequest) Reset() {
 	*x = RequestPasswordResetRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1385,7 @@ func (x *RequestPasswordResetRequest) String() string {
 func (*RequestPasswordResetRequest) ProtoMessage() {}
 
 func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[13]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1398,7 @@ func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestPasswordResetRequest.ProtoReflect.Descriptor instead.
 func (*RequestPasswordResetRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RequestPasswordResetRequest) GetEmail() string {
@@ -1332,7 +1424,7 @@ type RequestPasswordResetResponse struct {
 
 func (x *RequestPasswordResetResponse) Reset() {
 	*x = RequestPasswordResetResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1436,7 @@ func (x *RequestPasswordResetResponse) String() string {
 func (*RequestPasswordResetResponse) ProtoMessage() {}
 
 func (x *RequestPasswordResetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[14]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1449,7 @@ func (x *RequestPasswordResetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestPasswordResetResponse.ProtoReflect.Descriptor instead.
 func (*RequestPasswordResetResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
 }
 
 // ResetPasswordRequest carries the token of the mail.
@@ -1375,7 +1467,7 @@ type ResetPasswordRequest struct {
 
 func (x *ResetPasswordRequest) Reset() {
 	*x = ResetPasswordRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1479,7 @@ func (x *ResetPasswordRequest) String() string {
 func (*ResetPasswordRequest) ProtoMessage() {}
 
 func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[15]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1492,7 @@ func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetPasswordRequest.ProtoReflect.Descriptor instead.
 func (*ResetPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ResetPasswordRequest) GetToken() string {
@@ -1433,7 +1525,7 @@ type ResetPasswordResponse struct {
 
 func (x *ResetPasswordResponse) Reset() {
 	*x = ResetPasswordResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1537,7 @@ func (x *ResetPasswordResponse) String() string {
 func (*ResetPasswordResponse) ProtoMessage() {}
 
 func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[16]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1550,7 @@ func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetPasswordResponse.ProtoReflect.Descriptor instead.
 func (*ResetPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
 }
 
 // CreateSessionRequest signs in. Exactly one of email and username is given.
@@ -1478,7 +1570,7 @@ type CreateSessionRequest struct {
 
 func (x *CreateSessionRequest) Reset() {
 	*x = CreateSessionRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1582,7 @@ func (x *CreateSessionRequest) String() string {
 func (*CreateSessionRequest) ProtoMessage() {}
 
 func (x *CreateSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[17]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1595,7 @@ func (x *CreateSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionRequest.ProtoReflect.Descriptor instead.
 func (*CreateSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateSessionRequest) GetEmail() string {
@@ -1552,7 +1644,7 @@ type CreateSessionResponse struct {
 
 func (x *CreateSessionResponse) Reset() {
 	*x = CreateSessionResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1656,7 @@ func (x *CreateSessionResponse) String() string {
 func (*CreateSessionResponse) ProtoMessage() {}
 
 func (x *CreateSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[18]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1669,7 @@ func (x *CreateSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionResponse.ProtoReflect.Descriptor instead.
 func (*CreateSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateSessionResponse) GetSession() *Session {
@@ -1619,7 +1711,7 @@ type Challenge struct {
 
 func (x *Challenge) Reset() {
 	*x = Challenge{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1723,7 @@ func (x *Challenge) String() string {
 func (*Challenge) ProtoMessage() {}
 
 func (x *Challenge) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[19]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1736,7 @@ func (x *Challenge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Challenge.ProtoReflect.Descriptor instead.
 func (*Challenge) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Challenge) GetMethods() []FactorMethod {
@@ -1667,7 +1759,7 @@ type AnswerChallengeRequest struct {
 
 func (x *AnswerChallengeRequest) Reset() {
 	*x = AnswerChallengeRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +1771,7 @@ func (x *AnswerChallengeRequest) String() string {
 func (*AnswerChallengeRequest) ProtoMessage() {}
 
 func (x *AnswerChallengeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[20]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +1784,7 @@ func (x *AnswerChallengeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerChallengeRequest.ProtoReflect.Descriptor instead.
 func (*AnswerChallengeRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AnswerChallengeRequest) GetCode() string {
@@ -1724,7 +1816,7 @@ type AnswerChallengeResponse struct {
 
 func (x *AnswerChallengeResponse) Reset() {
 	*x = AnswerChallengeResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1828,7 @@ func (x *AnswerChallengeResponse) String() string {
 func (*AnswerChallengeResponse) ProtoMessage() {}
 
 func (x *AnswerChallengeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[21]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +1841,7 @@ func (x *AnswerChallengeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerChallengeResponse.ProtoReflect.Descriptor instead.
 func (*AnswerChallengeResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AnswerChallengeResponse) GetSession() *Session {
@@ -1788,7 +1880,7 @@ type ReauthenticateRequest struct {
 
 func (x *ReauthenticateRequest) Reset() {
 	*x = ReauthenticateRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1892,7 @@ func (x *ReauthenticateRequest) String() string {
 func (*ReauthenticateRequest) ProtoMessage() {}
 
 func (x *ReauthenticateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[22]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1905,7 @@ func (x *ReauthenticateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReauthenticateRequest.ProtoReflect.Descriptor instead.
 func (*ReauthenticateRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{22}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReauthenticateRequest) GetPassword() string {
@@ -1850,7 +1942,7 @@ type ReauthenticateResponse struct {
 
 func (x *ReauthenticateResponse) Reset() {
 	*x = ReauthenticateResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1954,7 @@ func (x *ReauthenticateResponse) String() string {
 func (*ReauthenticateResponse) ProtoMessage() {}
 
 func (x *ReauthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[23]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1967,7 @@ func (x *ReauthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReauthenticateResponse.ProtoReflect.Descriptor instead.
 func (*ReauthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{23}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReauthenticateResponse) GetSession() *Session {
@@ -1901,7 +1993,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2005,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[24]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2018,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{24}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{26}
 }
 
 // ListSessionsResponse holds the sessions.
@@ -1940,7 +2032,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2044,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[25]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2057,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{25}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1986,7 +2078,7 @@ type DeleteSessionRequest struct {
 
 func (x *DeleteSessionRequest) Reset() {
 	*x = DeleteSessionRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2090,7 @@ func (x *DeleteSessionRequest) String() string {
 func (*DeleteSessionRequest) ProtoMessage() {}
 
 func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[26]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2103,7 @@ func (x *DeleteSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{26}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeleteSessionRequest) GetSessionId() string {
@@ -2030,7 +2122,7 @@ type DeleteSessionResponse struct {
 
 func (x *DeleteSessionResponse) Reset() {
 	*x = DeleteSessionResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2134,7 @@ func (x *DeleteSessionResponse) String() string {
 func (*DeleteSessionResponse) ProtoMessage() {}
 
 func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2147,7 @@ func (x *DeleteSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSessionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{27}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{29}
 }
 
 // SignOutOthersRequest is empty.
@@ -2067,7 +2159,7 @@ type SignOutOthersRequest struct {
 
 func (x *SignOutOthersRequest) Reset() {
 	*x = SignOutOthersRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2171,7 @@ func (x *SignOutOthersRequest) String() string {
 func (*SignOutOthersRequest) ProtoMessage() {}
 
 func (x *SignOutOthersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2184,7 @@ func (x *SignOutOthersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutOthersRequest.ProtoReflect.Descriptor instead.
 func (*SignOutOthersRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{28}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{30}
 }
 
 // SignOutOthersResponse says how many sessions have ended.
@@ -2106,7 +2198,7 @@ type SignOutOthersResponse struct {
 
 func (x *SignOutOthersResponse) Reset() {
 	*x = SignOutOthersResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2210,7 @@ func (x *SignOutOthersResponse) String() string {
 func (*SignOutOthersResponse) ProtoMessage() {}
 
 func (x *SignOutOthersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2223,7 @@ func (x *SignOutOthersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutOthersResponse.ProtoReflect.Descriptor instead.
 func (*SignOutOthersResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{29}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SignOutOthersResponse) GetEnded() int32 {
@@ -2150,7 +2242,7 @@ type ListMyLoginActivityRequest struct {
 
 func (x *ListMyLoginActivityRequest) Reset() {
 	*x = ListMyLoginActivityRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2162,7 +2254,7 @@ func (x *ListMyLoginActivityRequest) String() string {
 func (*ListMyLoginActivityRequest) ProtoMessage() {}
 
 func (x *ListMyLoginActivityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2175,7 +2267,7 @@ func (x *ListMyLoginActivityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMyLoginActivityRequest.ProtoReflect.Descriptor instead.
 func (*ListMyLoginActivityRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{30}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{32}
 }
 
 // ListMyLoginActivityResponse holds what was tried.
@@ -2189,7 +2281,7 @@ type ListMyLoginActivityResponse struct {
 
 func (x *ListMyLoginActivityResponse) Reset() {
 	*x = ListMyLoginActivityResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[31]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2293,7 @@ func (x *ListMyLoginActivityResponse) String() string {
 func (*ListMyLoginActivityResponse) ProtoMessage() {}
 
 func (x *ListMyLoginActivityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[31]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2306,7 @@ func (x *ListMyLoginActivityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMyLoginActivityResponse.ProtoReflect.Descriptor instead.
 func (*ListMyLoginActivityResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{31}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListMyLoginActivityResponse) GetActivity() []*LoginActivity {
@@ -2233,7 +2325,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[32]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2337,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[32]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2350,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{32}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{34}
 }
 
 // SignOutResponse is empty.
@@ -2270,7 +2362,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[33]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2282,7 +2374,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[33]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2295,7 +2387,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{33}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{35}
 }
 
 // ClaimOperatorRequest carries the one-time token.
@@ -2313,7 +2405,7 @@ type ClaimOperatorRequest struct {
 
 func (x *ClaimOperatorRequest) Reset() {
 	*x = ClaimOperatorRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[34]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2417,7 @@ func (x *ClaimOperatorRequest) String() string {
 func (*ClaimOperatorRequest) ProtoMessage() {}
 
 func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[34]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2430,7 @@ func (x *ClaimOperatorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorRequest.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{34}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ClaimOperatorRequest) GetToken() string {
@@ -2375,7 +2467,7 @@ type ClaimOperatorResponse struct {
 
 func (x *ClaimOperatorResponse) Reset() {
 	*x = ClaimOperatorResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[35]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2479,7 @@ func (x *ClaimOperatorResponse) String() string {
 func (*ClaimOperatorResponse) ProtoMessage() {}
 
 func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[35]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2492,7 @@ func (x *ClaimOperatorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimOperatorResponse.ProtoReflect.Descriptor instead.
 func (*ClaimOperatorResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{35}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ClaimOperatorResponse) GetOperatorId() string {
@@ -2426,7 +2518,7 @@ type BeginPasskeyProofRequest struct {
 
 func (x *BeginPasskeyProofRequest) Reset() {
 	*x = BeginPasskeyProofRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[36]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +2530,7 @@ func (x *BeginPasskeyProofRequest) String() string {
 func (*BeginPasskeyProofRequest) ProtoMessage() {}
 
 func (x *BeginPasskeyProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[36]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +2543,7 @@ func (x *BeginPasskeyProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginPasskeyProofRequest.ProtoReflect.Descriptor instead.
 func (*BeginPasskeyProofRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{36}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{38}
 }
 
 // BeginPasskeyProofResponse holds the challenge.
@@ -2465,7 +2557,7 @@ type BeginPasskeyProofResponse struct {
 
 func (x *BeginPasskeyProofResponse) Reset() {
 	*x = BeginPasskeyProofResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[37]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2477,7 +2569,7 @@ func (x *BeginPasskeyProofResponse) String() string {
 func (*BeginPasskeyProofResponse) ProtoMessage() {}
 
 func (x *BeginPasskeyProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[37]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2490,7 +2582,7 @@ func (x *BeginPasskeyProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginPasskeyProofResponse.ProtoReflect.Descriptor instead.
 func (*BeginPasskeyProofResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{37}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *BeginPasskeyProofResponse) GetOptions() string {
@@ -2509,7 +2601,7 @@ type BeginPasskeySignInRequest struct {
 
 func (x *BeginPasskeySignInRequest) Reset() {
 	*x = BeginPasskeySignInRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2521,7 +2613,7 @@ func (x *BeginPasskeySignInRequest) String() string {
 func (*BeginPasskeySignInRequest) ProtoMessage() {}
 
 func (x *BeginPasskeySignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2534,7 +2626,7 @@ func (x *BeginPasskeySignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginPasskeySignInRequest.ProtoReflect.Descriptor instead.
 func (*BeginPasskeySignInRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{38}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{40}
 }
 
 // BeginPasskeySignInResponse holds the challenge.
@@ -2548,7 +2640,7 @@ type BeginPasskeySignInResponse struct {
 
 func (x *BeginPasskeySignInResponse) Reset() {
 	*x = BeginPasskeySignInResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2560,7 +2652,7 @@ func (x *BeginPasskeySignInResponse) String() string {
 func (*BeginPasskeySignInResponse) ProtoMessage() {}
 
 func (x *BeginPasskeySignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2573,7 +2665,7 @@ func (x *BeginPasskeySignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginPasskeySignInResponse.ProtoReflect.Descriptor instead.
 func (*BeginPasskeySignInResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{39}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *BeginPasskeySignInResponse) GetOptions() string {
@@ -2596,7 +2688,7 @@ type FinishPasskeySignInRequest struct {
 
 func (x *FinishPasskeySignInRequest) Reset() {
 	*x = FinishPasskeySignInRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +2700,7 @@ func (x *FinishPasskeySignInRequest) String() string {
 func (*FinishPasskeySignInRequest) ProtoMessage() {}
 
 func (x *FinishPasskeySignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +2713,7 @@ func (x *FinishPasskeySignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishPasskeySignInRequest.ProtoReflect.Descriptor instead.
 func (*FinishPasskeySignInRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{40}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FinishPasskeySignInRequest) GetPasskey() string {
@@ -2653,7 +2745,7 @@ type FinishPasskeySignInResponse struct {
 
 func (x *FinishPasskeySignInResponse) Reset() {
 	*x = FinishPasskeySignInResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2665,7 +2757,7 @@ func (x *FinishPasskeySignInResponse) String() string {
 func (*FinishPasskeySignInResponse) ProtoMessage() {}
 
 func (x *FinishPasskeySignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +2770,7 @@ func (x *FinishPasskeySignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishPasskeySignInResponse.ProtoReflect.Descriptor instead.
 func (*FinishPasskeySignInResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{41}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FinishPasskeySignInResponse) GetSession() *Session {
@@ -2781,7 +2873,11 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\vupdate_mask\x18\a \x01(\v2\x1a.google.protobuf.FieldMaskB\x03\xe0A\x01R\n" +
 	"updateMask\"I\n" +
 	"\x10UpdateMeResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"|\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\";\n" +
+	"\x0fDeleteMeRequest\x12(\n" +
+	"\rvalidate_only\x18\x01 \x01(\bB\x03\xe0A\x01R\fvalidateOnly\",\n" +
+	"\x10DeleteMeResponse\x12\x18\n" +
+	"\adeleted\x18\x01 \x01(\bR\adeleted\"|\n" +
 	"\x15ChangePasswordRequest\x128\n" +
 	"\x10current_password\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\x0fcurrentPassword\x12)\n" +
 	"\bpassword\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01(\x80\bR\bpassword\"e\n" +
@@ -2906,12 +3002,14 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x19FACTOR_METHOD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FACTOR_METHOD_TOTP\x10\x01\x12\x1f\n" +
 	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x02\x12\x19\n" +
-	"\x15FACTOR_METHOD_PASSKEY\x10\x032\xc4\x04\n" +
+	"\x15FACTOR_METHOD_PASSKEY\x10\x032\xed\x05\n" +
 	"\x0eAccountService\x12{\n" +
 	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xc9\x01\n" +
 	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"i\xaa\xbb\x18B\b\x01*\x0faccount.created*\x16account.email_verified*\x15account.email_changed\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
 	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1a\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
-	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me2\xc7\x04\n" +
+	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me\x12\xa6\x01\n" +
+	"\bDeleteMe\x12#.roster.identity.v1.DeleteMeRequest\x1a$.roster.identity.v1.DeleteMeResponse\"O\xaa\xbb\x18=\b\x02*\x0faccount.deleted*\x17account.api_key_deleted*\rsession.ended8\n" +
+	"\x82\xd3\xe4\x93\x02\b*\x06/v1/me2\xc7\x04\n" +
 	"\x0fPasswordService\x12\xce\x01\n" +
 	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"e\xaa\xbb\x18A\b\x02*\x18account.password_changed*\x11account.signed_in*\rsession.ended2\x01\x02\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
 	"\x14RequestPasswordReset\x12/.roster.identity.v1.RequestPasswordResetRequest\x1a0.roster.identity.v1.RequestPasswordResetResponse\"1\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/passwords:requestReset\x12\xb3\x01\n" +
@@ -2944,7 +3042,7 @@ func file_roster_identity_v1_account_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_identity_v1_account_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(Delivery)(0),                        // 0: roster.identity.v1.Delivery
 	(LoginAction)(0),                     // 1: roster.identity.v1.LoginAction
@@ -2962,58 +3060,60 @@ var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(*GetMeResponse)(nil),                // 13: roster.identity.v1.GetMeResponse
 	(*UpdateMeRequest)(nil),              // 14: roster.identity.v1.UpdateMeRequest
 	(*UpdateMeResponse)(nil),             // 15: roster.identity.v1.UpdateMeResponse
-	(*ChangePasswordRequest)(nil),        // 16: roster.identity.v1.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil),       // 17: roster.identity.v1.ChangePasswordResponse
-	(*RequestPasswordResetRequest)(nil),  // 18: roster.identity.v1.RequestPasswordResetRequest
-	(*RequestPasswordResetResponse)(nil), // 19: roster.identity.v1.RequestPasswordResetResponse
-	(*ResetPasswordRequest)(nil),         // 20: roster.identity.v1.ResetPasswordRequest
-	(*ResetPasswordResponse)(nil),        // 21: roster.identity.v1.ResetPasswordResponse
-	(*CreateSessionRequest)(nil),         // 22: roster.identity.v1.CreateSessionRequest
-	(*CreateSessionResponse)(nil),        // 23: roster.identity.v1.CreateSessionResponse
-	(*Challenge)(nil),                    // 24: roster.identity.v1.Challenge
-	(*AnswerChallengeRequest)(nil),       // 25: roster.identity.v1.AnswerChallengeRequest
-	(*AnswerChallengeResponse)(nil),      // 26: roster.identity.v1.AnswerChallengeResponse
-	(*ReauthenticateRequest)(nil),        // 27: roster.identity.v1.ReauthenticateRequest
-	(*ReauthenticateResponse)(nil),       // 28: roster.identity.v1.ReauthenticateResponse
-	(*ListSessionsRequest)(nil),          // 29: roster.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 30: roster.identity.v1.ListSessionsResponse
-	(*DeleteSessionRequest)(nil),         // 31: roster.identity.v1.DeleteSessionRequest
-	(*DeleteSessionResponse)(nil),        // 32: roster.identity.v1.DeleteSessionResponse
-	(*SignOutOthersRequest)(nil),         // 33: roster.identity.v1.SignOutOthersRequest
-	(*SignOutOthersResponse)(nil),        // 34: roster.identity.v1.SignOutOthersResponse
-	(*ListMyLoginActivityRequest)(nil),   // 35: roster.identity.v1.ListMyLoginActivityRequest
-	(*ListMyLoginActivityResponse)(nil),  // 36: roster.identity.v1.ListMyLoginActivityResponse
-	(*SignOutRequest)(nil),               // 37: roster.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),              // 38: roster.identity.v1.SignOutResponse
-	(*ClaimOperatorRequest)(nil),         // 39: roster.identity.v1.ClaimOperatorRequest
-	(*ClaimOperatorResponse)(nil),        // 40: roster.identity.v1.ClaimOperatorResponse
-	(*BeginPasskeyProofRequest)(nil),     // 41: roster.identity.v1.BeginPasskeyProofRequest
-	(*BeginPasskeyProofResponse)(nil),    // 42: roster.identity.v1.BeginPasskeyProofResponse
-	(*BeginPasskeySignInRequest)(nil),    // 43: roster.identity.v1.BeginPasskeySignInRequest
-	(*BeginPasskeySignInResponse)(nil),   // 44: roster.identity.v1.BeginPasskeySignInResponse
-	(*FinishPasskeySignInRequest)(nil),   // 45: roster.identity.v1.FinishPasskeySignInRequest
-	(*FinishPasskeySignInResponse)(nil),  // 46: roster.identity.v1.FinishPasskeySignInResponse
-	(*timestamppb.Timestamp)(nil),        // 47: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 48: google.protobuf.FieldMask
+	(*DeleteMeRequest)(nil),              // 16: roster.identity.v1.DeleteMeRequest
+	(*DeleteMeResponse)(nil),             // 17: roster.identity.v1.DeleteMeResponse
+	(*ChangePasswordRequest)(nil),        // 18: roster.identity.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),       // 19: roster.identity.v1.ChangePasswordResponse
+	(*RequestPasswordResetRequest)(nil),  // 20: roster.identity.v1.RequestPasswordResetRequest
+	(*RequestPasswordResetResponse)(nil), // 21: roster.identity.v1.RequestPasswordResetResponse
+	(*ResetPasswordRequest)(nil),         // 22: roster.identity.v1.ResetPasswordRequest
+	(*ResetPasswordResponse)(nil),        // 23: roster.identity.v1.ResetPasswordResponse
+	(*CreateSessionRequest)(nil),         // 24: roster.identity.v1.CreateSessionRequest
+	(*CreateSessionResponse)(nil),        // 25: roster.identity.v1.CreateSessionResponse
+	(*Challenge)(nil),                    // 26: roster.identity.v1.Challenge
+	(*AnswerChallengeRequest)(nil),       // 27: roster.identity.v1.AnswerChallengeRequest
+	(*AnswerChallengeResponse)(nil),      // 28: roster.identity.v1.AnswerChallengeResponse
+	(*ReauthenticateRequest)(nil),        // 29: roster.identity.v1.ReauthenticateRequest
+	(*ReauthenticateResponse)(nil),       // 30: roster.identity.v1.ReauthenticateResponse
+	(*ListSessionsRequest)(nil),          // 31: roster.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 32: roster.identity.v1.ListSessionsResponse
+	(*DeleteSessionRequest)(nil),         // 33: roster.identity.v1.DeleteSessionRequest
+	(*DeleteSessionResponse)(nil),        // 34: roster.identity.v1.DeleteSessionResponse
+	(*SignOutOthersRequest)(nil),         // 35: roster.identity.v1.SignOutOthersRequest
+	(*SignOutOthersResponse)(nil),        // 36: roster.identity.v1.SignOutOthersResponse
+	(*ListMyLoginActivityRequest)(nil),   // 37: roster.identity.v1.ListMyLoginActivityRequest
+	(*ListMyLoginActivityResponse)(nil),  // 38: roster.identity.v1.ListMyLoginActivityResponse
+	(*SignOutRequest)(nil),               // 39: roster.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),              // 40: roster.identity.v1.SignOutResponse
+	(*ClaimOperatorRequest)(nil),         // 41: roster.identity.v1.ClaimOperatorRequest
+	(*ClaimOperatorResponse)(nil),        // 42: roster.identity.v1.ClaimOperatorResponse
+	(*BeginPasskeyProofRequest)(nil),     // 43: roster.identity.v1.BeginPasskeyProofRequest
+	(*BeginPasskeyProofResponse)(nil),    // 44: roster.identity.v1.BeginPasskeyProofResponse
+	(*BeginPasskeySignInRequest)(nil),    // 45: roster.identity.v1.BeginPasskeySignInRequest
+	(*BeginPasskeySignInResponse)(nil),   // 46: roster.identity.v1.BeginPasskeySignInResponse
+	(*FinishPasskeySignInRequest)(nil),   // 47: roster.identity.v1.FinishPasskeySignInRequest
+	(*FinishPasskeySignInResponse)(nil),  // 48: roster.identity.v1.FinishPasskeySignInResponse
+	(*timestamppb.Timestamp)(nil),        // 49: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 50: google.protobuf.FieldMask
 }
 var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
-	47, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	47, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	47, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	47, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	47, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	47, // 5: roster.identity.v1.LoginActivity.time:type_name -> google.protobuf.Timestamp
+	49, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	49, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	49, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	49, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	49, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	49, // 5: roster.identity.v1.LoginActivity.time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.identity.v1.LoginActivity.action:type_name -> roster.identity.v1.LoginAction
 	2,  // 7: roster.identity.v1.LoginActivity.method:type_name -> roster.identity.v1.LoginMethod
 	3,  // 8: roster.identity.v1.LoginActivity.failure:type_name -> roster.identity.v1.LoginFailure
 	5,  // 9: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
 	5,  // 10: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
-	48, // 11: roster.identity.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	50, // 11: roster.identity.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
 	5,  // 12: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
 	6,  // 13: roster.identity.v1.ChangePasswordResponse.session:type_name -> roster.identity.v1.Session
 	0,  // 14: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
 	6,  // 15: roster.identity.v1.CreateSessionResponse.session:type_name -> roster.identity.v1.Session
-	24, // 16: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
+	26, // 16: roster.identity.v1.CreateSessionResponse.challenge:type_name -> roster.identity.v1.Challenge
 	4,  // 17: roster.identity.v1.Challenge.methods:type_name -> roster.identity.v1.FactorMethod
 	6,  // 18: roster.identity.v1.AnswerChallengeResponse.session:type_name -> roster.identity.v1.Session
 	6,  // 19: roster.identity.v1.ReauthenticateResponse.session:type_name -> roster.identity.v1.Session
@@ -3025,42 +3125,44 @@ var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
 	10, // 25: roster.identity.v1.AccountService.VerifyEmail:input_type -> roster.identity.v1.VerifyEmailRequest
 	12, // 26: roster.identity.v1.AccountService.GetMe:input_type -> roster.identity.v1.GetMeRequest
 	14, // 27: roster.identity.v1.AccountService.UpdateMe:input_type -> roster.identity.v1.UpdateMeRequest
-	16, // 28: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
-	18, // 29: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
-	20, // 30: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
-	22, // 31: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
-	25, // 32: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
-	27, // 33: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
-	29, // 34: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
-	31, // 35: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
-	37, // 36: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
-	33, // 37: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
-	35, // 38: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
-	41, // 39: roster.identity.v1.SessionService.BeginPasskeyProof:input_type -> roster.identity.v1.BeginPasskeyProofRequest
-	43, // 40: roster.identity.v1.SessionService.BeginPasskeySignIn:input_type -> roster.identity.v1.BeginPasskeySignInRequest
-	45, // 41: roster.identity.v1.SessionService.FinishPasskeySignIn:input_type -> roster.identity.v1.FinishPasskeySignInRequest
-	39, // 42: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	9,  // 43: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	11, // 44: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	13, // 45: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	15, // 46: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	17, // 47: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
-	19, // 48: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
-	21, // 49: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
-	23, // 50: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	26, // 51: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
-	28, // 52: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
-	30, // 53: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	32, // 54: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	38, // 55: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	34, // 56: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
-	36, // 57: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
-	42, // 58: roster.identity.v1.SessionService.BeginPasskeyProof:output_type -> roster.identity.v1.BeginPasskeyProofResponse
-	44, // 59: roster.identity.v1.SessionService.BeginPasskeySignIn:output_type -> roster.identity.v1.BeginPasskeySignInResponse
-	46, // 60: roster.identity.v1.SessionService.FinishPasskeySignIn:output_type -> roster.identity.v1.FinishPasskeySignInResponse
-	40, // 61: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	43, // [43:62] is the sub-list for method output_type
-	24, // [24:43] is the sub-list for method input_type
+	16, // 28: roster.identity.v1.AccountService.DeleteMe:input_type -> roster.identity.v1.DeleteMeRequest
+	18, // 29: roster.identity.v1.PasswordService.ChangePassword:input_type -> roster.identity.v1.ChangePasswordRequest
+	20, // 30: roster.identity.v1.PasswordService.RequestPasswordReset:input_type -> roster.identity.v1.RequestPasswordResetRequest
+	22, // 31: roster.identity.v1.PasswordService.ResetPassword:input_type -> roster.identity.v1.ResetPasswordRequest
+	24, // 32: roster.identity.v1.SessionService.CreateSession:input_type -> roster.identity.v1.CreateSessionRequest
+	27, // 33: roster.identity.v1.SessionService.AnswerChallenge:input_type -> roster.identity.v1.AnswerChallengeRequest
+	29, // 34: roster.identity.v1.SessionService.Reauthenticate:input_type -> roster.identity.v1.ReauthenticateRequest
+	31, // 35: roster.identity.v1.SessionService.ListSessions:input_type -> roster.identity.v1.ListSessionsRequest
+	33, // 36: roster.identity.v1.SessionService.DeleteSession:input_type -> roster.identity.v1.DeleteSessionRequest
+	39, // 37: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
+	35, // 38: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
+	37, // 39: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
+	43, // 40: roster.identity.v1.SessionService.BeginPasskeyProof:input_type -> roster.identity.v1.BeginPasskeyProofRequest
+	45, // 41: roster.identity.v1.SessionService.BeginPasskeySignIn:input_type -> roster.identity.v1.BeginPasskeySignInRequest
+	47, // 42: roster.identity.v1.SessionService.FinishPasskeySignIn:input_type -> roster.identity.v1.FinishPasskeySignInRequest
+	41, // 43: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
+	9,  // 44: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	11, // 45: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	13, // 46: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	15, // 47: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	17, // 48: roster.identity.v1.AccountService.DeleteMe:output_type -> roster.identity.v1.DeleteMeResponse
+	19, // 49: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
+	21, // 50: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
+	23, // 51: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
+	25, // 52: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	28, // 53: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
+	30, // 54: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	32, // 55: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	34, // 56: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	40, // 57: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	36, // 58: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
+	38, // 59: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
+	44, // 60: roster.identity.v1.SessionService.BeginPasskeyProof:output_type -> roster.identity.v1.BeginPasskeyProofResponse
+	46, // 61: roster.identity.v1.SessionService.BeginPasskeySignIn:output_type -> roster.identity.v1.BeginPasskeySignInResponse
+	48, // 62: roster.identity.v1.SessionService.FinishPasskeySignIn:output_type -> roster.identity.v1.FinishPasskeySignInResponse
+	42, // 63: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	44, // [44:64] is the sub-list for method output_type
+	24, // [24:44] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -3077,7 +3179,7 @@ func file_roster_identity_v1_account_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_account_service_proto_rawDesc), len(file_roster_identity_v1_account_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

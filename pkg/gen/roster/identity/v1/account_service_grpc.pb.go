@@ -25,6 +25,7 @@ const (
 	AccountService_VerifyEmail_FullMethodName = "/roster.identity.v1.AccountService/VerifyEmail"
 	AccountService_GetMe_FullMethodName       = "/roster.identity.v1.AccountService/GetMe"
 	AccountService_UpdateMe_FullMethodName    = "/roster.identity.v1.AccountService/UpdateMe"
+	AccountService_DeleteMe_FullMethodName    = "/roster.identity.v1.AccountService/DeleteMe"
 )
 
 // AccountServiceClient is the client API for AccountService service.
@@ -46,6 +47,13 @@ type AccountServiceClient interface {
 	// UpdateMe changes the caller's own profile. A username stays the account's when it takes another: nobody else can have it. Reasons:
 	// VALIDATION_FAILED, USERNAME_TAKEN; LIMIT_REACHED after five usernames.
 	UpdateMe(ctx context.Context, in *UpdateMeRequest, opts ...grpc.CallOption) (*UpdateMeResponse, error)
+	// DeleteMe deletes the caller's account, for good. All sessions and keys end with the call, memberships are left and their seats given back; then all
+	// that is personal is erased, by every service, in its histories and those of organizations too. What stays are ids, and "Deleted user" where a
+	// name was; a username is never anybody else's. The address can be used for another account, which has nothing of this one. A mail says when it is asked
+	// for, and when it is done, which may take a minute. Nobody can take it back: what should be kept is to be exported before (ExportAccount). Asks for proof of who
+	// is there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED; LAST_OWNER, metadata `organizationIds`, where nobody else could do
+	// everything: hand these organizations over, or delete them; UNAVAILABLE.
+	DeleteMe(ctx context.Context, in *DeleteMeRequest, opts ...grpc.CallOption) (*DeleteMeResponse, error)
 }
 
 type accountServiceClient struct {
@@ -96,6 +104,16 @@ func (c *accountServiceClient) UpdateMe(ctx context.Context, in *UpdateMeRequest
 	return out, nil
 }
 
+func (c *accountServiceClient) DeleteMe(ctx context.Context, in *DeleteMeRequest, opts ...grpc.CallOption) (*DeleteMeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteMeResponse)
+	err := c.cc.Invoke(ctx, AccountService_DeleteMe_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AccountServiceServer is the server API for AccountService service.
 // All implementations must embed UnimplementedAccountServiceServer
 // for forward compatibility.
@@ -115,6 +133,13 @@ type AccountServiceServer interface {
 	// UpdateMe changes the caller's own profile. A username stays the account's when it takes another: nobody else can have it. Reasons:
 	// VALIDATION_FAILED, USERNAME_TAKEN; LIMIT_REACHED after five usernames.
 	UpdateMe(context.Context, *UpdateMeRequest) (*UpdateMeResponse, error)
+	// DeleteMe deletes the caller's account, for good. All sessions and keys end with the call, memberships are left and their seats given back; then all
+	// that is personal is erased, by every service, in its histories and those of organizations too. What stays are ids, and "Deleted user" where a
+	// name was; a username is never anybody else's. The address can be used for another account, which has nothing of this one. A mail says when it is asked
+	// for, and when it is done, which may take a minute. Nobody can take it back: what should be kept is to be exported before (ExportAccount). Asks for proof of who
+	// is there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED; LAST_OWNER, metadata `organizationIds`, where nobody else could do
+	// everything: hand these organizations over, or delete them; UNAVAILABLE.
+	DeleteMe(context.Context, *DeleteMeRequest) (*DeleteMeResponse, error)
 	mustEmbedUnimplementedAccountServiceServer()
 }
 
@@ -136,6 +161,9 @@ func (UnimplementedAccountServiceServer) GetMe(context.Context, *GetMeRequest) (
 }
 func (UnimplementedAccountServiceServer) UpdateMe(context.Context, *UpdateMeRequest) (*UpdateMeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateMe not implemented")
+}
+func (UnimplementedAccountServiceServer) DeleteMe(context.Context, *DeleteMeRequest) (*DeleteMeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteMe not implemented")
 }
 func (UnimplementedAccountServiceServer) mustEmbedUnimplementedAccountServiceServer() {}
 func (UnimplementedAccountServiceServer) testEmbeddedByValue()                        {}
@@ -230,6 +258,24 @@ func _AccountService_UpdateMe_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountService_DeleteMe_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteMeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).DeleteMe(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_DeleteMe_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).DeleteMe(ctx, req.(*DeleteMeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AccountService_ServiceDesc is the grpc.ServiceDesc for AccountService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -252,6 +298,10 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateMe",
 			Handler:    _AccountService_UpdateMe_Handler,
+		},
+		{
+			MethodName: "DeleteMe",
+			Handler:    _AccountService_DeleteMe_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

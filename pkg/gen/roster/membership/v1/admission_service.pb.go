@@ -23,6 +23,163 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// EndMembershipsRequest names an account.
+type EndMembershipsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Whether to find out only what stands in the way.
+	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndMembershipsRequest) Reset() {
+	*x = EndMembershipsRequest{}
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndMembershipsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndMembershipsRequest) ProtoMessage() {}
+
+func (x *EndMembershipsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndMembershipsRequest.ProtoReflect.Descriptor instead.
+func (*EndMembershipsRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *EndMembershipsRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *EndMembershipsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// EndMembershipsResponse says what stands in the way.
+type EndMembershipsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organizations that would be without an owner, or without anybody who can do everything; empty: the account belongs to none any more, or could
+	// leave all.
+	Organizations []*StandingOrganization `protobuf:"bytes,1,rep,name=organizations,proto3" json:"organizations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndMembershipsResponse) Reset() {
+	*x = EndMembershipsResponse{}
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndMembershipsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndMembershipsResponse) ProtoMessage() {}
+
+func (x *EndMembershipsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndMembershipsResponse.ProtoReflect.Descriptor instead.
+func (*EndMembershipsResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EndMembershipsResponse) GetOrganizations() []*StandingOrganization {
+	if x != nil {
+		return x.Organizations
+	}
+	return nil
+}
+
+// StandingOrganization is an organization that somebody cannot leave.
+type StandingOrganization struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Its name.
+	DisplayName   string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingOrganization) Reset() {
+	*x = StandingOrganization{}
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingOrganization) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingOrganization) ProtoMessage() {}
+
+func (x *StandingOrganization) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingOrganization.ProtoReflect.Descriptor instead.
+func (*StandingOrganization) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *StandingOrganization) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *StandingOrganization) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
 // ListMfaRequirementsRequest names an account.
 type ListMfaRequirementsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -34,7 +191,7 @@ type ListMfaRequirementsRequest struct {
 
 func (x *ListMfaRequirementsRequest) Reset() {
 	*x = ListMfaRequirementsRequest{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[0]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -46,7 +203,7 @@ func (x *ListMfaRequirementsRequest) String() string {
 func (*ListMfaRequirementsRequest) ProtoMessage() {}
 
 func (x *ListMfaRequirementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[0]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -59,7 +216,7 @@ func (x *ListMfaRequirementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMfaRequirementsRequest.ProtoReflect.Descriptor instead.
 func (*ListMfaRequirementsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{0}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListMfaRequirementsRequest) GetAccountId() string {
@@ -80,7 +237,7 @@ type ListMfaRequirementsResponse struct {
 
 func (x *ListMfaRequirementsResponse) Reset() {
 	*x = ListMfaRequirementsResponse{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[1]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -92,7 +249,7 @@ func (x *ListMfaRequirementsResponse) String() string {
 func (*ListMfaRequirementsResponse) ProtoMessage() {}
 
 func (x *ListMfaRequirementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[1]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -105,7 +262,7 @@ func (x *ListMfaRequirementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMfaRequirementsResponse.ProtoReflect.Descriptor instead.
 func (*ListMfaRequirementsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{1}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListMfaRequirementsResponse) GetOrganizationDisplayNames() []string {
@@ -138,7 +295,7 @@ type AuthorizeInvitationRequest struct {
 
 func (x *AuthorizeInvitationRequest) Reset() {
 	*x = AuthorizeInvitationRequest{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[2]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -150,7 +307,7 @@ func (x *AuthorizeInvitationRequest) String() string {
 func (*AuthorizeInvitationRequest) ProtoMessage() {}
 
 func (x *AuthorizeInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[2]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -163,7 +320,7 @@ func (x *AuthorizeInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeInvitationRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{2}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AuthorizeInvitationRequest) GetOrganizationId() string {
@@ -242,7 +399,7 @@ type AuthorizeInvitationResponse struct {
 
 func (x *AuthorizeInvitationResponse) Reset() {
 	*x = AuthorizeInvitationResponse{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -254,7 +411,7 @@ func (x *AuthorizeInvitationResponse) String() string {
 func (*AuthorizeInvitationResponse) ProtoMessage() {}
 
 func (x *AuthorizeInvitationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -267,7 +424,7 @@ func (x *AuthorizeInvitationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeInvitationResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeInvitationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{3}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AuthorizeInvitationResponse) GetOrganizationDisplayName() string {
@@ -362,7 +519,7 @@ type AddMemberRequest struct {
 
 func (x *AddMemberRequest) Reset() {
 	*x = AddMemberRequest{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[4]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +531,7 @@ func (x *AddMemberRequest) String() string {
 func (*AddMemberRequest) ProtoMessage() {}
 
 func (x *AddMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[4]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +544,7 @@ func (x *AddMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMemberRequest.ProtoReflect.Descriptor instead.
 func (*AddMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{4}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AddMemberRequest) GetOrganizationId() string {
@@ -471,7 +628,7 @@ type AddMemberResponse struct {
 
 func (x *AddMemberResponse) Reset() {
 	*x = AddMemberResponse{}
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[5]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +640,7 @@ func (x *AddMemberResponse) String() string {
 func (*AddMemberResponse) ProtoMessage() {}
 
 func (x *AddMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[5]
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +653,7 @@ func (x *AddMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMemberResponse.ProtoReflect.Descriptor instead.
 func (*AddMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{5}
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AddMemberResponse) GetRevision() int64 {
@@ -510,7 +667,16 @@ var File_roster_membership_v1_admission_service_proto protoreflect.FileDescripto
 
 const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\n" +
-	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\";\n" +
+	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"[\n" +
+	"\x15EndMembershipsRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"j\n" +
+	"\x16EndMembershipsResponse\x12P\n" +
+	"\rorganizations\x18\x01 \x03(\v2*.roster.membership.v1.StandingOrganizationR\rorganizations\"b\n" +
+	"\x14StandingOrganization\x12'\n" +
+	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\";\n" +
 	"\x1aListMfaRequirementsRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\"[\n" +
@@ -561,7 +727,9 @@ const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\tAddMember\x12&.roster.membership.v1.AddMemberRequest\x1a'.roster.membership.v1.AddMemberResponse\"1\xaa\xbb\x18-\b\x04\x12\n" +
 	"invitation\"\x0forganization_id*\fmember.added2\xac\x01\n" +
 	"\x15MfaRequirementService\x12\x92\x01\n" +
-	"\x13ListMfaRequirements\x120.roster.membership.v1.ListMfaRequirementsRequest\x1a1.roster.membership.v1.ListMfaRequirementsResponse\"\x16\xaa\xbb\x18\x12\b\x04\x12\bidentity*\x04readBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"\x13ListMfaRequirements\x120.roster.membership.v1.ListMfaRequirementsRequest\x1a1.roster.membership.v1.ListMfaRequirementsResponse\"\x16\xaa\xbb\x18\x12\b\x04\x12\bidentity*\x04read2\x9f\x01\n" +
+	"\x10DepartureService\x12\x8a\x01\n" +
+	"\x0eEndMemberships\x12+.roster.membership.v1.EndMembershipsRequest\x1a,.roster.membership.v1.EndMembershipsResponse\"\x1d\xaa\xbb\x18\x19\b\x04\x12\bidentity*\vmember.leftBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_admission_service_proto_rawDescOnce sync.Once
@@ -575,32 +743,38 @@ func file_roster_membership_v1_admission_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_admission_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_admission_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_roster_membership_v1_admission_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_roster_membership_v1_admission_service_proto_goTypes = []any{
-	(*ListMfaRequirementsRequest)(nil),  // 0: roster.membership.v1.ListMfaRequirementsRequest
-	(*ListMfaRequirementsResponse)(nil), // 1: roster.membership.v1.ListMfaRequirementsResponse
-	(*AuthorizeInvitationRequest)(nil),  // 2: roster.membership.v1.AuthorizeInvitationRequest
-	(*AuthorizeInvitationResponse)(nil), // 3: roster.membership.v1.AuthorizeInvitationResponse
-	(*AddMemberRequest)(nil),            // 4: roster.membership.v1.AddMemberRequest
-	(*AddMemberResponse)(nil),           // 5: roster.membership.v1.AddMemberResponse
-	(*durationpb.Duration)(nil),         // 6: google.protobuf.Duration
-	(Requirement)(0),                    // 7: roster.membership.v1.Requirement
+	(*EndMembershipsRequest)(nil),       // 0: roster.membership.v1.EndMembershipsRequest
+	(*EndMembershipsResponse)(nil),      // 1: roster.membership.v1.EndMembershipsResponse
+	(*StandingOrganization)(nil),        // 2: roster.membership.v1.StandingOrganization
+	(*ListMfaRequirementsRequest)(nil),  // 3: roster.membership.v1.ListMfaRequirementsRequest
+	(*ListMfaRequirementsResponse)(nil), // 4: roster.membership.v1.ListMfaRequirementsResponse
+	(*AuthorizeInvitationRequest)(nil),  // 5: roster.membership.v1.AuthorizeInvitationRequest
+	(*AuthorizeInvitationResponse)(nil), // 6: roster.membership.v1.AuthorizeInvitationResponse
+	(*AddMemberRequest)(nil),            // 7: roster.membership.v1.AddMemberRequest
+	(*AddMemberResponse)(nil),           // 8: roster.membership.v1.AddMemberResponse
+	(*durationpb.Duration)(nil),         // 9: google.protobuf.Duration
+	(Requirement)(0),                    // 10: roster.membership.v1.Requirement
 }
 var file_roster_membership_v1_admission_service_proto_depIdxs = []int32{
-	6, // 0: roster.membership.v1.AuthorizeInvitationResponse.invite_ttl:type_name -> google.protobuf.Duration
-	7, // 1: roster.membership.v1.AuthorizeInvitationResponse.username:type_name -> roster.membership.v1.Requirement
-	7, // 2: roster.membership.v1.AuthorizeInvitationResponse.email:type_name -> roster.membership.v1.Requirement
-	2, // 3: roster.membership.v1.AdmissionService.AuthorizeInvitation:input_type -> roster.membership.v1.AuthorizeInvitationRequest
-	4, // 4: roster.membership.v1.AdmissionService.AddMember:input_type -> roster.membership.v1.AddMemberRequest
-	0, // 5: roster.membership.v1.MfaRequirementService.ListMfaRequirements:input_type -> roster.membership.v1.ListMfaRequirementsRequest
-	3, // 6: roster.membership.v1.AdmissionService.AuthorizeInvitation:output_type -> roster.membership.v1.AuthorizeInvitationResponse
-	5, // 7: roster.membership.v1.AdmissionService.AddMember:output_type -> roster.membership.v1.AddMemberResponse
-	1, // 8: roster.membership.v1.MfaRequirementService.ListMfaRequirements:output_type -> roster.membership.v1.ListMfaRequirementsResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	2,  // 0: roster.membership.v1.EndMembershipsResponse.organizations:type_name -> roster.membership.v1.StandingOrganization
+	9,  // 1: roster.membership.v1.AuthorizeInvitationResponse.invite_ttl:type_name -> google.protobuf.Duration
+	10, // 2: roster.membership.v1.AuthorizeInvitationResponse.username:type_name -> roster.membership.v1.Requirement
+	10, // 3: roster.membership.v1.AuthorizeInvitationResponse.email:type_name -> roster.membership.v1.Requirement
+	5,  // 4: roster.membership.v1.AdmissionService.AuthorizeInvitation:input_type -> roster.membership.v1.AuthorizeInvitationRequest
+	7,  // 5: roster.membership.v1.AdmissionService.AddMember:input_type -> roster.membership.v1.AddMemberRequest
+	3,  // 6: roster.membership.v1.MfaRequirementService.ListMfaRequirements:input_type -> roster.membership.v1.ListMfaRequirementsRequest
+	0,  // 7: roster.membership.v1.DepartureService.EndMemberships:input_type -> roster.membership.v1.EndMembershipsRequest
+	6,  // 8: roster.membership.v1.AdmissionService.AuthorizeInvitation:output_type -> roster.membership.v1.AuthorizeInvitationResponse
+	8,  // 9: roster.membership.v1.AdmissionService.AddMember:output_type -> roster.membership.v1.AddMemberResponse
+	4,  // 10: roster.membership.v1.MfaRequirementService.ListMfaRequirements:output_type -> roster.membership.v1.ListMfaRequirementsResponse
+	1,  // 11: roster.membership.v1.DepartureService.EndMemberships:output_type -> roster.membership.v1.EndMembershipsResponse
+	8,  // [8:12] is the sub-list for method output_type
+	4,  // [4:8] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_admission_service_proto_init() }
@@ -615,9 +789,9 @@ func file_roster_membership_v1_admission_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_admission_service_proto_rawDesc), len(file_roster_membership_v1_admission_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   9,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_roster_membership_v1_admission_service_proto_goTypes,
 		DependencyIndexes: file_roster_membership_v1_admission_service_proto_depIdxs,

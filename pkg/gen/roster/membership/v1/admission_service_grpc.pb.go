@@ -279,3 +279,115 @@ var MfaRequirementService_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "roster/membership/v1/admission_service.proto",
 }
+
+const (
+	DepartureService_EndMemberships_FullMethodName = "/roster.membership.v1.DepartureService/EndMemberships"
+)
+
+// DepartureServiceClient is the client API for DepartureService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// DepartureService ends what somebody is in organizations, when their account is deleted.
+type DepartureServiceClient interface {
+	// EndMemberships ends all memberships of an account, as if its person had left each organization, whatever the policies say about leaving.
+	// Where nobody else could do everything that can be done, nothing ends anywhere, and the answer names the organizations. Calling it again
+	// finds nothing left to end.
+	EndMemberships(ctx context.Context, in *EndMembershipsRequest, opts ...grpc.CallOption) (*EndMembershipsResponse, error)
+}
+
+type departureServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewDepartureServiceClient(cc grpc.ClientConnInterface) DepartureServiceClient {
+	return &departureServiceClient{cc}
+}
+
+func (c *departureServiceClient) EndMemberships(ctx context.Context, in *EndMembershipsRequest, opts ...grpc.CallOption) (*EndMembershipsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndMembershipsResponse)
+	err := c.cc.Invoke(ctx, DepartureService_EndMemberships_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// DepartureServiceServer is the server API for DepartureService service.
+// All implementations must embed UnimplementedDepartureServiceServer
+// for forward compatibility.
+//
+// DepartureService ends what somebody is in organizations, when their account is deleted.
+type DepartureServiceServer interface {
+	// EndMemberships ends all memberships of an account, as if its person had left each organization, whatever the policies say about leaving.
+	// Where nobody else could do everything that can be done, nothing ends anywhere, and the answer names the organizations. Calling it again
+	// finds nothing left to end.
+	EndMemberships(context.Context, *EndMembershipsRequest) (*EndMembershipsResponse, error)
+	mustEmbedUnimplementedDepartureServiceServer()
+}
+
+// UnimplementedDepartureServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedDepartureServiceServer struct{}
+
+func (UnimplementedDepartureServiceServer) EndMemberships(context.Context, *EndMembershipsRequest) (*EndMembershipsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndMemberships not implemented")
+}
+func (UnimplementedDepartureServiceServer) mustEmbedUnimplementedDepartureServiceServer() {}
+func (UnimplementedDepartureServiceServer) testEmbeddedByValue()                          {}
+
+// UnsafeDepartureServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to DepartureServiceServer will
+// result in compilation errors.
+type UnsafeDepartureServiceServer interface {
+	mustEmbedUnimplementedDepartureServiceServer()
+}
+
+func RegisterDepartureServiceServer(s grpc.ServiceRegistrar, srv DepartureServiceServer) {
+	// If the following call panics, it indicates UnimplementedDepartureServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&DepartureService_ServiceDesc, srv)
+}
+
+func _DepartureService_EndMemberships_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndMembershipsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DepartureServiceServer).EndMemberships(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DepartureService_EndMemberships_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DepartureServiceServer).EndMemberships(ctx, req.(*EndMembershipsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// DepartureService_ServiceDesc is the grpc.ServiceDesc for DepartureService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var DepartureService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "roster.membership.v1.DepartureService",
+	HandlerType: (*DepartureServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "EndMemberships",
+			Handler:    _DepartureService_EndMemberships_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "roster/membership/v1/admission_service.proto",
+}
