@@ -15,7 +15,7 @@ import (
 	"github.com/rosterhq/roster/services/invitation/internal/store"
 )
 
-// Consume follows what becomes of organizations and of their roles.
+// Consume follows what becomes of organizations, of their roles, and of accounts.
 func (s *Service) Consume(ctx context.Context, e events.Event) error {
 	message, err := e.Message()
 	if err != nil {
@@ -26,6 +26,8 @@ func (s *Service) Consume(ctx context.Context, e events.Event) error {
 		return s.OrganizationDeleted(ctx, e)
 	case *eventv1.RoleDeleted:
 		return s.moveRole(ctx, e, m.GetBefore().GetKey())
+	case *eventv1.AccountDeleted:
+		return s.AccountDeleted(ctx, e)
 	}
 	return nil
 }

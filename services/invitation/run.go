@@ -50,7 +50,7 @@ func Run(ctx context.Context, c Config) error {
 		Limits:    Limits{PerOrganization: int(cmp.Or(c.PerDay, 20_000)), PerInviter: int(cmp.Or(c.PerInviterDay, 10_000))},
 		Log:       base.Log,
 	})
-	if err := base.Hear("organizations", []string{"membership"}, []string{"organization.deleted", "role.deleted"}, service.Consume); err != nil {
+	if err := base.Hear("organizations", []string{"membership", "identity"}, []string{"organization.deleted", "role.deleted", "account.deleted"}, service.Consume); err != nil {
 		return err
 	}
 	return base.Serve(ctx, service)

@@ -83,6 +83,7 @@ func (s *Service) Steps() map[string]saga.Step {
 		store.TaskKind: func(ctx context.Context, task saga.Task) error {
 			return s.drive(ctx, id.Organization(task.Aggregate), id.Invitation(task.ID))
 		},
+		eraseTask:     s.eraseAccount,
 		mail.TaskKind: s.Mail.Deliver,
 	}
 }

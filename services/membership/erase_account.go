@@ -13,21 +13,17 @@ import (
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
-// Kinds of the tasks that erase what is kept of an account that was deleted. Both do the same, the second one a minute later: what was under way
-// when the account was deleted has ended by then, and the audit view has heard of it.
-const (
-	eraseTask     = "erase"
-	eraseLateTask = "erase_late"
-)
+// eraseTask is the kind of the task that erases what is kept of an account that was deleted. Its id is the account's.
+const eraseTask = "erase"
 
-const eraseLate = time.Minute
+// eraseAfter is when that begins: the transactions that did not know yet that the account is deleted have ended by then.
+const eraseAfter = 5 * time.Second
 
 // beginErasing notes that an account was deleted. From here on nobody adds it, and nothing personal of it is written to the audit view.
 func beginErasing(q store.Queries, account id.Account) {
 	q.InsertErased(id.Any(account))
 	q.SaveFactors(account, nil)
-	saga.For(account, eraseTask, account).At(q.Tx, q.Now())
-	saga.For(account, eraseLateTask, account).At(q.Tx, q.Now().Add(eraseLate))
+	saga.For(account, eraseTask, account).At(q.Tx, q.Now().Add(eraseAfter))
 }
 
 // eraseAccount takes what is personal of an account out of every organization that it has belonged to, where it is nothing any more after that.

@@ -148,7 +148,6 @@ func (s *Service) Steps() map[string]saga.Step {
 			return s.forgetDenials(ctx, id.Organization(t.Aggregate))
 		},
 		eraseTask:     s.eraseAccount,
-		eraseLateTask: s.eraseAccount,
 		mail.TaskKind: s.Mail.Deliver,
 	}
 }

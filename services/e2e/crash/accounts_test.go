@@ -10,8 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	invitationv1 "github.com/rosterhq/roster/pkg/gen/roster/invitation/v1"
 
 	"github.com/rosterhq/roster/services/internal/testkit"
 )
@@ -64,6 +66,27 @@ func init() {
 			act: func(ctx context.Context, s *scene) (proto.Message, error) {
 				return s.as("").RevertEmailChange(ctx, &identityv1.RevertEmailChangeRequest{Token: s.token, RequestId: s.request()})
 			},
+		},
+		operation{
+			name: "delete an account",
+			arrange: func(t *testing.T, s *scene) {
+				invitedByMail(t, s)
+				joined, err := acceptAsNew(t.Context(), s)
+				require.NoError(t, err)
+				s.token = joined.(*invitationv1.AcceptInvitationResponse).GetSessionToken()
+				s.tag += "o" // another request
+			},
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				_, err := s.as(s.token).DeleteMe(ctx, &identityv1.DeleteMeRequest{})
+				return &identityv1.DeleteMeResponse{}, err // whether it has come to its end by then varies
+			},
+			see: func(t *testing.T, s *scene) string {
+				_, err := s.as("").CreateSession(t.Context(), &identityv1.CreateSessionRequest{
+					Email: s.email, Password: password, Delivery: identityv1.Delivery_DELIVERY_TOKEN})
+				return fault.ReasonOf(err).String()
+			},
+			done:  errorv1.Reason_REASON_UNAUTHENTICATED,
+			brief: []string{"identity call.after EndMemberships", "membership postgres.after_commit", "membership saga.before_step erase"},
 		},
 		operation{
 			name: "confirm a passkey",

@@ -32,7 +32,7 @@ func TestCommandTree(t *testing.T) {
 	}
 	walk(newApp(Console{In: strings.NewReader("")}).root())
 	require.Equal(t, strings.Fields(`
-		access/check access/explain access/list-mine access/what-if access/who account/avatar/remove account/avatar/set account/export account/update audit/checkpoints audit/export audit/list audit/verify
+		access/check access/explain access/list-mine access/what-if access/who account/avatar/remove account/avatar/set account/delete account/export account/update audit/checkpoints audit/export audit/list audit/verify
 		availability/hours availability/override/add availability/override/list availability/override/remove
 		availability/rotation/create availability/rotation/delete availability/rotation/list availability/rotation/update availability/show
 		domain/add domain/get domain/list domain/remove domain/verify domain/waiting

@@ -39,23 +39,22 @@ func (q Queries) ListErased(ctx context.Context, accounts []id.Account) (gone []
 	return gone, q.Fetch(ctx)
 }
 
-// ListAcceptedBy returns the invitations that an account has accepted, as the audit view tells. It holds the places up to which the view has
-// heard of others, so that nothing is added to it until the transaction ends.
+// ListAcceptedBy returns the invitations by which an account has joined. It holds the places up to which the audit view has heard of others, so that
+// nothing is added to it until the transaction ends.
 func (q Queries) ListAcceptedBy(ctx context.Context, key id.Organization, account id.Account) (invitations []id.Invitation, err error) {
-	var targets []string
+	var causes []string
 	q.Read(`SELECT 1 FROM positions WHERE aggregate_id = $1 ORDER BY service FOR UPDATE`, []any{key}, nothing)
 	q.Read(`
-		SELECT DISTINCT unnest(targets) FROM audit_events
-		WHERE organization_id = $1 AND actor_id = $2 AND type = 'invitation.accepted'
-		UNION SELECT cause_id FROM audit_events a JOIN audit_targets t USING (organization_id, time, event_id)
-		WHERE a.organization_id = $1 AND t.target = $2 AND a.type = 'member.added'`, []any{key, account.String()}, func(rows pgx.Rows) (err error) {
-		targets, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		return err
-	})
+		SELECT coalesce(convert_from(data, 'UTF8')::jsonb #>> '{context,cause,id}', '') FROM events
+		WHERE aggregate_id = $1 AND type = 'member.added' AND position(convert_to($2, 'UTF8') IN data) > 0`, []any{key, account.String()},
+		func(rows pgx.Rows) (err error) {
+			causes, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
 	if err := q.Fetch(ctx); err != nil {
 		return nil, err
 	}
-	for _, text := range targets {
+	for _, text := range causes {
 		if one, err := id.ParseInvitation(text); err == nil {
 			invitations = append(invitations, one)
 		}
