@@ -71,7 +71,7 @@ func (s *Service) beginErasing(ctx context.Context, key id.Account) error {
 		if err := endAPIKeys(ctx, q, key, from); err != nil {
 			return err
 		}
-		return s.notify(q, e.Account, mail.AccountDeleted{})
+		return s.notify(q, e.Account, mail.AccountDeleted{Notice: s.notice(ctx, q)})
 	})
 }
 

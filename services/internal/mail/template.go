@@ -73,10 +73,16 @@ func (t EmailsChanged) plain() (string, Template) {
 	return "emails_changed", t
 }
 
-// AccountDeleted tells somebody that their account is being deleted, or is.
-type AccountDeleted struct{ Done bool }
+// AccountDeleted tells somebody that their account is being deleted, or is, when there is nothing more to say of that.
+type AccountDeleted struct {
+	Notice
+	Done bool
+}
 
-func (t AccountDeleted) plain() (string, Template) { return "account_deleted", t }
+func (t AccountDeleted) plain() (string, Template) {
+	t.Notice = t.made()
+	return "account_deleted", t
+}
 
 // AccountKept tells somebody that their account could not be deleted, because of organizations that have nobody else.
 type AccountKept struct{ Organizations []string }

@@ -41,7 +41,7 @@ func TestRender(t *testing.T) {
 		"email_removed":          EmailsChanged{Notice: notice, Email: "ada@works.example"},
 		"email_removed_here":     EmailsChanged{Notice: notice, Email: "ada@works.example", Here: true},
 		"primary_changed":        PrimaryChanged{Notice: notice, Email: "a••@works.example", Link: "https://roster.example/revert-email/tok-en_1", Expires: expires},
-		"account_deleting":       AccountDeleted{},
+		"account_deleting":       AccountDeleted{Notice: notice},
 		"account_deleted":        AccountDeleted{Done: true},
 		"account_kept":           AccountKept{Organizations: []string{"Müller & Søn", "evil.example"}},
 		"reset_password":         ResetPassword{Link: "https://roster.example/reset/tok-en_1", Expires: expires},
