@@ -171,7 +171,7 @@ func TestRoutes(t *testing.T) {
 	t.Run("OtherMethodsAreNamed", func(t *testing.T) {
 		t.Parallel()
 		for path, allowed := range map[string]string{
-			"/v1/me": "GET, PATCH", "/v1/sessions/ses_x": "DELETE", "/v1/organizations/o/members/a:disable": "GET, PATCH, POST", "/v1/invitations:accept": "POST",
+			"/v1/me": "GET, PATCH, DELETE", "/v1/sessions/ses_x": "DELETE", "/v1/organizations/o/members/a:disable": "GET, PATCH, POST", "/v1/invitations:accept": "POST",
 		} {
 			a := h.do("PUT", path, "")
 			require.Equal(t, 405, a.StatusCode, path)
