@@ -243,5 +243,6 @@ var erased = map[string]string{
 	"membership.people_search":         "the list of people",
 	"membership.project_members":       "the membership",
 	"membership.rotation_participants": "the list of people",
+	"membership.unproven_accounts":     "the event",
 	"membership.weekly_hours":          "the list of people",
 }

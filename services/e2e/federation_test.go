@@ -105,10 +105,10 @@ func TestFederatedSignIn(t *testing.T) {
 		b := newWindow(t)
 		page := p.signIn(b, who.Email)
 		require.Equal(t, http.StatusBadRequest, page.status)
-		require.Contains(t, page.text, "Your address is not confirmed there")
+		require.Contains(t, page.text, "The identity provider does not say that it has checked your address")
 		require.Empty(t, b.session())
 		page = p.signIn(newWindow(t), unique("unverified.new")+"@example.com")
-		require.Contains(t, page.text, "Your address is not confirmed there")
+		require.Contains(t, page.text, "The identity provider does not say that it has checked your address")
 	})
 
 	scenario(t, "R44 who may not sign in does not with an identity provider either, and is not enabled by it", func(t *testing.T, over string) {

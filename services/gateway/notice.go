@@ -46,7 +46,6 @@ var notices = map[fault.Reason]notice{
 	errorv1.Reason_REASON_UNAUTHENTICATED:             {Title: "You are not signed in", Text: "Sign in, then try again.", Links: toSignIn},
 	errorv1.Reason_REASON_FEDERATED_SIGN_IN_FAILED:    {Title: "That sign-in did not come to its end", Text: "It took too long, was used before, or what came back was not for this browser. Begin it again.", Links: toSignIn},
 	errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED:       {Title: "This address has an account already", Text: "Your identity provider has no say over it here. Sign in to the account in another way, and link the provider to it.", Links: toSignIn},
-	errorv1.Reason_REASON_EMAIL_UNVERIFIED:            {Title: "Your address is not confirmed there", Text: "Your identity provider does not say that it has checked your address. Confirm the address there, then try again.", Links: toSignIn},
 	errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND: {Title: "There is no such way to sign in", Text: "It may have been switched off. Sign in in another way.", Links: toSignIn},
 	errorv1.Reason_REASON_CROSS_ORIGIN:                {Title: "This came from another site", Text: "To keep you safe, forms work only on our own pages. Open the page itself and try again."},
 	errorv1.Reason_REASON_ROUTE_NOT_FOUND:             {Title: "There is no such page", Text: "The address may have a slip of the pen.", Links: []link{{"/", "To the start"}}},
@@ -64,6 +63,10 @@ func (e *edge) refusePage(w http.ResponseWriter, r *http.Request, f *fault.Fault
 		n = notice{Title: "That did not work", Text: f.Message}
 	}
 	switch f.Reason {
+	case errorv1.Reason_REASON_EMAIL_UNVERIFIED:
+		n = notice{Title: "Your address is not confirmed", Text: f.Message, Links: toSignIn}
+	case errorv1.Reason_REASON_SIGN_IN_REQUIRED:
+		n = notice{Title: "Sign in first", Text: f.Message, Links: []link{{"/sign-in", "Sign in"}, {"/forgot", "I do not know the password"}}}
 	case errorv1.Reason_REASON_INVITATION_MISMATCH:
 		n = e.mismatch(r, f)
 	case errorv1.Reason_REASON_INVITATION_FAILED:

@@ -47,7 +47,10 @@ func (s *Service) AddEmail(ctx context.Context, req *identityv1.AddEmailRequest)
 			return err
 		}
 		var words mail.Template = mail.AddEmail{Name: has.Account.DisplayName, Link: s.PublicURL + "/verify/" + link.Text(), Expires: until}
-		if known {
+		switch {
+		case has.Account.Unproven(): // who adds the address that they have
+			words = mail.ProveEmail{Link: s.PublicURL + "/verify/" + link.Text(), Expires: until}
+		case known:
 			words = mail.EmailInUse{}
 		}
 		return mail.Add(s.Mail, q.Tx, who, who, address.Mailbox(), words)

@@ -10,6 +10,7 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/outbox"
@@ -17,7 +18,7 @@ import (
 )
 
 // ChangePassword changes the caller's password. Whoever is signed in elsewhere, with the old one, is signed out with the same commit. Where
-// the old one was temporary, the sign-in with it is complete then, and is another session.
+// the old one was temporary, the sign-in with it is complete then, and is another session; and its person is asked to prove the mailbox.
 func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
 	who := caller.From(ctx)
 	proven, err := s.checkPassword(ctx, session.PasswordChange, store.Identifier{Account: who.Account}, req.GetCurrentPassword())
@@ -47,7 +48,14 @@ func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePass
 		if !proven.SetTime.Equal(in.PasswordSet) { // changed since it was checked
 			return account.ErrCredentialsInvalid
 		}
-		return s.setPassword(ctx, q, me, hash, in, who.Session, origin(ctx, who.Account, ""))
+		if err := s.setPassword(ctx, q, me, hash, in, who.Session, origin(ctx, who.Account, "")); err != nil {
+			return err
+		}
+		address, has := email.Parse(me.Email)
+		if who.Stage != caller.PasswordChange || !me.Unproven() || !has {
+			return nil
+		}
+		return s.askForProof(ctx, q, me, address, "")
 	})
 	if err != nil {
 		return nil, err

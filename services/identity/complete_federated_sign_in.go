@@ -99,7 +99,7 @@ func (s *Service) upstreamFault(ctx context.Context, client upstream.Client, err
 }
 
 // accountOf returns the account of whom the provider vouches for: the one that is linked, or else the one that has proven the address, which is
-// linked then, or a new one.
+// linked then, or a new one. An account that is unproven is not linked: somebody else may be signed in to it.
 func (s *Service) accountOf(ctx context.Context, p federation.Provider, person federation.Person) (owner id.Account, err error) {
 	for range 3 {
 		owner, err = s.tryAccountOf(ctx, p, person)
@@ -181,6 +181,9 @@ func (s *Service) link(ctx context.Context, q store.Queries, p federation.Provid
 	a, err := q.GetAccount(ctx, owner)
 	if err != nil {
 		return err
+	}
+	if a.Unproven() {
+		return federation.ErrUnproven
 	}
 	q.InsertLink(p.ID, subject, owner)
 	if err := s.notify(q, a, mail.ProviderLinked{Provider: p.DisplayName, Time: q.Now()}); err != nil {

@@ -26,7 +26,7 @@ func (s *Service) ListClaims(ctx context.Context, req *identityv1.ListClaimsRequ
 		claims, err := q.ListClaims(ctx, address.Key)
 		for _, c := range claims {
 			answer.Claims = append(answer.Claims, &identityv1.ListClaimsResponse_Claim{
-				Account: accountToProto(c.Account), Verified: c.Verified, Managed: c.ManagedBy == org, Disabled: !c.SignInAllowed})
+				Account: accountToProto(c.Account), Verified: c.Verified && !c.Unproven(), Managed: c.ManagedBy == org, Disabled: !c.SignInAllowed})
 		}
 		return err
 	})

@@ -31,7 +31,7 @@ func (s *Service) ListEmails(ctx context.Context, _ *identityv1.ListEmailsReques
 func emailsToProto(has account.Emails) (shown []*identityv1.Email) {
 	primary, proven := has.Primary()
 	if me := has.Account; me.Email != "" {
-		shown = append(shown, &identityv1.Email{Email: me.Email, Verified: proven, Primary: true})
+		shown = append(shown, &identityv1.Email{Email: me.Email, Verified: proven && !me.Unproven(), Primary: true})
 	}
 	for _, one := range has.Proven {
 		if one.Key != primary.Key {

@@ -76,7 +76,7 @@ func (s *Service) sendReset(ctx context.Context, task saga.Task) error {
 			return err
 		}
 		link := secret.New(secret.Link, who.ID)
-		q.SaveReset(who.ID, link.Hash)
+		q.SaveReset(who.ID, link.Hash, false)
 		words := mail.ResetPassword{Link: s.PublicURL + "/reset/" + link.Text(), Expires: q.Now().Add(account.ResetLifetime)}
 		return mail.Add(s.Mail, q.Tx, who.ID, who.ID, address.Mailbox(), words)
 	})

@@ -7,12 +7,14 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -44,7 +46,7 @@ func (s *Service) ResetPassword(ctx context.Context, req *identityv1.ResetPasswo
 	once := linkRequest(link, req.GetRequestId(), "ResetPassword", body)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.ResetPasswordResponse, error) {
 		q := store.Queries{Tx: tx}
-		who, err := q.LockReset(ctx, key, link.Hash)
+		who, shown, err := q.LockReset(ctx, key, link.Hash)
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +54,16 @@ func (s *Service) ResetPassword(ctx context.Context, req *identityv1.ResetPasswo
 		if err != nil {
 			return nil, err
 		}
-		return &identityv1.ResetPasswordResponse{}, s.setPassword(ctx, q, who, hash, in, id.Session{}, origin(ctx, key, req.GetRequestId()))
+		from := origin(ctx, key, req.GetRequestId())
+		if err := s.setPassword(ctx, q, who, hash, in, id.Session{}, from); err != nil || shown || !who.Unproven() {
+			return &identityv1.ResetPasswordResponse{}, err
+		}
+		// Whoever reads the mailbox is the person, and nobody else knows the password any more.
+		if err := s.settle(ctx, q, who, from); err != nil {
+			return nil, err
+		}
+		return &identityv1.ResetPasswordResponse{}, outbox.Publish(tx, key, q.Now(),
+			&eventv1.AccountEmailVerified{Context: from, Personal: &eventv1.Personal{Email: who.Email}})
 	})
 	return answer, err
 }

@@ -62,7 +62,7 @@ func (s *Service) SendPasswordReset(ctx context.Context, req *identityv1.SendPas
 		default:
 			return nil, account.ErrUnverified
 		}
-		q.SaveReset(key, link.Hash)
+		q.SaveReset(key, link.Hash, answer.GetResetUrl() != "")
 		return answer, nil
 	})
 	return answer, err

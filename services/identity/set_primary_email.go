@@ -34,6 +34,9 @@ func (s *Service) SetPrimaryEmail(ctx context.Context, req *identityv1.SetPrimar
 		if err := stillSignedIn(ctx, q); err != nil {
 			return nil, err
 		}
+		if err := has.Settled(address.Key); err != nil {
+			return nil, err
+		}
 		before := has.Account
 		changed, err := has.SetPrimary(address.Key)
 		if err != nil || !changed {

@@ -10,6 +10,7 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
@@ -62,6 +63,14 @@ func (s *Service) verifyAddition(ctx context.Context, q store.Queries, key id.Ac
 		return nil, err
 	}
 	me := has.Account
+	if err := has.Settled(address.Key); err != nil {
+		return nil, err
+	}
+	// Somebody else may be signed in, and have the mail sent to a person who opens any link; or this is that person, who knows no password.
+	if me.Unproven() && caller.From(ctx).Account != key {
+		return nil, account.ErrNotSignedIn
+	}
+	known := me.Proven()
 	if claimed, ok := email.Parse(me.Email); ok && !me.EmailVerified {
 		q.DeleteEmail(key, claimed.Key)
 	}
@@ -71,12 +80,15 @@ func (s *Service) verifyAddition(ctx context.Context, q store.Queries, key id.Ac
 	if err := outbox.Publish(q.Tx, key, q.Now(), verified); err != nil {
 		return nil, err
 	}
+	if err := s.prove(ctx, q, me, from); err != nil {
+		return nil, err
+	}
 	answer := &identityv1.VerifyEmailResponse{Account: accountToProto(me), Email: address.Display}
-	if me.EmailVerified {
+	if known {
 		return answer, s.notify(q, me, mail.EmailsChanged{Notice: s.notice(ctx, q), Added: true, Email: address.Display})
 	}
 	shown := me.Email
-	me.Email, me.EmailVerified = address.Display, true
+	me.Email, me.EmailVerified, me.UnprovenTime = address.Display, true, nil
 	q.SavePrimaryEmail(me)
 	answer.Account = accountToProto(me)
 	if shown == me.Email {

@@ -209,8 +209,21 @@ func (s *Service) whoAccepts(ctx context.Context, req *invitationv1.AcceptInvita
 
 var errSignIn = fault.New(errorv1.Reason_REASON_SIGN_IN_REQUIRED, "You have an account already. Sign in to it, then accept the invitation.")
 
-// matches refuses an account that is not the invited one. An invitation without an address is for whoever holds the link.
+var errUnproven = fault.New(errorv1.Reason_REASON_EMAIL_UNVERIFIED, "Prove first that the mailbox of your account is yours: an admin has written its address, or had its "+
+	"password made. Open the link that was mailed to you, or have it mailed again: `roster email add ADDRESS`, or POST /v1/me/emails. Then accept the invitation.")
+
+// matches refuses an account that is unproven, as somebody else may be signed in to it, and one that is not the invited one. An invitation without
+// an address is for whoever holds the link.
 func (s *Service) matches(ctx context.Context, inv *invite.Invitation, me id.Account) error {
+	known, err := s.Accounts.GetAccounts(ctx, &identityv1.GetAccountsRequest{AccountIds: []string{me.String()}})
+	if err != nil {
+		return err
+	}
+	for _, mine := range known.GetAccounts() {
+		if mine.GetUnproven() {
+			return errUnproven
+		}
+	}
 	if inv.EmailKey == "" {
 		return nil
 	}

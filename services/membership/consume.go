@@ -99,21 +99,36 @@ func saveInvitation(q store.Queries, key id.Organization, at time.Time, i *event
 	return nil
 }
 
-// hearAccount carries a person's new name or address to every list that they are on, and notes their second factors and who may join an organization.
+// hearAccount carries a person's new name or address to every list that they are on, and notes their second factors, whether they are unproven,
+// and who may join an organization.
 func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto.Message) error {
 	account, err := id.ParseAccount(e.Aggregate)
 	if err != nil {
 		return err
 	}
 	if verified, ok := message.(*eventv1.AccountEmailVerified); ok {
-		return s.hearVerified(ctx, account, e.Time, verified.GetPersonal().GetEmail())
+		if err := s.hearVerified(ctx, account, e.Time, verified.GetPersonal().GetEmail()); err != nil {
+			return err
+		}
 	}
 	var note func(store.Queries)
 	switch m := message.(type) {
 	case *eventv1.AccountUpdated:
 		note = rename(account, m.GetPersonal())
+	case *eventv1.AccountEmailVerified: // the first thing that who is unproven does with an address
+		note = func(q store.Queries) { q.SaveUnproven(account, false) }
+	case *eventv1.AccountTemporaryPasswordIssued:
+		note = func(q store.Queries) { q.SaveUnproven(account, true) }
 	case *eventv1.AccountEmailChanged:
-		note = rename(account, m.GetPersonal())
+		shown := rename(account, m.GetPersonal())
+		note = func(q store.Queries) {
+			if m.GetUnproven() {
+				q.SaveUnproven(account, true)
+			}
+			if shown != nil {
+				shown(q)
+			}
+		}
 	case *eventv1.AccountMfaChanged:
 		note = func(q store.Queries) { q.SaveFactors(account, m.GetAfter().GetMethods()) }
 	case *eventv1.AccountMfaReset:

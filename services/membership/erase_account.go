@@ -23,6 +23,7 @@ const eraseAfter = 5 * time.Second
 func beginErasing(q store.Queries, account id.Account) {
 	q.InsertErased(id.Any(account))
 	q.SaveFactors(account, nil)
+	q.SaveUnproven(account, false)
 	saga.For(account, eraseTask, account).At(q.Tx, q.Now().Add(eraseAfter))
 }
 

@@ -26,6 +26,15 @@ func (s *Service) GetMember(ctx context.Context, req *membershipv1.GetMemberRequ
 		return nil, org.ErrNoMember
 	}
 	shown := memberToProto(at.Organization, actor, member, at.People[target])
+	if actor.May(org.ReadActivity) {
+		err := s.view(ctx, key, func(q store.Queries) (err error) {
+			shown.Unproven, err = q.IsUnproven(ctx, target)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	if !member.Disabler.IsZero() {
 		shown.DisablerDisplayName = s.nameOf(ctx, key, member.Disabler)
 	}

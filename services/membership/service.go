@@ -111,6 +111,7 @@ const (
 
 	resetMfaTask = "reset_mfa" // the id is that of the operation
 	resetTask    = "reset_password"
+	emailTask    = "change_email"
 	revokeTask   = "revoke_sessions"
 )
 
@@ -125,6 +126,7 @@ func (s *Service) Steps() map[string]saga.Step {
 
 		resetMfaTask: seatStep(s.finishResetMfa),
 		resetTask:    seatStep(s.finishReset),
+		emailTask:    seatStep(s.finishChangeEmail),
 		revokeTask:   seatStep(s.finishRevoke),
 		joinTask: func(ctx context.Context, t saga.Task) error {
 			return s.tryJoin(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
@@ -161,7 +163,8 @@ func seatStep(finish func(context.Context, id.Organization, id.Seat) error) saga
 // task is the sweeper's task that finishes an operation.
 func task(key id.Organization, op org.Operation) saga.Task {
 	kinds := map[org.Kind]string{org.CreateOperation: createTask, org.EnableOperation: enableTask, org.ReleaseOperation: releaseTask,
-		org.JoinOperation: seatTask, org.DirectOperation: directTask, org.ResetMfaOperation: resetMfaTask, org.ResetOperation: resetTask, org.RevokeOperation: revokeTask}
+		org.JoinOperation: seatTask, org.DirectOperation: directTask, org.ResetMfaOperation: resetMfaTask, org.ResetOperation: resetTask, org.RevokeOperation: revokeTask,
+		org.ChangeEmailOperation: emailTask}
 	return saga.For(key, kinds[op.Kind], op.Seat)
 }
 

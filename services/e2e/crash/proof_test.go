@@ -144,6 +144,18 @@ func init() {
 			brief: []string{"membership call.after ResetMfa"},
 		},
 		operation{
+			name: "change a member's address",
+			arrange: func(t *testing.T, s *scene) {
+				member(t, s)
+				s.tag += "r" // another request
+			},
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				return s.owner.ChangeMemberEmail(ctx, &membershipv1.ChangeMemberEmailRequest{
+					OrganizationId: s.org, AccountId: s.account, Email: s.tag + "@new.example", RequestId: s.request()})
+			},
+			brief: []string{"membership call.after ChangeAccountEmail", "identity postgres.after_commit"},
+		},
+		operation{
 			name: "sign a member out everywhere",
 			arrange: func(t *testing.T, s *scene) {
 				member(t, s)

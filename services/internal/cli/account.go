@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -295,6 +296,12 @@ func accountFields(p *page, account *identityv1.Account) {
 	email := account.GetEmail()
 	if email != "" && !account.GetEmailVerified() {
 		email += " (not verified)"
+	}
+	if account.GetUnproven() {
+		defer func() {
+			p.line("An admin has written your address or had your password made. Confirm that the mailbox is yours: open the link that was mailed to you, or have it")
+			p.line("mailed again with `roster email add %s`. Then sign in again: everything that was set up in the account meanwhile ends.", cmp.Or(account.GetEmail(), "ADDRESS"))
+		}()
 	}
 	p.fields(
 		"Account", account.GetId(),

@@ -40,7 +40,7 @@ func TestCommandTree(t *testing.T) {
 		group/add group/bind group/create group/delete group/get group/list group/members group/remove group/unbind group/update
 		invite/accept invite/create invite/decline invite/get invite/list invite/new-link invite/preview invite/resend invite/revoke
 		keys/create keys/delete keys/list login login-activity logout me
-		member/change-role member/create member/disable member/edit member/enable member/get member/leave member/login-activity member/remove member/reset-mfa member/reset-password member/revoke-sessions member/sessions
+		member/change-email member/change-role member/create member/disable member/edit member/enable member/get member/leave member/login-activity member/remove member/reset-mfa member/reset-password member/revoke-sessions member/sessions
 		mfa/disable mfa/enable mfa/recovery-codes mfa/rename mfa/status
 		operator/claim operator/permissions/apply operator/permissions/list
 		operator/providers/create operator/providers/delete operator/providers/list operator/providers/update operator/seat-limit

@@ -16,7 +16,7 @@ import (
 func (a *app) memberCommand() *cobra.Command {
 	return groupOf("member", "Members of an organization; 'roster people' lists them",
 		a.memberGetCommand(), a.memberCreateCommand(), a.memberEditCommand(), a.memberChangeRoleCommand(), a.memberDisableCommand(), a.memberEnableCommand(),
-		a.memberResetPasswordCommand(), a.memberResetMfaCommand(),
+		a.memberResetPasswordCommand(), a.memberResetMfaCommand(), a.memberChangeEmailCommand(),
 		a.memberLoginActivityCommand(), a.memberSessionsCommand(), a.memberRevokeSessionsCommand(), a.memberRemoveCommand(), a.memberLeaveCommand())
 }
 
@@ -32,12 +32,21 @@ func memberFields(p *page, m *membershipv1.Member) {
 		"Joined", p.at(m.GetJoinTime()),
 		"Account since", p.at(m.GetAccountCreateTime()),
 		"Last active", p.at(m.GetLastActivityTime()),
+		"Unproven", unproven(m),
 		"Second factor", strings.Join(m.GetMfa().GetMethods(), ", "),
 		"Disabled", p.at(m.GetDisableTime()),
 		"Disabled by", strings.TrimSpace(m.GetDisablerDisplayName()+" "+m.GetDisablerAccountId()),
 		"Set here", strings.Join(m.GetOverlaidFields(), ", "),
 		"Etag", m.GetEtag(),
 	)
+}
+
+// unproven says, of who is, what that means.
+func unproven(m *membershipv1.Member) string {
+	if !m.GetUnproven() {
+		return ""
+	}
+	return "an admin wrote the address or had the password made, and the person has not confirmed the mailbox since"
 }
 
 // called is how a member is named in a sentence.
@@ -181,6 +190,41 @@ func (a *app) memberResetMfaCommand() *cobra.Command {
 				return err
 			}
 			return a.show(answer, func(p *page) { p.line("%s has no second factor any more, and is signed out everywhere.", args[0]) })
+		},
+	}
+	yesFlag(c, &yes)
+	return c
+}
+
+func (a *app) memberChangeEmailCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use:   "change-email ACCOUNT ADDRESS",
+		Short: "Give a member's account another address, and sign them out everywhere",
+		Long: "Give a member's account another address to sign in with, and sign them out everywhere. For accounts that the organization manages: those that it\n" +
+			"made, or brought in, and that belong to no other. The person has to confirm the address: a link is mailed to it. The address until now\n" +
+			"gets a link that takes it back.",
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			org, account, c, err := a.member(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			err = a.confirm(ctx, yes, func() (string, error) {
+				return "Have " + args[0] + " sign in with " + args[1] + " and no other address, and sign them out everywhere?", nil
+			})
+			if err != nil {
+				return err
+			}
+			answer, err := call(ctx, a, c.Members.ChangeMemberEmail, &membershipv1.ChangeMemberEmailRequest{
+				OrganizationId: org, AccountId: account, Email: args[1]})
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				p.line("The address of %s is %s now. They are signed out everywhere, and have to confirm it: a link was mailed to it.", args[0], args[1])
+			})
 		},
 	}
 	yesFlag(c, &yes)

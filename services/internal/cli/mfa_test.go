@@ -146,6 +146,27 @@ Without the app at hand, one of these signs you in, each once. They are shown th
 	})
 }
 
+func TestMemberChangeEmail(t *testing.T) {
+	t.Parallel()
+	w := signedIn(t)
+	w.env["ROSTER_ORG"] = "org_1"
+	gives(w, &membershipv1.ChangeMemberEmailRequest{}, &membershipv1.ChangeMemberEmailResponse{})
+	require.Contains(t, w.run("member", "change-email", "acc_2", "bob@works.example").err, "say --yes")
+	require.Contains(t, w.ok("member", "change-email", "acc_2", "bob@works.example", "--yes"), "The address of acc_2 is bob@works.example now")
+	sent := w.last().request.(*membershipv1.ChangeMemberEmailRequest)
+	require.Equal(t, "org_1 acc_2 bob@works.example", sent.GetOrganizationId()+" "+sent.GetAccountId()+" "+sent.GetEmail())
+}
+
+func TestUnproven(t *testing.T) {
+	t.Parallel()
+	w := signedIn(t)
+	w.env["ROSTER_ORG"] = "org_1"
+	gives(w, &identityv1.GetMeRequest{}, &identityv1.GetMeResponse{Account: &identityv1.Account{Id: "acc_1", Email: "ada@works.example", Unproven: true}})
+	require.Contains(t, w.ok("me"), "`roster email add ada@works.example`")
+	gives(w, &membershipv1.GetMemberRequest{}, &membershipv1.GetMemberResponse{Member: &membershipv1.Member{AccountId: "acc_2", Unproven: true}})
+	require.Contains(t, w.ok("member", "get", "acc_2"), "has not confirmed the mailbox")
+}
+
 func TestMemberSessions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

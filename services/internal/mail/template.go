@@ -95,6 +95,28 @@ func (t AccountKept) plain() (string, Template) {
 	return "account_kept", t
 }
 
+// ProveEmail asks somebody to prove that an address is theirs, which an organization may have given their account.
+type ProveEmail struct {
+	By, Link string // empty By: no organization has just done so
+	Expires  time.Time
+}
+
+func (t ProveEmail) plain() (string, Template) {
+	t.By = name(t.By)
+	return "prove_email", t
+}
+
+// EmailReplaced tells the address that an account had that an organization has given it another one, and lets it take that back.
+type EmailReplaced struct {
+	By, Email, Link string
+	Expires         time.Time
+}
+
+func (t EmailReplaced) plain() (string, Template) {
+	t.By, t.Email = name(t.By), name(t.Email)
+	return "email_replaced", t
+}
+
 // PrimaryChanged tells the address that was the primary one that another is, and lets it take that back; without a link, the one that is.
 type PrimaryChanged struct {
 	Notice
@@ -383,7 +405,7 @@ var functions = map[string]any{
 	"button": func(link, label string) button { return button{link, label} },
 }
 
-var pages = parse("verify_email", "account_exists", "add_email", "email_in_use", "emails_changed", "primary_changed", "reset_password",
+var pages = parse("verify_email", "account_exists", "add_email", "email_in_use", "emails_changed", "primary_changed", "prove_email", "email_replaced", "reset_password",
 	"password_changed", "temporary_password", "new_device", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied", "provider_linked",
 	"account_deleted", "account_kept",
 	"recovery_code_used", "recovery_codes_replaced", "role_raised", "ownership_taken", "api_key_created", "account_exported")

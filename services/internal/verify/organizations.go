@@ -328,7 +328,7 @@ func (c *Checker) checkMembers(ctx context.Context, tx pgx.Tx, s span, o Options
 }
 
 // seatless are the operations that give nobody a seat.
-var seatless = []string{"RELEASE", "RESET_MFA", "RESET", "REVOKE_SESSIONS"}
+var seatless = []string{"RELEASE", "RESET_MFA", "RESET", "REVOKE_SESSIONS", "CHANGE_EMAIL"}
 
 func (j joining) String() string {
 	if j.kind == "" {

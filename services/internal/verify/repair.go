@@ -56,7 +56,7 @@ const (
 const (
 	scheduleOperation = `
 		INSERT INTO due (aggregate_id, kind, id, next_time)
-		SELECT organization_id, CASE kind WHEN 'CREATE' THEN 'organization' WHEN 'ENABLE' THEN 'enable' WHEN 'JOIN' THEN 'join_seat' WHEN 'DIRECT' THEN 'direct' WHEN 'RESET_MFA' THEN 'reset_mfa' WHEN 'RESET' THEN 'reset_password' WHEN 'REVOKE_SESSIONS' THEN 'revoke_sessions' ELSE 'release' END, seat_id, now()
+		SELECT organization_id, CASE kind WHEN 'CREATE' THEN 'organization' WHEN 'ENABLE' THEN 'enable' WHEN 'JOIN' THEN 'join_seat' WHEN 'DIRECT' THEN 'direct' WHEN 'RESET_MFA' THEN 'reset_mfa' WHEN 'RESET' THEN 'reset_password' WHEN 'REVOKE_SESSIONS' THEN 'revoke_sessions' WHEN 'CHANGE_EMAIL' THEN 'change_email' ELSE 'release' END, seat_id, now()
 		FROM member_operations WHERE organization_id = $1 AND seat_id = $2 AND state = 'PENDING' FOR UPDATE
 		ON CONFLICT (aggregate_id, kind, id) DO NOTHING`
 	scheduleInvitation = `

@@ -172,7 +172,7 @@ var rules = []rule{
 		FROM member_operations o
 		WHERE o.organization_id > $1 AND o.organization_id <= $2 AND o.state = 'PENDING' AND NOT EXISTS (
 			SELECT FROM due d WHERE d.aggregate_id = o.organization_id AND d.id = o.seat_id
-			AND d.kind = CASE o.kind WHEN 'CREATE' THEN 'organization' WHEN 'ENABLE' THEN 'enable' WHEN 'JOIN' THEN 'join_seat' WHEN 'DIRECT' THEN 'direct' WHEN 'RESET_MFA' THEN 'reset_mfa' WHEN 'RESET' THEN 'reset_password' WHEN 'REVOKE_SESSIONS' THEN 'revoke_sessions' ELSE 'release' END)`},
+			AND d.kind = CASE o.kind WHEN 'CREATE' THEN 'organization' WHEN 'ENABLE' THEN 'enable' WHEN 'JOIN' THEN 'join_seat' WHEN 'DIRECT' THEN 'direct' WHEN 'RESET_MFA' THEN 'reset_mfa' WHEN 'RESET' THEN 'reset_password' WHEN 'REVOKE_SESSIONS' THEN 'revoke_sessions' WHEN 'CHANGE_EMAIL' THEN 'change_email' ELSE 'release' END)`},
 	{id: "E1", services: []string{"invitation"}, when: Always, subjects: invitation, mend: scheduleInvitation, mends: schedules, sql: `
 		SELECT i.organization_id, ARRAY[i.invitation_id], format('%s%s, and not scheduled', i.state, CASE WHEN i.releasing THEN ', to be released' END)
 		FROM invitations i

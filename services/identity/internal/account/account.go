@@ -36,11 +36,23 @@ type Account struct {
 	CreateTime    time.Time
 	AvatarID      string // what the picture is found by; empty: there is none
 
+	UnprovenTime *time.Time // since when the account is unproven; nil: it is not
+
 	// What the person says of themselves, for themselves and their programs; empty: nothing.
 	Phone    string // E.164
 	Locale   string // BCP 47
 	TimeZone string // by its IANA name
 }
+
+// Unproven tells whether an admin has written the address, or had the password made, and nobody has proven since that the mailbox is the person's:
+// somebody else may be signed in.
+func (a Account) Unproven() bool { return a.UnprovenTime != nil }
+
+// Proven tells whether the address is known to be the person's.
+func (a Account) Proven() bool { return a.EmailVerified && !a.Unproven() }
+
+// Since tells whether something that was added to the account then may be somebody else's.
+func (a Account) Since(added time.Time) bool { return a.Unproven() && !added.Before(*a.UnprovenTime) }
 
 // SignUpLifetime is how long the link of a sign-up works.
 const SignUpLifetime = 24 * time.Hour

@@ -12,10 +12,18 @@ import (
 
 // Refusals.
 var (
-	ErrEmailNotFound   = fault.New(errorv1.Reason_REASON_EMAIL_NOT_FOUND, "You have no such address.")
-	ErrEmailPrimary    = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This is your primary address. Make another one the primary first.")
-	ErrEmailOnly       = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This is the only address of your account. Add another one, confirm it and make it the primary one first.")
-	ErrEmailUnproven   = fault.New(errorv1.Reason_REASON_EMAIL_UNVERIFIED, "Prove first that the address is yours: open the link that was mailed to it.")
+	ErrEmailNotFound = fault.New(errorv1.Reason_REASON_EMAIL_NOT_FOUND, "You have no such address.")
+	ErrEmailPrimary  = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This is your primary address. Make another one the primary first.")
+	ErrEmailOnly     = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This is the only address of your account. Add another one, confirm it and make it the primary one first.")
+	ErrEmailUnproven = fault.New(errorv1.Reason_REASON_EMAIL_UNVERIFIED, "Prove first that the address is yours: open the link that was mailed to it.")
+	ErrUnproven      = fault.New(errorv1.Reason_REASON_EMAIL_UNVERIFIED, "Prove first that your mailbox is yours: sign in, and open the link that was mailed to you. "+
+		"To have it sent again, add the address that you have: `roster email add ADDRESS`, or POST /v1/me/emails.")
+	ErrNotSignedIn = fault.New(errorv1.Reason_REASON_SIGN_IN_REQUIRED, "An admin has had a password made for this account, or has written its address. Sign in to it "+
+		"in this browser, then open the link again. If you do not know its password, ask for a link to choose one.")
+	ErrEmailNotManaged = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_MANAGED, "The account is its person's own, and so is its address: they change it themselves, "+
+		"with `roster email`. To reach them at another one from here, set contact_email, `roster member edit --contact-email`.")
+	ErrSameEmail = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "This is the address of the account already.")
+
 	ErrTooManyEmails   = fault.Newf(errorv1.Reason_REASON_LIMIT_REACHED, "You have %d addresses, with those that wait for their proof. Remove one first.", mostEmails)
 	ErrTooManyEmailing = fault.New(errorv1.Reason_REASON_RATE_LIMITED, "You have added five addresses within the hour. Try again later.")
 )
@@ -52,8 +60,20 @@ func (e Emails) Primary() (primary Email, proven bool) {
 	return e.Proven[i], true
 }
 
+// Settled refuses to give an account that is unproven another address, or take one away: it may be somebody else who wants that. The one that it
+// has is proven first.
+func (e Emails) Settled(key string) error {
+	if written, has := email.Parse(e.Account.Email); e.Account.Unproven() && has && written.Key != key {
+		return ErrUnproven
+	}
+	return nil
+}
+
 // Add tells whether there is room for another address.
 func (e Emails) Add(key string) error {
+	if err := e.Settled(key); err != nil {
+		return err
+	}
 	others := slices.DeleteFunc(slices.Clone(e.Waiting), func(one Email) bool { return one.Key == key })
 	if len(e.Proven)+len(others) >= mostEmails {
 		return ErrTooManyEmails
@@ -68,6 +88,9 @@ func (e Emails) Remove(key string) (removed Email, err error) {
 			return removed, ErrEmailOnly
 		}
 		return removed, ErrEmailPrimary
+	}
+	if err := e.Settled(key); err != nil {
+		return removed, err
 	}
 	for _, one := range slices.Concat(e.Proven, e.Waiting) {
 		if one.Key == key {

@@ -22,6 +22,7 @@ var (
 	ErrProviderNotFound = fault.New(errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND, "There is no such identity provider, or nobody can sign in with it.")
 	ErrTooMany          = fault.Newf(errorv1.Reason_REASON_LIMIT_REACHED, "There are %d identity providers. Delete one first.", Most)
 	ErrFailed           = fault.New(errorv1.Reason_REASON_FEDERATED_SIGN_IN_FAILED, "The sign-in with the identity provider did not come to its end. Begin it again.")
+	ErrUnproven         = fault.New(errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED, "An admin has had a password made for the account with this address. Sign in with that, and open the link that is mailed to you; then try again.")
 	ErrUnverified       = fault.New(errorv1.Reason_REASON_EMAIL_UNVERIFIED, "The identity provider does not say that it has checked your address. Confirm the address there, then try again.")
 	ErrLinkRequired     = fault.New(errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED,
 		"The identity provider has no say over this address here. Sign in to your account in another way, and link the provider to it.")

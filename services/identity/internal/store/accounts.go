@@ -12,7 +12,8 @@ import (
 )
 
 const accountColumns = `id, display_name, coalesce(email, '') AS email, email_verified, coalesce(username, '') AS username, create_time,
-	coalesce(phone, '') AS phone, coalesce(locale, '') AS locale, coalesce(time_zone, '') AS time_zone, coalesce(avatar_id, '') AS avatar_id`
+	coalesce(phone, '') AS phone, coalesce(locale, '') AS locale, coalesce(time_zone, '') AS time_zone, coalesce(avatar_id, '') AS avatar_id,
+	unproven_time`
 
 // profiles turns `found`, rows with an account_id, into accounts. Accounts are seen one at a time, so it opens
 // each in its turn; OFFSET 0 keeps the planner from reading the table before that.

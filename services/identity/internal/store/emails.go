@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -78,6 +80,35 @@ func (q Queries) fetchEmails(ctx context.Context, e *emails) (account.Emails, er
 // SavePrimaryEmail writes which address is the primary one.
 func (q Queries) SavePrimaryEmail(a account.Account) {
 	q.Write(`UPDATE accounts SET email = $2, email_verified = $3 WHERE id = $1`, a.ID, a.Email, a.EmailVerified)
+}
+
+// SaveUnproven makes the account unproven from now on, unless it is so already.
+func (q Queries) SaveUnproven(key id.Account) {
+	q.Write(`UPDATE accounts SET unproven_time = coalesce(unproven_time, now()) WHERE id = $1`, key)
+}
+
+// SaveProven ends that, with what opens the account beside its password and was added since then.
+func (q Queries) SaveProven(a account.Account) {
+	q.Write(`DELETE FROM recovery_codes WHERE account_id = $1 AND create_time >= $2`, a.ID, a.UnprovenTime)
+	q.Write(`DELETE FROM federated_identities WHERE account_id = $1 AND create_time >= $2`, a.ID, a.UnprovenTime)
+	q.Write(`DELETE FROM email_additions WHERE account_id = $1`, a.ID)
+	q.Write(`UPDATE accounts SET unproven_time = NULL WHERE id = $1`, a.ID)
+}
+
+// Claimed queues the question whether another account claims the address, proven or not, for what is fetched next.
+func (q Queries) Claimed(key string, besides id.Account, into *bool) {
+	var claims []struct{ AccountID id.Account }
+	q.Read(`SELECT account_id FROM user_emails WHERE email = $1 AND account_id <> $2 LIMIT 1`, []any{key, besides}, func(rows pgx.Rows) error {
+		err := postgres.All(&claims)(rows)
+		*into = len(claims) > 0
+		return err
+	})
+}
+
+// DeleteEmails ends the account's use of all its addresses, and its wait for proofs. Links that make one the primary one again work still.
+func (q Queries) DeleteEmails(owner id.Account) {
+	q.Write(`DELETE FROM user_emails WHERE account_id = $1`, owner)
+	q.Write(`DELETE FROM email_additions WHERE account_id = $1`, owner)
 }
 
 // DeleteEmail ends the account's use of an address, or its wait for the proof.

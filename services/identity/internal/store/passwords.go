@@ -17,9 +17,11 @@ func (q Queries) SavePassword(key id.Account, passwordHash string) {
 	q.VoidLinks(key)
 }
 
-// SaveTemporaryPassword is SavePassword for a password that opens nothing but the choice of the next one, until then.
+// SaveTemporaryPassword is SavePassword for a password that opens nothing but the choice of the next one, until then. Whoever has had it made can
+// choose that, too: the account is unproven.
 func (q Queries) SaveTemporaryPassword(key id.Account, passwordHash string, until time.Time) {
 	q.Write(`UPDATE credentials SET password_hash = $2, set_time = now(), temporary_until = $3 WHERE account_id = $1`, key, passwordHash, until)
+	q.SaveUnproven(key)
 	q.VoidLinks(key)
 }
 
@@ -64,12 +66,12 @@ func (q Queries) FindResetRequest(ctx context.Context, key id.Reset) (a account.
 	return row.Account, row.Address, found, err
 }
 
-// SaveReset makes a link work for half an hour, and no other one.
-func (q Queries) SaveReset(key id.Account, tokenHash []byte) {
+// SaveReset makes a link work for half an hour, and no other one. shown: it goes not to the mailbox alone.
+func (q Queries) SaveReset(key id.Account, tokenHash []byte, shown bool) {
 	q.Write(`
-		INSERT INTO resets (account_id, token_hash, expire_time) VALUES ($1, $2, now() + $3)
-		ON CONFLICT (account_id) DO UPDATE SET token_hash = excluded.token_hash, expire_time = excluded.expire_time`,
-		key, tokenHash, account.ResetLifetime)
+		INSERT INTO resets (account_id, token_hash, expire_time, shown) VALUES ($1, $2, now() + $3, $4)
+		ON CONFLICT (account_id) DO UPDATE SET token_hash = excluded.token_hash, expire_time = excluded.expire_time, shown = excluded.shown`,
+		key, tokenHash, account.ResetLifetime, shown)
 }
 
 // DeleteReset voids the link that resets an account's password, if there is one.
@@ -78,24 +80,25 @@ func (q Queries) DeleteReset(key id.Account) {
 }
 
 // GetReset returns the account that a link which works resets the password of.
-func (q Queries) GetReset(ctx context.Context, key id.Account, tokenHash []byte) (account.Account, error) {
-	return q.reset(ctx, key, tokenHash, "")
+func (q Queries) GetReset(ctx context.Context, key id.Account, tokenHash []byte) (a account.Account, err error) {
+	a, _, err = q.reset(ctx, key, tokenHash, "")
+	return a, err
 }
 
 // LockReset is GetReset, and holds the link until the transaction ends. Of several who use it at once, the others find nothing after
-// the first.
-func (q Queries) LockReset(ctx context.Context, key id.Account, tokenHash []byte) (account.Account, error) {
+// the first. shown: it does not prove that the mailbox is the person's.
+func (q Queries) LockReset(ctx context.Context, key id.Account, tokenHash []byte) (a account.Account, shown bool, err error) {
 	return q.reset(ctx, key, tokenHash, " FOR UPDATE")
 }
 
-func (q Queries) reset(ctx context.Context, key id.Account, tokenHash []byte, lock string) (a account.Account, err error) {
-	var link struct{ AccountID id.Account }
+func (q Queries) reset(ctx context.Context, key id.Account, tokenHash []byte, lock string) (a account.Account, shown bool, err error) {
+	var link struct{ Shown bool }
 	var works, found bool
-	q.Read(`SELECT account_id FROM resets WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`+lock,
+	q.Read(`SELECT shown FROM resets WHERE account_id = $1 AND token_hash = $2 AND expire_time > now()`+lock,
 		[]any{key, tokenHash}, postgres.One(&link, &works))
 	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1 AND sign_in_allowed AND erase_time IS NULL`, []any{key}, postgres.One(&a, &found))
 	if err = q.Fetch(ctx); err == nil && !(works && found) {
 		err = account.ErrLinkInvalid
 	}
-	return a, err
+	return a, link.Shown, err
 }

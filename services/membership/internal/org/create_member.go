@@ -70,7 +70,7 @@ func (o Organization) Newcomer(claims []Claim, members map[id.Account]Member) (C
 	return claim, nil
 }
 
-// mostAsked is how often a day an organization may make members: the answer tells whether an address has an account.
+// mostAsked is how often a day an organization may make members, or change their addresses: the answer tells whether an address has an account.
 const mostAsked = 200
 
 // MayLookUp refuses to ask once more today.
@@ -79,6 +79,6 @@ func (o Organization) MayLookUp(asked int, now time.Time) error {
 		return nil
 	}
 	midnight := now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
-	return fault.Newf(errorv1.Reason_REASON_RATE_LIMITED, "This organization has tried to create %d members today, which is the most. Go on after midnight UTC, or invite people.", mostAsked).
+	return fault.Newf(errorv1.Reason_REASON_RATE_LIMITED, "This organization has tried to create members, or to change their addresses, %d times today, which is the most. Go on after midnight UTC, or invite people.", mostAsked).
 		With("limit", "perOrganization").With("most", strconv.Itoa(mostAsked)).WithRetry(midnight.Sub(now))
 }

@@ -24,6 +24,8 @@ const (
 
 	ResetMfaOperation Kind = "RESET_MFA" // take the second factors of a member's account away; no seat, its id is in the seat's place
 
+	ChangeEmailOperation Kind = "CHANGE_EMAIL" // give a member's account another address; no seat either
+
 	RevokeOperation Kind = "REVOKE_SESSIONS" // sign a member out everywhere; its id is no seat either
 )
 
@@ -55,7 +57,7 @@ type Operation struct {
 	Actor      id.Account `db:"actor_account_id"` // who wants it
 	Cause      string     // why, in billing's words: admin, organization, invite, domain; of a RESET the method, a Reset
 	RequestID  string
-	Person     Person `db:"-"` // of a pending CREATE, JOIN or DIRECT
+	Person     Person `db:"-"` // of a pending CREATE, JOIN or DIRECT; of a CHANGE_EMAIL, the address
 	NewAccount bool   // of a DIRECT: the account is made for it
 	Refusal    *fault.Fault
 	Role       id.Role `db:"role_id"` // the outcome; of a pending DIRECT, what it is to be

@@ -279,7 +279,7 @@ func (x MemberPasswordReset_Method) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MemberPasswordReset_Method.Descriptor instead.
 func (MemberPasswordReset_Method) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // State of an invitation, as outsiders see it.
@@ -348,7 +348,7 @@ func (x Invitation_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Invitation_State.Descriptor instead.
 func (Invitation_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21, 0}
 }
 
 // State of a seat.
@@ -405,7 +405,7 @@ func (x Seat_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Seat_State.Descriptor instead.
 func (Seat_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30, 0}
 }
 
 // State of a domain.
@@ -462,7 +462,7 @@ func (x Domain_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Domain_State.Descriptor instead.
 func (Domain_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64, 0}
 }
 
 // State that it says.
@@ -519,7 +519,7 @@ func (x Override_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Override_State.Descriptor instead.
 func (Override_State) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79, 0}
 }
 
 // Format of an export.
@@ -572,7 +572,7 @@ func (x AuditExport_Format) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuditExport_Format.Descriptor instead.
 func (AuditExport_Format) EnumDescriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{98, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{99, 0}
 }
 
 // Token says how far a caller has seen an organization's history. Mutations return it, reads that
@@ -1557,6 +1557,70 @@ func (x *MemberMfaReset) GetPersonal() *Client {
 	return nil
 }
 
+// MemberEmailChanged: `member.email_changed`. An admin has given the member's account another address.
+type MemberEmailChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The member.
+	Member *Member `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberEmailChanged) Reset() {
+	*x = MemberEmailChanged{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberEmailChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberEmailChanged) ProtoMessage() {}
+
+func (x *MemberEmailChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberEmailChanged.ProtoReflect.Descriptor instead.
+func (*MemberEmailChanged) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MemberEmailChanged) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *MemberEmailChanged) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *MemberEmailChanged) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // MemberSessionsRevoked: `member.sessions_revoked`. Somebody has signed the member out everywhere.
 type MemberSessionsRevoked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1572,7 +1636,7 @@ type MemberSessionsRevoked struct {
 
 func (x *MemberSessionsRevoked) Reset() {
 	*x = MemberSessionsRevoked{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1648,7 @@ func (x *MemberSessionsRevoked) String() string {
 func (*MemberSessionsRevoked) ProtoMessage() {}
 
 func (x *MemberSessionsRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[15]
+	mi := &file_roster_event_v1_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1661,7 @@ func (x *MemberSessionsRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSessionsRevoked.ProtoReflect.Descriptor instead.
 func (*MemberSessionsRevoked) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{15}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MemberSessionsRevoked) GetContext() *Context {
@@ -1638,7 +1702,7 @@ type MemberPasswordReset struct {
 
 func (x *MemberPasswordReset) Reset() {
 	*x = MemberPasswordReset{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1714,7 @@ func (x *MemberPasswordReset) String() string {
 func (*MemberPasswordReset) ProtoMessage() {}
 
 func (x *MemberPasswordReset) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[16]
+	mi := &file_roster_event_v1_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1727,7 @@ func (x *MemberPasswordReset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberPasswordReset.ProtoReflect.Descriptor instead.
 func (*MemberPasswordReset) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{16}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MemberPasswordReset) GetContext() *Context {
@@ -1711,7 +1775,7 @@ type MemberEnabled struct {
 
 func (x *MemberEnabled) Reset() {
 	*x = MemberEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1787,7 @@ func (x *MemberEnabled) String() string {
 func (*MemberEnabled) ProtoMessage() {}
 
 func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[17]
+	mi := &file_roster_event_v1_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1800,7 @@ func (x *MemberEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberEnabled.ProtoReflect.Descriptor instead.
 func (*MemberEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{17}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *MemberEnabled) GetContext() *Context {
@@ -1786,7 +1850,7 @@ type MemberRemoved struct {
 
 func (x *MemberRemoved) Reset() {
 	*x = MemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1862,7 @@ func (x *MemberRemoved) String() string {
 func (*MemberRemoved) ProtoMessage() {}
 
 func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[18]
+	mi := &file_roster_event_v1_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1875,7 @@ func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRemoved.ProtoReflect.Descriptor instead.
 func (*MemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{18}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *MemberRemoved) GetContext() *Context {
@@ -1868,7 +1932,7 @@ type MemberLeft struct {
 
 func (x *MemberLeft) Reset() {
 	*x = MemberLeft{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1880,7 +1944,7 @@ func (x *MemberLeft) String() string {
 func (*MemberLeft) ProtoMessage() {}
 
 func (x *MemberLeft) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[19]
+	mi := &file_roster_event_v1_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1893,7 +1957,7 @@ func (x *MemberLeft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberLeft.ProtoReflect.Descriptor instead.
 func (*MemberLeft) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{19}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *MemberLeft) GetContext() *Context {
@@ -1956,7 +2020,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2032,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[20]
+	mi := &file_roster_event_v1_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2045,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{20}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Invitation) GetInvitationId() string {
@@ -2055,7 +2119,7 @@ type InvitationCreated struct {
 
 func (x *InvitationCreated) Reset() {
 	*x = InvitationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2131,7 @@ func (x *InvitationCreated) String() string {
 func (*InvitationCreated) ProtoMessage() {}
 
 func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[21]
+	mi := &file_roster_event_v1_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2144,7 @@ func (x *InvitationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationCreated.ProtoReflect.Descriptor instead.
 func (*InvitationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{21}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InvitationCreated) GetContext() *Context {
@@ -2119,7 +2183,7 @@ type InvitationSent struct {
 
 func (x *InvitationSent) Reset() {
 	*x = InvitationSent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2195,7 @@ func (x *InvitationSent) String() string {
 func (*InvitationSent) ProtoMessage() {}
 
 func (x *InvitationSent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[22]
+	mi := &file_roster_event_v1_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2208,7 @@ func (x *InvitationSent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationSent.ProtoReflect.Descriptor instead.
 func (*InvitationSent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{22}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InvitationSent) GetContext() *Context {
@@ -2185,7 +2249,7 @@ type InvitationFailed struct {
 
 func (x *InvitationFailed) Reset() {
 	*x = InvitationFailed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2261,7 @@ func (x *InvitationFailed) String() string {
 func (*InvitationFailed) ProtoMessage() {}
 
 func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[23]
+	mi := &file_roster_event_v1_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2274,7 @@ func (x *InvitationFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationFailed.ProtoReflect.Descriptor instead.
 func (*InvitationFailed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{23}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InvitationFailed) GetContext() *Context {
@@ -2258,7 +2322,7 @@ type InvitationResent struct {
 
 func (x *InvitationResent) Reset() {
 	*x = InvitationResent{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2270,7 +2334,7 @@ func (x *InvitationResent) String() string {
 func (*InvitationResent) ProtoMessage() {}
 
 func (x *InvitationResent) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[24]
+	mi := &file_roster_event_v1_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2283,7 +2347,7 @@ func (x *InvitationResent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationResent.ProtoReflect.Descriptor instead.
 func (*InvitationResent) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{24}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *InvitationResent) GetContext() *Context {
@@ -2331,7 +2395,7 @@ type InvitationAccepted struct {
 
 func (x *InvitationAccepted) Reset() {
 	*x = InvitationAccepted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2343,7 +2407,7 @@ func (x *InvitationAccepted) String() string {
 func (*InvitationAccepted) ProtoMessage() {}
 
 func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[25]
+	mi := &file_roster_event_v1_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2356,7 +2420,7 @@ func (x *InvitationAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationAccepted.ProtoReflect.Descriptor instead.
 func (*InvitationAccepted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{25}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *InvitationAccepted) GetContext() *Context {
@@ -2404,7 +2468,7 @@ type InvitationDeclined struct {
 
 func (x *InvitationDeclined) Reset() {
 	*x = InvitationDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +2480,7 @@ func (x *InvitationDeclined) String() string {
 func (*InvitationDeclined) ProtoMessage() {}
 
 func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[26]
+	mi := &file_roster_event_v1_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +2493,7 @@ func (x *InvitationDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationDeclined.ProtoReflect.Descriptor instead.
 func (*InvitationDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{26}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *InvitationDeclined) GetContext() *Context {
@@ -2477,7 +2541,7 @@ type InvitationRevoked struct {
 
 func (x *InvitationRevoked) Reset() {
 	*x = InvitationRevoked{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2489,7 +2553,7 @@ func (x *InvitationRevoked) String() string {
 func (*InvitationRevoked) ProtoMessage() {}
 
 func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[27]
+	mi := &file_roster_event_v1_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2502,7 +2566,7 @@ func (x *InvitationRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRevoked.ProtoReflect.Descriptor instead.
 func (*InvitationRevoked) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{27}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *InvitationRevoked) GetContext() *Context {
@@ -2550,7 +2614,7 @@ type InvitationExpired struct {
 
 func (x *InvitationExpired) Reset() {
 	*x = InvitationExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2626,7 @@ func (x *InvitationExpired) String() string {
 func (*InvitationExpired) ProtoMessage() {}
 
 func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[28]
+	mi := &file_roster_event_v1_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2639,7 @@ func (x *InvitationExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationExpired.ProtoReflect.Descriptor instead.
 func (*InvitationExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{28}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *InvitationExpired) GetContext() *Context {
@@ -2623,7 +2687,7 @@ type Seat struct {
 
 func (x *Seat) Reset() {
 	*x = Seat{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +2699,7 @@ func (x *Seat) String() string {
 func (*Seat) ProtoMessage() {}
 
 func (x *Seat) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[29]
+	mi := &file_roster_event_v1_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +2712,7 @@ func (x *Seat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seat.ProtoReflect.Descriptor instead.
 func (*Seat) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{29}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Seat) GetSeatId() string {
@@ -2694,7 +2758,7 @@ type SeatReserved struct {
 
 func (x *SeatReserved) Reset() {
 	*x = SeatReserved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2706,7 +2770,7 @@ func (x *SeatReserved) String() string {
 func (*SeatReserved) ProtoMessage() {}
 
 func (x *SeatReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[30]
+	mi := &file_roster_event_v1_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +2783,7 @@ func (x *SeatReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReserved.ProtoReflect.Descriptor instead.
 func (*SeatReserved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{30}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SeatReserved) GetContext() *Context {
@@ -2758,7 +2822,7 @@ type SeatOccupied struct {
 
 func (x *SeatOccupied) Reset() {
 	*x = SeatOccupied{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2770,7 +2834,7 @@ func (x *SeatOccupied) String() string {
 func (*SeatOccupied) ProtoMessage() {}
 
 func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[31]
+	mi := &file_roster_event_v1_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2783,7 +2847,7 @@ func (x *SeatOccupied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatOccupied.ProtoReflect.Descriptor instead.
 func (*SeatOccupied) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{31}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SeatOccupied) GetContext() *Context {
@@ -2822,7 +2886,7 @@ type SeatReleased struct {
 
 func (x *SeatReleased) Reset() {
 	*x = SeatReleased{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2834,7 +2898,7 @@ func (x *SeatReleased) String() string {
 func (*SeatReleased) ProtoMessage() {}
 
 func (x *SeatReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[32]
+	mi := &file_roster_event_v1_event_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2847,7 +2911,7 @@ func (x *SeatReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatReleased.ProtoReflect.Descriptor instead.
 func (*SeatReleased) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{32}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SeatReleased) GetContext() *Context {
@@ -2890,7 +2954,7 @@ type SeatLimitChanged struct {
 
 func (x *SeatLimitChanged) Reset() {
 	*x = SeatLimitChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2902,7 +2966,7 @@ func (x *SeatLimitChanged) String() string {
 func (*SeatLimitChanged) ProtoMessage() {}
 
 func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[33]
+	mi := &file_roster_event_v1_event_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2915,7 +2979,7 @@ func (x *SeatLimitChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatLimitChanged.ProtoReflect.Descriptor instead.
 func (*SeatLimitChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{33}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SeatLimitChanged) GetContext() *Context {
@@ -2966,7 +3030,7 @@ type SeatAtLimit struct {
 
 func (x *SeatAtLimit) Reset() {
 	*x = SeatAtLimit{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2978,7 +3042,7 @@ func (x *SeatAtLimit) String() string {
 func (*SeatAtLimit) ProtoMessage() {}
 
 func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[34]
+	mi := &file_roster_event_v1_event_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2991,7 +3055,7 @@ func (x *SeatAtLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatAtLimit.ProtoReflect.Descriptor instead.
 func (*SeatAtLimit) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{34}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SeatAtLimit) GetContext() *Context {
@@ -3019,7 +3083,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3095,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[35]
+	mi := &file_roster_event_v1_event_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +3108,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{35}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Account) GetAccountId() string {
@@ -3069,7 +3133,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +3145,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[36]
+	mi := &file_roster_event_v1_event_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +3158,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{36}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -3131,7 +3195,7 @@ type AccountEmailVerified struct {
 
 func (x *AccountEmailVerified) Reset() {
 	*x = AccountEmailVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3143,7 +3207,7 @@ func (x *AccountEmailVerified) String() string {
 func (*AccountEmailVerified) ProtoMessage() {}
 
 func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[37]
+	mi := &file_roster_event_v1_event_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3156,7 +3220,7 @@ func (x *AccountEmailVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEmailVerified.ProtoReflect.Descriptor instead.
 func (*AccountEmailVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{37}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AccountEmailVerified) GetContext() *Context {
@@ -3181,14 +3245,16 @@ type AccountEmailChanged struct {
 	// Whether the address until then was taken back, with the link that was mailed to it.
 	Reverted bool `protobuf:"varint,2,opt,name=reverted,proto3" json:"reverted,omitempty"`
 	// After.
-	Personal      *Personal `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Personal *Personal `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	// Whether an admin has written it, so that the person has yet to prove it.
+	Unproven      bool `protobuf:"varint,4,opt,name=unproven,proto3" json:"unproven,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccountEmailChanged) Reset() {
 	*x = AccountEmailChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3266,7 @@ func (x *AccountEmailChanged) String() string {
 func (*AccountEmailChanged) ProtoMessage() {}
 
 func (x *AccountEmailChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[38]
+	mi := &file_roster_event_v1_event_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3279,7 @@ func (x *AccountEmailChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEmailChanged.ProtoReflect.Descriptor instead.
 func (*AccountEmailChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{38}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AccountEmailChanged) GetContext() *Context {
@@ -3237,6 +3303,13 @@ func (x *AccountEmailChanged) GetPersonal() *Personal {
 	return nil
 }
 
+func (x *AccountEmailChanged) GetUnproven() bool {
+	if x != nil {
+		return x.Unproven
+	}
+	return false
+}
+
 // AccountEmailRemoved: `account.email_removed`.
 type AccountEmailRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3250,7 +3323,7 @@ type AccountEmailRemoved struct {
 
 func (x *AccountEmailRemoved) Reset() {
 	*x = AccountEmailRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3262,7 +3335,7 @@ func (x *AccountEmailRemoved) String() string {
 func (*AccountEmailRemoved) ProtoMessage() {}
 
 func (x *AccountEmailRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[39]
+	mi := &file_roster_event_v1_event_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3275,7 +3348,7 @@ func (x *AccountEmailRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEmailRemoved.ProtoReflect.Descriptor instead.
 func (*AccountEmailRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{39}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AccountEmailRemoved) GetContext() *Context {
@@ -3305,7 +3378,7 @@ type AccountUpdated struct {
 
 func (x *AccountUpdated) Reset() {
 	*x = AccountUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3317,7 +3390,7 @@ func (x *AccountUpdated) String() string {
 func (*AccountUpdated) ProtoMessage() {}
 
 func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[40]
+	mi := &file_roster_event_v1_event_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3330,7 +3403,7 @@ func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountUpdated.ProtoReflect.Descriptor instead.
 func (*AccountUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{40}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AccountUpdated) GetContext() *Context {
@@ -3362,7 +3435,7 @@ type AccountDisabled struct {
 
 func (x *AccountDisabled) Reset() {
 	*x = AccountDisabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3374,7 +3447,7 @@ func (x *AccountDisabled) String() string {
 func (*AccountDisabled) ProtoMessage() {}
 
 func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[41]
+	mi := &file_roster_event_v1_event_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3387,7 +3460,7 @@ func (x *AccountDisabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDisabled.ProtoReflect.Descriptor instead.
 func (*AccountDisabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{41}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AccountDisabled) GetContext() *Context {
@@ -3426,7 +3499,7 @@ type AccountEnabled struct {
 
 func (x *AccountEnabled) Reset() {
 	*x = AccountEnabled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3438,7 +3511,7 @@ func (x *AccountEnabled) String() string {
 func (*AccountEnabled) ProtoMessage() {}
 
 func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[42]
+	mi := &file_roster_event_v1_event_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3451,7 +3524,7 @@ func (x *AccountEnabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountEnabled.ProtoReflect.Descriptor instead.
 func (*AccountEnabled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{42}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AccountEnabled) GetContext() *Context {
@@ -3488,7 +3561,7 @@ type Mfa struct {
 
 func (x *Mfa) Reset() {
 	*x = Mfa{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3500,7 +3573,7 @@ func (x *Mfa) String() string {
 func (*Mfa) ProtoMessage() {}
 
 func (x *Mfa) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[43]
+	mi := &file_roster_event_v1_event_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3513,7 +3586,7 @@ func (x *Mfa) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mfa.ProtoReflect.Descriptor instead.
 func (*Mfa) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{43}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Mfa) GetMethods() []string {
@@ -3547,7 +3620,7 @@ type AccountMfaChanged struct {
 
 func (x *AccountMfaChanged) Reset() {
 	*x = AccountMfaChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3559,7 +3632,7 @@ func (x *AccountMfaChanged) String() string {
 func (*AccountMfaChanged) ProtoMessage() {}
 
 func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[44]
+	mi := &file_roster_event_v1_event_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3572,7 +3645,7 @@ func (x *AccountMfaChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaChanged.ProtoReflect.Descriptor instead.
 func (*AccountMfaChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{44}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AccountMfaChanged) GetContext() *Context {
@@ -3618,7 +3691,7 @@ type AccountMfaReset struct {
 
 func (x *AccountMfaReset) Reset() {
 	*x = AccountMfaReset{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3630,7 +3703,7 @@ func (x *AccountMfaReset) String() string {
 func (*AccountMfaReset) ProtoMessage() {}
 
 func (x *AccountMfaReset) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[45]
+	mi := &file_roster_event_v1_event_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3643,7 +3716,7 @@ func (x *AccountMfaReset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountMfaReset.ProtoReflect.Descriptor instead.
 func (*AccountMfaReset) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{45}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *AccountMfaReset) GetContext() *Context {
@@ -3680,7 +3753,7 @@ type AccountRecoveryCodesReplaced struct {
 
 func (x *AccountRecoveryCodesReplaced) Reset() {
 	*x = AccountRecoveryCodesReplaced{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3692,7 +3765,7 @@ func (x *AccountRecoveryCodesReplaced) String() string {
 func (*AccountRecoveryCodesReplaced) ProtoMessage() {}
 
 func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[46]
+	mi := &file_roster_event_v1_event_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3705,7 +3778,7 @@ func (x *AccountRecoveryCodesReplaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodesReplaced.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodesReplaced) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{46}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AccountRecoveryCodesReplaced) GetContext() *Context {
@@ -3737,7 +3810,7 @@ type AccountRecoveryCodeUsed struct {
 
 func (x *AccountRecoveryCodeUsed) Reset() {
 	*x = AccountRecoveryCodeUsed{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3749,7 +3822,7 @@ func (x *AccountRecoveryCodeUsed) String() string {
 func (*AccountRecoveryCodeUsed) ProtoMessage() {}
 
 func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[47]
+	mi := &file_roster_event_v1_event_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3762,7 +3835,7 @@ func (x *AccountRecoveryCodeUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRecoveryCodeUsed.ProtoReflect.Descriptor instead.
 func (*AccountRecoveryCodeUsed) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{47}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AccountRecoveryCodeUsed) GetContext() *Context {
@@ -3801,7 +3874,7 @@ type AccountSignedIn struct {
 
 func (x *AccountSignedIn) Reset() {
 	*x = AccountSignedIn{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3813,7 +3886,7 @@ func (x *AccountSignedIn) String() string {
 func (*AccountSignedIn) ProtoMessage() {}
 
 func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[48]
+	mi := &file_roster_event_v1_event_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3826,7 +3899,7 @@ func (x *AccountSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountSignedIn.ProtoReflect.Descriptor instead.
 func (*AccountSignedIn) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{48}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AccountSignedIn) GetContext() *Context {
@@ -3863,7 +3936,7 @@ type AccountPasswordChanged struct {
 
 func (x *AccountPasswordChanged) Reset() {
 	*x = AccountPasswordChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3875,7 +3948,7 @@ func (x *AccountPasswordChanged) String() string {
 func (*AccountPasswordChanged) ProtoMessage() {}
 
 func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[49]
+	mi := &file_roster_event_v1_event_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3888,7 +3961,7 @@ func (x *AccountPasswordChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountPasswordChanged.ProtoReflect.Descriptor instead.
 func (*AccountPasswordChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{49}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AccountPasswordChanged) GetContext() *Context {
@@ -3925,7 +3998,7 @@ type AccountApiKeyCreated struct {
 
 func (x *AccountApiKeyCreated) Reset() {
 	*x = AccountApiKeyCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3937,7 +4010,7 @@ func (x *AccountApiKeyCreated) String() string {
 func (*AccountApiKeyCreated) ProtoMessage() {}
 
 func (x *AccountApiKeyCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[50]
+	mi := &file_roster_event_v1_event_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3950,7 +4023,7 @@ func (x *AccountApiKeyCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountApiKeyCreated.ProtoReflect.Descriptor instead.
 func (*AccountApiKeyCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{50}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AccountApiKeyCreated) GetContext() *Context {
@@ -4003,7 +4076,7 @@ type AccountApiKeyDeleted struct {
 
 func (x *AccountApiKeyDeleted) Reset() {
 	*x = AccountApiKeyDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4015,7 +4088,7 @@ func (x *AccountApiKeyDeleted) String() string {
 func (*AccountApiKeyDeleted) ProtoMessage() {}
 
 func (x *AccountApiKeyDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[51]
+	mi := &file_roster_event_v1_event_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4028,7 +4101,7 @@ func (x *AccountApiKeyDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountApiKeyDeleted.ProtoReflect.Descriptor instead.
 func (*AccountApiKeyDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{51}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AccountApiKeyDeleted) GetContext() *Context {
@@ -4068,7 +4141,7 @@ type AccountTemporaryPasswordIssued struct {
 
 func (x *AccountTemporaryPasswordIssued) Reset() {
 	*x = AccountTemporaryPasswordIssued{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4080,7 +4153,7 @@ func (x *AccountTemporaryPasswordIssued) String() string {
 func (*AccountTemporaryPasswordIssued) ProtoMessage() {}
 
 func (x *AccountTemporaryPasswordIssued) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[52]
+	mi := &file_roster_event_v1_event_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4093,7 +4166,7 @@ func (x *AccountTemporaryPasswordIssued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountTemporaryPasswordIssued.ProtoReflect.Descriptor instead.
 func (*AccountTemporaryPasswordIssued) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{52}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AccountTemporaryPasswordIssued) GetContext() *Context {
@@ -4132,7 +4205,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4144,7 +4217,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[53]
+	mi := &file_roster_event_v1_event_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4157,7 +4230,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{53}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -4202,7 +4275,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4214,7 +4287,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[54]
+	mi := &file_roster_event_v1_event_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4227,7 +4300,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Group) GetGroupId() string {
@@ -4287,7 +4360,7 @@ type GroupCreated struct {
 
 func (x *GroupCreated) Reset() {
 	*x = GroupCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4299,7 +4372,7 @@ func (x *GroupCreated) String() string {
 func (*GroupCreated) ProtoMessage() {}
 
 func (x *GroupCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[55]
+	mi := &file_roster_event_v1_event_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4312,7 +4385,7 @@ func (x *GroupCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
 func (*GroupCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GroupCreated) GetContext() *Context {
@@ -4353,7 +4426,7 @@ type GroupUpdated struct {
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4365,7 +4438,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[56]
+	mi := &file_roster_event_v1_event_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4378,7 +4451,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{56}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GroupUpdated) GetContext() *Context {
@@ -4424,7 +4497,7 @@ type GroupDeleted struct {
 
 func (x *GroupDeleted) Reset() {
 	*x = GroupDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4436,7 +4509,7 @@ func (x *GroupDeleted) String() string {
 func (*GroupDeleted) ProtoMessage() {}
 
 func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[57]
+	mi := &file_roster_event_v1_event_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4449,7 +4522,7 @@ func (x *GroupDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupDeleted.ProtoReflect.Descriptor instead.
 func (*GroupDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{57}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GroupDeleted) GetContext() *Context {
@@ -4486,7 +4559,7 @@ type GroupMembership struct {
 
 func (x *GroupMembership) Reset() {
 	*x = GroupMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4498,7 +4571,7 @@ func (x *GroupMembership) String() string {
 func (*GroupMembership) ProtoMessage() {}
 
 func (x *GroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[58]
+	mi := &file_roster_event_v1_event_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4511,7 +4584,7 @@ func (x *GroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMembership.ProtoReflect.Descriptor instead.
 func (*GroupMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{58}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GroupMembership) GetGroupId() string {
@@ -4543,7 +4616,7 @@ type GroupMemberAdded struct {
 
 func (x *GroupMemberAdded) Reset() {
 	*x = GroupMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4555,7 +4628,7 @@ func (x *GroupMemberAdded) String() string {
 func (*GroupMemberAdded) ProtoMessage() {}
 
 func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[59]
+	mi := &file_roster_event_v1_event_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4568,7 +4641,7 @@ func (x *GroupMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberAdded.ProtoReflect.Descriptor instead.
 func (*GroupMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{59}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GroupMemberAdded) GetContext() *Context {
@@ -4607,7 +4680,7 @@ type GroupMemberRemoved struct {
 
 func (x *GroupMemberRemoved) Reset() {
 	*x = GroupMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4619,7 +4692,7 @@ func (x *GroupMemberRemoved) String() string {
 func (*GroupMemberRemoved) ProtoMessage() {}
 
 func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[60]
+	mi := &file_roster_event_v1_event_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4632,7 +4705,7 @@ func (x *GroupMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupMemberRemoved.ProtoReflect.Descriptor instead.
 func (*GroupMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{60}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GroupMemberRemoved) GetContext() *Context {
@@ -4673,7 +4746,7 @@ type GroupRoleBound struct {
 
 func (x *GroupRoleBound) Reset() {
 	*x = GroupRoleBound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4685,7 +4758,7 @@ func (x *GroupRoleBound) String() string {
 func (*GroupRoleBound) ProtoMessage() {}
 
 func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[61]
+	mi := &file_roster_event_v1_event_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4698,7 +4771,7 @@ func (x *GroupRoleBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleBound.ProtoReflect.Descriptor instead.
 func (*GroupRoleBound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{61}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *GroupRoleBound) GetContext() *Context {
@@ -4746,7 +4819,7 @@ type GroupRoleUnbound struct {
 
 func (x *GroupRoleUnbound) Reset() {
 	*x = GroupRoleUnbound{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4758,7 +4831,7 @@ func (x *GroupRoleUnbound) String() string {
 func (*GroupRoleUnbound) ProtoMessage() {}
 
 func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[62]
+	mi := &file_roster_event_v1_event_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4771,7 +4844,7 @@ func (x *GroupRoleUnbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRoleUnbound.ProtoReflect.Descriptor instead.
 func (*GroupRoleUnbound) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{62}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *GroupRoleUnbound) GetContext() *Context {
@@ -4817,7 +4890,7 @@ type Domain struct {
 
 func (x *Domain) Reset() {
 	*x = Domain{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4829,7 +4902,7 @@ func (x *Domain) String() string {
 func (*Domain) ProtoMessage() {}
 
 func (x *Domain) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[63]
+	mi := &file_roster_event_v1_event_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4842,7 +4915,7 @@ func (x *Domain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Domain.ProtoReflect.Descriptor instead.
 func (*Domain) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{63}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Domain) GetDomainId() string {
@@ -4881,7 +4954,7 @@ type DomainAdded struct {
 
 func (x *DomainAdded) Reset() {
 	*x = DomainAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4893,7 +4966,7 @@ func (x *DomainAdded) String() string {
 func (*DomainAdded) ProtoMessage() {}
 
 func (x *DomainAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[64]
+	mi := &file_roster_event_v1_event_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4906,7 +4979,7 @@ func (x *DomainAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainAdded.ProtoReflect.Descriptor instead.
 func (*DomainAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{64}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DomainAdded) GetContext() *Context {
@@ -4947,7 +5020,7 @@ type DomainVerified struct {
 
 func (x *DomainVerified) Reset() {
 	*x = DomainVerified{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4959,7 +5032,7 @@ func (x *DomainVerified) String() string {
 func (*DomainVerified) ProtoMessage() {}
 
 func (x *DomainVerified) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[65]
+	mi := &file_roster_event_v1_event_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4972,7 +5045,7 @@ func (x *DomainVerified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainVerified.ProtoReflect.Descriptor instead.
 func (*DomainVerified) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{65}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DomainVerified) GetContext() *Context {
@@ -5020,7 +5093,7 @@ type DomainLost struct {
 
 func (x *DomainLost) Reset() {
 	*x = DomainLost{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5032,7 +5105,7 @@ func (x *DomainLost) String() string {
 func (*DomainLost) ProtoMessage() {}
 
 func (x *DomainLost) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[66]
+	mi := &file_roster_event_v1_event_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5045,7 +5118,7 @@ func (x *DomainLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainLost.ProtoReflect.Descriptor instead.
 func (*DomainLost) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{66}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DomainLost) GetContext() *Context {
@@ -5091,7 +5164,7 @@ type DomainRemoved struct {
 
 func (x *DomainRemoved) Reset() {
 	*x = DomainRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5103,7 +5176,7 @@ func (x *DomainRemoved) String() string {
 func (*DomainRemoved) ProtoMessage() {}
 
 func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[67]
+	mi := &file_roster_event_v1_event_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5116,7 +5189,7 @@ func (x *DomainRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DomainRemoved.ProtoReflect.Descriptor instead.
 func (*DomainRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{67}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DomainRemoved) GetContext() *Context {
@@ -5161,7 +5234,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5173,7 +5246,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[68]
+	mi := &file_roster_event_v1_event_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5186,7 +5259,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{68}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Role) GetRoleId() string {
@@ -5246,7 +5319,7 @@ type RoleCreated struct {
 
 func (x *RoleCreated) Reset() {
 	*x = RoleCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5258,7 +5331,7 @@ func (x *RoleCreated) String() string {
 func (*RoleCreated) ProtoMessage() {}
 
 func (x *RoleCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[69]
+	mi := &file_roster_event_v1_event_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5271,7 +5344,7 @@ func (x *RoleCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleCreated.ProtoReflect.Descriptor instead.
 func (*RoleCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{69}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RoleCreated) GetContext() *Context {
@@ -5312,7 +5385,7 @@ type RoleUpdated struct {
 
 func (x *RoleUpdated) Reset() {
 	*x = RoleUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5324,7 +5397,7 @@ func (x *RoleUpdated) String() string {
 func (*RoleUpdated) ProtoMessage() {}
 
 func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[70]
+	mi := &file_roster_event_v1_event_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5337,7 +5410,7 @@ func (x *RoleUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleUpdated.ProtoReflect.Descriptor instead.
 func (*RoleUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{70}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *RoleUpdated) GetContext() *Context {
@@ -5388,7 +5461,7 @@ type RoleDeleted struct {
 
 func (x *RoleDeleted) Reset() {
 	*x = RoleDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5400,7 +5473,7 @@ func (x *RoleDeleted) String() string {
 func (*RoleDeleted) ProtoMessage() {}
 
 func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[71]
+	mi := &file_roster_event_v1_event_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5413,7 +5486,7 @@ func (x *RoleDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleted.ProtoReflect.Descriptor instead.
 func (*RoleDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{71}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *RoleDeleted) GetContext() *Context {
@@ -5468,7 +5541,7 @@ type InvitationRoleChanged struct {
 
 func (x *InvitationRoleChanged) Reset() {
 	*x = InvitationRoleChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5480,7 +5553,7 @@ func (x *InvitationRoleChanged) String() string {
 func (*InvitationRoleChanged) ProtoMessage() {}
 
 func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[72]
+	mi := &file_roster_event_v1_event_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5493,7 +5566,7 @@ func (x *InvitationRoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationRoleChanged.ProtoReflect.Descriptor instead.
 func (*InvitationRoleChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{72}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *InvitationRoleChanged) GetContext() *Context {
@@ -5539,7 +5612,7 @@ type MemberProfile struct {
 
 func (x *MemberProfile) Reset() {
 	*x = MemberProfile{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5551,7 +5624,7 @@ func (x *MemberProfile) String() string {
 func (*MemberProfile) ProtoMessage() {}
 
 func (x *MemberProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[73]
+	mi := &file_roster_event_v1_event_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5564,7 +5637,7 @@ func (x *MemberProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfile.ProtoReflect.Descriptor instead.
 func (*MemberProfile) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{73}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *MemberProfile) GetDisplayName() string {
@@ -5603,7 +5676,7 @@ type MemberProfileChange struct {
 
 func (x *MemberProfileChange) Reset() {
 	*x = MemberProfileChange{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5615,7 +5688,7 @@ func (x *MemberProfileChange) String() string {
 func (*MemberProfileChange) ProtoMessage() {}
 
 func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[74]
+	mi := &file_roster_event_v1_event_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5628,7 +5701,7 @@ func (x *MemberProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChange.ProtoReflect.Descriptor instead.
 func (*MemberProfileChange) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{74}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *MemberProfileChange) GetBefore() *MemberProfile {
@@ -5671,7 +5744,7 @@ type MemberProfileChanged struct {
 
 func (x *MemberProfileChanged) Reset() {
 	*x = MemberProfileChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5683,7 +5756,7 @@ func (x *MemberProfileChanged) String() string {
 func (*MemberProfileChanged) ProtoMessage() {}
 
 func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[75]
+	mi := &file_roster_event_v1_event_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5696,7 +5769,7 @@ func (x *MemberProfileChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberProfileChanged.ProtoReflect.Descriptor instead.
 func (*MemberProfileChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{75}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *MemberProfileChanged) GetContext() *Context {
@@ -5747,7 +5820,7 @@ type WeeklyHours struct {
 
 func (x *WeeklyHours) Reset() {
 	*x = WeeklyHours{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5759,7 +5832,7 @@ func (x *WeeklyHours) String() string {
 func (*WeeklyHours) ProtoMessage() {}
 
 func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[76]
+	mi := &file_roster_event_v1_event_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5772,7 +5845,7 @@ func (x *WeeklyHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours.ProtoReflect.Descriptor instead.
 func (*WeeklyHours) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *WeeklyHours) GetTimeZone() string {
@@ -5808,7 +5881,7 @@ type MemberHoursChanged struct {
 
 func (x *MemberHoursChanged) Reset() {
 	*x = MemberHoursChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5820,7 +5893,7 @@ func (x *MemberHoursChanged) String() string {
 func (*MemberHoursChanged) ProtoMessage() {}
 
 func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[77]
+	mi := &file_roster_event_v1_event_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5833,7 +5906,7 @@ func (x *MemberHoursChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberHoursChanged.ProtoReflect.Descriptor instead.
 func (*MemberHoursChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *MemberHoursChanged) GetContext() *Context {
@@ -5896,7 +5969,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5908,7 +5981,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[78]
+	mi := &file_roster_event_v1_event_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5921,7 +5994,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{78}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Override) GetOverrideId() string {
@@ -5995,7 +6068,7 @@ type MemberOverrideAdded struct {
 
 func (x *MemberOverrideAdded) Reset() {
 	*x = MemberOverrideAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6007,7 +6080,7 @@ func (x *MemberOverrideAdded) String() string {
 func (*MemberOverrideAdded) ProtoMessage() {}
 
 func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[79]
+	mi := &file_roster_event_v1_event_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6020,7 +6093,7 @@ func (x *MemberOverrideAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideAdded.ProtoReflect.Descriptor instead.
 func (*MemberOverrideAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{79}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *MemberOverrideAdded) GetContext() *Context {
@@ -6059,7 +6132,7 @@ type MemberOverrideRemoved struct {
 
 func (x *MemberOverrideRemoved) Reset() {
 	*x = MemberOverrideRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6071,7 +6144,7 @@ func (x *MemberOverrideRemoved) String() string {
 func (*MemberOverrideRemoved) ProtoMessage() {}
 
 func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[80]
+	mi := &file_roster_event_v1_event_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6084,7 +6157,7 @@ func (x *MemberOverrideRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberOverrideRemoved.ProtoReflect.Descriptor instead.
 func (*MemberOverrideRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{80}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *MemberOverrideRemoved) GetContext() *Context {
@@ -6131,7 +6204,7 @@ type Rotation struct {
 
 func (x *Rotation) Reset() {
 	*x = Rotation{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6143,7 +6216,7 @@ func (x *Rotation) String() string {
 func (*Rotation) ProtoMessage() {}
 
 func (x *Rotation) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[81]
+	mi := &file_roster_event_v1_event_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6156,7 +6229,7 @@ func (x *Rotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rotation.ProtoReflect.Descriptor instead.
 func (*Rotation) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{81}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Rotation) GetRotationId() string {
@@ -6223,7 +6296,7 @@ type OrganizationRotationCreated struct {
 
 func (x *OrganizationRotationCreated) Reset() {
 	*x = OrganizationRotationCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6235,7 +6308,7 @@ func (x *OrganizationRotationCreated) String() string {
 func (*OrganizationRotationCreated) ProtoMessage() {}
 
 func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[82]
+	mi := &file_roster_event_v1_event_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6248,7 +6321,7 @@ func (x *OrganizationRotationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationCreated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{82}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *OrganizationRotationCreated) GetContext() *Context {
@@ -6289,7 +6362,7 @@ type OrganizationRotationUpdated struct {
 
 func (x *OrganizationRotationUpdated) Reset() {
 	*x = OrganizationRotationUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6301,7 +6374,7 @@ func (x *OrganizationRotationUpdated) String() string {
 func (*OrganizationRotationUpdated) ProtoMessage() {}
 
 func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[83]
+	mi := &file_roster_event_v1_event_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6314,7 +6387,7 @@ func (x *OrganizationRotationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationUpdated.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{83}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *OrganizationRotationUpdated) GetContext() *Context {
@@ -6360,7 +6433,7 @@ type OrganizationRotationDeleted struct {
 
 func (x *OrganizationRotationDeleted) Reset() {
 	*x = OrganizationRotationDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6372,7 +6445,7 @@ func (x *OrganizationRotationDeleted) String() string {
 func (*OrganizationRotationDeleted) ProtoMessage() {}
 
 func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[84]
+	mi := &file_roster_event_v1_event_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6385,7 +6458,7 @@ func (x *OrganizationRotationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationRotationDeleted.ProtoReflect.Descriptor instead.
 func (*OrganizationRotationDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{84}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *OrganizationRotationDeleted) GetContext() *Context {
@@ -6424,7 +6497,7 @@ type Project struct {
 
 func (x *Project) Reset() {
 	*x = Project{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6436,7 +6509,7 @@ func (x *Project) String() string {
 func (*Project) ProtoMessage() {}
 
 func (x *Project) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[85]
+	mi := &file_roster_event_v1_event_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6449,7 +6522,7 @@ func (x *Project) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Project.ProtoReflect.Descriptor instead.
 func (*Project) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{85}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Project) GetProjectId() string {
@@ -6488,7 +6561,7 @@ type ProjectCreated struct {
 
 func (x *ProjectCreated) Reset() {
 	*x = ProjectCreated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6500,7 +6573,7 @@ func (x *ProjectCreated) String() string {
 func (*ProjectCreated) ProtoMessage() {}
 
 func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[86]
+	mi := &file_roster_event_v1_event_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6513,7 +6586,7 @@ func (x *ProjectCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectCreated.ProtoReflect.Descriptor instead.
 func (*ProjectCreated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{86}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ProjectCreated) GetContext() *Context {
@@ -6554,7 +6627,7 @@ type ProjectUpdated struct {
 
 func (x *ProjectUpdated) Reset() {
 	*x = ProjectUpdated{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6566,7 +6639,7 @@ func (x *ProjectUpdated) String() string {
 func (*ProjectUpdated) ProtoMessage() {}
 
 func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[87]
+	mi := &file_roster_event_v1_event_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6579,7 +6652,7 @@ func (x *ProjectUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectUpdated.ProtoReflect.Descriptor instead.
 func (*ProjectUpdated) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{87}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ProjectUpdated) GetContext() *Context {
@@ -6625,7 +6698,7 @@ type ProjectDeleted struct {
 
 func (x *ProjectDeleted) Reset() {
 	*x = ProjectDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6637,7 +6710,7 @@ func (x *ProjectDeleted) String() string {
 func (*ProjectDeleted) ProtoMessage() {}
 
 func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[88]
+	mi := &file_roster_event_v1_event_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6650,7 +6723,7 @@ func (x *ProjectDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectDeleted.ProtoReflect.Descriptor instead.
 func (*ProjectDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{88}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ProjectDeleted) GetContext() *Context {
@@ -6689,7 +6762,7 @@ type ProjectMembership struct {
 
 func (x *ProjectMembership) Reset() {
 	*x = ProjectMembership{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6701,7 +6774,7 @@ func (x *ProjectMembership) String() string {
 func (*ProjectMembership) ProtoMessage() {}
 
 func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[89]
+	mi := &file_roster_event_v1_event_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6714,7 +6787,7 @@ func (x *ProjectMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMembership.ProtoReflect.Descriptor instead.
 func (*ProjectMembership) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{89}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ProjectMembership) GetProjectId() string {
@@ -6753,7 +6826,7 @@ type ProjectMemberAdded struct {
 
 func (x *ProjectMemberAdded) Reset() {
 	*x = ProjectMemberAdded{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6765,7 +6838,7 @@ func (x *ProjectMemberAdded) String() string {
 func (*ProjectMemberAdded) ProtoMessage() {}
 
 func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[90]
+	mi := &file_roster_event_v1_event_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6778,7 +6851,7 @@ func (x *ProjectMemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberAdded.ProtoReflect.Descriptor instead.
 func (*ProjectMemberAdded) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{90}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ProjectMemberAdded) GetContext() *Context {
@@ -6818,7 +6891,7 @@ type ProjectMemberRemoved struct {
 
 func (x *ProjectMemberRemoved) Reset() {
 	*x = ProjectMemberRemoved{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6830,7 +6903,7 @@ func (x *ProjectMemberRemoved) String() string {
 func (*ProjectMemberRemoved) ProtoMessage() {}
 
 func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[91]
+	mi := &file_roster_event_v1_event_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6843,7 +6916,7 @@ func (x *ProjectMemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectMemberRemoved.ProtoReflect.Descriptor instead.
 func (*ProjectMemberRemoved) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{91}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ProjectMemberRemoved) GetContext() *Context {
@@ -6884,7 +6957,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6896,7 +6969,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[92]
+	mi := &file_roster_event_v1_event_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6909,7 +6982,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{92}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Transfer) GetOwnerAccountId() string {
@@ -6955,7 +7028,7 @@ type OrganizationTransferOffered struct {
 
 func (x *OrganizationTransferOffered) Reset() {
 	*x = OrganizationTransferOffered{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6967,7 +7040,7 @@ func (x *OrganizationTransferOffered) String() string {
 func (*OrganizationTransferOffered) ProtoMessage() {}
 
 func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[93]
+	mi := &file_roster_event_v1_event_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6980,7 +7053,7 @@ func (x *OrganizationTransferOffered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferOffered.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferOffered) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{93}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *OrganizationTransferOffered) GetContext() *Context {
@@ -7019,7 +7092,7 @@ type OrganizationTransferDeclined struct {
 
 func (x *OrganizationTransferDeclined) Reset() {
 	*x = OrganizationTransferDeclined{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7031,7 +7104,7 @@ func (x *OrganizationTransferDeclined) String() string {
 func (*OrganizationTransferDeclined) ProtoMessage() {}
 
 func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[94]
+	mi := &file_roster_event_v1_event_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7044,7 +7117,7 @@ func (x *OrganizationTransferDeclined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferDeclined.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferDeclined) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{94}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *OrganizationTransferDeclined) GetContext() *Context {
@@ -7083,7 +7156,7 @@ type OrganizationTransferCancelled struct {
 
 func (x *OrganizationTransferCancelled) Reset() {
 	*x = OrganizationTransferCancelled{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7095,7 +7168,7 @@ func (x *OrganizationTransferCancelled) String() string {
 func (*OrganizationTransferCancelled) ProtoMessage() {}
 
 func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[95]
+	mi := &file_roster_event_v1_event_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7108,7 +7181,7 @@ func (x *OrganizationTransferCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferCancelled.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferCancelled) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{95}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *OrganizationTransferCancelled) GetContext() *Context {
@@ -7147,7 +7220,7 @@ type OrganizationTransferExpired struct {
 
 func (x *OrganizationTransferExpired) Reset() {
 	*x = OrganizationTransferExpired{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7159,7 +7232,7 @@ func (x *OrganizationTransferExpired) String() string {
 func (*OrganizationTransferExpired) ProtoMessage() {}
 
 func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[96]
+	mi := &file_roster_event_v1_event_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7172,7 +7245,7 @@ func (x *OrganizationTransferExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationTransferExpired.ProtoReflect.Descriptor instead.
 func (*OrganizationTransferExpired) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{96}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *OrganizationTransferExpired) GetContext() *Context {
@@ -7213,7 +7286,7 @@ type OrganizationOwnerChanged struct {
 
 func (x *OrganizationOwnerChanged) Reset() {
 	*x = OrganizationOwnerChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7225,7 +7298,7 @@ func (x *OrganizationOwnerChanged) String() string {
 func (*OrganizationOwnerChanged) ProtoMessage() {}
 
 func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[97]
+	mi := &file_roster_event_v1_event_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7238,7 +7311,7 @@ func (x *OrganizationOwnerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationOwnerChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationOwnerChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{97}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *OrganizationOwnerChanged) GetContext() *Context {
@@ -7290,7 +7363,7 @@ type AuditExport struct {
 
 func (x *AuditExport) Reset() {
 	*x = AuditExport{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7302,7 +7375,7 @@ func (x *AuditExport) String() string {
 func (*AuditExport) ProtoMessage() {}
 
 func (x *AuditExport) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[98]
+	mi := &file_roster_event_v1_event_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7315,7 +7388,7 @@ func (x *AuditExport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditExport.ProtoReflect.Descriptor instead.
 func (*AuditExport) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{98}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *AuditExport) GetFormat() AuditExport_Format {
@@ -7373,7 +7446,7 @@ type AuditQuery struct {
 
 func (x *AuditQuery) Reset() {
 	*x = AuditQuery{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[99]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7385,7 +7458,7 @@ func (x *AuditQuery) String() string {
 func (*AuditQuery) ProtoMessage() {}
 
 func (x *AuditQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[99]
+	mi := &file_roster_event_v1_event_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7398,7 +7471,7 @@ func (x *AuditQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditQuery.ProtoReflect.Descriptor instead.
 func (*AuditQuery) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{99}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *AuditQuery) GetQuery() string {
@@ -7430,7 +7503,7 @@ type OrganizationAuditExported struct {
 
 func (x *OrganizationAuditExported) Reset() {
 	*x = OrganizationAuditExported{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[100]
+	mi := &file_roster_event_v1_event_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7442,7 +7515,7 @@ func (x *OrganizationAuditExported) String() string {
 func (*OrganizationAuditExported) ProtoMessage() {}
 
 func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[100]
+	mi := &file_roster_event_v1_event_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7455,7 +7528,7 @@ func (x *OrganizationAuditExported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationAuditExported.ProtoReflect.Descriptor instead.
 func (*OrganizationAuditExported) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{100}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *OrganizationAuditExported) GetContext() *Context {
@@ -7546,7 +7619,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[101]
+	mi := &file_roster_event_v1_event_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7558,7 +7631,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[101]
+	mi := &file_roster_event_v1_event_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7571,7 +7644,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{101}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Policy) GetPreset() string {
@@ -7795,7 +7868,7 @@ type OrganizationPolicyChanged struct {
 
 func (x *OrganizationPolicyChanged) Reset() {
 	*x = OrganizationPolicyChanged{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[102]
+	mi := &file_roster_event_v1_event_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7807,7 +7880,7 @@ func (x *OrganizationPolicyChanged) String() string {
 func (*OrganizationPolicyChanged) ProtoMessage() {}
 
 func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[102]
+	mi := &file_roster_event_v1_event_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7820,7 +7893,7 @@ func (x *OrganizationPolicyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationPolicyChanged.ProtoReflect.Descriptor instead.
 func (*OrganizationPolicyChanged) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{102}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *OrganizationPolicyChanged) GetContext() *Context {
@@ -7869,7 +7942,7 @@ type AccountProviderLinked struct {
 
 func (x *AccountProviderLinked) Reset() {
 	*x = AccountProviderLinked{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[103]
+	mi := &file_roster_event_v1_event_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7881,7 +7954,7 @@ func (x *AccountProviderLinked) String() string {
 func (*AccountProviderLinked) ProtoMessage() {}
 
 func (x *AccountProviderLinked) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[103]
+	mi := &file_roster_event_v1_event_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7894,7 +7967,7 @@ func (x *AccountProviderLinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountProviderLinked.ProtoReflect.Descriptor instead.
 func (*AccountProviderLinked) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{103}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *AccountProviderLinked) GetContext() *Context {
@@ -7941,7 +8014,7 @@ type AccountDeleted struct {
 
 func (x *AccountDeleted) Reset() {
 	*x = AccountDeleted{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[104]
+	mi := &file_roster_event_v1_event_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7953,7 +8026,7 @@ func (x *AccountDeleted) String() string {
 func (*AccountDeleted) ProtoMessage() {}
 
 func (x *AccountDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[104]
+	mi := &file_roster_event_v1_event_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7966,7 +8039,7 @@ func (x *AccountDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDeleted.ProtoReflect.Descriptor instead.
 func (*AccountDeleted) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{104}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *AccountDeleted) GetContext() *Context {
@@ -8005,7 +8078,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[105]
+	mi := &file_roster_event_v1_event_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8017,7 +8090,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[105]
+	mi := &file_roster_event_v1_event_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8067,7 +8140,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[106]
+	mi := &file_roster_event_v1_event_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8079,7 +8152,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[106]
+	mi := &file_roster_event_v1_event_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8092,7 +8165,7 @@ func (x *Group_Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group_Binding.ProtoReflect.Descriptor instead.
 func (*Group_Binding) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{54, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{55, 0}
 }
 
 func (x *Group_Binding) GetRole() string {
@@ -8124,7 +8197,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[107]
+	mi := &file_roster_event_v1_event_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8136,7 +8209,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[107]
+	mi := &file_roster_event_v1_event_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8149,7 +8222,7 @@ func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WeeklyHours_Interval.ProtoReflect.Descriptor instead.
 func (*WeeklyHours_Interval) Descriptor() ([]byte, []int) {
-	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{76, 0}
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{77, 0}
 }
 
 func (x *WeeklyHours_Interval) GetDay() int32 {
@@ -8267,6 +8340,10 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x05after\x18\x03 \x01(\v2\x17.roster.event.v1.MemberR\x05after\x123\n" +
 	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xaa\x01\n" +
 	"\x0eMemberMfaReset\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
+	"\x06member\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06member\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xae\x01\n" +
+	"\x12MemberEmailChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12/\n" +
 	"\x06member\x18\x02 \x01(\v2\x17.roster.event.v1.MemberR\x06member\x123\n" +
 	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb1\x01\n" +
@@ -8408,11 +8485,12 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\x81\x01\n" +
 	"\x14AccountEmailVerified\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
-	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\x9c\x01\n" +
+	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\xb8\x01\n" +
 	"\x13AccountEmailChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1a\n" +
 	"\breverted\x18\x02 \x01(\bR\breverted\x125\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"\x80\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\x12\x1a\n" +
+	"\bunproven\x18\x04 \x01(\bR\bunproven\"\x80\x01\n" +
 	"\x13AccountEmailRemoved\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
 	"\bpersonal\x18\x02 \x01(\v2\x19.roster.event.v1.PersonalR\bpersonal\"{\n" +
@@ -8808,7 +8886,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 108)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 109)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                        // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                        // 1: roster.event.v1.Cause.Kind
@@ -8834,103 +8912,104 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*MemberRoleChanged)(nil),              // 21: roster.event.v1.MemberRoleChanged
 	(*MemberDisabled)(nil),                 // 22: roster.event.v1.MemberDisabled
 	(*MemberMfaReset)(nil),                 // 23: roster.event.v1.MemberMfaReset
-	(*MemberSessionsRevoked)(nil),          // 24: roster.event.v1.MemberSessionsRevoked
-	(*MemberPasswordReset)(nil),            // 25: roster.event.v1.MemberPasswordReset
-	(*MemberEnabled)(nil),                  // 26: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),                  // 27: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                     // 28: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                     // 29: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),              // 30: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),                 // 31: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),               // 32: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),               // 33: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),             // 34: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),             // 35: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),              // 36: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),              // 37: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                           // 38: roster.event.v1.Seat
-	(*SeatReserved)(nil),                   // 39: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                   // 40: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                   // 41: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),               // 42: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                    // 43: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                        // 44: roster.event.v1.Account
-	(*AccountCreated)(nil),                 // 45: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),           // 46: roster.event.v1.AccountEmailVerified
-	(*AccountEmailChanged)(nil),            // 47: roster.event.v1.AccountEmailChanged
-	(*AccountEmailRemoved)(nil),            // 48: roster.event.v1.AccountEmailRemoved
-	(*AccountUpdated)(nil),                 // 49: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),                // 50: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                 // 51: roster.event.v1.AccountEnabled
-	(*Mfa)(nil),                            // 52: roster.event.v1.Mfa
-	(*AccountMfaChanged)(nil),              // 53: roster.event.v1.AccountMfaChanged
-	(*AccountMfaReset)(nil),                // 54: roster.event.v1.AccountMfaReset
-	(*AccountRecoveryCodesReplaced)(nil),   // 55: roster.event.v1.AccountRecoveryCodesReplaced
-	(*AccountRecoveryCodeUsed)(nil),        // 56: roster.event.v1.AccountRecoveryCodeUsed
-	(*AccountSignedIn)(nil),                // 57: roster.event.v1.AccountSignedIn
-	(*AccountPasswordChanged)(nil),         // 58: roster.event.v1.AccountPasswordChanged
-	(*AccountApiKeyCreated)(nil),           // 59: roster.event.v1.AccountApiKeyCreated
-	(*AccountApiKeyDeleted)(nil),           // 60: roster.event.v1.AccountApiKeyDeleted
-	(*AccountTemporaryPasswordIssued)(nil), // 61: roster.event.v1.AccountTemporaryPasswordIssued
-	(*SessionEnded)(nil),                   // 62: roster.event.v1.SessionEnded
-	(*Group)(nil),                          // 63: roster.event.v1.Group
-	(*GroupCreated)(nil),                   // 64: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                   // 65: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                   // 66: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),                // 67: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),               // 68: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),             // 69: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                 // 70: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),               // 71: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                         // 72: roster.event.v1.Domain
-	(*DomainAdded)(nil),                    // 73: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                 // 74: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                     // 75: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                  // 76: roster.event.v1.DomainRemoved
-	(*Role)(nil),                           // 77: roster.event.v1.Role
-	(*RoleCreated)(nil),                    // 78: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                    // 79: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                    // 80: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),          // 81: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                  // 82: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),            // 83: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),           // 84: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                    // 85: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),             // 86: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                       // 87: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),            // 88: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),          // 89: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                       // 90: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),    // 91: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),    // 92: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),    // 93: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                        // 94: roster.event.v1.Project
-	(*ProjectCreated)(nil),                 // 95: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                 // 96: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                 // 97: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),              // 98: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),             // 99: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),           // 100: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                       // 101: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),    // 102: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),   // 103: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil),  // 104: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),    // 105: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),       // 106: roster.event.v1.OrganizationOwnerChanged
-	(*AuditExport)(nil),                    // 107: roster.event.v1.AuditExport
-	(*AuditQuery)(nil),                     // 108: roster.event.v1.AuditQuery
-	(*OrganizationAuditExported)(nil),      // 109: roster.event.v1.OrganizationAuditExported
-	(*Policy)(nil),                         // 110: roster.event.v1.Policy
-	(*OrganizationPolicyChanged)(nil),      // 111: roster.event.v1.OrganizationPolicyChanged
-	(*AccountProviderLinked)(nil),          // 112: roster.event.v1.AccountProviderLinked
-	(*AccountDeleted)(nil),                 // 113: roster.event.v1.AccountDeleted
-	(*Token_Position)(nil),                 // 114: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                  // 115: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),           // 116: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),          // 117: google.protobuf.Timestamp
+	(*MemberEmailChanged)(nil),             // 24: roster.event.v1.MemberEmailChanged
+	(*MemberSessionsRevoked)(nil),          // 25: roster.event.v1.MemberSessionsRevoked
+	(*MemberPasswordReset)(nil),            // 26: roster.event.v1.MemberPasswordReset
+	(*MemberEnabled)(nil),                  // 27: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                  // 28: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                     // 29: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                     // 30: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),              // 31: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                 // 32: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),               // 33: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),               // 34: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),             // 35: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),             // 36: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),              // 37: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),              // 38: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                           // 39: roster.event.v1.Seat
+	(*SeatReserved)(nil),                   // 40: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                   // 41: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                   // 42: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),               // 43: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                    // 44: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                        // 45: roster.event.v1.Account
+	(*AccountCreated)(nil),                 // 46: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),           // 47: roster.event.v1.AccountEmailVerified
+	(*AccountEmailChanged)(nil),            // 48: roster.event.v1.AccountEmailChanged
+	(*AccountEmailRemoved)(nil),            // 49: roster.event.v1.AccountEmailRemoved
+	(*AccountUpdated)(nil),                 // 50: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),                // 51: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                 // 52: roster.event.v1.AccountEnabled
+	(*Mfa)(nil),                            // 53: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),              // 54: roster.event.v1.AccountMfaChanged
+	(*AccountMfaReset)(nil),                // 55: roster.event.v1.AccountMfaReset
+	(*AccountRecoveryCodesReplaced)(nil),   // 56: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),        // 57: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),                // 58: roster.event.v1.AccountSignedIn
+	(*AccountPasswordChanged)(nil),         // 59: roster.event.v1.AccountPasswordChanged
+	(*AccountApiKeyCreated)(nil),           // 60: roster.event.v1.AccountApiKeyCreated
+	(*AccountApiKeyDeleted)(nil),           // 61: roster.event.v1.AccountApiKeyDeleted
+	(*AccountTemporaryPasswordIssued)(nil), // 62: roster.event.v1.AccountTemporaryPasswordIssued
+	(*SessionEnded)(nil),                   // 63: roster.event.v1.SessionEnded
+	(*Group)(nil),                          // 64: roster.event.v1.Group
+	(*GroupCreated)(nil),                   // 65: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                   // 66: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                   // 67: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),                // 68: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),               // 69: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),             // 70: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                 // 71: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),               // 72: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                         // 73: roster.event.v1.Domain
+	(*DomainAdded)(nil),                    // 74: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                 // 75: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                     // 76: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                  // 77: roster.event.v1.DomainRemoved
+	(*Role)(nil),                           // 78: roster.event.v1.Role
+	(*RoleCreated)(nil),                    // 79: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                    // 80: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                    // 81: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),          // 82: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                  // 83: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),            // 84: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),           // 85: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                    // 86: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),             // 87: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                       // 88: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),            // 89: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),          // 90: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                       // 91: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),    // 92: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),    // 93: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),    // 94: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                        // 95: roster.event.v1.Project
+	(*ProjectCreated)(nil),                 // 96: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                 // 97: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                 // 98: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),              // 99: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),             // 100: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),           // 101: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                       // 102: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),    // 103: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),   // 104: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil),  // 105: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),    // 106: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),       // 107: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                    // 108: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                     // 109: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),      // 110: roster.event.v1.OrganizationAuditExported
+	(*Policy)(nil),                         // 111: roster.event.v1.Policy
+	(*OrganizationPolicyChanged)(nil),      // 112: roster.event.v1.OrganizationPolicyChanged
+	(*AccountProviderLinked)(nil),          // 113: roster.event.v1.AccountProviderLinked
+	(*AccountDeleted)(nil),                 // 114: roster.event.v1.AccountDeleted
+	(*Token_Position)(nil),                 // 115: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                  // 116: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),           // 117: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),          // 118: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	114, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	115, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	10,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -8946,7 +9025,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	14,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	117, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	118, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	12,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	19,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	13,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -8961,251 +9040,254 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 28: roster.event.v1.MemberMfaReset.context:type_name -> roster.event.v1.Context
 	19,  // 29: roster.event.v1.MemberMfaReset.member:type_name -> roster.event.v1.Member
 	14,  // 30: roster.event.v1.MemberMfaReset.personal:type_name -> roster.event.v1.Client
-	12,  // 31: roster.event.v1.MemberSessionsRevoked.context:type_name -> roster.event.v1.Context
-	19,  // 32: roster.event.v1.MemberSessionsRevoked.member:type_name -> roster.event.v1.Member
-	14,  // 33: roster.event.v1.MemberSessionsRevoked.personal:type_name -> roster.event.v1.Client
-	12,  // 34: roster.event.v1.MemberPasswordReset.context:type_name -> roster.event.v1.Context
-	19,  // 35: roster.event.v1.MemberPasswordReset.member:type_name -> roster.event.v1.Member
-	3,   // 36: roster.event.v1.MemberPasswordReset.method:type_name -> roster.event.v1.MemberPasswordReset.Method
-	14,  // 37: roster.event.v1.MemberPasswordReset.personal:type_name -> roster.event.v1.Client
-	12,  // 38: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
-	19,  // 39: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
-	19,  // 40: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
-	14,  // 41: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
-	12,  // 42: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
-	19,  // 43: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
-	19,  // 44: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
-	14,  // 45: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
-	12,  // 46: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
-	19,  // 47: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
-	19,  // 48: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
-	14,  // 49: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
-	4,   // 50: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	117, // 51: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	12,  // 52: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
-	29,  // 53: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
-	13,  // 54: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
-	12,  // 55: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
-	29,  // 56: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
-	14,  // 57: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
-	12,  // 58: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
-	29,  // 59: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
-	29,  // 60: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
-	14,  // 61: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
-	12,  // 62: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
-	29,  // 63: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
-	29,  // 64: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
-	13,  // 65: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
-	12,  // 66: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
-	29,  // 67: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
-	29,  // 68: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
-	14,  // 69: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
-	12,  // 70: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
-	29,  // 71: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
-	29,  // 72: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
-	14,  // 73: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
-	12,  // 74: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
-	29,  // 75: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
-	29,  // 76: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
-	14,  // 77: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
-	12,  // 78: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
-	29,  // 79: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
-	29,  // 80: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
-	14,  // 81: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
-	5,   // 82: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
-	12,  // 83: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
-	38,  // 84: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
-	14,  // 85: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
-	12,  // 86: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
-	38,  // 87: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
-	14,  // 88: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
-	12,  // 89: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
-	38,  // 90: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
-	14,  // 91: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
-	12,  // 92: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
-	14,  // 93: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 94: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
-	14,  // 95: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
-	12,  // 96: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
-	44,  // 97: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
-	13,  // 98: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
-	12,  // 99: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
-	13,  // 100: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
-	12,  // 101: roster.event.v1.AccountEmailChanged.context:type_name -> roster.event.v1.Context
-	13,  // 102: roster.event.v1.AccountEmailChanged.personal:type_name -> roster.event.v1.Personal
-	12,  // 103: roster.event.v1.AccountEmailRemoved.context:type_name -> roster.event.v1.Context
-	13,  // 104: roster.event.v1.AccountEmailRemoved.personal:type_name -> roster.event.v1.Personal
-	12,  // 105: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
-	13,  // 106: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
-	12,  // 107: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
-	44,  // 108: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
-	14,  // 109: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
-	12,  // 110: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
-	44,  // 111: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
-	14,  // 112: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
-	12,  // 113: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
-	52,  // 114: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
-	52,  // 115: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
-	14,  // 116: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 117: roster.event.v1.AccountMfaReset.context:type_name -> roster.event.v1.Context
-	52,  // 118: roster.event.v1.AccountMfaReset.before:type_name -> roster.event.v1.Mfa
-	14,  // 119: roster.event.v1.AccountMfaReset.personal:type_name -> roster.event.v1.Client
-	12,  // 120: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
-	14,  // 121: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
-	12,  // 122: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
-	14,  // 123: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
-	12,  // 124: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
-	14,  // 125: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
-	12,  // 126: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
-	14,  // 127: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 128: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
-	117, // 129: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
-	14,  // 130: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 131: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
-	14,  // 132: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 133: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
-	117, // 134: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
-	14,  // 135: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
-	12,  // 136: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
-	14,  // 137: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	115, // 138: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
-	12,  // 139: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
-	63,  // 140: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
-	14,  // 141: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 142: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
-	63,  // 143: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
-	63,  // 144: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
-	14,  // 145: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 146: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
-	63,  // 147: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
-	14,  // 148: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 149: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
-	67,  // 150: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
-	14,  // 151: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 152: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
-	67,  // 153: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
-	14,  // 154: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
-	12,  // 155: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
-	63,  // 156: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
-	63,  // 157: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
-	14,  // 158: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
-	12,  // 159: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
-	63,  // 160: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
-	63,  // 161: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
-	14,  // 162: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
-	6,   // 163: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	12,  // 164: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	72,  // 165: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	14,  // 166: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 167: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	72,  // 168: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	72,  // 169: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	14,  // 170: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	12,  // 171: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	72,  // 172: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	72,  // 173: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	14,  // 174: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	12,  // 175: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	72,  // 176: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	14,  // 177: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	12,  // 178: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	77,  // 179: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	14,  // 180: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 181: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	77,  // 182: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	77,  // 183: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	14,  // 184: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 185: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	77,  // 186: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	14,  // 187: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 188: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	29,  // 189: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	29,  // 190: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	14,  // 191: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	82,  // 192: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	82,  // 193: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	12,  // 194: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	19,  // 195: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	19,  // 196: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	83,  // 197: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	116, // 198: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	12,  // 199: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	85,  // 200: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	85,  // 201: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	14,  // 202: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	7,   // 203: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	117, // 204: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	117, // 205: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	117, // 206: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	12,  // 207: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	87,  // 208: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	14,  // 209: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 210: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	87,  // 211: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	14,  // 212: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	117, // 213: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	117, // 214: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	12,  // 215: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	90,  // 216: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	14,  // 217: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 218: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	90,  // 219: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	90,  // 220: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	14,  // 221: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 222: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	90,  // 223: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	14,  // 224: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 225: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	94,  // 226: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	14,  // 227: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 228: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	94,  // 229: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	94,  // 230: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	14,  // 231: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 232: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	94,  // 233: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	14,  // 234: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 235: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	98,  // 236: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	14,  // 237: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 238: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	98,  // 239: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	14,  // 240: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	117, // 241: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	12,  // 242: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	101, // 243: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 244: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	12,  // 245: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	101, // 246: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 247: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	12,  // 248: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	101, // 249: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 250: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	12,  // 251: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	101, // 252: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 253: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	12,  // 254: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	14,  // 255: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	8,   // 256: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	117, // 257: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	117, // 258: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
-	12,  // 259: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
-	107, // 260: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
-	108, // 261: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
-	12,  // 262: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
-	110, // 263: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
-	110, // 264: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
-	14,  // 265: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 266: roster.event.v1.AccountProviderLinked.context:type_name -> roster.event.v1.Context
-	14,  // 267: roster.event.v1.AccountProviderLinked.personal:type_name -> roster.event.v1.Client
-	12,  // 268: roster.event.v1.AccountDeleted.context:type_name -> roster.event.v1.Context
-	44,  // 269: roster.event.v1.AccountDeleted.account:type_name -> roster.event.v1.Account
-	14,  // 270: roster.event.v1.AccountDeleted.personal:type_name -> roster.event.v1.Client
-	271, // [271:271] is the sub-list for method output_type
-	271, // [271:271] is the sub-list for method input_type
-	271, // [271:271] is the sub-list for extension type_name
-	271, // [271:271] is the sub-list for extension extendee
-	0,   // [0:271] is the sub-list for field type_name
+	12,  // 31: roster.event.v1.MemberEmailChanged.context:type_name -> roster.event.v1.Context
+	19,  // 32: roster.event.v1.MemberEmailChanged.member:type_name -> roster.event.v1.Member
+	14,  // 33: roster.event.v1.MemberEmailChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 34: roster.event.v1.MemberSessionsRevoked.context:type_name -> roster.event.v1.Context
+	19,  // 35: roster.event.v1.MemberSessionsRevoked.member:type_name -> roster.event.v1.Member
+	14,  // 36: roster.event.v1.MemberSessionsRevoked.personal:type_name -> roster.event.v1.Client
+	12,  // 37: roster.event.v1.MemberPasswordReset.context:type_name -> roster.event.v1.Context
+	19,  // 38: roster.event.v1.MemberPasswordReset.member:type_name -> roster.event.v1.Member
+	3,   // 39: roster.event.v1.MemberPasswordReset.method:type_name -> roster.event.v1.MemberPasswordReset.Method
+	14,  // 40: roster.event.v1.MemberPasswordReset.personal:type_name -> roster.event.v1.Client
+	12,  // 41: roster.event.v1.MemberEnabled.context:type_name -> roster.event.v1.Context
+	19,  // 42: roster.event.v1.MemberEnabled.before:type_name -> roster.event.v1.Member
+	19,  // 43: roster.event.v1.MemberEnabled.after:type_name -> roster.event.v1.Member
+	14,  // 44: roster.event.v1.MemberEnabled.personal:type_name -> roster.event.v1.Client
+	12,  // 45: roster.event.v1.MemberRemoved.context:type_name -> roster.event.v1.Context
+	19,  // 46: roster.event.v1.MemberRemoved.before:type_name -> roster.event.v1.Member
+	19,  // 47: roster.event.v1.MemberRemoved.after:type_name -> roster.event.v1.Member
+	14,  // 48: roster.event.v1.MemberRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 49: roster.event.v1.MemberLeft.context:type_name -> roster.event.v1.Context
+	19,  // 50: roster.event.v1.MemberLeft.before:type_name -> roster.event.v1.Member
+	19,  // 51: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
+	14,  // 52: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
+	4,   // 53: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
+	118, // 54: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	12,  // 55: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
+	30,  // 56: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
+	13,  // 57: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
+	12,  // 58: roster.event.v1.InvitationSent.context:type_name -> roster.event.v1.Context
+	30,  // 59: roster.event.v1.InvitationSent.invitation:type_name -> roster.event.v1.Invitation
+	14,  // 60: roster.event.v1.InvitationSent.personal:type_name -> roster.event.v1.Client
+	12,  // 61: roster.event.v1.InvitationFailed.context:type_name -> roster.event.v1.Context
+	30,  // 62: roster.event.v1.InvitationFailed.before:type_name -> roster.event.v1.Invitation
+	30,  // 63: roster.event.v1.InvitationFailed.after:type_name -> roster.event.v1.Invitation
+	14,  // 64: roster.event.v1.InvitationFailed.personal:type_name -> roster.event.v1.Client
+	12,  // 65: roster.event.v1.InvitationResent.context:type_name -> roster.event.v1.Context
+	30,  // 66: roster.event.v1.InvitationResent.before:type_name -> roster.event.v1.Invitation
+	30,  // 67: roster.event.v1.InvitationResent.after:type_name -> roster.event.v1.Invitation
+	13,  // 68: roster.event.v1.InvitationResent.personal:type_name -> roster.event.v1.Personal
+	12,  // 69: roster.event.v1.InvitationAccepted.context:type_name -> roster.event.v1.Context
+	30,  // 70: roster.event.v1.InvitationAccepted.before:type_name -> roster.event.v1.Invitation
+	30,  // 71: roster.event.v1.InvitationAccepted.after:type_name -> roster.event.v1.Invitation
+	14,  // 72: roster.event.v1.InvitationAccepted.personal:type_name -> roster.event.v1.Client
+	12,  // 73: roster.event.v1.InvitationDeclined.context:type_name -> roster.event.v1.Context
+	30,  // 74: roster.event.v1.InvitationDeclined.before:type_name -> roster.event.v1.Invitation
+	30,  // 75: roster.event.v1.InvitationDeclined.after:type_name -> roster.event.v1.Invitation
+	14,  // 76: roster.event.v1.InvitationDeclined.personal:type_name -> roster.event.v1.Client
+	12,  // 77: roster.event.v1.InvitationRevoked.context:type_name -> roster.event.v1.Context
+	30,  // 78: roster.event.v1.InvitationRevoked.before:type_name -> roster.event.v1.Invitation
+	30,  // 79: roster.event.v1.InvitationRevoked.after:type_name -> roster.event.v1.Invitation
+	14,  // 80: roster.event.v1.InvitationRevoked.personal:type_name -> roster.event.v1.Client
+	12,  // 81: roster.event.v1.InvitationExpired.context:type_name -> roster.event.v1.Context
+	30,  // 82: roster.event.v1.InvitationExpired.before:type_name -> roster.event.v1.Invitation
+	30,  // 83: roster.event.v1.InvitationExpired.after:type_name -> roster.event.v1.Invitation
+	14,  // 84: roster.event.v1.InvitationExpired.personal:type_name -> roster.event.v1.Client
+	5,   // 85: roster.event.v1.Seat.state:type_name -> roster.event.v1.Seat.State
+	12,  // 86: roster.event.v1.SeatReserved.context:type_name -> roster.event.v1.Context
+	39,  // 87: roster.event.v1.SeatReserved.seats:type_name -> roster.event.v1.Seat
+	14,  // 88: roster.event.v1.SeatReserved.personal:type_name -> roster.event.v1.Client
+	12,  // 89: roster.event.v1.SeatOccupied.context:type_name -> roster.event.v1.Context
+	39,  // 90: roster.event.v1.SeatOccupied.seats:type_name -> roster.event.v1.Seat
+	14,  // 91: roster.event.v1.SeatOccupied.personal:type_name -> roster.event.v1.Client
+	12,  // 92: roster.event.v1.SeatReleased.context:type_name -> roster.event.v1.Context
+	39,  // 93: roster.event.v1.SeatReleased.seats:type_name -> roster.event.v1.Seat
+	14,  // 94: roster.event.v1.SeatReleased.personal:type_name -> roster.event.v1.Client
+	12,  // 95: roster.event.v1.SeatLimitChanged.context:type_name -> roster.event.v1.Context
+	14,  // 96: roster.event.v1.SeatLimitChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 97: roster.event.v1.SeatAtLimit.context:type_name -> roster.event.v1.Context
+	14,  // 98: roster.event.v1.SeatAtLimit.personal:type_name -> roster.event.v1.Client
+	12,  // 99: roster.event.v1.AccountCreated.context:type_name -> roster.event.v1.Context
+	45,  // 100: roster.event.v1.AccountCreated.account:type_name -> roster.event.v1.Account
+	13,  // 101: roster.event.v1.AccountCreated.personal:type_name -> roster.event.v1.Personal
+	12,  // 102: roster.event.v1.AccountEmailVerified.context:type_name -> roster.event.v1.Context
+	13,  // 103: roster.event.v1.AccountEmailVerified.personal:type_name -> roster.event.v1.Personal
+	12,  // 104: roster.event.v1.AccountEmailChanged.context:type_name -> roster.event.v1.Context
+	13,  // 105: roster.event.v1.AccountEmailChanged.personal:type_name -> roster.event.v1.Personal
+	12,  // 106: roster.event.v1.AccountEmailRemoved.context:type_name -> roster.event.v1.Context
+	13,  // 107: roster.event.v1.AccountEmailRemoved.personal:type_name -> roster.event.v1.Personal
+	12,  // 108: roster.event.v1.AccountUpdated.context:type_name -> roster.event.v1.Context
+	13,  // 109: roster.event.v1.AccountUpdated.personal:type_name -> roster.event.v1.Personal
+	12,  // 110: roster.event.v1.AccountDisabled.context:type_name -> roster.event.v1.Context
+	45,  // 111: roster.event.v1.AccountDisabled.account:type_name -> roster.event.v1.Account
+	14,  // 112: roster.event.v1.AccountDisabled.personal:type_name -> roster.event.v1.Client
+	12,  // 113: roster.event.v1.AccountEnabled.context:type_name -> roster.event.v1.Context
+	45,  // 114: roster.event.v1.AccountEnabled.account:type_name -> roster.event.v1.Account
+	14,  // 115: roster.event.v1.AccountEnabled.personal:type_name -> roster.event.v1.Client
+	12,  // 116: roster.event.v1.AccountMfaChanged.context:type_name -> roster.event.v1.Context
+	53,  // 117: roster.event.v1.AccountMfaChanged.before:type_name -> roster.event.v1.Mfa
+	53,  // 118: roster.event.v1.AccountMfaChanged.after:type_name -> roster.event.v1.Mfa
+	14,  // 119: roster.event.v1.AccountMfaChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 120: roster.event.v1.AccountMfaReset.context:type_name -> roster.event.v1.Context
+	53,  // 121: roster.event.v1.AccountMfaReset.before:type_name -> roster.event.v1.Mfa
+	14,  // 122: roster.event.v1.AccountMfaReset.personal:type_name -> roster.event.v1.Client
+	12,  // 123: roster.event.v1.AccountRecoveryCodesReplaced.context:type_name -> roster.event.v1.Context
+	14,  // 124: roster.event.v1.AccountRecoveryCodesReplaced.personal:type_name -> roster.event.v1.Client
+	12,  // 125: roster.event.v1.AccountRecoveryCodeUsed.context:type_name -> roster.event.v1.Context
+	14,  // 126: roster.event.v1.AccountRecoveryCodeUsed.personal:type_name -> roster.event.v1.Client
+	12,  // 127: roster.event.v1.AccountSignedIn.context:type_name -> roster.event.v1.Context
+	14,  // 128: roster.event.v1.AccountSignedIn.personal:type_name -> roster.event.v1.Client
+	12,  // 129: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
+	14,  // 130: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 131: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
+	118, // 132: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 133: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 134: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
+	14,  // 135: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 136: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
+	118, // 137: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 138: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
+	12,  // 139: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
+	14,  // 140: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
+	116, // 141: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	12,  // 142: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
+	64,  // 143: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
+	14,  // 144: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 145: roster.event.v1.GroupUpdated.context:type_name -> roster.event.v1.Context
+	64,  // 146: roster.event.v1.GroupUpdated.before:type_name -> roster.event.v1.Group
+	64,  // 147: roster.event.v1.GroupUpdated.after:type_name -> roster.event.v1.Group
+	14,  // 148: roster.event.v1.GroupUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 149: roster.event.v1.GroupDeleted.context:type_name -> roster.event.v1.Context
+	64,  // 150: roster.event.v1.GroupDeleted.before:type_name -> roster.event.v1.Group
+	14,  // 151: roster.event.v1.GroupDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 152: roster.event.v1.GroupMemberAdded.context:type_name -> roster.event.v1.Context
+	68,  // 153: roster.event.v1.GroupMemberAdded.membership:type_name -> roster.event.v1.GroupMembership
+	14,  // 154: roster.event.v1.GroupMemberAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 155: roster.event.v1.GroupMemberRemoved.context:type_name -> roster.event.v1.Context
+	68,  // 156: roster.event.v1.GroupMemberRemoved.membership:type_name -> roster.event.v1.GroupMembership
+	14,  // 157: roster.event.v1.GroupMemberRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 158: roster.event.v1.GroupRoleBound.context:type_name -> roster.event.v1.Context
+	64,  // 159: roster.event.v1.GroupRoleBound.before:type_name -> roster.event.v1.Group
+	64,  // 160: roster.event.v1.GroupRoleBound.after:type_name -> roster.event.v1.Group
+	14,  // 161: roster.event.v1.GroupRoleBound.personal:type_name -> roster.event.v1.Client
+	12,  // 162: roster.event.v1.GroupRoleUnbound.context:type_name -> roster.event.v1.Context
+	64,  // 163: roster.event.v1.GroupRoleUnbound.before:type_name -> roster.event.v1.Group
+	64,  // 164: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
+	14,  // 165: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
+	6,   // 166: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
+	12,  // 167: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	73,  // 168: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	14,  // 169: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 170: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	73,  // 171: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	73,  // 172: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	14,  // 173: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	12,  // 174: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	73,  // 175: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	73,  // 176: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	14,  // 177: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	12,  // 178: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	73,  // 179: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	14,  // 180: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 181: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	78,  // 182: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	14,  // 183: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 184: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	78,  // 185: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	78,  // 186: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	14,  // 187: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 188: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	78,  // 189: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	14,  // 190: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 191: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	30,  // 192: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	30,  // 193: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	14,  // 194: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	83,  // 195: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	83,  // 196: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	12,  // 197: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	19,  // 198: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	19,  // 199: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	84,  // 200: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	117, // 201: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	12,  // 202: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	86,  // 203: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	86,  // 204: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	14,  // 205: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 206: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	118, // 207: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	118, // 208: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	118, // 209: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	12,  // 210: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	88,  // 211: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	14,  // 212: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 213: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	88,  // 214: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	14,  // 215: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	118, // 216: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	118, // 217: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 218: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	91,  // 219: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	14,  // 220: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 221: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	91,  // 222: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	91,  // 223: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	14,  // 224: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 225: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	91,  // 226: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	14,  // 227: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 228: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	95,  // 229: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	14,  // 230: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 231: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	95,  // 232: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	95,  // 233: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	14,  // 234: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 235: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	95,  // 236: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	14,  // 237: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 238: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	99,  // 239: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 240: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 241: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	99,  // 242: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 243: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	118, // 244: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	12,  // 245: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	102, // 246: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 247: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	12,  // 248: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	102, // 249: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 250: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	12,  // 251: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	102, // 252: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 253: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	12,  // 254: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	102, // 255: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 256: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	12,  // 257: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	14,  // 258: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	8,   // 259: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	118, // 260: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	118, // 261: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 262: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	108, // 263: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	109, // 264: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	12,  // 265: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
+	111, // 266: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
+	111, // 267: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
+	14,  // 268: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 269: roster.event.v1.AccountProviderLinked.context:type_name -> roster.event.v1.Context
+	14,  // 270: roster.event.v1.AccountProviderLinked.personal:type_name -> roster.event.v1.Client
+	12,  // 271: roster.event.v1.AccountDeleted.context:type_name -> roster.event.v1.Context
+	45,  // 272: roster.event.v1.AccountDeleted.account:type_name -> roster.event.v1.Account
+	14,  // 273: roster.event.v1.AccountDeleted.personal:type_name -> roster.event.v1.Client
+	274, // [274:274] is the sub-list for method output_type
+	274, // [274:274] is the sub-list for method input_type
+	274, // [274:274] is the sub-list for extension type_name
+	274, // [274:274] is the sub-list for extension extendee
+	0,   // [0:274] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -9213,14 +9295,14 @@ func file_roster_event_v1_event_proto_init() {
 	if File_roster_event_v1_event_proto != nil {
 		return
 	}
-	file_roster_event_v1_event_proto_msgTypes[33].OneofWrappers = []any{}
+	file_roster_event_v1_event_proto_msgTypes[34].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   108,
+			NumMessages:   109,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

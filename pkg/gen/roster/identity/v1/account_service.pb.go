@@ -367,7 +367,10 @@ type Account struct {
 	// Time zone by its IANA name, if any.
 	TimeZone string `protobuf:"bytes,9,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	// Where the picture is, under the URL of the deployment, for whoever has it; empty: there is none. Another picture has another one.
-	AvatarUrl     string `protobuf:"bytes,10,opt,name=avatar_url,json=avatarUrl,proto3" json:"avatar_url,omitempty"`
+	AvatarUrl string `protobuf:"bytes,10,opt,name=avatar_url,json=avatarUrl,proto3" json:"avatar_url,omitempty"`
+	// Whether an admin has written the address, or had the password made, and the person has not proven since then that the mailbox is theirs.
+	// Until they do, they accept no invitation, and their address counts for nothing: `email_verified` is false.
+	Unproven      bool `protobuf:"varint,11,opt,name=unproven,proto3" json:"unproven,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -470,6 +473,13 @@ func (x *Account) GetAvatarUrl() string {
 		return x.AvatarUrl
 	}
 	return ""
+}
+
+func (x *Account) GetUnproven() bool {
+	if x != nil {
+		return x.Unproven
+	}
+	return false
 }
 
 // Session is one sign-in of one person on one device.
@@ -2798,7 +2808,7 @@ var File_roster_identity_v1_account_service_proto protoreflect.FileDescriptor
 
 const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\n" +
-	"(roster/identity/v1/account_service.proto\x12\x12roster.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xee\x02\n" +
+	"(roster/identity/v1/account_service.proto\x12\x12roster.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\x8f\x03\n" +
 	"\aAccount\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x03\xe0A\x01R\vdisplayName\x12\x19\n" +
@@ -2812,7 +2822,8 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\ttime_zone\x18\t \x01(\tB\x03\xe0A\x03R\btimeZone\x12\"\n" +
 	"\n" +
 	"avatar_url\x18\n" +
-	" \x01(\tB\x03\xe0A\x03R\tavatarUrl\"\xe3\x03\n" +
+	" \x01(\tB\x03\xe0A\x03R\tavatarUrl\x12\x1f\n" +
+	"\bunproven\x18\v \x01(\bB\x03\xe0A\x03R\bunproven\"\xe3\x03\n" +
 	"\aSession\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\"\n" +
 	"\n" +
@@ -3002,18 +3013,18 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x19FACTOR_METHOD_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FACTOR_METHOD_TOTP\x10\x01\x12\x1f\n" +
 	"\x1bFACTOR_METHOD_RECOVERY_CODE\x10\x02\x12\x19\n" +
-	"\x15FACTOR_METHOD_PASSKEY\x10\x032\xed\x05\n" +
+	"\x15FACTOR_METHOD_PASSKEY\x10\x032\xab\x06\n" +
 	"\x0eAccountService\x12{\n" +
-	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\xc9\x01\n" +
-	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"i\xaa\xbb\x18B\b\x01*\x0faccount.created*\x16account.email_verified*\x15account.email_changed\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
+	"\x06SignUp\x12!.roster.identity.v1.SignUpRequest\x1a\".roster.identity.v1.SignUpResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12\x87\x02\n" +
+	"\vVerifyEmail\x12&.roster.identity.v1.VerifyEmailRequest\x1a'.roster.identity.v1.VerifyEmailResponse\"\xa6\x01\xaa\xbb\x18\x7f\b\x01*\x0faccount.created*\x16account.email_verified*\x15account.email_changed*\x13account.mfa_changed*\x17account.api_key_deleted*\rsession.ended\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/accounts:verifyEmail\x12h\n" +
 	"\x05GetMe\x12 .roster.identity.v1.GetMeRequest\x1a!.roster.identity.v1.GetMeResponse\"\x1a\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12\x7f\n" +
 	"\bUpdateMe\x12#.roster.identity.v1.UpdateMeRequest\x1a$.roster.identity.v1.UpdateMeResponse\"(\xaa\xbb\x18\x13\b\x02*\x0faccount.updated\x82\xd3\xe4\x93\x02\v:\x01*2\x06/v1/me\x12\xa6\x01\n" +
 	"\bDeleteMe\x12#.roster.identity.v1.DeleteMeRequest\x1a$.roster.identity.v1.DeleteMeResponse\"O\xaa\xbb\x18=\b\x02*\x0faccount.deleted*\x17account.api_key_deleted*\rsession.ended8\n" +
-	"\x82\xd3\xe4\x93\x02\b*\x06/v1/me2\xc7\x04\n" +
+	"\x82\xd3\xe4\x93\x02\b*\x06/v1/me2\x8e\x05\n" +
 	"\x0fPasswordService\x12\xce\x01\n" +
 	"\x0eChangePassword\x12).roster.identity.v1.ChangePasswordRequest\x1a*.roster.identity.v1.ChangePasswordResponse\"e\xaa\xbb\x18A\b\x02*\x18account.password_changed*\x11account.signed_in*\rsession.ended2\x01\x02\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/me:changePassword\x12\xac\x01\n" +
-	"\x14RequestPasswordReset\x12/.roster.identity.v1.RequestPasswordResetRequest\x1a0.roster.identity.v1.RequestPasswordResetResponse\"1\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/passwords:requestReset\x12\xb3\x01\n" +
-	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"M\xaa\xbb\x18+\b\x01*\x18account.password_changed*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\xf0\x0e\n" +
+	"\x14RequestPasswordReset\x12/.roster.identity.v1.RequestPasswordResetRequest\x1a0.roster.identity.v1.RequestPasswordResetResponse\"1\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/passwords:requestReset\x12\xfa\x01\n" +
+	"\rResetPassword\x12(.roster.identity.v1.ResetPasswordRequest\x1a).roster.identity.v1.ResetPasswordResponse\"\x93\x01\xaa\xbb\x18q\b\x01*\x18account.password_changed*\x16account.email_verified*\x13account.mfa_changed*\x17account.api_key_deleted*\rsession.ended\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/passwords:reset2\xf0\x0e\n" +
 	"\x0eSessionService\x12\x96\x01\n" +
 	"\rCreateSession\x12(.roster.identity.v1.CreateSessionRequest\x1a).roster.identity.v1.CreateSessionResponse\"0\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12\xda\x01\n" +
 	"\x0fAnswerChallenge\x12*.roster.identity.v1.AnswerChallengeRequest\x1a+.roster.identity.v1.AnswerChallengeResponse\"n\xaa\xbb\x18C\b\x02*\x11account.signed_in*\x1aaccount.recovery_code_used*\rsession.ended2\x01\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sessions:answerChallenge\x12\xd3\x01\n" +

@@ -40,7 +40,9 @@ type AccountServiceClient interface {
 	SignUp(ctx context.Context, in *SignUpRequest, opts ...grpc.CallOption) (*SignUpResponse, error)
 	// VerifyEmail proves an address with the token of the mail, once: it makes the account of a sign-up, or adds the address to the account
 	// that asked for it (AddEmail).
-	// It does not sign in. Reasons: LINK_INVALID, EMAIL_TAKEN.
+	// It does not sign in. Who is unproven must be signed in to that account: the link alone is not theirs alone. All that has opened the account
+	// since an admin could then ends: all sessions, and the factors, recovery codes and keys that were made since. Reasons: LINK_INVALID,
+	// EMAIL_TAKEN, SIGN_IN_REQUIRED, EMAIL_UNVERIFIED for another address than the one that is to be proven first.
 	VerifyEmail(ctx context.Context, in *VerifyEmailRequest, opts ...grpc.CallOption) (*VerifyEmailResponse, error)
 	// GetMe returns the caller's account.
 	GetMe(ctx context.Context, in *GetMeRequest, opts ...grpc.CallOption) (*GetMeResponse, error)
@@ -126,7 +128,9 @@ type AccountServiceServer interface {
 	SignUp(context.Context, *SignUpRequest) (*SignUpResponse, error)
 	// VerifyEmail proves an address with the token of the mail, once: it makes the account of a sign-up, or adds the address to the account
 	// that asked for it (AddEmail).
-	// It does not sign in. Reasons: LINK_INVALID, EMAIL_TAKEN.
+	// It does not sign in. Who is unproven must be signed in to that account: the link alone is not theirs alone. All that has opened the account
+	// since an admin could then ends: all sessions, and the factors, recovery codes and keys that were made since. Reasons: LINK_INVALID,
+	// EMAIL_TAKEN, SIGN_IN_REQUIRED, EMAIL_UNVERIFIED for another address than the one that is to be proven first.
 	VerifyEmail(context.Context, *VerifyEmailRequest) (*VerifyEmailResponse, error)
 	// GetMe returns the caller's account.
 	GetMe(context.Context, *GetMeRequest) (*GetMeResponse, error)
@@ -328,7 +332,8 @@ type PasswordServiceClient interface {
 	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED;
 	// RATE_LIMITED when too much mail was asked for from the same network.
 	RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error)
-	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in.
+	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in. Who is
+	// unproven (Account) has proven the mailbox with it, as with VerifyEmail.
 	// Reasons: LINK_INVALID, PASSWORD_REFUSED, which leaves the link as it is, BUSY.
 	ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*ResetPasswordResponse, error)
 }
@@ -385,7 +390,8 @@ type PasswordServiceServer interface {
 	// same, and takes the same time: whether there is such an account is nobody's business. Reasons: VALIDATION_FAILED;
 	// RATE_LIMITED when too much mail was asked for from the same network.
 	RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error)
-	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in.
+	// ResetPassword sets another password with the token of the mail, once. All sessions of the account end; it does not sign in. Who is
+	// unproven (Account) has proven the mailbox with it, as with VerifyEmail.
 	// Reasons: LINK_INVALID, PASSWORD_REFUSED, which leaves the link as it is, BUSY.
 	ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error)
 	mustEmbedUnimplementedPasswordServiceServer()

@@ -36,11 +36,12 @@ type EmailServiceClient interface {
 	// ListEmails returns the caller's addresses: the primary one first, then the others, then those that wait for their proof.
 	ListEmails(ctx context.Context, in *ListEmailsRequest, opts ...grpc.CallOption) (*ListEmailsResponse, error)
 	// AddEmail mails a link that proves the address (VerifyEmail), good for a day. The answer is always "check your mail": whether the
-	// address belongs to somebody is said only to its owner, by mail. Until it is proven it is nobody's. Asks for proof of who is
-	// there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED, VALIDATION_FAILED, LIMIT_REACHED, RATE_LIMITED.
+	// address belongs to somebody is said only to its owner, by mail. Until it is proven it is nobody's. Who is unproven (Account) has the mail
+	// sent again by naming the address that they have, and adds no other. Asks for proof of who is there that is at most ten minutes old.
+	// Reasons: STEP_UP_REQUIRED, VALIDATION_FAILED, LIMIT_REACHED, RATE_LIMITED, EMAIL_UNVERIFIED.
 	AddEmail(ctx context.Context, in *AddEmailRequest, opts ...grpc.CallOption) (*AddEmailResponse, error)
 	// RemoveEmail takes an address away, or the wait for its proof. Links that reset the password stop working. Asks for proof of who is
-	// there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED, EMAIL_NOT_FOUND, STATE_CONFLICT for the primary one.
+	// there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED, EMAIL_NOT_FOUND, STATE_CONFLICT for the primary one, EMAIL_UNVERIFIED.
 	RemoveEmail(ctx context.Context, in *RemoveEmailRequest, opts ...grpc.CallOption) (*RemoveEmailResponse, error)
 	// SetPrimaryEmail makes an address that the caller has proven their primary one. All their other sessions end, and so does a link to
 	// reset the password. The address until now gets a mail with a link that takes it back for seven days (RevertEmailChange). Asks for proof
@@ -121,11 +122,12 @@ type EmailServiceServer interface {
 	// ListEmails returns the caller's addresses: the primary one first, then the others, then those that wait for their proof.
 	ListEmails(context.Context, *ListEmailsRequest) (*ListEmailsResponse, error)
 	// AddEmail mails a link that proves the address (VerifyEmail), good for a day. The answer is always "check your mail": whether the
-	// address belongs to somebody is said only to its owner, by mail. Until it is proven it is nobody's. Asks for proof of who is
-	// there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED, VALIDATION_FAILED, LIMIT_REACHED, RATE_LIMITED.
+	// address belongs to somebody is said only to its owner, by mail. Until it is proven it is nobody's. Who is unproven (Account) has the mail
+	// sent again by naming the address that they have, and adds no other. Asks for proof of who is there that is at most ten minutes old.
+	// Reasons: STEP_UP_REQUIRED, VALIDATION_FAILED, LIMIT_REACHED, RATE_LIMITED, EMAIL_UNVERIFIED.
 	AddEmail(context.Context, *AddEmailRequest) (*AddEmailResponse, error)
 	// RemoveEmail takes an address away, or the wait for its proof. Links that reset the password stop working. Asks for proof of who is
-	// there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED, EMAIL_NOT_FOUND, STATE_CONFLICT for the primary one.
+	// there that is at most ten minutes old. Reasons: STEP_UP_REQUIRED, EMAIL_NOT_FOUND, STATE_CONFLICT for the primary one, EMAIL_UNVERIFIED.
 	RemoveEmail(context.Context, *RemoveEmailRequest) (*RemoveEmailResponse, error)
 	// SetPrimaryEmail makes an address that the caller has proven their primary one. All their other sessions end, and so does a link to
 	// reset the password. The address until now gets a mail with a link that takes it back for seven days (RevertEmailChange). Asks for proof

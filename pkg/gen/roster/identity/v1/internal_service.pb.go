@@ -1553,6 +1553,134 @@ func (x *IssueTemporaryPasswordResponse) GetExpireTime() *timestamppb.Timestamp 
 	return nil
 }
 
+// ChangeAccountEmailRequest names the account, the organization and the address.
+type ChangeAccountEmailRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The organization that wants it.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The operation, committed by the caller.
+	OperationId string `protobuf:"bytes,3,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// The organization's name, for the mails. It may be left out when the call is repeated, as may what follows.
+	OrganizationDisplayName string `protobuf:"bytes,4,opt,name=organization_display_name,json=organizationDisplayName,proto3" json:"organization_display_name,omitempty"`
+	// The person who wants it.
+	ActorAccountId string `protobuf:"bytes,5,opt,name=actor_account_id,json=actorAccountId,proto3" json:"actor_account_id,omitempty"`
+	// The address.
+	Email         string `protobuf:"bytes,6,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeAccountEmailRequest) Reset() {
+	*x = ChangeAccountEmailRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeAccountEmailRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeAccountEmailRequest) ProtoMessage() {}
+
+func (x *ChangeAccountEmailRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeAccountEmailRequest.ProtoReflect.Descriptor instead.
+func (*ChangeAccountEmailRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ChangeAccountEmailRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ChangeAccountEmailRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ChangeAccountEmailRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *ChangeAccountEmailRequest) GetOrganizationDisplayName() string {
+	if x != nil {
+		return x.OrganizationDisplayName
+	}
+	return ""
+}
+
+func (x *ChangeAccountEmailRequest) GetActorAccountId() string {
+	if x != nil {
+		return x.ActorAccountId
+	}
+	return ""
+}
+
+func (x *ChangeAccountEmailRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+// ChangeAccountEmailResponse is empty.
+type ChangeAccountEmailResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeAccountEmailResponse) Reset() {
+	*x = ChangeAccountEmailResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeAccountEmailResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeAccountEmailResponse) ProtoMessage() {}
+
+func (x *ChangeAccountEmailResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeAccountEmailResponse.ProtoReflect.Descriptor instead.
+func (*ChangeAccountEmailResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{28}
+}
+
 // SendPasswordResetRequest names the account and the organization.
 type SendPasswordResetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1568,7 +1696,7 @@ type SendPasswordResetRequest struct {
 
 func (x *SendPasswordResetRequest) Reset() {
 	*x = SendPasswordResetRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1708,7 @@ func (x *SendPasswordResetRequest) String() string {
 func (*SendPasswordResetRequest) ProtoMessage() {}
 
 func (x *SendPasswordResetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[27]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1721,7 @@ func (x *SendPasswordResetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendPasswordResetRequest.ProtoReflect.Descriptor instead.
 func (*SendPasswordResetRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{27}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SendPasswordResetRequest) GetAccountId() string {
@@ -1630,7 +1758,7 @@ type SendPasswordResetResponse struct {
 
 func (x *SendPasswordResetResponse) Reset() {
 	*x = SendPasswordResetResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1770,7 @@ func (x *SendPasswordResetResponse) String() string {
 func (*SendPasswordResetResponse) ProtoMessage() {}
 
 func (x *SendPasswordResetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[28]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1783,7 @@ func (x *SendPasswordResetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendPasswordResetResponse.ProtoReflect.Descriptor instead.
 func (*SendPasswordResetResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{28}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SendPasswordResetResponse) GetResetUrl() string {
@@ -1683,7 +1811,7 @@ type CreateAccountResponse struct {
 
 func (x *CreateAccountResponse) Reset() {
 	*x = CreateAccountResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1823,7 @@ func (x *CreateAccountResponse) String() string {
 func (*CreateAccountResponse) ProtoMessage() {}
 
 func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[29]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1836,7 @@ func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{29}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreateAccountResponse) GetAccount() *Account {
@@ -1735,7 +1863,7 @@ type OpenSessionRequest struct {
 
 func (x *OpenSessionRequest) Reset() {
 	*x = OpenSessionRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1747,7 +1875,7 @@ func (x *OpenSessionRequest) String() string {
 func (*OpenSessionRequest) ProtoMessage() {}
 
 func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[30]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1760,7 +1888,7 @@ func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionRequest.ProtoReflect.Descriptor instead.
 func (*OpenSessionRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{30}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OpenSessionRequest) GetAccountId() string {
@@ -1804,7 +1932,7 @@ type OpenSessionResponse struct {
 
 func (x *OpenSessionResponse) Reset() {
 	*x = OpenSessionResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +1944,7 @@ func (x *OpenSessionResponse) String() string {
 func (*OpenSessionResponse) ProtoMessage() {}
 
 func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[31]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +1957,7 @@ func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionResponse.ProtoReflect.Descriptor instead.
 func (*OpenSessionResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{31}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OpenSessionResponse) GetSession() *Session {
@@ -1859,7 +1987,7 @@ type ListAccountLoginActivityRequest struct {
 
 func (x *ListAccountLoginActivityRequest) Reset() {
 	*x = ListAccountLoginActivityRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1999,7 @@ func (x *ListAccountLoginActivityRequest) String() string {
 func (*ListAccountLoginActivityRequest) ProtoMessage() {}
 
 func (x *ListAccountLoginActivityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[32]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2012,7 @@ func (x *ListAccountLoginActivityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountLoginActivityRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountLoginActivityRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{32}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListAccountLoginActivityRequest) GetAccountId() string {
@@ -1914,7 +2042,7 @@ type ListAccountLoginActivityResponse struct {
 
 func (x *ListAccountLoginActivityResponse) Reset() {
 	*x = ListAccountLoginActivityResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2054,7 @@ func (x *ListAccountLoginActivityResponse) String() string {
 func (*ListAccountLoginActivityResponse) ProtoMessage() {}
 
 func (x *ListAccountLoginActivityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[33]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2067,7 @@ func (x *ListAccountLoginActivityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountLoginActivityResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountLoginActivityResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{33}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListAccountLoginActivityResponse) GetManaged() bool {
@@ -1969,7 +2097,7 @@ type ListAccountSessionsRequest struct {
 
 func (x *ListAccountSessionsRequest) Reset() {
 	*x = ListAccountSessionsRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1981,7 +2109,7 @@ func (x *ListAccountSessionsRequest) String() string {
 func (*ListAccountSessionsRequest) ProtoMessage() {}
 
 func (x *ListAccountSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[34]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1994,7 +2122,7 @@ func (x *ListAccountSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{34}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListAccountSessionsRequest) GetAccountId() string {
@@ -2024,7 +2152,7 @@ type ListAccountSessionsResponse struct {
 
 func (x *ListAccountSessionsResponse) Reset() {
 	*x = ListAccountSessionsResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2164,7 @@ func (x *ListAccountSessionsResponse) String() string {
 func (*ListAccountSessionsResponse) ProtoMessage() {}
 
 func (x *ListAccountSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[35]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2177,7 @@ func (x *ListAccountSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{35}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListAccountSessionsResponse) GetManaged() bool {
@@ -2083,7 +2211,7 @@ type EndSessionsRequest struct {
 
 func (x *EndSessionsRequest) Reset() {
 	*x = EndSessionsRequest{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2223,7 @@ func (x *EndSessionsRequest) String() string {
 func (*EndSessionsRequest) ProtoMessage() {}
 
 func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[36]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2236,7 @@ func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{36}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *EndSessionsRequest) GetOperationId() string {
@@ -2150,7 +2278,7 @@ type EndSessionsResponse struct {
 
 func (x *EndSessionsResponse) Reset() {
 	*x = EndSessionsResponse{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[37]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2162,7 +2290,7 @@ func (x *EndSessionsResponse) String() string {
 func (*EndSessionsResponse) ProtoMessage() {}
 
 func (x *EndSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[37]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2175,7 +2303,7 @@ func (x *EndSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{37}
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *EndSessionsResponse) GetManaged() bool {
@@ -2202,7 +2330,7 @@ type ListClaimsResponse_Claim struct {
 
 func (x *ListClaimsResponse_Claim) Reset() {
 	*x = ListClaimsResponse_Claim{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[38]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2342,7 @@ func (x *ListClaimsResponse_Claim) String() string {
 func (*ListClaimsResponse_Claim) ProtoMessage() {}
 
 func (x *ListClaimsResponse_Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[38]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2496,16 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\x1eIssueTemporaryPasswordResponse\x12\x1a\n" +
 	"\bpassword\x18\x01 \x01(\tR\bpassword\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\x85\x01\n" +
+	"expireTime\"\x82\x02\n" +
+	"\x19ChangeAccountEmailRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12!\n" +
+	"\foperation_id\x18\x03 \x01(\tR\voperationId\x12:\n" +
+	"\x19organization_display_name\x18\x04 \x01(\tR\x17organizationDisplayName\x12(\n" +
+	"\x10actor_account_id\x18\x05 \x01(\tR\x0eactorAccountId\x12\x14\n" +
+	"\x05email\x18\x06 \x01(\tR\x05email\"\x1c\n" +
+	"\x1aChangeAccountEmailResponse\"\x85\x01\n" +
 	"\x18SendPasswordResetRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12'\n" +
@@ -2418,7 +2555,7 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"invitation\x12\abilling\x12\bidentity*\x04read\x12\xac\x01\n" +
 	"\x0fListSigningKeys\x12*.roster.identity.v1.ListSigningKeysRequest\x1a+.roster.identity.v1.ListSigningKeysResponse\"@\xaa\xbb\x18<\b\x04\x12\agateway\x12\n" +
 	"membership\x12\n" +
-	"invitation\x12\abilling\x12\bidentity*\x04read2\xa5\x13\n" +
+	"invitation\x12\abilling\x12\bidentity*\x04read2\xd5\x14\n" +
 	"\x17AccountDirectoryService\x12\x84\x01\n" +
 	"\vGetAccounts\x12&.roster.identity.v1.GetAccountsRequest\x1a'.roster.identity.v1.GetAccountsResponse\"$\xaa\xbb\x18 \b\x04\x12\n" +
 	"membership\x12\n" +
@@ -2445,7 +2582,9 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\bResetMfa\x12#.roster.identity.v1.ResetMfaRequest\x1a$.roster.identity.v1.ResetMfaResponse\"4\xaa\xbb\x180\b\x04\x12\n" +
 	"membership*\x11account.mfa_reset*\rsession.ended\x12\xc5\x01\n" +
 	"\x16IssueTemporaryPassword\x121.roster.identity.v1.IssueTemporaryPasswordRequest\x1a2.roster.identity.v1.IssueTemporaryPasswordResponse\"D\xaa\xbb\x18@\b\x04\x12\n" +
-	"membership*!account.temporary_password_issued*\rsession.ended\x12\x8a\x01\n" +
+	"membership*!account.temporary_password_issued*\rsession.ended\x12\xad\x01\n" +
+	"\x12ChangeAccountEmail\x12-.roster.identity.v1.ChangeAccountEmailRequest\x1a..roster.identity.v1.ChangeAccountEmailResponse\"8\xaa\xbb\x184\b\x04\x12\n" +
+	"membership*\x15account.email_changed*\rsession.ended\x12\x8a\x01\n" +
 	"\x11SendPasswordReset\x12,.roster.identity.v1.SendPasswordResetRequest\x1a-.roster.identity.v1.SendPasswordResetResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
 	"membership*\x04read\x12\x9f\x01\n" +
 	"\x18ListAccountLoginActivity\x123.roster.identity.v1.ListAccountLoginActivityRequest\x1a4.roster.identity.v1.ListAccountLoginActivityResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
@@ -2469,7 +2608,7 @@ func file_roster_identity_v1_internal_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_internal_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*ResolveCredentialRequest)(nil),         // 0: roster.identity.v1.ResolveCredentialRequest
 	(*ResolveCredentialResponse)(nil),        // 1: roster.identity.v1.ResolveCredentialResponse
@@ -2498,38 +2637,40 @@ var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*ResetMfaResponse)(nil),                 // 24: roster.identity.v1.ResetMfaResponse
 	(*IssueTemporaryPasswordRequest)(nil),    // 25: roster.identity.v1.IssueTemporaryPasswordRequest
 	(*IssueTemporaryPasswordResponse)(nil),   // 26: roster.identity.v1.IssueTemporaryPasswordResponse
-	(*SendPasswordResetRequest)(nil),         // 27: roster.identity.v1.SendPasswordResetRequest
-	(*SendPasswordResetResponse)(nil),        // 28: roster.identity.v1.SendPasswordResetResponse
-	(*CreateAccountResponse)(nil),            // 29: roster.identity.v1.CreateAccountResponse
-	(*OpenSessionRequest)(nil),               // 30: roster.identity.v1.OpenSessionRequest
-	(*OpenSessionResponse)(nil),              // 31: roster.identity.v1.OpenSessionResponse
-	(*ListAccountLoginActivityRequest)(nil),  // 32: roster.identity.v1.ListAccountLoginActivityRequest
-	(*ListAccountLoginActivityResponse)(nil), // 33: roster.identity.v1.ListAccountLoginActivityResponse
-	(*ListAccountSessionsRequest)(nil),       // 34: roster.identity.v1.ListAccountSessionsRequest
-	(*ListAccountSessionsResponse)(nil),      // 35: roster.identity.v1.ListAccountSessionsResponse
-	(*EndSessionsRequest)(nil),               // 36: roster.identity.v1.EndSessionsRequest
-	(*EndSessionsResponse)(nil),              // 37: roster.identity.v1.EndSessionsResponse
-	(*ListClaimsResponse_Claim)(nil),         // 38: roster.identity.v1.ListClaimsResponse.Claim
-	(*timestamppb.Timestamp)(nil),            // 39: google.protobuf.Timestamp
-	(*Account)(nil),                          // 40: roster.identity.v1.Account
-	(Delivery)(0),                            // 41: roster.identity.v1.Delivery
-	(*Session)(nil),                          // 42: roster.identity.v1.Session
-	(*LoginActivity)(nil),                    // 43: roster.identity.v1.LoginActivity
+	(*ChangeAccountEmailRequest)(nil),        // 27: roster.identity.v1.ChangeAccountEmailRequest
+	(*ChangeAccountEmailResponse)(nil),       // 28: roster.identity.v1.ChangeAccountEmailResponse
+	(*SendPasswordResetRequest)(nil),         // 29: roster.identity.v1.SendPasswordResetRequest
+	(*SendPasswordResetResponse)(nil),        // 30: roster.identity.v1.SendPasswordResetResponse
+	(*CreateAccountResponse)(nil),            // 31: roster.identity.v1.CreateAccountResponse
+	(*OpenSessionRequest)(nil),               // 32: roster.identity.v1.OpenSessionRequest
+	(*OpenSessionResponse)(nil),              // 33: roster.identity.v1.OpenSessionResponse
+	(*ListAccountLoginActivityRequest)(nil),  // 34: roster.identity.v1.ListAccountLoginActivityRequest
+	(*ListAccountLoginActivityResponse)(nil), // 35: roster.identity.v1.ListAccountLoginActivityResponse
+	(*ListAccountSessionsRequest)(nil),       // 36: roster.identity.v1.ListAccountSessionsRequest
+	(*ListAccountSessionsResponse)(nil),      // 37: roster.identity.v1.ListAccountSessionsResponse
+	(*EndSessionsRequest)(nil),               // 38: roster.identity.v1.EndSessionsRequest
+	(*EndSessionsResponse)(nil),              // 39: roster.identity.v1.EndSessionsResponse
+	(*ListClaimsResponse_Claim)(nil),         // 40: roster.identity.v1.ListClaimsResponse.Claim
+	(*timestamppb.Timestamp)(nil),            // 41: google.protobuf.Timestamp
+	(*Account)(nil),                          // 42: roster.identity.v1.Account
+	(Delivery)(0),                            // 43: roster.identity.v1.Delivery
+	(*Session)(nil),                          // 44: roster.identity.v1.Session
+	(*LoginActivity)(nil),                    // 45: roster.identity.v1.LoginActivity
 }
 var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
-	39, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
-	40, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
-	40, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
-	38, // 3: roster.identity.v1.ListClaimsResponse.claims:type_name -> roster.identity.v1.ListClaimsResponse.Claim
-	39, // 4: roster.identity.v1.CreateManagedAccountResponse.expire_time:type_name -> google.protobuf.Timestamp
-	39, // 5: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
-	39, // 6: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
-	40, // 7: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
-	41, // 8: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	42, // 9: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
-	43, // 10: roster.identity.v1.ListAccountLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
-	42, // 11: roster.identity.v1.ListAccountSessionsResponse.sessions:type_name -> roster.identity.v1.Session
-	40, // 12: roster.identity.v1.ListClaimsResponse.Claim.account:type_name -> roster.identity.v1.Account
+	41, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
+	42, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
+	42, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
+	40, // 3: roster.identity.v1.ListClaimsResponse.claims:type_name -> roster.identity.v1.ListClaimsResponse.Claim
+	41, // 4: roster.identity.v1.CreateManagedAccountResponse.expire_time:type_name -> google.protobuf.Timestamp
+	41, // 5: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	41, // 6: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
+	42, // 7: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
+	43, // 8: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	44, // 9: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
+	45, // 10: roster.identity.v1.ListAccountLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
+	44, // 11: roster.identity.v1.ListAccountSessionsResponse.sessions:type_name -> roster.identity.v1.Session
+	42, // 12: roster.identity.v1.ListClaimsResponse.Claim.account:type_name -> roster.identity.v1.Account
 	0,  // 13: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
 	2,  // 14: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
 	6,  // 15: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
@@ -2544,32 +2685,34 @@ var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
 	21, // 24: roster.identity.v1.AccountDirectoryService.SetSignIn:input_type -> roster.identity.v1.SetSignInRequest
 	23, // 25: roster.identity.v1.AccountDirectoryService.ResetMfa:input_type -> roster.identity.v1.ResetMfaRequest
 	25, // 26: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:input_type -> roster.identity.v1.IssueTemporaryPasswordRequest
-	27, // 27: roster.identity.v1.AccountDirectoryService.SendPasswordReset:input_type -> roster.identity.v1.SendPasswordResetRequest
-	32, // 28: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:input_type -> roster.identity.v1.ListAccountLoginActivityRequest
-	34, // 29: roster.identity.v1.AccountDirectoryService.ListAccountSessions:input_type -> roster.identity.v1.ListAccountSessionsRequest
-	36, // 30: roster.identity.v1.AccountDirectoryService.EndSessions:input_type -> roster.identity.v1.EndSessionsRequest
-	30, // 31: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
-	1,  // 32: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
-	3,  // 33: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
-	7,  // 34: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
-	5,  // 35: roster.identity.v1.AccountDirectoryService.GetAvatar:output_type -> roster.identity.v1.GetAvatarResponse
-	9,  // 36: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
-	11, // 37: roster.identity.v1.AccountDirectoryService.ListClaims:output_type -> roster.identity.v1.ListClaimsResponse
-	13, // 38: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
-	15, // 39: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
-	17, // 40: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
-	29, // 41: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
-	20, // 42: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:output_type -> roster.identity.v1.CreateManagedAccountResponse
-	22, // 43: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
-	24, // 44: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
-	26, // 45: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
-	28, // 46: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
-	33, // 47: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:output_type -> roster.identity.v1.ListAccountLoginActivityResponse
-	35, // 48: roster.identity.v1.AccountDirectoryService.ListAccountSessions:output_type -> roster.identity.v1.ListAccountSessionsResponse
-	37, // 49: roster.identity.v1.AccountDirectoryService.EndSessions:output_type -> roster.identity.v1.EndSessionsResponse
-	31, // 50: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
-	32, // [32:51] is the sub-list for method output_type
-	13, // [13:32] is the sub-list for method input_type
+	27, // 27: roster.identity.v1.AccountDirectoryService.ChangeAccountEmail:input_type -> roster.identity.v1.ChangeAccountEmailRequest
+	29, // 28: roster.identity.v1.AccountDirectoryService.SendPasswordReset:input_type -> roster.identity.v1.SendPasswordResetRequest
+	34, // 29: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:input_type -> roster.identity.v1.ListAccountLoginActivityRequest
+	36, // 30: roster.identity.v1.AccountDirectoryService.ListAccountSessions:input_type -> roster.identity.v1.ListAccountSessionsRequest
+	38, // 31: roster.identity.v1.AccountDirectoryService.EndSessions:input_type -> roster.identity.v1.EndSessionsRequest
+	32, // 32: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
+	1,  // 33: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
+	3,  // 34: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
+	7,  // 35: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
+	5,  // 36: roster.identity.v1.AccountDirectoryService.GetAvatar:output_type -> roster.identity.v1.GetAvatarResponse
+	9,  // 37: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
+	11, // 38: roster.identity.v1.AccountDirectoryService.ListClaims:output_type -> roster.identity.v1.ListClaimsResponse
+	13, // 39: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
+	15, // 40: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
+	17, // 41: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
+	31, // 42: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
+	20, // 43: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:output_type -> roster.identity.v1.CreateManagedAccountResponse
+	22, // 44: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
+	24, // 45: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
+	26, // 46: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
+	28, // 47: roster.identity.v1.AccountDirectoryService.ChangeAccountEmail:output_type -> roster.identity.v1.ChangeAccountEmailResponse
+	30, // 48: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
+	35, // 49: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:output_type -> roster.identity.v1.ListAccountLoginActivityResponse
+	37, // 50: roster.identity.v1.AccountDirectoryService.ListAccountSessions:output_type -> roster.identity.v1.ListAccountSessionsResponse
+	39, // 51: roster.identity.v1.AccountDirectoryService.EndSessions:output_type -> roster.identity.v1.EndSessionsResponse
+	33, // 52: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
+	33, // [33:53] is the sub-list for method output_type
+	13, // [13:33] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name
@@ -2587,7 +2730,7 @@ func file_roster_identity_v1_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_internal_service_proto_rawDesc), len(file_roster_identity_v1_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -183,6 +183,7 @@ const (
 	AccountDirectoryService_SetSignIn_FullMethodName                = "/roster.identity.v1.AccountDirectoryService/SetSignIn"
 	AccountDirectoryService_ResetMfa_FullMethodName                 = "/roster.identity.v1.AccountDirectoryService/ResetMfa"
 	AccountDirectoryService_IssueTemporaryPassword_FullMethodName   = "/roster.identity.v1.AccountDirectoryService/IssueTemporaryPassword"
+	AccountDirectoryService_ChangeAccountEmail_FullMethodName       = "/roster.identity.v1.AccountDirectoryService/ChangeAccountEmail"
 	AccountDirectoryService_SendPasswordReset_FullMethodName        = "/roster.identity.v1.AccountDirectoryService/SendPasswordReset"
 	AccountDirectoryService_ListAccountLoginActivity_FullMethodName = "/roster.identity.v1.AccountDirectoryService/ListAccountLoginActivity"
 	AccountDirectoryService_ListAccountSessions_FullMethodName      = "/roster.identity.v1.AccountDirectoryService/ListAccountSessions"
@@ -233,6 +234,11 @@ type AccountDirectoryServiceClient interface {
 	// on the id of the operation: for a day the same password is the answer. Reasons: ACCOUNT_NOT_MANAGED, PASSWORD_MISSING,
 	// ACCOUNT_NOT_FOUND, BUSY.
 	IssueTemporaryPassword(ctx context.Context, in *IssueTemporaryPasswordRequest, opts ...grpc.CallOption) (*IssueTemporaryPasswordResponse, error)
+	// ChangeAccountEmail gives an account that the organization manages another address, which nobody claims, and no other. It is unproven then. All
+	// sessions end, and links to reset the password; the proven address until then gets a mail with a link that takes it back for seven
+	// days (RevertEmailChange), the new one a link that proves it. Idempotent on the id of the operation. Reasons: ACCOUNT_NOT_MANAGED, EMAIL_TAKEN,
+	// STATE_CONFLICT where it is the address already, ACCOUNT_NOT_FOUND.
+	ChangeAccountEmail(ctx context.Context, in *ChangeAccountEmailRequest, opts ...grpc.CallOption) (*ChangeAccountEmailResponse, error)
 	// SendPasswordReset mails a link that resets the password to the address that the account has proven. Without one the answer holds the
 	// link, if the organization manages the account. Idempotent on the id of the operation. Reasons: EMAIL_UNVERIFIED,
 	// PASSWORD_MISSING, RATE_LIMITED, ACCOUNT_NOT_FOUND.
@@ -375,6 +381,16 @@ func (c *accountDirectoryServiceClient) IssueTemporaryPassword(ctx context.Conte
 	return out, nil
 }
 
+func (c *accountDirectoryServiceClient) ChangeAccountEmail(ctx context.Context, in *ChangeAccountEmailRequest, opts ...grpc.CallOption) (*ChangeAccountEmailResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeAccountEmailResponse)
+	err := c.cc.Invoke(ctx, AccountDirectoryService_ChangeAccountEmail_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountDirectoryServiceClient) SendPasswordReset(ctx context.Context, in *SendPasswordResetRequest, opts ...grpc.CallOption) (*SendPasswordResetResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SendPasswordResetResponse)
@@ -468,6 +484,11 @@ type AccountDirectoryServiceServer interface {
 	// on the id of the operation: for a day the same password is the answer. Reasons: ACCOUNT_NOT_MANAGED, PASSWORD_MISSING,
 	// ACCOUNT_NOT_FOUND, BUSY.
 	IssueTemporaryPassword(context.Context, *IssueTemporaryPasswordRequest) (*IssueTemporaryPasswordResponse, error)
+	// ChangeAccountEmail gives an account that the organization manages another address, which nobody claims, and no other. It is unproven then. All
+	// sessions end, and links to reset the password; the proven address until then gets a mail with a link that takes it back for seven
+	// days (RevertEmailChange), the new one a link that proves it. Idempotent on the id of the operation. Reasons: ACCOUNT_NOT_MANAGED, EMAIL_TAKEN,
+	// STATE_CONFLICT where it is the address already, ACCOUNT_NOT_FOUND.
+	ChangeAccountEmail(context.Context, *ChangeAccountEmailRequest) (*ChangeAccountEmailResponse, error)
 	// SendPasswordReset mails a link that resets the password to the address that the account has proven. Without one the answer holds the
 	// link, if the organization manages the account. Idempotent on the id of the operation. Reasons: EMAIL_UNVERIFIED,
 	// PASSWORD_MISSING, RATE_LIMITED, ACCOUNT_NOT_FOUND.
@@ -525,6 +546,9 @@ func (UnimplementedAccountDirectoryServiceServer) ResetMfa(context.Context, *Res
 }
 func (UnimplementedAccountDirectoryServiceServer) IssueTemporaryPassword(context.Context, *IssueTemporaryPasswordRequest) (*IssueTemporaryPasswordResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method IssueTemporaryPassword not implemented")
+}
+func (UnimplementedAccountDirectoryServiceServer) ChangeAccountEmail(context.Context, *ChangeAccountEmailRequest) (*ChangeAccountEmailResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeAccountEmail not implemented")
 }
 func (UnimplementedAccountDirectoryServiceServer) SendPasswordReset(context.Context, *SendPasswordResetRequest) (*SendPasswordResetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SendPasswordReset not implemented")
@@ -779,6 +803,24 @@ func _AccountDirectoryService_IssueTemporaryPassword_Handler(srv interface{}, ct
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountDirectoryService_ChangeAccountEmail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeAccountEmailRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountDirectoryServiceServer).ChangeAccountEmail(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountDirectoryService_ChangeAccountEmail_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountDirectoryServiceServer).ChangeAccountEmail(ctx, req.(*ChangeAccountEmailRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountDirectoryService_SendPasswordReset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SendPasswordResetRequest)
 	if err := dec(in); err != nil {
@@ -923,6 +965,10 @@ var AccountDirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "IssueTemporaryPassword",
 			Handler:    _AccountDirectoryService_IssueTemporaryPassword_Handler,
+		},
+		{
+			MethodName: "ChangeAccountEmail",
+			Handler:    _AccountDirectoryService_ChangeAccountEmail_Handler,
 		},
 		{
 			MethodName: "SendPasswordReset",

@@ -67,7 +67,7 @@ type InvitationServiceClient interface {
 	// AcceptInvitation makes the holder of the link a member, once. Without an account: give a password, the account
 	// is made and signed in. With one: sign in first. A repeated request gets the same answer, but no session.
 	// Reasons: those of PreviewInvitation, SIGN_IN_REQUIRED, INVITATION_MISMATCH, ALREADY_MEMBER,
-	// PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
+	// PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE, EMAIL_UNVERIFIED for an account that is unproven (GetMe).
 	AcceptInvitation(ctx context.Context, in *AcceptInvitationRequest, opts ...grpc.CallOption) (*AcceptInvitationResponse, error)
 	// DeclineInvitation says no: the link is void, the seat free. Reasons: those of PreviewInvitation.
 	DeclineInvitation(ctx context.Context, in *DeclineInvitationRequest, opts ...grpc.CallOption) (*DeclineInvitationResponse, error)
@@ -206,7 +206,7 @@ type InvitationServiceServer interface {
 	// AcceptInvitation makes the holder of the link a member, once. Without an account: give a password, the account
 	// is made and signed in. With one: sign in first. A repeated request gets the same answer, but no session.
 	// Reasons: those of PreviewInvitation, SIGN_IN_REQUIRED, INVITATION_MISMATCH, ALREADY_MEMBER,
-	// PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE.
+	// PASSWORD_REFUSED, USERNAME_TAKEN, INVITATION_FAILED, BUSY, UNAVAILABLE, EMAIL_UNVERIFIED for an account that is unproven (GetMe).
 	AcceptInvitation(context.Context, *AcceptInvitationRequest) (*AcceptInvitationResponse, error)
 	// DeclineInvitation says no: the link is void, the seat free. Reasons: those of PreviewInvitation.
 	DeclineInvitation(context.Context, *DeclineInvitationRequest) (*DeclineInvitationResponse, error)

@@ -556,7 +556,10 @@ type Member struct {
 	// The second factors of the account; absent where the caller may not see activity.
 	Mfa *Member_Mfa `protobuf:"bytes,19,opt,name=mfa,proto3" json:"mfa,omitempty"`
 	// Where the account's picture is, under the URL of the deployment; empty: there is none.
-	AvatarUrl     string `protobuf:"bytes,20,opt,name=avatar_url,json=avatarUrl,proto3" json:"avatar_url,omitempty"`
+	AvatarUrl string `protobuf:"bytes,20,opt,name=avatar_url,json=avatarUrl,proto3" json:"avatar_url,omitempty"`
+	// Whether an admin has written the account's address, or had its password made, and the person has not proven since then that the mailbox is
+	// theirs: they accept no invitation, and join nothing through a domain. False where the caller may not see activity.
+	Unproven      bool `protobuf:"varint,21,opt,name=unproven,proto3" json:"unproven,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -729,6 +732,13 @@ func (x *Member) GetAvatarUrl() string {
 		return x.AvatarUrl
 	}
 	return ""
+}
+
+func (x *Member) GetUnproven() bool {
+	if x != nil {
+		return x.Unproven
+	}
+	return false
 }
 
 // ListPeopleRequest asks for a page.
@@ -1757,6 +1767,125 @@ func (x *ResetMemberMfaResponse) GetToken() string {
 	return ""
 }
 
+// ChangeMemberEmailRequest names a member and an address.
+type ChangeMemberEmailRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The member's account.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The address.
+	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeMemberEmailRequest) Reset() {
+	*x = ChangeMemberEmailRequest{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeMemberEmailRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeMemberEmailRequest) ProtoMessage() {}
+
+func (x *ChangeMemberEmailRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeMemberEmailRequest.ProtoReflect.Descriptor instead.
+func (*ChangeMemberEmailRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ChangeMemberEmailRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ChangeMemberEmailRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ChangeMemberEmailRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *ChangeMemberEmailRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// ChangeMemberEmailResponse says when.
+type ChangeMemberEmailResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Revision token.
+	Token         string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeMemberEmailResponse) Reset() {
+	*x = ChangeMemberEmailResponse{}
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeMemberEmailResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeMemberEmailResponse) ProtoMessage() {}
+
+func (x *ChangeMemberEmailResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeMemberEmailResponse.ProtoReflect.Descriptor instead.
+func (*ChangeMemberEmailResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ChangeMemberEmailResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 // EnableMemberRequest names a member.
 type EnableMemberRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1772,7 +1901,7 @@ type EnableMemberRequest struct {
 
 func (x *EnableMemberRequest) Reset() {
 	*x = EnableMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1913,7 @@ func (x *EnableMemberRequest) String() string {
 func (*EnableMemberRequest) ProtoMessage() {}
 
 func (x *EnableMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +1926,7 @@ func (x *EnableMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableMemberRequest.ProtoReflect.Descriptor instead.
 func (*EnableMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EnableMemberRequest) GetOrganizationId() string {
@@ -1834,7 +1963,7 @@ type EnableMemberResponse struct {
 
 func (x *EnableMemberResponse) Reset() {
 	*x = EnableMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1846,7 +1975,7 @@ func (x *EnableMemberResponse) String() string {
 func (*EnableMemberResponse) ProtoMessage() {}
 
 func (x *EnableMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1859,7 +1988,7 @@ func (x *EnableMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableMemberResponse.ProtoReflect.Descriptor instead.
 func (*EnableMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EnableMemberResponse) GetMember() *Member {
@@ -1894,7 +2023,7 @@ type RemoveMemberRequest struct {
 
 func (x *RemoveMemberRequest) Reset() {
 	*x = RemoveMemberRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2035,7 @@ func (x *RemoveMemberRequest) String() string {
 func (*RemoveMemberRequest) ProtoMessage() {}
 
 func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[18]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2048,7 @@ func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
 func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{18}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RemoveMemberRequest) GetOrganizationId() string {
@@ -1965,7 +2094,7 @@ type RemoveMemberResponse struct {
 
 func (x *RemoveMemberResponse) Reset() {
 	*x = RemoveMemberResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1977,7 +2106,7 @@ func (x *RemoveMemberResponse) String() string {
 func (*RemoveMemberResponse) ProtoMessage() {}
 
 func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[19]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1990,7 +2119,7 @@ func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
 func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{19}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RemoveMemberResponse) GetMember() *Member {
@@ -2027,7 +2156,7 @@ type LeaveOrganizationRequest struct {
 
 func (x *LeaveOrganizationRequest) Reset() {
 	*x = LeaveOrganizationRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2168,7 @@ func (x *LeaveOrganizationRequest) String() string {
 func (*LeaveOrganizationRequest) ProtoMessage() {}
 
 func (x *LeaveOrganizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[20]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2181,7 @@ func (x *LeaveOrganizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveOrganizationRequest.ProtoReflect.Descriptor instead.
 func (*LeaveOrganizationRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{20}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LeaveOrganizationRequest) GetOrganizationId() string {
@@ -2082,7 +2211,7 @@ type LeaveOrganizationResponse struct {
 
 func (x *LeaveOrganizationResponse) Reset() {
 	*x = LeaveOrganizationResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2094,7 +2223,7 @@ func (x *LeaveOrganizationResponse) String() string {
 func (*LeaveOrganizationResponse) ProtoMessage() {}
 
 func (x *LeaveOrganizationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[21]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2107,7 +2236,7 @@ func (x *LeaveOrganizationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveOrganizationResponse.ProtoReflect.Descriptor instead.
 func (*LeaveOrganizationResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{21}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LeaveOrganizationResponse) GetSeatReleased() bool {
@@ -2137,7 +2266,7 @@ type LeaveByLinkRequest struct {
 
 func (x *LeaveByLinkRequest) Reset() {
 	*x = LeaveByLinkRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2278,7 @@ func (x *LeaveByLinkRequest) String() string {
 func (*LeaveByLinkRequest) ProtoMessage() {}
 
 func (x *LeaveByLinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[22]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2291,7 @@ func (x *LeaveByLinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveByLinkRequest.ProtoReflect.Descriptor instead.
 func (*LeaveByLinkRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{22}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LeaveByLinkRequest) GetToken() string {
@@ -2192,7 +2321,7 @@ type LeaveByLinkResponse struct {
 
 func (x *LeaveByLinkResponse) Reset() {
 	*x = LeaveByLinkResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2204,7 +2333,7 @@ func (x *LeaveByLinkResponse) String() string {
 func (*LeaveByLinkResponse) ProtoMessage() {}
 
 func (x *LeaveByLinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[23]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2217,7 +2346,7 @@ func (x *LeaveByLinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveByLinkResponse.ProtoReflect.Descriptor instead.
 func (*LeaveByLinkResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{23}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LeaveByLinkResponse) GetOrganizationDisplayName() string {
@@ -2251,7 +2380,7 @@ type ResetMemberPasswordRequest struct {
 
 func (x *ResetMemberPasswordRequest) Reset() {
 	*x = ResetMemberPasswordRequest{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2392,7 @@ func (x *ResetMemberPasswordRequest) String() string {
 func (*ResetMemberPasswordRequest) ProtoMessage() {}
 
 func (x *ResetMemberPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[24]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2405,7 @@ func (x *ResetMemberPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMemberPasswordRequest.ProtoReflect.Descriptor instead.
 func (*ResetMemberPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{24}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResetMemberPasswordRequest) GetOrganizationId() string {
@@ -2326,7 +2455,7 @@ type ResetMemberPasswordResponse struct {
 
 func (x *ResetMemberPasswordResponse) Reset() {
 	*x = ResetMemberPasswordResponse{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[25]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2338,7 +2467,7 @@ func (x *ResetMemberPasswordResponse) String() string {
 func (*ResetMemberPasswordResponse) ProtoMessage() {}
 
 func (x *ResetMemberPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[25]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2351,7 +2480,7 @@ func (x *ResetMemberPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetMemberPasswordResponse.ProtoReflect.Descriptor instead.
 func (*ResetMemberPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{25}
+	return file_roster_membership_v1_member_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResetMemberPasswordResponse) GetMethod() OrganizationPolicy_Reset {
@@ -2402,7 +2531,7 @@ type Member_Mfa struct {
 
 func (x *Member_Mfa) Reset() {
 	*x = Member_Mfa{}
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[26]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2414,7 +2543,7 @@ func (x *Member_Mfa) String() string {
 func (*Member_Mfa) ProtoMessage() {}
 
 func (x *Member_Mfa) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_member_service_proto_msgTypes[26]
+	mi := &file_roster_membership_v1_member_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2604,7 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x01\x12\x12\n" +
 	"\x0eSTATE_DISABLED\x10\x02\x12\x11\n" +
-	"\rSTATE_PENDING\x10\x03\"\xd8\b\n" +
+	"\rSTATE_PENDING\x10\x03\"\xf9\b\n" +
 	"\x06Member\x12,\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x03\xe0A\x03R\x0eorganizationId\x12\"\n" +
 	"\n" +
@@ -2500,7 +2629,8 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x0foverlaid_fields\x18\x12 \x03(\tB\x03\xe0A\x03R\x0eoverlaidFields\x127\n" +
 	"\x03mfa\x18\x13 \x01(\v2 .roster.membership.v1.Member.MfaB\x03\xe0A\x03R\x03mfa\x12\"\n" +
 	"\n" +
-	"avatar_url\x18\x14 \x01(\tB\x03\xe0A\x03R\tavatarUrl\x1aC\n" +
+	"avatar_url\x18\x14 \x01(\tB\x03\xe0A\x03R\tavatarUrl\x12\x1f\n" +
+	"\bunproven\x18\x15 \x01(\bB\x03\xe0A\x03R\bunproven\x1aC\n" +
 	"\x03Mfa\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bB\x03\xe0A\x03R\aenabled\x12\x1d\n" +
 	"\amethods\x18\x02 \x03(\tB\x03\xe0A\x03R\amethods\"W\n" +
@@ -2641,6 +2771,18 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\".\n" +
 	"\x16ResetMemberMfaResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"\xca\x01\n" +
+	"\x18ChangeMemberEmailRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x12)\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\taccountId\x12#\n" +
+	"\x05email\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x03\x18\xfe\x01R\x05email\x12)\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"1\n" +
+	"\x19ChangeMemberEmailResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\"\xa0\x01\n" +
 	"\x13EnableMemberRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
@@ -2701,7 +2843,7 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\treset_url\x18\x03 \x01(\tR\bresetUrl\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x14\n" +
-	"\x05token\x18\x05 \x01(\tR\x05token2\xa4\x15\n" +
+	"\x05token\x18\x05 \x01(\tR\x05token2\xb4\x17\n" +
 	"\rMemberService\x12\xbe\x01\n" +
 	"\n" +
 	"ListPeople\x12'.roster.membership.v1.ListPeopleRequest\x1a(.roster.membership.v1.ListPeopleResponse\"]\xaa\xbb\x18'\b\x02\x1a\fmembers.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/people\x12\xc9\x01\n" +
@@ -2711,7 +2853,9 @@ const file_roster_membership_v1_member_service_proto_rawDesc = "" +
 	"\x10ChangeMemberRole\x12-.roster.membership.v1.ChangeMemberRoleRequest\x1a..roster.membership.v1.ChangeMemberRoleResponse\"\x8f\x01\xaa\xbb\x18=\b\x02\x1a\x13members.assign_role\"\x0forganization_id*\x13member.role_changed\x82\xd3\xe4\x93\x02H:\x01*\"C/v1/organizations/{organization_id}/members/{account_id}:changeRole\x12\xef\x01\n" +
 	"\rDisableMember\x12*.roster.membership.v1.DisableMemberRequest\x1a+.roster.membership.v1.DisableMemberResponse\"\x84\x01\xaa\xbb\x185\b\x02\x1a\x0fmembers.disable\"\x0forganization_id*\x0fmember.disabled\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/organizations/{organization_id}/members/{account_id}:disable\x12\xf8\x01\n" +
 	"\x0eResetMemberMfa\x12+.roster.membership.v1.ResetMemberMfaRequest\x1a,.roster.membership.v1.ResetMemberMfaResponse\"\x8a\x01\xaa\xbb\x18:\b\x02\x1a\x11members.reset_mfa\"\x0forganization_id*\x10member.mfa_reset8\n" +
-	"\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/organizations/{organization_id}/members/{account_id}:resetMfa\x12\xe9\x01\n" +
+	"\x82\xd3\xe4\x93\x02F:\x01*\"A/v1/organizations/{organization_id}/members/{account_id}:resetMfa\x12\x8d\x02\n" +
+	"\x11ChangeMemberEmail\x12..roster.membership.v1.ChangeMemberEmailRequest\x1a/.roster.membership.v1.ChangeMemberEmailResponse\"\x96\x01\xaa\xbb\x18C\b\x02\x1a\x16members.update_profile\"\x0forganization_id*\x14member.email_changed8\n" +
+	"\x82\xd3\xe4\x93\x02I:\x01*\"D/v1/organizations/{organization_id}/members/{account_id}:changeEmail\x12\xe9\x01\n" +
 	"\fEnableMember\x12).roster.membership.v1.EnableMemberRequest\x1a*.roster.membership.v1.EnableMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.enable\"\x0forganization_id*\x0emember.enabled\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:enable\x12\xe9\x01\n" +
 	"\fRemoveMember\x12).roster.membership.v1.RemoveMemberRequest\x1a*.roster.membership.v1.RemoveMemberResponse\"\x81\x01\xaa\xbb\x183\b\x02\x1a\x0emembers.remove\"\x0forganization_id*\x0emember.removed\x82\xd3\xe4\x93\x02D:\x01*\"?/v1/organizations/{organization_id}/members/{account_id}:remove\x12\xd6\x01\n" +
 	"\x11LeaveOrganization\x12..roster.membership.v1.LeaveOrganizationRequest\x1a/.roster.membership.v1.LeaveOrganizationResponse\"`\xaa\xbb\x18 \b\x02\"\x0forganization_id*\vmember.left\x82\xd3\xe4\x93\x026:\x01*\"1/v1/organizations/{organization_id}/members:leave\x12\x99\x01\n" +
@@ -2731,7 +2875,7 @@ func file_roster_membership_v1_member_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_membership_v1_member_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_roster_membership_v1_member_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(Person_State)(0),                   // 0: roster.membership.v1.Person.State
 	(Member_State)(0),                   // 1: roster.membership.v1.Member.State
@@ -2754,53 +2898,55 @@ var file_roster_membership_v1_member_service_proto_goTypes = []any{
 	(*DisableMemberResponse)(nil),       // 18: roster.membership.v1.DisableMemberResponse
 	(*ResetMemberMfaRequest)(nil),       // 19: roster.membership.v1.ResetMemberMfaRequest
 	(*ResetMemberMfaResponse)(nil),      // 20: roster.membership.v1.ResetMemberMfaResponse
-	(*EnableMemberRequest)(nil),         // 21: roster.membership.v1.EnableMemberRequest
-	(*EnableMemberResponse)(nil),        // 22: roster.membership.v1.EnableMemberResponse
-	(*RemoveMemberRequest)(nil),         // 23: roster.membership.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),        // 24: roster.membership.v1.RemoveMemberResponse
-	(*LeaveOrganizationRequest)(nil),    // 25: roster.membership.v1.LeaveOrganizationRequest
-	(*LeaveOrganizationResponse)(nil),   // 26: roster.membership.v1.LeaveOrganizationResponse
-	(*LeaveByLinkRequest)(nil),          // 27: roster.membership.v1.LeaveByLinkRequest
-	(*LeaveByLinkResponse)(nil),         // 28: roster.membership.v1.LeaveByLinkResponse
-	(*ResetMemberPasswordRequest)(nil),  // 29: roster.membership.v1.ResetMemberPasswordRequest
-	(*ResetMemberPasswordResponse)(nil), // 30: roster.membership.v1.ResetMemberPasswordResponse
-	(*Member_Mfa)(nil),                  // 31: roster.membership.v1.Member.Mfa
-	(*timestamppb.Timestamp)(nil),       // 32: google.protobuf.Timestamp
-	(Availability_State)(0),             // 33: roster.membership.v1.Availability.State
-	(*fieldmaskpb.FieldMask)(nil),       // 34: google.protobuf.FieldMask
-	(OrganizationPolicy_Reset)(0),       // 35: roster.membership.v1.OrganizationPolicy.Reset
+	(*ChangeMemberEmailRequest)(nil),    // 21: roster.membership.v1.ChangeMemberEmailRequest
+	(*ChangeMemberEmailResponse)(nil),   // 22: roster.membership.v1.ChangeMemberEmailResponse
+	(*EnableMemberRequest)(nil),         // 23: roster.membership.v1.EnableMemberRequest
+	(*EnableMemberResponse)(nil),        // 24: roster.membership.v1.EnableMemberResponse
+	(*RemoveMemberRequest)(nil),         // 25: roster.membership.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),        // 26: roster.membership.v1.RemoveMemberResponse
+	(*LeaveOrganizationRequest)(nil),    // 27: roster.membership.v1.LeaveOrganizationRequest
+	(*LeaveOrganizationResponse)(nil),   // 28: roster.membership.v1.LeaveOrganizationResponse
+	(*LeaveByLinkRequest)(nil),          // 29: roster.membership.v1.LeaveByLinkRequest
+	(*LeaveByLinkResponse)(nil),         // 30: roster.membership.v1.LeaveByLinkResponse
+	(*ResetMemberPasswordRequest)(nil),  // 31: roster.membership.v1.ResetMemberPasswordRequest
+	(*ResetMemberPasswordResponse)(nil), // 32: roster.membership.v1.ResetMemberPasswordResponse
+	(*Member_Mfa)(nil),                  // 33: roster.membership.v1.Member.Mfa
+	(*timestamppb.Timestamp)(nil),       // 34: google.protobuf.Timestamp
+	(Availability_State)(0),             // 35: roster.membership.v1.Availability.State
+	(*fieldmaskpb.FieldMask)(nil),       // 36: google.protobuf.FieldMask
+	(OrganizationPolicy_Reset)(0),       // 37: roster.membership.v1.OrganizationPolicy.Reset
 }
 var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	0,  // 0: roster.membership.v1.Person.state:type_name -> roster.membership.v1.Person.State
-	32, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
-	32, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
-	33, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
-	32, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
+	34, // 1: roster.membership.v1.Person.join_time:type_name -> google.protobuf.Timestamp
+	34, // 2: roster.membership.v1.Person.expire_time:type_name -> google.protobuf.Timestamp
+	34, // 3: roster.membership.v1.Person.last_activity_time:type_name -> google.protobuf.Timestamp
+	35, // 4: roster.membership.v1.Person.availability:type_name -> roster.membership.v1.Availability.State
+	34, // 5: roster.membership.v1.Person.availability_change_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.membership.v1.Member.state:type_name -> roster.membership.v1.Member.State
-	32, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
-	32, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
-	32, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
-	32, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
-	31, // 11: roster.membership.v1.Member.mfa:type_name -> roster.membership.v1.Member.Mfa
+	34, // 7: roster.membership.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	34, // 8: roster.membership.v1.Member.disable_time:type_name -> google.protobuf.Timestamp
+	34, // 9: roster.membership.v1.Member.account_create_time:type_name -> google.protobuf.Timestamp
+	34, // 10: roster.membership.v1.Member.last_activity_time:type_name -> google.protobuf.Timestamp
+	33, // 11: roster.membership.v1.Member.mfa:type_name -> roster.membership.v1.Member.Mfa
 	4,  // 12: roster.membership.v1.ListPeopleRequest.view:type_name -> roster.membership.v1.ListPeopleRequest.View
 	0,  // 13: roster.membership.v1.ListPeopleRequest.states:type_name -> roster.membership.v1.Person.State
 	2,  // 14: roster.membership.v1.ListPeopleRequest.order_by:type_name -> roster.membership.v1.ListPeopleRequest.Order
-	32, // 15: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
+	34, // 15: roster.membership.v1.ListPeopleRequest.inactive_since:type_name -> google.protobuf.Timestamp
 	3,  // 16: roster.membership.v1.ListPeopleRequest.availability:type_name -> roster.membership.v1.ListPeopleRequest.Show
 	5,  // 17: roster.membership.v1.ListPeopleResponse.people:type_name -> roster.membership.v1.Person
 	6,  // 18: roster.membership.v1.GetMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 19: roster.membership.v1.CreateMemberResponse.member:type_name -> roster.membership.v1.Member
-	32, // 20: roster.membership.v1.CreateMemberResponse.expire_time:type_name -> google.protobuf.Timestamp
-	34, // 21: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	34, // 20: roster.membership.v1.CreateMemberResponse.expire_time:type_name -> google.protobuf.Timestamp
+	36, // 21: roster.membership.v1.UpdateMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
 	6,  // 22: roster.membership.v1.UpdateMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 23: roster.membership.v1.ChangeMemberRoleResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 24: roster.membership.v1.DisableMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 25: roster.membership.v1.EnableMemberResponse.member:type_name -> roster.membership.v1.Member
 	6,  // 26: roster.membership.v1.RemoveMemberResponse.member:type_name -> roster.membership.v1.Member
-	35, // 27: roster.membership.v1.ResetMemberPasswordRequest.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
-	35, // 28: roster.membership.v1.ResetMemberPasswordResponse.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
-	32, // 29: roster.membership.v1.ResetMemberPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	37, // 27: roster.membership.v1.ResetMemberPasswordRequest.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	37, // 28: roster.membership.v1.ResetMemberPasswordResponse.method:type_name -> roster.membership.v1.OrganizationPolicy.Reset
+	34, // 29: roster.membership.v1.ResetMemberPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
 	7,  // 30: roster.membership.v1.MemberService.ListPeople:input_type -> roster.membership.v1.ListPeopleRequest
 	9,  // 31: roster.membership.v1.MemberService.GetMember:input_type -> roster.membership.v1.GetMemberRequest
 	11, // 32: roster.membership.v1.MemberService.CreateMember:input_type -> roster.membership.v1.CreateMemberRequest
@@ -2808,25 +2954,27 @@ var file_roster_membership_v1_member_service_proto_depIdxs = []int32{
 	15, // 34: roster.membership.v1.MemberService.ChangeMemberRole:input_type -> roster.membership.v1.ChangeMemberRoleRequest
 	17, // 35: roster.membership.v1.MemberService.DisableMember:input_type -> roster.membership.v1.DisableMemberRequest
 	19, // 36: roster.membership.v1.MemberService.ResetMemberMfa:input_type -> roster.membership.v1.ResetMemberMfaRequest
-	21, // 37: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
-	23, // 38: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
-	25, // 39: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
-	27, // 40: roster.membership.v1.MemberService.LeaveByLink:input_type -> roster.membership.v1.LeaveByLinkRequest
-	29, // 41: roster.membership.v1.MemberService.ResetMemberPassword:input_type -> roster.membership.v1.ResetMemberPasswordRequest
-	8,  // 42: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
-	10, // 43: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
-	12, // 44: roster.membership.v1.MemberService.CreateMember:output_type -> roster.membership.v1.CreateMemberResponse
-	14, // 45: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
-	16, // 46: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
-	18, // 47: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
-	20, // 48: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
-	22, // 49: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
-	24, // 50: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
-	26, // 51: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
-	28, // 52: roster.membership.v1.MemberService.LeaveByLink:output_type -> roster.membership.v1.LeaveByLinkResponse
-	30, // 53: roster.membership.v1.MemberService.ResetMemberPassword:output_type -> roster.membership.v1.ResetMemberPasswordResponse
-	42, // [42:54] is the sub-list for method output_type
-	30, // [30:42] is the sub-list for method input_type
+	21, // 37: roster.membership.v1.MemberService.ChangeMemberEmail:input_type -> roster.membership.v1.ChangeMemberEmailRequest
+	23, // 38: roster.membership.v1.MemberService.EnableMember:input_type -> roster.membership.v1.EnableMemberRequest
+	25, // 39: roster.membership.v1.MemberService.RemoveMember:input_type -> roster.membership.v1.RemoveMemberRequest
+	27, // 40: roster.membership.v1.MemberService.LeaveOrganization:input_type -> roster.membership.v1.LeaveOrganizationRequest
+	29, // 41: roster.membership.v1.MemberService.LeaveByLink:input_type -> roster.membership.v1.LeaveByLinkRequest
+	31, // 42: roster.membership.v1.MemberService.ResetMemberPassword:input_type -> roster.membership.v1.ResetMemberPasswordRequest
+	8,  // 43: roster.membership.v1.MemberService.ListPeople:output_type -> roster.membership.v1.ListPeopleResponse
+	10, // 44: roster.membership.v1.MemberService.GetMember:output_type -> roster.membership.v1.GetMemberResponse
+	12, // 45: roster.membership.v1.MemberService.CreateMember:output_type -> roster.membership.v1.CreateMemberResponse
+	14, // 46: roster.membership.v1.MemberService.UpdateMember:output_type -> roster.membership.v1.UpdateMemberResponse
+	16, // 47: roster.membership.v1.MemberService.ChangeMemberRole:output_type -> roster.membership.v1.ChangeMemberRoleResponse
+	18, // 48: roster.membership.v1.MemberService.DisableMember:output_type -> roster.membership.v1.DisableMemberResponse
+	20, // 49: roster.membership.v1.MemberService.ResetMemberMfa:output_type -> roster.membership.v1.ResetMemberMfaResponse
+	22, // 50: roster.membership.v1.MemberService.ChangeMemberEmail:output_type -> roster.membership.v1.ChangeMemberEmailResponse
+	24, // 51: roster.membership.v1.MemberService.EnableMember:output_type -> roster.membership.v1.EnableMemberResponse
+	26, // 52: roster.membership.v1.MemberService.RemoveMember:output_type -> roster.membership.v1.RemoveMemberResponse
+	28, // 53: roster.membership.v1.MemberService.LeaveOrganization:output_type -> roster.membership.v1.LeaveOrganizationResponse
+	30, // 54: roster.membership.v1.MemberService.LeaveByLink:output_type -> roster.membership.v1.LeaveByLinkResponse
+	32, // 55: roster.membership.v1.MemberService.ResetMemberPassword:output_type -> roster.membership.v1.ResetMemberPasswordResponse
+	43, // [43:56] is the sub-list for method output_type
+	30, // [30:43] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name
@@ -2845,7 +2993,7 @@ func file_roster_membership_v1_member_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_member_service_proto_rawDesc), len(file_roster_membership_v1_member_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	MemberService_ChangeMemberRole_FullMethodName    = "/roster.membership.v1.MemberService/ChangeMemberRole"
 	MemberService_DisableMember_FullMethodName       = "/roster.membership.v1.MemberService/DisableMember"
 	MemberService_ResetMemberMfa_FullMethodName      = "/roster.membership.v1.MemberService/ResetMemberMfa"
+	MemberService_ChangeMemberEmail_FullMethodName   = "/roster.membership.v1.MemberService/ChangeMemberEmail"
 	MemberService_EnableMember_FullMethodName        = "/roster.membership.v1.MemberService/EnableMember"
 	MemberService_RemoveMember_FullMethodName        = "/roster.membership.v1.MemberService/RemoveMember"
 	MemberService_LeaveOrganization_FullMethodName   = "/roster.membership.v1.MemberService/LeaveOrganization"
@@ -70,6 +71,13 @@ type MemberServiceClient interface {
 	// OWNER_PROTECTED, SELF_ACTION, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STEP_UP_REQUIRED,
 	// UNAVAILABLE.
 	ResetMemberMfa(ctx context.Context, in *ResetMemberMfaRequest, opts ...grpc.CallOption) (*ResetMemberMfaResponse, error)
+	// ChangeMemberEmail gives a member's account another address to sign in with, and no other, where the organization manages the account; people
+	// change their own with SetPrimaryEmail. The account is unproven (Member) until the person has opened the link that is mailed to the
+	// address, and signed out everywhere; the address until then gets a mail with a link that takes it back for seven days. Nobody
+	// changes the address of who may do more than they, of an owner, or their own. Reasons: ACCOUNT_NOT_MANAGED, EMAIL_TAKEN where an account claims
+	// the address, STATE_CONFLICT where it is the address already, VALIDATION_FAILED, RATE_LIMITED, OWNER_PROTECTED, SELF_ACTION, MEMBER_NOT_FOUND,
+	// ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STEP_UP_REQUIRED, UNAVAILABLE.
+	ChangeMemberEmail(ctx context.Context, in *ChangeMemberEmailRequest, opts ...grpc.CallOption) (*ChangeMemberEmailResponse, error)
 	// EnableMember restores the access of a disabled member, who takes a seat again. Reasons: SEAT_LIMIT_REACHED,
 	// OWNER_PROTECTED, SELF_ACTION, STATE_CONFLICT, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
 	// MEMBER_DISABLED, UNAVAILABLE, STEP_UP_REQUIRED for another owner, where there are several.
@@ -173,6 +181,16 @@ func (c *memberServiceClient) ResetMemberMfa(ctx context.Context, in *ResetMembe
 	return out, nil
 }
 
+func (c *memberServiceClient) ChangeMemberEmail(ctx context.Context, in *ChangeMemberEmailRequest, opts ...grpc.CallOption) (*ChangeMemberEmailResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeMemberEmailResponse)
+	err := c.cc.Invoke(ctx, MemberService_ChangeMemberEmail_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *memberServiceClient) EnableMember(ctx context.Context, in *EnableMemberRequest, opts ...grpc.CallOption) (*EnableMemberResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EnableMemberResponse)
@@ -260,6 +278,13 @@ type MemberServiceServer interface {
 	// OWNER_PROTECTED, SELF_ACTION, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STEP_UP_REQUIRED,
 	// UNAVAILABLE.
 	ResetMemberMfa(context.Context, *ResetMemberMfaRequest) (*ResetMemberMfaResponse, error)
+	// ChangeMemberEmail gives a member's account another address to sign in with, and no other, where the organization manages the account; people
+	// change their own with SetPrimaryEmail. The account is unproven (Member) until the person has opened the link that is mailed to the
+	// address, and signed out everywhere; the address until then gets a mail with a link that takes it back for seven days. Nobody
+	// changes the address of who may do more than they, of an owner, or their own. Reasons: ACCOUNT_NOT_MANAGED, EMAIL_TAKEN where an account claims
+	// the address, STATE_CONFLICT where it is the address already, VALIDATION_FAILED, RATE_LIMITED, OWNER_PROTECTED, SELF_ACTION, MEMBER_NOT_FOUND,
+	// ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED, STEP_UP_REQUIRED, UNAVAILABLE.
+	ChangeMemberEmail(context.Context, *ChangeMemberEmailRequest) (*ChangeMemberEmailResponse, error)
 	// EnableMember restores the access of a disabled member, who takes a seat again. Reasons: SEAT_LIMIT_REACHED,
 	// OWNER_PROTECTED, SELF_ACTION, STATE_CONFLICT, MEMBER_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
 	// MEMBER_DISABLED, UNAVAILABLE, STEP_UP_REQUIRED for another owner, where there are several.
@@ -313,6 +338,9 @@ func (UnimplementedMemberServiceServer) DisableMember(context.Context, *DisableM
 }
 func (UnimplementedMemberServiceServer) ResetMemberMfa(context.Context, *ResetMemberMfaRequest) (*ResetMemberMfaResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetMemberMfa not implemented")
+}
+func (UnimplementedMemberServiceServer) ChangeMemberEmail(context.Context, *ChangeMemberEmailRequest) (*ChangeMemberEmailResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeMemberEmail not implemented")
 }
 func (UnimplementedMemberServiceServer) EnableMember(context.Context, *EnableMemberRequest) (*EnableMemberResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EnableMember not implemented")
@@ -476,6 +504,24 @@ func _MemberService_ResetMemberMfa_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MemberService_ChangeMemberEmail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeMemberEmailRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MemberServiceServer).ChangeMemberEmail(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MemberService_ChangeMemberEmail_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MemberServiceServer).ChangeMemberEmail(ctx, req.(*ChangeMemberEmailRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MemberService_EnableMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EnableMemberRequest)
 	if err := dec(in); err != nil {
@@ -600,6 +646,10 @@ var MemberService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResetMemberMfa",
 			Handler:    _MemberService_ResetMemberMfa_Handler,
+		},
+		{
+			MethodName: "ChangeMemberEmail",
+			Handler:    _MemberService_ChangeMemberEmail_Handler,
 		},
 		{
 			MethodName: "EnableMember",
