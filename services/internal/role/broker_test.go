@@ -30,7 +30,7 @@ var consumers = map[string]struct {
 	hears []string
 }{
 	"membership": {"membership-people", []string{"membership", "invitation", "billing", "identity"}},
-	"invitation": {"invitation-organizations", []string{"membership"}},
+	"invitation": {"invitation-organizations", []string{"membership", "identity"}},
 	"billing":    {"billing-organizations", []string{"membership"}},
 	"identity":   {"identity-members", []string{"membership"}},
 }
