@@ -69,6 +69,7 @@ type Client struct {
 	Groups          membershipv1.GroupServiceClient
 	Availability    membershipv1.AvailabilityServiceClient
 	Providers       membershipv1.AvailabilityProviderServiceClient // with a service account's key
+	SSO             membershipv1.IdentityProviderServiceClient
 	Projects        membershipv1.ProjectServiceClient
 	Ownership       membershipv1.OwnershipServiceClient
 	Access          membershipv1.AccessServiceClient
@@ -144,6 +145,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Groups:          membershipv1.NewGroupServiceClient(conn),
 		Availability:    membershipv1.NewAvailabilityServiceClient(conn),
 		Providers:       membershipv1.NewAvailabilityProviderServiceClient(conn),
+		SSO:             membershipv1.NewIdentityProviderServiceClient(conn),
 		Projects:        membershipv1.NewProjectServiceClient(conn),
 		Ownership:       membershipv1.NewOwnershipServiceClient(conn),
 		Access:          membershipv1.NewAccessServiceClient(conn),

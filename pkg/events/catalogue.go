@@ -19,7 +19,7 @@ const Root = "roster.v1."
 
 // nouns says what each service publishes events about.
 var nouns = map[string][]string{
-	"membership": {"organization", "member", "role", "group", "project", "domain"},
+	"membership": {"organization", "member", "role", "group", "project", "domain", "provider"},
 	"invitation": {"invitation"},
 	"billing":    {"seat", "subscription"},
 	"identity":   {"account", "session"},

@@ -133,13 +133,14 @@ var causes = map[string]eventv1.Cause_Kind{
 	"organization": eventv1.Cause_KIND_ORGANIZATION,
 	"delivery":     eventv1.Cause_KIND_DELIVERY,
 	"domain":       eventv1.Cause_KIND_DOMAIN,
+	"provider":     eventv1.Cause_KIND_PROVIDER,
 }
 
 // originFromProto turns an origin into the context of an event.
 func originFromProto(ctx context.Context, in *billingv1.Origin) (*eventv1.Context, error) {
 	cause, ok := causes[in.GetCause()]
 	if !ok {
-		return nil, fault.Invalid("origin.cause", "must be invite, admin, self, expiry, organization, delivery or domain")
+		return nil, fault.Invalid("origin.cause", "must be invite, admin, self, expiry, organization, delivery, domain or provider")
 	}
 	if len(in.GetCauseId()) > 64 {
 		return nil, fault.Invalid("origin.cause_id", "must be at most 64 characters")

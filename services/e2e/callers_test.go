@@ -126,6 +126,7 @@ func scene(t *testing.T, kind string, host, caller, other *person) (org *organiz
 		"role_of_none": org.shape(t, "Doomed").GetId(), "role_id": org.shape(t, "Helper", "org.read").GetId(),
 		"group_id": org.group(t, "Group").GetId(), "project_id": org.project(t, "Project").GetId(), "domain": domain.GetName(),
 		"invitation_id": invited.GetInvitation().GetId(), "rotation_id": rotation.GetRotation().GetId(),
+		"provider_id": org.identityProvider(t, false).GetId(),
 		"override_id": org.override(t, other, available, time.Hour, 2*time.Hour).GetId(),
 		"session_id":  sessionOf(t, signIn(t, caller.transport, caller.Email)),
 		"now":         time.Now().UTC().Format(time.RFC3339), "soon": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "later": time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339),

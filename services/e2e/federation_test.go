@@ -50,7 +50,13 @@ func operatorProvider(t *testing.T, over string) *upstream {
 // comeBack signs in at the provider by a name, and goes as far as the way back.
 func (u *upstream) comeBack(b *window, name string) seen {
 	b.Helper()
-	page := b.visit(http.MethodGet, suite.URL+"/signin/oidc/"+u.id, nil, u.callback)
+	return u.through(b, name, suite.URL+"/signin/oidc/"+u.id)
+}
+
+// through begins at an address of ours.
+func (u *upstream) through(b *window, name, at string) seen {
+	b.Helper()
+	page := b.visit(http.MethodGet, at, nil, u.callback)
 	for range 3 { // the name, and what we want to know
 		if u.callback(page.at) {
 			return page

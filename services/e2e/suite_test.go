@@ -212,6 +212,7 @@ type client struct {
 	membershipv1.AvailabilityProviderServiceClient
 	membershipv1.AccessServiceClient
 	membershipv1.DomainServiceClient
+	membershipv1.IdentityProviderServiceClient
 	membershipv1.AuditServiceClient
 	membershipv1.PermissionServiceClient
 	invitationv1.InvitationServiceClient
@@ -236,6 +237,7 @@ func connect(transport, token string) client {
 		membershipv1.NewOwnershipServiceClient(conn),
 		membershipv1.NewAvailabilityServiceClient(conn), membershipv1.NewAvailabilityProviderServiceClient(conn),
 		membershipv1.NewAccessServiceClient(conn), membershipv1.NewDomainServiceClient(conn),
+		membershipv1.NewIdentityProviderServiceClient(conn),
 		membershipv1.NewAuditServiceClient(conn), membershipv1.NewPermissionServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn),
 		billingv1.NewSeatUsageServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),

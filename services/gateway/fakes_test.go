@@ -51,6 +51,7 @@ type fakes struct {
 	complete   func(context.Context, *identityv1.CompleteFederatedSignInRequest) (*identityv1.CompleteFederatedSignInResponse, error)
 	avatar     func(context.Context, *identityv1.GetAvatarRequest) (*identityv1.GetAvatarResponse, error)
 	ways       []*identityv1.SignInProvider
+	waysOf     map[string][]*identityv1.SignInProvider // of organizations
 	resolve    func(context.Context, *identityv1.ResolveCredentialRequest) (*identityv1.ResolveCredentialResponse, error)
 	changeRole func(context.Context, *membershipv1.ChangeMemberRoleRequest) (*membershipv1.ChangeMemberRoleResponse, error)
 	people     func(context.Context, *membershipv1.ListPeopleRequest) (*membershipv1.ListPeopleResponse, error)
@@ -275,7 +276,10 @@ func (f *fakes) DeclineInvitation(ctx context.Context, req *invitationv1.Decline
 	return answerTo(f, ctx, "DeclineInvitation", f.decline, req)
 }
 
-func (f *fakes) ListSignInProviders(context.Context, *identityv1.ListSignInProvidersRequest) (*identityv1.ListSignInProvidersResponse, error) {
+func (f *fakes) ListSignInProviders(_ context.Context, req *identityv1.ListSignInProvidersRequest) (*identityv1.ListSignInProvidersResponse, error) {
+	if req.GetOrganizationId() != "" {
+		return &identityv1.ListSignInProvidersResponse{Providers: f.waysOf[req.GetOrganizationId()]}, nil
+	}
 	return &identityv1.ListSignInProvidersResponse{Providers: f.ways}, nil
 }
 

@@ -1,7 +1,10 @@
 package gateway
 
 import (
+	"encoding/base64"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
@@ -34,7 +37,7 @@ func (s *site) beginFederated(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	http.SetCookie(w, newFlowCookie(begun.GetFlow(), begun.GetExpireTime().AsTime(), 0))
+	http.SetCookie(w, newFlowCookie(keepNext(begun.GetFlow(), s.next(r.URL.Query().Get("next"))), begun.GetExpireTime().AsTime(), 0))
 	http.Redirect(w, r, begun.GetAuthorizationUrl(), http.StatusSeeOther)
 }
 
@@ -52,7 +55,12 @@ func (s *site) completeFederated(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if len(kept) != 1 || len(kept[0].Value) > maxFlow {
+	if len(kept) != 1 {
+		s.refuse(w, r, errFederated)
+		return
+	}
+	flow, next := s.keptNext(kept[0].Value)
+	if len(flow) > maxFlow {
 		s.refuse(w, r, errFederated)
 		return
 	}
@@ -62,7 +70,7 @@ func (s *site) completeFederated(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer, err := s.federated.CompleteFederatedSignIn(r.Context(), &identityv1.CompleteFederatedSignInRequest{
-		ProviderId: r.PathValue("provider"), Flow: kept[0].Value, State: query.Get("state"), Code: query.Get("code"), Issuer: query.Get("iss"),
+		ProviderId: r.PathValue("provider"), Flow: flow, State: query.Get("state"), Code: query.Get("code"), Issuer: query.Get("iss"),
 		Delivery: identityv1.Delivery_DELIVERY_COOKIE,
 	})
 	if fault.ReasonOf(err) == errorv1.Reason_REASON_VALIDATION_FAILED {
@@ -72,11 +80,36 @@ func (s *site) completeFederated(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	to := "/"
-	if answer.GetChallenge() != nil || answer.GetPasswordChangeRequired() {
-		to = "/sign-in" // which asks for what is due
+	if answer.GetChallenge() != nil || answer.GetPasswordChangeRequired() { // the page asks for what is due
+		to := "/sign-in"
+		if next != "/" {
+			to += "?next=" + url.QueryEscape(next)
+		}
+		next = to
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// maxKept is how long an address may be that a browser keeps on its way.
+const maxKept = 1024
+
+// keepNext puts beside the flow where the sign-in leads. The browser could write anything there, so it is read as one reads what came in an
+// address.
+func keepNext(flow, next string) string {
+	if next == "/" || len(next) > maxKept {
+		return flow
+	}
+	return flow + "." + base64.RawURLEncoding.EncodeToString([]byte(next))
+}
+
+// keptNext reads what keepNext wrote.
+func (s *site) keptNext(kept string) (flow, next string) {
+	flow, encoded, _ := strings.Cut(kept, ".")
+	text, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil || len(text) > maxKept {
+		return flow, "/"
+	}
+	return flow, s.next(string(text))
 }
 
 var errFederated = fault.New(errorv1.Reason_REASON_FEDERATED_SIGN_IN_FAILED, "The sign-in with the identity provider did not come to its end. Begin it again.")

@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +68,19 @@ func TestFederatedPages(t *testing.T) {
 		require.Equal(t, identityv1.Delivery_DELIVERY_COOKIE, heard.GetDelivery())
 		a = h.open(back+"half", "Cookie", flowCookie+"=the-flow")
 		require.Equal(t, "/sign-in", a.Header.Get("Location"))
+		a = h.open("/signin/oidc/idp_one?next=%2Forganizations%2Fone%3Ftab%3Dtwo")
+		kept := setCookies(a)[flowCookie].Value
+		a = h.open(back+"good", "Cookie", flowCookie+"="+kept)
+		require.Equal(t, "/organizations/one?tab=two", a.Header.Get("Location"), "where it was to lead")
+		require.Equal(t, "the-flow", heard.GetFlow())
+		a = h.open(back+"half", "Cookie", flowCookie+"="+kept)
+		require.Equal(t, "/sign-in?next=%2Forganizations%2Fone%3Ftab%3Dtwo", a.Header.Get("Location"))
+		for _, evil := range []string{"https://evil.example", "//evil.example", `/\evil.example`, "/%2fevil.example", "javascript:alert(1)", strings.Repeat("/a", 1000)} {
+			a = h.open("/signin/oidc/idp_one?next=" + url.QueryEscape(evil))
+			require.Equal(t, "the-flow", setCookies(a)[flowCookie].Value, evil)
+			a = h.open(back+"good", "Cookie", flowCookie+"=the-flow."+base64.RawURLEncoding.EncodeToString([]byte(evil)))
+			require.Equal(t, "/", a.Header.Get("Location"), evil)
+		}
 		require.NotContains(t, h.log.String(), "the-flow")
 		require.NotContains(t, h.log.String(), "idp_one")
 	})
@@ -86,6 +102,16 @@ func TestFederatedPages(t *testing.T) {
 		requirePage(t, a, 200, "You are not signed in")
 		require.NotContains(t, a.text, "script>")
 		require.NotContains(t, a.text, "555")
+	})
+	t.Run("R63 AnOrganizationsPageShowsItsOwnAndNoOtherWordOfIt", func(t *testing.T) {
+		h.waysOf = map[string][]*identityv1.SignInProvider{"org_one": {{Id: "idp_works", DisplayName: "Works"}}}
+		a := h.open("/signin/org_one?next=%2Fone")
+		requirePage(t, a, 200, "Continue with Works")
+		require.Contains(t, a.text, `href="/signin/oidc/idp_works?next=%2fone"`)
+		nobody, none := h.open("/signin/org_two"), h.open("/signin/org_two")
+		require.Equal(t, none.text, nobody.text)
+		require.NotContains(t, nobody.text, "Works")
+		require.NotContains(t, h.open("/sign-in").text, "Works")
 	})
 	t.Run("TheSignInPageOffersThem", func(t *testing.T) {
 		h.ways = []*identityv1.SignInProvider{{Id: "idp_one", DisplayName: `<Example>`}}

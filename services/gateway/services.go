@@ -65,6 +65,7 @@ var services = []struct {
 			membershipv1.File_roster_membership_v1_access_service_proto,
 			membershipv1.File_roster_membership_v1_permission_service_proto,
 			membershipv1.File_roster_membership_v1_domain_service_proto,
+			membershipv1.File_roster_membership_v1_identity_provider_service_proto,
 			membershipv1.File_roster_membership_v1_audit_service_proto,
 		},
 		[]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
@@ -77,6 +78,7 @@ var services = []struct {
 			membershipv1.RegisterAccessServiceHandler,
 			membershipv1.RegisterPermissionServiceHandler,
 			membershipv1.RegisterDomainServiceHandler,
+			membershipv1.RegisterIdentityProviderServiceHandler,
 			membershipv1.RegisterAuditServiceHandler,
 		},
 	},

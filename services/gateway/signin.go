@@ -117,7 +117,9 @@ type signInForm struct {
 	Problem    string // above the form
 	Wrong      bool   // the fields are what is wrong
 	Next       string // where it leads
-	Providers  []*identityv1.SignInProvider
+
+	Organization string // whose page it is; empty: the deployment's
+	Providers    []*identityv1.SignInProvider
 }
 
 func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
@@ -137,16 +139,22 @@ func (s *site) showSignIn(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	s.askPassword(w, r, http.StatusOK, signInForm{Next: next})
+	s.askPassword(w, r, http.StatusOK, signInForm{Next: next, Organization: r.PathValue("organization")})
 }
 
 // askPassword shows the form, and the other ways in.
 func (s *site) askPassword(w http.ResponseWriter, r *http.Request, status int, form signInForm) {
-	others, err := s.federated.ListSignInProviders(r.Context(), &identityv1.ListSignInProvidersRequest{})
-	if err != nil { // a password is good all the same
-		callFrom(r.Context()).note(err)
+	whose := []string{""}
+	if form.Organization != "" {
+		whose = append(whose, form.Organization)
 	}
-	form.Providers = others.GetProviders()
+	for _, organization := range whose {
+		others, err := s.federated.ListSignInProviders(r.Context(), &identityv1.ListSignInProvidersRequest{OrganizationId: organization})
+		if err != nil { // a password is good all the same
+			callFrom(r.Context()).note(err)
+		}
+		form.Providers = append(others.GetProviders(), form.Providers...) // the organization's first
+	}
 	s.render(w, r, status, "sign_in", view{Title: "Sign in", Data: form, Leaves: leaves(form.Next), Script: true})
 }
 
@@ -166,7 +174,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 			s.refuse(w, r, err)
 			return
 		}
-		again.Next = next
+		again.Next, again.Organization = next, form.Get("organization")
 		f := s.faultOf(r, err)
 		setRetry(w.Header(), f)
 		s.askPassword(w, r, f.HTTPStatus(), again)
@@ -182,7 +190,7 @@ func (s *site) signInWithPasskey(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	again := signInForm{Next: s.next(form.Get("next"))}
+	again := signInForm{Next: s.next(form.Get("next")), Organization: form.Get("organization")}
 	callFrom(r.Context()).credential = presented{} // whoever was signed in does not matter
 	_, err = s.sessions.FinishPasskeySignIn(r.Context(), &identityv1.FinishPasskeySignInRequest{
 		Passkey: form.Get("passkey"), Delivery: identityv1.Delivery_DELIVERY_COOKIE})

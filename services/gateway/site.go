@@ -111,6 +111,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		"POST /sign-in/code":                      s.answerChallenge,
 		"GET /sign-in/password":                   s.showSignIn,
 		"POST /sign-in/password":                  s.choosePassword,
+		"GET /signin/{organization}":              s.showSignIn,
 		"GET /signin/oidc/{provider}":             s.beginFederated,
 		"GET /signin/oidc/{provider}/callback":    s.completeFederated,
 		"POST /sign-out":                          s.signOut,

@@ -18,8 +18,15 @@ import (
 )
 
 // ListSignInProviders returns what a page for signing in shows to everybody.
-func (s *Service) ListSignInProviders(ctx context.Context, _ *identityv1.ListSignInProvidersRequest) (*identityv1.ListSignInProvidersResponse, error) {
-	all, err := s.listProviders(ctx, id.Organization{})
+func (s *Service) ListSignInProviders(ctx context.Context, req *identityv1.ListSignInProvidersRequest) (*identityv1.ListSignInProvidersResponse, error) {
+	var of id.Organization
+	if req.GetOrganizationId() != "" {
+		var err error
+		if of, err = id.ParseOrganization(req.GetOrganizationId()); err != nil {
+			return nil, err
+		}
+	}
+	all, err := s.listProviders(ctx, of)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +48,7 @@ func (s *Service) BeginFederatedSignIn(ctx context.Context, req *identityv1.Begi
 	if err != nil {
 		return nil, err
 	}
-	flow := federation.NewFlow(client.Provider.ID, req.GetAgain(), s.Now())
+	flow := federation.NewFlow(client.Provider, req.GetAgain(), s.Now())
 	url, err := s.upstream.URL(ctx, client, flow)
 	if err != nil {
 		return nil, s.upstreamFault(ctx, client, err)

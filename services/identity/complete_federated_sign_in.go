@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/federation"
@@ -45,6 +47,7 @@ func (s *Service) CompleteFederatedSignIn(ctx context.Context, req *identityv1.C
 	}
 	opened, key, err := s.openSession(ctx, session.Session{
 		AccountID: owner, Delivery: delivery, UserAgent: who.UserAgent, Address: who.Address,
+		ProviderID: client.Provider.ID,
 	}, proof{vouched: &at}, id.Session{})
 	if errors.Is(err, account.ErrNotFound) { // kept from signing in since
 		err = federation.ErrDisabled
@@ -68,7 +71,7 @@ func (s *Service) returned(ctx context.Context, client upstream.Client, req *ide
 	if err != nil {
 		return person, at, federation.ErrFailed
 	}
-	if !flow.Answers(client.Provider.ID, req.GetState(), s.Now()) {
+	if !flow.Answers(client.Provider, req.GetState(), s.Now()) {
 		return person, at, federation.ErrFailed
 	}
 	used, err := s.store.UseFlow(ctx, flow)
@@ -125,16 +128,26 @@ func (s *Service) tryAccountOf(ctx context.Context, p federation.Provider, perso
 	switch {
 	case err != nil:
 		return owner, err
+	case !v.Linked.IsZero() && v.Domain != "":
+		if err := s.mayVouch(ctx, p, v.Domain); err != nil {
+			return owner, err
+		}
+		return v.Linked, s.admit(ctx, v.Linked, func(store.Queries) error { return nil })
 	case !v.Linked.IsZero():
 		return v.Linked, s.admit(ctx, v.Linked, func(store.Queries) error { return nil })
 	case !person.EmailVerified:
 		return owner, federation.ErrUnverified
+	}
+	domain, err := s.domainOf(ctx, p, address)
+	switch {
+	case err != nil:
+		return owner, err
 	case !v.Claimant.IsZero():
 		return v.Claimant, s.admit(ctx, v.Claimant, func(q store.Queries) error {
 			if now, err := q.FindVouched(ctx, p.ID, person.Subject, address.Key); err != nil || now != v {
 				return cmp.Or(err, error(account.ErrEmailTaken))
 			}
-			return s.link(ctx, q, p, person.Subject, v.Claimant)
+			return s.link(ctx, q, p, person.Subject, domain, v.Claimant)
 		})
 	}
 	made := account.Account{ID: id.NewAccount(), DisplayName: person.Name, Email: address.Display, EmailVerified: true}
@@ -145,13 +158,34 @@ func (s *Service) tryAccountOf(ctx context.Context, p federation.Provider, perso
 		made.CreateTime = q.Now()
 		q.ClaimEmail(address, made.ID, true)
 		q.InsertAccountWithout(made, p.OrganizationID)
-		q.InsertLink(p.ID, person.Subject, made.ID)
+		q.InsertLink(p.ID, person.Subject, domain, made.ID)
 		from := origin(ctx, made.ID, "")
 		if err := publishCreated(q, made, from); err != nil {
 			return err
 		}
 		return outbox.Publish(q.Tx, made.ID, q.Now(), linkedEvent(p, from))
 	})
+}
+
+// domainOf returns the domain of the address, on which the word of an organization's provider stands; empty: the provider is the
+// deployment's, and is believed.
+func (s *Service) domainOf(ctx context.Context, p federation.Provider, address email.Address) (domain string, err error) {
+	if p.OrganizationID.IsZero() {
+		return "", nil
+	}
+	return address.Domain(), s.mayVouch(ctx, p, address.Domain())
+}
+
+// mayVouch refuses the word of an organization's provider on an address, unless the organization has verified the domain, and has it now.
+func (s *Service) mayVouch(ctx context.Context, p federation.Provider, domain string) error {
+	answer, err := s.Domains.HasDomain(ctx, &membershipv1.HasDomainRequest{OrganizationId: p.OrganizationID.String(), Domain: domain})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w (has domain: %v)", federation.ErrUndecided, err)
+	case !answer.GetVerified():
+		return federation.ErrLinkRequired
+	}
+	return nil
 }
 
 // admit does something with an account that may sign in. Nothing here lets one sign in that may not.
@@ -177,7 +211,7 @@ func (s *Service) admit(ctx context.Context, owner id.Account, do func(store.Que
 }
 
 // link lets whom the provider knows sign in to the account from now on, and tells its person.
-func (s *Service) link(ctx context.Context, q store.Queries, p federation.Provider, subject string, owner id.Account) error {
+func (s *Service) link(ctx context.Context, q store.Queries, p federation.Provider, subject, domain string, owner id.Account) error {
 	a, err := q.GetAccount(ctx, owner)
 	if err != nil {
 		return err
@@ -185,7 +219,7 @@ func (s *Service) link(ctx context.Context, q store.Queries, p federation.Provid
 	if a.Unproven() {
 		return federation.ErrUnproven
 	}
-	q.InsertLink(p.ID, subject, owner)
+	q.InsertLink(p.ID, subject, domain, owner)
 	if err := s.notify(q, a, mail.ProviderLinked{Provider: p.DisplayName, Time: q.Now()}); err != nil {
 		return err
 	}

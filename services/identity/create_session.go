@@ -15,6 +15,7 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/factor"
+	"github.com/rosterhq/roster/services/identity/internal/federation"
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/session"
@@ -260,7 +261,7 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 			if i < 0 {
 				return session.ErrUnauthenticated
 			}
-			begun.Delivery = live[i].Delivery
+			begun.Delivery, begun.ProviderID = live[i].Delivery, live[i].ProviderID
 			if first := live[i]; first.Stage == session.Challenge && first.AuthTime.Before(first.CreateTime) {
 				begun.AuthTime = first.AuthTime // proven elsewhere, and long ago
 			}
@@ -268,6 +269,16 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 				return err
 			}
 			live = slices.Delete(live, i, i+1)
+		}
+		var provider federation.Provider
+		if !begun.ProviderID.IsZero() {
+			provider, err = q.LockSignInProvider(ctx, begun.ProviderID)
+			if errors.Is(err, federation.ErrProviderNotFound) && !replaced.IsZero() { // disabled since, so that this session has ended
+				err = session.ErrUnauthenticated
+			}
+			if err != nil {
+				return err
+			}
 		}
 		q.InsertAttempt(begun.AccountID, proven.attempt(begun))
 		q.InsertSession(begun, key.Hash)
@@ -287,7 +298,8 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 		if err := s.noticePlace(ctx, q, begun, in.Places); err != nil {
 			return err
 		}
-		return outbox.Publish(q.Tx, begun.AccountID, q.Now(), &eventv1.AccountSignedIn{Context: from, SessionId: begun.ID.String()})
+		return outbox.Publish(q.Tx, begun.AccountID, q.Now(), &eventv1.AccountSignedIn{
+			Context: from, SessionId: begun.ID.String(), ProviderId: begun.ProviderID.String(), OrganizationId: provider.OrganizationID.String()})
 	})
 	return begun, key, err
 }

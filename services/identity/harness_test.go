@@ -51,6 +51,7 @@ type harness struct {
 
 	required requirements
 	departs  departures
+	domains  domains
 
 	// Clients as the gateway, for a client of its own, and as the services that call identity.
 	accounts   identityv1.AccountServiceClient
@@ -67,8 +68,9 @@ type harness struct {
 	services   identityv1.ServiceAccountServiceClient
 	tokens     identityv1.TokenServiceClient
 	credential identityv1.CredentialServiceClient
-	directory  identityv1.AccountDirectoryServiceClient // as the invitation service
-	membership identityv1.AccountDirectoryServiceClient // as the membership service
+	directory  identityv1.AccountDirectoryServiceClient  // as the invitation service
+	membership identityv1.AccountDirectoryServiceClient  // as the membership service
+	decided    identityv1.ProviderDirectoryServiceClient // as the membership service
 }
 
 // requirements are those of membership.
@@ -103,6 +105,21 @@ func (d *departures) EndMemberships(_ context.Context, req *membershipv1.EndMemb
 	}
 	d.ended = append(d.ended, req.GetAccountId())
 	return &membershipv1.EndMembershipsResponse{}, nil
+}
+
+// domains are those that organizations have verified, as membership says.
+type domains struct {
+	mu    sync.Mutex
+	of    map[string]string // domain to organization
+	err   error
+	asked int
+}
+
+func (d *domains) HasDomain(_ context.Context, req *membershipv1.HasDomainRequest, _ ...grpc.CallOption) (*membershipv1.HasDomainResponse, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked++
+	return &membershipv1.HasDomainResponse{Verified: d.of[req.GetDomain()] == req.GetOrganizationId()}, d.err
 }
 
 var testKey = seal.NewKey([32]byte{1, 2, 3})
@@ -142,6 +159,7 @@ func start(t *testing.T) *harness {
 	h.credential = identityv1.NewCredentialServiceClient(gateway)
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))
 	h.membership = identityv1.NewAccountDirectoryServiceClient(h.dial("membership"))
+	h.decided = identityv1.NewProviderDirectoryServiceClient(h.dial("membership"))
 	return h
 }
 
@@ -149,7 +167,7 @@ func start(t *testing.T) *harness {
 func (h *harness) instance() *Service {
 	db := h.dsns.Open(h.T, postgres.Options{})
 	return New(Dependencies{
-		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, Required: &h.required, Departs: &h.departs, PublicURL: publicURL, Log: h.log(),
+		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, Required: &h.required, Departs: &h.departs, Domains: &h.domains, PublicURL: publicURL, Log: h.log(),
 		Outbound: outbound.Options{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Plain: true},
 	})
 }

@@ -69,6 +69,9 @@ func (s *Service) UpdateOperatorProvider(ctx context.Context, req *identityv1.Up
 		}
 		p.UpdateTime = q.Now()
 		q.SaveProvider(p)
+		if !p.Enabled {
+			q.ScheduleLinked(key, providedTask)
+		}
 		return &identityv1.UpdateOperatorProviderResponse{Provider: s.providerToProto(p)}, nil
 	})
 }
@@ -83,6 +86,7 @@ func (s *Service) DeleteOperatorProvider(ctx context.Context, req *identityv1.De
 		if _, err := q.LockProvider(ctx, id.Organization{}, key); err != nil {
 			return nil, err
 		}
+		q.ScheduleLinked(key, providedTask)
 		q.DeleteProvider(key)
 		return &identityv1.DeleteOperatorProviderResponse{}, nil
 	})

@@ -13,6 +13,7 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
+	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 )
@@ -169,11 +170,11 @@ func TestResetPassword(t *testing.T) {
 			"disabled":  func() { h.setSignIn(key, org, false, 1); h.setSignIn(key, org, true, 2) },
 			"temporary": func() { _, err := h.issue(key, org, id.NewSeat()); require.NoError(t, err) },
 		} {
-			h.exec(`UPDATE credentials SET password_hash = $1, temporary_until = NULL`, weakHash())
 			_, eve = h.open(key)
 			_, err := h.emails.AddEmail(h.as(eve), &identityv1.AddEmailRequest{Email: name + "@evil.example"})
 			require.NoError(t, err)
 			link := h.linkFor(name + "@evil.example")
+			h.exec(`UPDATE credentials SET password_hash = $1, temporary_until = NULL`, password.Hash(goodPassword))
 			end()
 			_, err = h.accounts.VerifyEmail(h.as(""), &identityv1.VerifyEmailRequest{Token: link})
 			requireReason(t, linkInvalid, err)

@@ -43,6 +43,7 @@ func Run(ctx context.Context, c Config) error {
 		Attempts:  c.Attempts,
 		Required:  membershipv1.NewMfaRequirementServiceClient(membership),
 		Departs:   membershipv1.NewDepartureServiceClient(membership),
+		Domains:   membershipv1.NewDomainProofServiceClient(membership),
 		PublicURL: c.PublicURL,
 		Outbound:  outbound.Options{Networks: c.ProviderNetworks, Plain: c.ProviderPlain},
 		Log:       base.Log,

@@ -39,6 +39,7 @@ type Dependencies struct {
 	Attempts  int                                      // that fail, of one client address in a quarter of an hour; 0: any number
 	Required  membershipv1.MfaRequirementServiceClient // who asks for a second factor
 	Departs   membershipv1.DepartureServiceClient      // ends memberships
+	Domains   membershipv1.DomainProofServiceClient    // whose word on an address counts
 	PublicURL string                                   // where people reach the suite, without a slash at the end
 	Outbound  outbound.Options                         // how identity providers are reached
 	Log       *slog.Logger                             // nil: slog.Default()
@@ -62,6 +63,7 @@ type Service struct {
 	identityv1.UnsafeTokenServiceServer
 	identityv1.UnsafeCredentialServiceServer
 	identityv1.UnsafeAccountDirectoryServiceServer
+	identityv1.UnsafeProviderDirectoryServiceServer
 	Dependencies
 	store     store.Store
 	hashes    *password.Gate
@@ -118,6 +120,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
 	identityv1.RegisterCredentialServiceServer(r, s)
 	identityv1.RegisterAccountDirectoryServiceServer(r, s)
+	identityv1.RegisterProviderDirectoryServiceServer(r, s)
 }
 
 // Kinds of the sweeper's tasks.
@@ -127,12 +130,14 @@ const (
 	resetTask   = "reset"   // mails the link that somebody asked for
 	ringTask    = "ring"    // turns the ring of signing keys
 	eraseTask   = "erase"   // ends an account whose person wants that
+
+	providedTask = "provided" // ends the sessions that came from a provider
 )
 
 // Steps are what the sweeper runs, by kind of task.
 func (s *Service) Steps() map[string]saga.Step {
 	return map[string]saga.Step{
-		sessionTask: s.expireSession, signUpTask: s.expireSignUp, resetTask: s.sendReset, ringTask: s.turnKeys, eraseTask: s.finishErasing,
+		sessionTask: s.expireSession, signUpTask: s.expireSignUp, resetTask: s.sendReset, ringTask: s.turnKeys, eraseTask: s.finishErasing, providedTask: s.endProvided,
 		mail.TaskKind: s.Mail.Deliver,
 	}
 }

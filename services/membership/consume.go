@@ -111,6 +111,9 @@ func (s *Service) hearAccount(ctx context.Context, e events.Event, message proto
 			return err
 		}
 	}
+	if in, ok := message.(*eventv1.AccountSignedIn); ok && in.GetOrganizationId() != "" {
+		return s.hearSignedIn(ctx, account, in)
+	}
 	var note func(store.Queries)
 	switch m := message.(type) {
 	case *eventv1.AccountUpdated:

@@ -129,6 +129,7 @@ const (
 	causeInvite       = "invite"
 	causeSelf         = "self"
 	causeDomain       = "domain"
+	causeProvider     = "provider"
 )
 
 // origin tells billing why an operation needs it.

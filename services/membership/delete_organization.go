@@ -51,6 +51,7 @@ func dissolve(ctx context.Context, q store.Queries, o org.Organization, by id.Ac
 		q.ScheduleDisabled(o.ID, signInTask)
 	}
 	q.DeleteOrganization(o.ID)
+	q.DeleteIdentityProviders(o.ID, providerTask)
 	endTransfer(q, o.ID)
 	because := outbox.Origin{Account: by, Cause: eventv1.Cause_KIND_ORGANIZATION, CauseID: o.ID.String(), RequestID: requestID}
 	return outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.OrganizationDeleted{Context: because.Context(ctx), Before: organizationToEvent(o)})

@@ -47,6 +47,7 @@ type harness struct {
 	dsns     testkit.DSNs
 	seats    *seats
 	accounts *accounts
+	upstream *upstream
 	mails    *postbox
 	dns      *devdns.Server
 
@@ -63,25 +64,27 @@ type harness struct {
 	access        membershipv1.AccessServiceClient
 	registry      membershipv1.PermissionServiceClient // see operator
 	domains       membershipv1.DomainServiceClient
+	providers     membershipv1.IdentityProviderServiceClient
 	audit         membershipv1.AuditServiceClient
 	admission     membershipv1.AdmissionServiceClient      // as the invitation service
 	asked         membershipv1.AccessServiceClient         // as the invitation service
 	owners        billingv1.SeatOwnerServiceClient         // as billing
 	denials       membershipv1.DenialServiceClient         // as billing
 	required      membershipv1.MfaRequirementServiceClient // as identity
+	proofs        membershipv1.DomainProofServiceClient    // as identity
 }
 
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	dsns := testkit.Database(t, "membership", membership.Migrations)
-	h := &harness{T: t, dsns: dsns, db: dsns.Open(t, postgres.Options{}), seats: newSeats(), accounts: &accounts{}, mails: &postbox{}}
+	h := &harness{T: t, dsns: dsns, db: dsns.Open(t, postgres.Options{}), seats: newSeats(), accounts: &accounts{}, upstream: &upstream{}, mails: &postbox{}}
 	var err error
 	h.dns, err = devdns.Start()
 	require.NoError(t, err)
 	t.Cleanup(h.dns.Stop)
 	key := seal.NewKey(sha256.Sum256([]byte("membership")))
 	h.service = membership.New(membership.Dependencies{
-		DB: h.db, Chain: &chain.Server{DB: h.db}, Chains: h.histories(), Seats: h.seats, Usage: h.seats, Accounts: h.accounts, PageKey: key.Derive("page"), LeaveKey: key.Derive("leave"), PublicURL: "https://roster.example",
+		DB: h.db, Chain: &chain.Server{DB: h.db}, Chains: h.histories(), Seats: h.seats, Usage: h.seats, Accounts: h.accounts, Federation: h.upstream, PageKey: key.Derive("page"), LeaveKey: key.Derive("leave"), PublicURL: "https://roster.example",
 		Proofs: proof.New(h.dns.Addr()), Providers: org.NewProviders([]string{"mail.example"}),
 		Mail: &mail.Queue{DB: h.db, Sender: h.mails, Key: key.Derive("mail")},
 		Log:  slog.New(slog.DiscardHandler),
@@ -126,10 +129,12 @@ func (h *harness) serve() {
 	h.access = membershipv1.NewAccessServiceClient(people)
 	h.registry = membershipv1.NewPermissionServiceClient(people)
 	h.domains = membershipv1.NewDomainServiceClient(people)
+	h.providers = membershipv1.NewIdentityProviderServiceClient(people)
 	h.audit = membershipv1.NewAuditServiceClient(people)
 	h.admission = membershipv1.NewAdmissionServiceClient(invitation)
 	h.asked = membershipv1.NewAccessServiceClient(invitation)
 	h.required = membershipv1.NewMfaRequirementServiceClient(dial("identity"))
+	h.proofs = membershipv1.NewDomainProofServiceClient(dial("identity"))
 	billing := dial("billing")
 	h.owners = billingv1.NewSeatOwnerServiceClient(billing)
 	h.denials = membershipv1.NewDenialServiceClient(billing)

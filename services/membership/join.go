@@ -23,7 +23,7 @@ import (
 	"github.com/rosterhq/roster/services/membership/internal/store"
 )
 
-// joinTask is the kind of the task that tries to make somebody a member who is to join through a domain. Its id is the account's.
+// joinTask is the kind of the task that tries to make somebody a member who is to join through a domain or an identity provider. Its id is the account's.
 //
 // Joins stand in a queue, and one is tried at a time: the first is scheduled when somebody joins the queue, and whoever leaves it
 // schedules the next. Without a seat the try ends there, until billing tells that one may be free.
@@ -65,6 +65,34 @@ func (s *Service) hearVerified(ctx context.Context, account id.Account, proven t
 			return nil
 		}
 		q.InsertJoin(key, account, domain)
+		q.ScheduleJoin(key, joinTask)
+		return nil
+	})
+}
+
+// hearSignedIn notes who has just signed in with an identity provider of an organization that lets them in for that.
+func (s *Service) hearSignedIn(ctx context.Context, account id.Account, in *eventv1.AccountSignedIn) error {
+	key, err := id.ParseOrganization(in.GetOrganizationId())
+	if err != nil {
+		return err
+	}
+	provider, err := id.ParseProvider(in.GetProviderId())
+	if err != nil {
+		return err
+	}
+	return s.inTx(ctx, key, func(q store.Queries) error {
+		at, err := q.LockMembers(ctx, key, account, account)
+		if err != nil {
+			return err
+		}
+		if _, known := at.Members[account]; known || at.Organization.State != org.Active {
+			return nil // also who was removed or disabled: that was somebody's decision
+		}
+		p, err := q.FindIdentityProvider(ctx, key, provider)
+		if err != nil || !p.LetsIn() {
+			return err
+		}
+		q.InsertProviderJoin(key, account, provider)
 		q.ScheduleJoin(key, joinTask)
 		return nil
 	})
@@ -113,18 +141,22 @@ func (s *Service) tryJoin(ctx context.Context, key id.Organization, account id.A
 		switch _, known := at.Members[account]; {
 		case at.Pending.State == org.Pending: // tried just now; the task stays until that has an outcome
 			return nil
-		case at.Join.AccountID.IsZero(), known, at.Organization.State != org.Active, address != at.Join.Domain:
+		case at.Join.AccountID.IsZero(), known, at.Organization.State != org.Active, at.Join.ProviderID.IsZero() && address != at.Join.Domain:
 			// Whoever was here once, removed or disabled included, comes back only when somebody wants them to.
 			q.DeleteJoin(key, account)
-		case at.Join.State != org.DomainVerified:
+		case !at.Join.Open:
 		case at.Invited:
 			q.LeaveToInvitation(key, account)
 		default:
 			task.Done(q.Tx)
-			if _, err := at.Organization.JoinRole(); err != nil {
+			if _, err := joinRole(at.Organization, at.Join); err != nil {
 				return nil // nobody joins, for now
 			}
-			op := org.Begin(org.JoinOperation, account, id.Account{}, causeDomain, "", q.Now())
+			cause := causeDomain
+			if !at.Join.ProviderID.IsZero() {
+				cause = causeProvider
+			}
+			op := org.Begin(org.JoinOperation, account, id.Account{}, cause, "", q.Now())
 			op.Person = person
 			begin(q, key, op)
 			seat = op.Seat
@@ -138,6 +170,14 @@ func (s *Service) tryJoin(ctx context.Context, key id.Organization, account id.A
 		return err
 	}
 	return s.finishJoin(ctx, key, seat)
+}
+
+// joinRole returns the role that somebody gets who joins.
+func joinRole(o org.Organization, j store.Join) (org.Role, error) {
+	if j.ProviderID.IsZero() {
+		return o.JoinRole()
+	}
+	return o.ProvidedRole()
 }
 
 // proven returns how somebody is shown, and the domain of their address if they have proven that it is theirs.
@@ -173,10 +213,10 @@ func (s *Service) join(ctx context.Context, q store.Queries, op org.Operation, a
 		return org.ErrNotFound
 	case known:
 		return fault.New(errorv1.Reason_REASON_ALREADY_MEMBER, "This person is, or was, a member of the organization already.")
-	case waiting.State != org.DomainVerified:
+	case !waiting.Open:
 		return org.ErrNoDomain
 	}
-	role, err := o.JoinRole()
+	role, err := joinRole(o, waiting)
 	if err != nil {
 		return err
 	}
@@ -191,12 +231,15 @@ func (s *Service) join(ctx context.Context, q store.Queries, op org.Operation, a
 	q.DeleteJoin(o.ID, op.Account)
 	q.ScheduleJoin(o.ID, joinTask)
 	because := outbox.Origin{Service: s.DB.Name, Cause: eventv1.Cause_KIND_DOMAIN, CauseID: waiting.DomainID.String()}
+	if !waiting.ProviderID.IsZero() {
+		because.Cause, because.CauseID = eventv1.Cause_KIND_PROVIDER, waiting.ProviderID.String()
+	}
 	if err := outbox.Publish(q.Tx, o.ID, q.Now(), &eventv1.MemberAdded{
 		Context: because.Context(ctx), Member: memberToEvent(o, member), Personal: personToEvent(op.Person)}); err != nil {
 		return err
 	}
 	for _, address := range admins {
-		note := mail.Joined{Organization: o.DisplayName, Name: op.Person.DisplayName, Role: role.DisplayName, Domain: waiting.Domain}
+		note := mail.Joined{Organization: o.DisplayName, Name: op.Person.DisplayName, Role: role.DisplayName, Domain: waiting.Domain, Provider: waiting.Provider}
 		if err := mail.Add(s.Mail, q.Tx, o.ID, op.Account, address, note); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func (s *Service) ListWaitingJoins(ctx context.Context, req *membershipv1.ListWa
 	for _, join := range found {
 		account := people[join.AccountID.String()] // none: it is gone, and soon from this list too
 		shown := &membershipv1.WaitingJoin{
-			AccountId: join.AccountID.String(), Domain: join.Domain, CreateTime: timestamppb.New(join.CreateTime), DisplayName: clean(account.GetDisplayName()),
+			AccountId: join.AccountID.String(), Domain: join.Domain, ProviderId: join.ProviderID.String(), CreateTime: timestamppb.New(join.CreateTime), DisplayName: clean(account.GetDisplayName()),
 		}
 		if actor.May(org.ReadContacts) {
 			shown.Email = clean(account.GetEmail())

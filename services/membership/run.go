@@ -45,16 +45,17 @@ func Run(ctx context.Context, c Config) error {
 		Chains: map[string]membershipv1.ChainServiceClient{
 			"invitation": membershipv1.NewChainServiceClient(invitation), "billing": membershipv1.NewChainServiceClient(billing),
 		},
-		Seats:     billingv1.NewSeatServiceClient(billing),
-		Usage:     billingv1.NewSeatUsageServiceClient(billing),
-		Accounts:  identityv1.NewAccountDirectoryServiceClient(identity),
-		Mail:      base.Mail,
-		PageKey:   base.Key.Derive("page"),
-		LeaveKey:  base.Key.Derive("leave"),
-		Proofs:    proof.New(c.DNS),
-		Providers: org.NewProviders(c.Providers),
-		PublicURL: c.PublicURL,
-		Log:       base.Log,
+		Seats:      billingv1.NewSeatServiceClient(billing),
+		Usage:      billingv1.NewSeatUsageServiceClient(billing),
+		Accounts:   identityv1.NewAccountDirectoryServiceClient(identity),
+		Federation: identityv1.NewProviderDirectoryServiceClient(identity),
+		Mail:       base.Mail,
+		PageKey:    base.Key.Derive("page"),
+		LeaveKey:   base.Key.Derive("leave"),
+		Proofs:     proof.New(c.DNS),
+		Providers:  org.NewProviders(c.Providers),
+		PublicURL:  c.PublicURL,
+		Log:        base.Log,
 	})
 	if err := base.Hear("people", []string{"membership", "invitation", "billing", "identity"}, nil, service.Consume); err != nil {
 		return err

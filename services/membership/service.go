@@ -27,19 +27,20 @@ import (
 
 // Dependencies are what the service stands on.
 type Dependencies struct {
-	DB        *postgres.DB
-	Chain     *chain.Server                              // verifies this service's history
-	Chains    map[string]membershipv1.ChainServiceClient // of those whose history the audit view shows too
-	Seats     billingv1.SeatServiceClient
-	Usage     billingv1.SeatUsageServiceClient
-	Accounts  identityv1.AccountDirectoryServiceClient
-	Mail      *mail.Queue
-	PageKey   *seal.Key // seals page tokens
-	LeaveKey  *seal.Key // seals the links by which people leave
-	Proofs    *proof.Resolver
-	Providers org.Providers // whose domains nobody verifies
-	PublicURL string        // where people reach the suite, without a slash at the end
-	Log       *slog.Logger
+	DB         *postgres.DB
+	Chain      *chain.Server                              // verifies this service's history
+	Chains     map[string]membershipv1.ChainServiceClient // of those whose history the audit view shows too
+	Seats      billingv1.SeatServiceClient
+	Usage      billingv1.SeatUsageServiceClient
+	Accounts   identityv1.AccountDirectoryServiceClient
+	Federation identityv1.ProviderDirectoryServiceClient // knows the identity providers of organizations
+	Mail       *mail.Queue
+	PageKey    *seal.Key // seals page tokens
+	LeaveKey   *seal.Key // seals the links by which people leave
+	Proofs     *proof.Resolver
+	Providers  org.Providers // whose domains nobody verifies
+	PublicURL  string        // where people reach the suite, without a slash at the end
+	Log        *slog.Logger
 }
 
 // Service implements the proto services of roster.membership.v1, and SeatOwnerService for billing.
@@ -62,6 +63,8 @@ type Service struct {
 	membershipv1.UnimplementedAdmissionServiceServer
 	membershipv1.UnimplementedMfaRequirementServiceServer
 	membershipv1.UnimplementedDepartureServiceServer
+	membershipv1.UnimplementedDomainProofServiceServer
+	membershipv1.UnimplementedIdentityProviderServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
 	arrivals arrivals
@@ -89,6 +92,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterAccessServiceServer(r, s)
 	membershipv1.RegisterPermissionServiceServer(r, s)
 	membershipv1.RegisterDomainServiceServer(r, s)
+	membershipv1.RegisterIdentityProviderServiceServer(r, s)
 	membershipv1.RegisterAuditServiceServer(r, s)
 }
 
@@ -98,6 +102,7 @@ func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterDenialServiceServer(r, s)
 	membershipv1.RegisterMfaRequirementServiceServer(r, s)
 	membershipv1.RegisterDepartureServiceServer(r, s)
+	membershipv1.RegisterDomainProofServiceServer(r, s)
 	billingv1.RegisterSeatOwnerServiceServer(r, s)
 }
 
@@ -136,6 +141,9 @@ func (s *Service) Steps() map[string]saga.Step {
 		},
 		signInTask: func(ctx context.Context, t saga.Task) error {
 			return s.tellSignIn(ctx, id.Organization(t.Aggregate), id.Account(t.ID))
+		},
+		providerTask: func(ctx context.Context, t saga.Task) error {
+			return s.tellProvider(ctx, id.Organization(t.Aggregate), id.Provider(t.ID))
 		},
 		profileTask: func(ctx context.Context, t saga.Task) error {
 			return s.refreshProfile(ctx, id.Organization(t.Aggregate), id.Account(t.ID))

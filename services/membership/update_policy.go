@@ -84,9 +84,7 @@ func (s *Service) reform(ctx context.Context, q store.Queries, at store.Standing
 		return err
 	}
 	q.SaveOrganization(r.Organization)
-	if r.Policy.AutoJoin {
-		q.ScheduleJoin(r.ID, joinTask)
-	}
+	q.ScheduleJoin(r.ID, joinTask)
 	if r.Policy.DisableBlocksSignIn != r.Before.Policy.DisableBlocksSignIn {
 		q.ScheduleDisabled(r.ID, signInTask)
 	}

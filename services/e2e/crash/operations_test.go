@@ -40,23 +40,24 @@ type operation struct {
 // scene is one operation in its surroundings, new each time.
 type scene struct {
 	*world
-	tag     string // in every name that the scene makes up
-	org     string
-	preset  membershipv1.Preset // of the organization
-	email   string              // who is invited, or signs up
-	inv     string
-	account string   // whom it is about
-	group   string   // nobody is in it
-	full    string   // a group that account is in
-	project string   // nobody is in it
-	staffed string   // a project that account is in
-	absence string   // an override of account's
-	duty    string   // a rotation that account takes part in
-	token   string   // of a link or a session
-	role    string   // of the organization's own
-	pair    []string // accounts of two members
-	factor  string
-	code    string // of a factor, or to recover without
+	tag      string // in every name that the scene makes up
+	org      string
+	preset   membershipv1.Preset // of the organization
+	email    string              // who is invited, or signs up
+	inv      string
+	account  string   // whom it is about
+	group    string   // nobody is in it
+	full     string   // a group that account is in
+	project  string   // nobody is in it
+	staffed  string   // a project that account is in
+	absence  string   // an override of account's
+	duty     string   // a rotation that account takes part in
+	token    string   // of a link or a session
+	role     string   // of the organization's own
+	pair     []string // accounts of two members
+	factor   string
+	provider string // of identities
+	code     string // of a factor, or to recover without
 }
 
 func (s *scene) request() string { return "once-" + s.tag }

@@ -3,8 +3,6 @@ package crash
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -36,13 +34,7 @@ func sentBack(t *testing.T, s *scene) {
 	made, err := s.operator.CreateOperatorProvider(t.Context(), &identityv1.CreateOperatorProviderRequest{
 		DisplayName: "Example", Issuer: there.URL, ClientId: testkit.ClientID, ClientSecret: testkit.ClientSecret})
 	require.NoError(t, err)
-	at := s.URL + "/signin/oidc/" + made.GetProvider().GetId()
-	status, begun, err := browse(t.Context(), at, "")
-	require.NoError(t, err)
-	require.Equal(t, http.StatusSeeOther, status)
-	sent, code := there.Visit(begun.Get("Location"))
-	s.token, _, _ = strings.Cut(begun.Get("Set-Cookie"), ";")
-	s.code = at + "/callback?" + url.Values{"state": {sent.Get("state")}, "code": {code}, "iss": {there.URL}}.Encode()
+	s.sendBack(t, there, made.GetProvider().GetId())
 }
 
 // comeBack follows the way back until there is an answer.

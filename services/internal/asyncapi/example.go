@@ -188,7 +188,14 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		if field.Parent().Name() == "Project" {
 			return "Apollo"
 		}
+		if field.Parent().Name() == "Provider" {
+			return "Analytical Engines sign-in"
+		}
 		return "Ada Lovelace"
+	case "issuer":
+		return "https://login.example.com"
+	case "client_id":
+		return "roster"
 	case "methods":
 		return "TOTP"
 	case "factor_ids":

@@ -190,11 +190,11 @@ func (t Removed) plain() (string, Template) {
 	return "removed", t
 }
 
-// Joined tells an admin that somebody has joined through a domain.
-type Joined struct{ Organization, Name, Role, Domain string }
+// Joined tells an admin that somebody has joined through a domain, or an identity provider.
+type Joined struct{ Organization, Name, Role, Domain, Provider string }
 
 func (t Joined) plain() (string, Template) {
-	return "joined", Joined{name(t.Organization), name(t.Name), name(t.Role), name(t.Domain)}
+	return "joined", Joined{name(t.Organization), name(t.Name), name(t.Role), name(t.Domain), name(t.Provider)}
 }
 
 // Added tells somebody that an admin has made them a member of an organization, with the account that they have.

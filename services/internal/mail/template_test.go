@@ -58,6 +58,7 @@ func TestRender(t *testing.T) {
 		"removed":                Removed{Organization: "Müller & Søn", By: "Ada Lovelace"},
 		"removed_from_projects":  Removed{Organization: "Müller & Søn", By: "Ada Lovelace", Projects: []string{"Apollo", "evil.example"}},
 		"joined":                 Joined{Organization: "Müller & Søn", Name: "Ada Lovelace", Role: "Member", Domain: "works.example"},
+		"joined_by_provider":     Joined{Organization: "Müller & Søn", Name: "Ada Lovelace", Role: "Member", Provider: "Works"},
 		"added": Added{Organization: "Müller & Søn", Role: "Member", SignInLink: "https://roster.example/sign-in",
 			LeaveLink: "https://roster.example/leave/tok-en_1", Expires: expires},
 		"transfer_offered": TransferOffered{Organization: "Müller & Søn", By: "Ada Lovelace", Replaces: true,

@@ -60,7 +60,7 @@ func (o *organizationFold) apply(e entry) {
 		switch m.GetContext().GetCause().GetKind() {
 		case eventv1.Cause_KIND_ORGANIZATION:
 			kind = "CREATE"
-		case eventv1.Cause_KIND_DOMAIN:
+		case eventv1.Cause_KIND_DOMAIN, eventv1.Cause_KIND_PROVIDER:
 			kind = "JOIN"
 		case eventv1.Cause_KIND_ADMIN:
 			kind = "DIRECT"

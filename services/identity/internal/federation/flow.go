@@ -18,6 +18,7 @@ const Lifetime = 10 * time.Minute
 type Flow struct {
 	ID       id.Flow
 	Provider id.Provider
+	Version  int64  // of the provider
 	State    string // comes back with the answer
 	Nonce    string // comes back in what the provider signs
 	Verifier string // of PKCE, RFC 7636; the provider has heard its hash
@@ -26,9 +27,9 @@ type Flow struct {
 }
 
 // NewFlow begins a sign-in.
-func NewFlow(at id.Provider, again bool, now time.Time) Flow {
+func NewFlow(at Provider, again bool, now time.Time) Flow {
 	return Flow{
-		ID: id.NewFlow(), Provider: at, State: rand.Text() + rand.Text(), Nonce: rand.Text() + rand.Text(), Verifier: rand.Text() + rand.Text(),
+		ID: id.NewFlow(), Provider: at.ID, Version: at.Version, State: rand.Text() + rand.Text(), Nonce: rand.Text() + rand.Text(), Verifier: rand.Text() + rand.Text(),
 		Again: again, Begun: now.UTC().Truncate(time.Second),
 	}
 }
@@ -45,9 +46,10 @@ func (f Flow) Text() []byte {
 // ParseFlow reads what Text wrote.
 func ParseFlow(text []byte) (f Flow, err error) { return f, json.Unmarshal(text, &f) }
 
-// Answers tells whether somebody who comes back to the provider's redirect URI with the state has begun this.
-func (f Flow) Answers(at id.Provider, state string, now time.Time) bool {
-	return f.Provider == at && now.Before(f.End()) && subtle.ConstantTimeCompare([]byte(f.State), []byte(state)) == 1
+// Answers tells whether somebody who comes back to the provider's redirect URI with the state has begun this. When the provider was changed
+// meanwhile, it may be another one.
+func (f Flow) Answers(at Provider, state string, now time.Time) bool {
+	return f.Provider == at.ID && f.Version == at.Version && now.Before(f.End()) && subtle.ConstantTimeCompare([]byte(f.State), []byte(state)) == 1
 }
 
 // End is when the flow is too old.

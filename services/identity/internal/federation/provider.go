@@ -26,8 +26,9 @@ var (
 	ErrUnverified       = fault.New(errorv1.Reason_REASON_EMAIL_UNVERIFIED, "The identity provider does not say that it has checked your address. Confirm the address there, then try again.")
 	ErrLinkRequired     = fault.New(errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED,
 		"The identity provider has no say over this address here. Sign in to your account in another way, and link the provider to it.")
-	ErrDisabled = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_FOUND, "This account may not sign in. Ask the organization that manages it.")
-	ErrAway     = fault.New(errorv1.Reason_REASON_UNAVAILABLE, "The identity provider does not answer. Try again.").WithRetry(5 * time.Second)
+	ErrDisabled  = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_FOUND, "This account may not sign in. Ask the organization that manages it.")
+	ErrUndecided = fault.New(errorv1.Reason_REASON_UNAVAILABLE, "A part of the suite does not answer. Try again.").WithRetry(5 * time.Second)
+	ErrAway      = fault.New(errorv1.Reason_REASON_UNAVAILABLE, "The identity provider does not answer. Try again.").WithRetry(5 * time.Second)
 )
 
 // Provider is where people prove who they are instead of with a password here.
@@ -39,6 +40,8 @@ type Provider struct {
 	ClientID       string
 	SealedSecret   []byte // nil: none
 	Enabled        bool
+	Deleted        bool  // by the organization
+	Version        int64 // how often it has changed
 	CreateTime     time.Time
 	UpdateTime     time.Time
 }
@@ -64,6 +67,7 @@ func (p *Provider) Apply(c Change) (err error) {
 	if c.Enabled != nil {
 		p.Enabled = *c.Enabled
 	}
+	p.Version++
 	return nil
 }
 
@@ -75,7 +79,7 @@ func NewProvider(displayName, issuer, clientID string, plain bool) (p Provider, 
 	if p.ClientID, err = parseClientID(clientID); err != nil {
 		return p, err
 	}
-	p.Issuer = issuer
+	p.Issuer, p.Version = issuer, 1
 	where, err := url.Parse(issuer)
 	switch {
 	case err != nil || where.Hostname() == "" || where.Opaque != "":

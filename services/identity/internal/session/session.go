@@ -62,6 +62,7 @@ type Session struct {
 	ExpireTime  time.Time // at the latest
 	UserAgent   string
 	Address     string
+	ProviderID  id.Provider // that its person came from; zero: none
 }
 
 // EndTime is when the session ends if it is not used again.

@@ -9,11 +9,11 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-const providerColumns = `id, organization_id, display_name, issuer, client_id, sealed_secret, enabled, create_time, update_time`
+const providerColumns = `id, organization_id, display_name, issuer, client_id, sealed_secret, enabled, deleted, version, create_time, update_time`
 
 // ListProviders returns the providers of an organization, or those of the deployment, oldest first.
 func (q Queries) ListProviders(ctx context.Context, of id.Organization) (all []federation.Provider, err error) {
-	q.Read(`SELECT `+providerColumns+` FROM providers WHERE organization_id IS NOT DISTINCT FROM $1::uuid ORDER BY id`, []any{of}, postgres.All(&all))
+	q.Read(`SELECT `+providerColumns+` FROM providers WHERE organization_id IS NOT DISTINCT FROM $1::uuid AND NOT deleted ORDER BY id`, []any{of}, postgres.All(&all))
 	return all, q.Fetch(ctx)
 }
 
@@ -38,18 +38,57 @@ func (q Queries) GetSignInProvider(ctx context.Context, key id.Provider) (p fede
 	return p, err
 }
 
+// LockSignInProvider is GetSignInProvider, and keeps the provider as it is until the transaction ends: whoever disables it then hears of the
+// session.
+func (q Queries) LockSignInProvider(ctx context.Context, key id.Provider) (p federation.Provider, err error) {
+	var found bool
+	q.Read(`SELECT `+providerColumns+` FROM providers WHERE id = $1 AND enabled FOR SHARE`, []any{key}, postgres.One(&p, &found))
+	if err = q.Fetch(ctx); err == nil && !found {
+		err = federation.ErrProviderNotFound
+	}
+	return p, err
+}
+
 // InsertProvider adds a provider.
 func (q Queries) InsertProvider(p federation.Provider) {
 	q.Write(`
-		INSERT INTO providers (id, organization_id, display_name, issuer, client_id, sealed_secret, enabled, create_time, update_time)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		p.ID, p.OrganizationID, p.DisplayName, p.Issuer, p.ClientID, p.SealedSecret, p.Enabled, p.CreateTime, p.UpdateTime)
+		INSERT INTO providers (`+providerColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, providerValues(p)...)
+}
+
+func providerValues(p federation.Provider) []any {
+	return []any{p.ID, p.OrganizationID, p.DisplayName, p.Issuer, p.ClientID, p.SealedSecret, p.Enabled, p.Deleted, p.Version, p.CreateTime, p.UpdateTime}
+}
+
+// PutProvider writes a provider of an organization, unless a newer version is there, or it is another organization's.
+func (q Queries) PutProvider(p federation.Provider) {
+	q.Write(`
+		INSERT INTO providers AS now (`+providerColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		ON CONFLICT (id) DO UPDATE
+		SET display_name = excluded.display_name, client_id = excluded.client_id, sealed_secret = excluded.sealed_secret,
+		    enabled = excluded.enabled, deleted = excluded.deleted, version = excluded.version, update_time = excluded.update_time
+		WHERE now.organization_id = excluded.organization_id AND now.version < excluded.version AND NOT now.deleted`, providerValues(p)...)
+}
+
+// ScheduleLinked schedules a task of a kind for every account that is linked to the provider.
+func (q Queries) ScheduleLinked(key id.Provider, kind string) {
+	q.Write(`
+		INSERT INTO due (aggregate_id, kind, id, next_time)
+		SELECT account_id, $2, provider_id, now() FROM federated_identities WHERE provider_id = $1
+		ON CONFLICT (aggregate_id, kind, id) DO UPDATE SET next_time = excluded.next_time, attempts = 0`, key, kind)
+	q.Wake(postgres.Sweeper)
+}
+
+// DeleteLinksTo takes away the links of accounts to a provider.
+func (q Queries) DeleteLinksTo(to id.Provider) {
+	q.Write(`DELETE FROM federated_identities WHERE provider_id = $1`, to)
 }
 
 // SaveProvider writes what can change of a provider.
 func (q Queries) SaveProvider(p federation.Provider) {
-	q.Write(`UPDATE providers SET display_name = $2, client_id = $3, sealed_secret = $4, enabled = $5, update_time = $6 WHERE id = $1`,
-		p.ID, p.DisplayName, p.ClientID, p.SealedSecret, p.Enabled, p.UpdateTime)
+	q.Write(`UPDATE providers SET display_name = $2, client_id = $3, sealed_secret = $4, enabled = $5, update_time = $6, version = $7 WHERE id = $1`,
+		p.ID, p.DisplayName, p.ClientID, p.SealedSecret, p.Enabled, p.UpdateTime, p.Version)
 }
 
 // DeleteProvider takes a provider away, and the links of accounts to it.
@@ -71,6 +110,7 @@ func (s Store) UseFlow(ctx context.Context, f federation.Flow) (used bool, err e
 // Vouched is whose account somebody's is whom a provider vouches for.
 type Vouched struct {
 	Linked   id.Account // zero: none yet
+	Domain   string     // what the link stands on; empty: nothing that can go
 	Claimant id.Account // the account that has proven the address; zero: none
 }
 
@@ -78,13 +118,17 @@ type Vouched struct {
 func (q Queries) FindVouched(ctx context.Context, at id.Provider, subject, email string) (v Vouched, err error) {
 	var always bool
 	q.Read(`SELECT (SELECT account_id FROM federated_identities WHERE provider_id = $1 AND subject = $2) AS linked,
+		coalesce((SELECT domain FROM federated_identities WHERE provider_id = $1 AND subject = $2), '') AS domain,
 		(SELECT account_id FROM user_emails WHERE email = $3 AND verified) AS claimant`, []any{at, subject, email}, postgres.One(&v, &always))
 	return v, q.Fetch(ctx)
 }
 
-// InsertLink links an account to whom the provider knows.
-func (q Queries) InsertLink(at id.Provider, subject string, owner id.Account) {
-	q.Write(`INSERT INTO federated_identities (provider_id, subject, account_id, create_time) VALUES ($1, $2, $3, now())`, at, subject, owner)
+// InsertLink links an account to whom the provider knows, unless nobody can sign in with it any more, and for as long as its organization
+// has the domain; empty: for good.
+func (q Queries) InsertLink(at id.Provider, subject, domain string, owner id.Account) {
+	q.Write(`INSERT INTO federated_identities (provider_id, subject, account_id, domain, create_time)
+		SELECT id, $2, $3, nullif($4, ''), now() FROM providers WHERE id = $1 AND enabled FOR SHARE`,
+		at, subject, owner, domain)
 }
 
 // DeleteLinks takes away that identity providers vouch for an account.

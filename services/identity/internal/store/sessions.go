@@ -12,7 +12,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-const sessionColumns = `account_id, id, delivery, stage, tries, level, auth_time, create_time, last_use_time, expire_time, user_agent, address`
+const sessionColumns = `account_id, id, delivery, stage, tries, level, auth_time, create_time, last_use_time, expire_time, user_agent, address, provider_id`
 
 // liveSession is session.Session.Live, in SQL; its parameter is session.Idle.
 const liveSession = `expire_time > now() AND last_use_time > now() - $2::interval`
@@ -78,9 +78,9 @@ func (q Queries) ListSessions(ctx context.Context, owner id.Account) (live []ses
 // InsertSession adds a session with the hash of its secret.
 func (q Queries) InsertSession(s session.Session, secretHash []byte) {
 	q.Write(`
-		INSERT INTO sessions (account_id, id, secret_hash, delivery, stage, level, auth_time, create_time, last_use_time, expire_time, user_agent, address)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		s.AccountID, s.ID, secretHash, s.Delivery, s.Stage, s.Level, s.AuthTime, s.CreateTime, s.LastUseTime, s.ExpireTime, s.UserAgent, s.Address)
+		INSERT INTO sessions (account_id, id, secret_hash, delivery, stage, level, auth_time, create_time, last_use_time, expire_time, user_agent, address, provider_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		s.AccountID, s.ID, secretHash, s.Delivery, s.Stage, s.Level, s.AuthTime, s.CreateTime, s.LastUseTime, s.ExpireTime, s.UserAgent, s.Address, s.ProviderID)
 }
 
 // SavePlace notes that somebody has signed in there, and forgets the oldest of too many.

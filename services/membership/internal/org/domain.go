@@ -184,12 +184,17 @@ func (o Organization) JoinRole() (Role, error) {
 	if !o.Policy.AutoJoin {
 		return Role{}, SwitchedOff("auto_join")
 	}
+	return o.joinRole()
+}
+
+// joinRole returns the role of whoever joins by themselves: the policy's, and no more than a member's.
+func (o Organization) joinRole() (Role, error) {
 	role, err := o.Roles.Givable(o.Policy.DefaultJoinRole)
 	if err != nil {
 		return Role{}, err
 	}
 	if beyond := o.Registry.harmful(role.Permissions); len(beyond) > 0 {
-		return Role{}, roleFault(role.Key, "Who joins through a domain gets no more than a member may: this role also allows "+strings.Join(beyond, ", ")+".").
+		return Role{}, roleFault(role.Key, "Who joins by themselves gets no more than a member may: this role also allows "+strings.Join(beyond, ", ")+".").
 			With("missing", strings.Join(beyond, ","))
 	}
 	return role, nil

@@ -76,6 +76,8 @@ const (
 	ReadDomains        = "domains.read"
 	ManageDomains      = "domains.manage"
 	ManageAutoJoin     = "domains.auto_join.manage"
+	ReadSSO            = "sso.read"
+	ManageSSO          = "sso.manage"
 	ReadAudit          = "audit.read"
 	ExportAudit        = "audit.export"
 )

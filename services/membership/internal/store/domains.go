@@ -82,12 +82,14 @@ func (q Queries) DeleteDomain(key id.Organization, domain id.Domain) {
 	q.Write(`DELETE FROM domains WHERE organization_id = $1 AND domain_id = $2`, key, domain)
 }
 
-// Join is somebody who is to join through a domain.
+// Join is somebody who is to join through a domain or an identity provider.
 type Join struct {
 	AccountID  id.Account
 	Domain     string // its name
 	DomainID   id.Domain
-	State      org.DomainState
+	ProviderID id.Provider // of the identity provider that they have signed in with; zero: it is a domain
+	Provider   string      // its name
+	Open       bool        // whether anybody joins through that now
 	CreateTime time.Time
 }
 
@@ -101,6 +103,13 @@ func (q Queries) InsertJoin(key id.Organization, account id.Account, domain id.D
 	q.Write(`
 		INSERT INTO joins (organization_id, account_id, domain_id, invited, create_time) VALUES ($1, $2, $3, false, now())
 		ON CONFLICT (organization_id, account_id) DO NOTHING`, key, account, domain)
+}
+
+// InsertProviderJoin notes who is to join through an identity provider, unless they are noted already.
+func (q Queries) InsertProviderJoin(key id.Organization, account id.Account, provider id.Provider) {
+	q.Write(`
+		INSERT INTO joins (organization_id, account_id, provider_id, invited, create_time) VALUES ($1, $2, $3, false, now())
+		ON CONFLICT (organization_id, account_id) DO NOTHING`, key, account, provider)
 }
 
 // DeleteJoin forgets who was to join.
@@ -118,13 +127,22 @@ func (q Queries) JoinsAfterInvitation(key id.Organization) {
 	q.Write(`UPDATE joins SET invited = false WHERE organization_id = $1 AND invited`, key)
 }
 
-// ScheduleJoin schedules a task of a kind for who is to join next, if anybody is.
+// joinTables are who is to join, and through what.
+const joinTables = `joins j
+		LEFT JOIN domains d ON d.organization_id = j.organization_id AND d.domain_id = j.domain_id
+		LEFT JOIN identity_providers p ON p.organization_id = j.organization_id AND p.provider_id = j.provider_id`
+
+// openJoin is Join.Open, in SQL.
+const openJoin = `coalesce(d.state = 'VERIFIED', p.enabled AND p.joins AND NOT p.deleted, false)`
+
+// ScheduleJoin schedules a task of a kind for who is to join next, if anybody is. It comes after what changes the policy.
 func (q Queries) ScheduleJoin(key id.Organization, kind string) {
 	q.Write(`
 		INSERT INTO due (aggregate_id, kind, id, next_time)
 		SELECT j.organization_id, $2, j.account_id, now()
-		FROM joins j JOIN domains d ON d.organization_id = j.organization_id AND d.domain_id = j.domain_id
-		WHERE j.organization_id = $1 AND NOT j.invited AND d.state = 'VERIFIED'
+		FROM `+joinTables+`
+		JOIN organizations o ON o.organization_id = j.organization_id
+		WHERE j.organization_id = $1 AND NOT j.invited AND `+openJoin+` AND (j.domain_id IS NULL OR (o.policy ->> 'auto_join')::boolean)
 		ORDER BY j.create_time, j.account_id
 		LIMIT 1
 		ON CONFLICT (aggregate_id, kind, id) DO UPDATE SET next_time = excluded.next_time, attempts = 0`, key, kind)
@@ -139,7 +157,8 @@ func (q Queries) AnyJoins(ctx context.Context, key id.Organization) (bool, error
 	return err == nil && found[0].Found, err
 }
 
-const joinColumns = `j.account_id, d.name AS domain, j.domain_id, d.state, j.create_time`
+const joinColumns = `j.account_id, coalesce(d.name, '') AS domain, j.domain_id, j.provider_id, coalesce(p.display_name, '') AS provider,
+		` + openJoin + ` AS open, j.create_time`
 
 // Joining is what decides about somebody who is to join.
 type Joining struct {
@@ -175,7 +194,7 @@ func (q Queries) LockToJoin(ctx context.Context, key id.Organization, account id
 func (q Queries) join(key id.Organization, account id.Account, into *Join, found *bool) {
 	q.Read(`
 		SELECT `+joinColumns+`
-		FROM joins j JOIN domains d ON d.organization_id = j.organization_id AND d.domain_id = j.domain_id
+		FROM `+joinTables+`
 		WHERE j.organization_id = $1 AND j.account_id = $2`, []any{key, account}, postgres.One(into, found))
 }
 
@@ -208,7 +227,7 @@ type JoinCursor struct {
 func (q Queries) ListJoins(ctx context.Context, key id.Organization, after JoinCursor, size int) (page []Join, err error) {
 	q.Read(`
 		SELECT `+joinColumns+`
-		FROM joins j JOIN domains d ON d.organization_id = j.organization_id AND d.domain_id = j.domain_id
+		FROM `+joinTables+`
 		WHERE j.organization_id = $1 AND NOT j.invited
 		  AND (j.create_time, j.account_id) > ($2, coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid))
 		ORDER BY j.create_time, j.account_id

@@ -115,21 +115,24 @@ const (
 	Cause_KIND_DOMAIN Cause_Kind = 8
 	// The organization got another owner.
 	Cause_KIND_TRANSFER Cause_Kind = 9
+	// They signed in with an identity provider of the organization.
+	Cause_KIND_PROVIDER Cause_Kind = 10
 )
 
 // Enum value maps for Cause_Kind.
 var (
 	Cause_Kind_name = map[int32]string{
-		0: "KIND_UNSPECIFIED",
-		1: "KIND_INVITE",
-		2: "KIND_ADMIN",
-		3: "KIND_SELF",
-		4: "KIND_EXPIRY",
-		5: "KIND_ORGANIZATION",
-		6: "KIND_OPERATOR",
-		7: "KIND_DELIVERY",
-		8: "KIND_DOMAIN",
-		9: "KIND_TRANSFER",
+		0:  "KIND_UNSPECIFIED",
+		1:  "KIND_INVITE",
+		2:  "KIND_ADMIN",
+		3:  "KIND_SELF",
+		4:  "KIND_EXPIRY",
+		5:  "KIND_ORGANIZATION",
+		6:  "KIND_OPERATOR",
+		7:  "KIND_DELIVERY",
+		8:  "KIND_DOMAIN",
+		9:  "KIND_TRANSFER",
+		10: "KIND_PROVIDER",
 	}
 	Cause_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":  0,
@@ -142,6 +145,7 @@ var (
 		"KIND_DELIVERY":     7,
 		"KIND_DOMAIN":       8,
 		"KIND_TRANSFER":     9,
+		"KIND_PROVIDER":     10,
 	}
 )
 
@@ -691,7 +695,7 @@ type Cause struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kind.
 	Kind Cause_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=roster.event.v1.Cause_Kind" json:"kind,omitempty"`
-	// The invitation, member operation, organization or domain that it follows from; links the events of one acceptance.
+	// The invitation, member operation, organization, domain or identity provider that it follows from; links the events of one acceptance.
 	Id            string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3867,9 +3871,13 @@ type AccountSignedIn struct {
 	// The session that began.
 	SessionId string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// The client's address.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Personal *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	// The identity provider that they came from, if any.
+	ProviderId string `protobuf:"bytes,4,opt,name=provider_id,json=providerId,proto3" json:"provider_id,omitempty"`
+	// The organization whose provider it is; empty: the deployment's.
+	OrganizationId string `protobuf:"bytes,5,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *AccountSignedIn) Reset() {
@@ -3921,6 +3929,20 @@ func (x *AccountSignedIn) GetPersonal() *Client {
 		return x.Personal
 	}
 	return nil
+}
+
+func (x *AccountSignedIn) GetProviderId() string {
+	if x != nil {
+		return x.ProviderId
+	}
+	return ""
+}
+
+func (x *AccountSignedIn) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
 }
 
 // AccountPasswordChanged: `account.password_changed`. By its person, or with a link that was mailed to them.
@@ -8063,6 +8085,316 @@ func (x *AccountDeleted) GetPersonal() *Client {
 	return nil
 }
 
+// Provider is an identity provider of an organization as events show it.
+type Provider struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider.
+	ProviderId string `protobuf:"bytes,1,opt,name=provider_id,json=providerId,proto3" json:"provider_id,omitempty"`
+	// Its name.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Its issuer.
+	Issuer string `protobuf:"bytes,3,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Who we are there.
+	ClientId string `protobuf:"bytes,4,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Whether we have a secret there.
+	ClientSecretSet bool `protobuf:"varint,5,opt,name=client_secret_set,json=clientSecretSet,proto3" json:"client_secret_set,omitempty"`
+	// Whether people can sign in with it.
+	Enabled bool `protobuf:"varint,6,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// Whether who signs in with it becomes a member.
+	Join          bool `protobuf:"varint,7,opt,name=join,proto3" json:"join,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Provider) Reset() {
+	*x = Provider{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[106]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Provider) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Provider) ProtoMessage() {}
+
+func (x *Provider) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[106]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Provider.ProtoReflect.Descriptor instead.
+func (*Provider) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{106}
+}
+
+func (x *Provider) GetProviderId() string {
+	if x != nil {
+		return x.ProviderId
+	}
+	return ""
+}
+
+func (x *Provider) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Provider) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *Provider) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *Provider) GetClientSecretSet() bool {
+	if x != nil {
+		return x.ClientSecretSet
+	}
+	return false
+}
+
+func (x *Provider) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *Provider) GetJoin() bool {
+	if x != nil {
+		return x.Join
+	}
+	return false
+}
+
+// ProviderCreated: `provider.created`.
+type ProviderCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Provider *Provider `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProviderCreated) Reset() {
+	*x = ProviderCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[107]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProviderCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProviderCreated) ProtoMessage() {}
+
+func (x *ProviderCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[107]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProviderCreated.ProtoReflect.Descriptor instead.
+func (*ProviderCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{107}
+}
+
+func (x *ProviderCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ProviderCreated) GetProvider() *Provider {
+	if x != nil {
+		return x.Provider
+	}
+	return nil
+}
+
+func (x *ProviderCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// ProviderUpdated: `provider.updated`.
+type ProviderUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Provider `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After *Provider `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// Whether we have another secret there than before.
+	ClientSecretChanged bool `protobuf:"varint,4,opt,name=client_secret_changed,json=clientSecretChanged,proto3" json:"client_secret_changed,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProviderUpdated) Reset() {
+	*x = ProviderUpdated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[108]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProviderUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProviderUpdated) ProtoMessage() {}
+
+func (x *ProviderUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[108]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProviderUpdated.ProtoReflect.Descriptor instead.
+func (*ProviderUpdated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{108}
+}
+
+func (x *ProviderUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ProviderUpdated) GetBefore() *Provider {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *ProviderUpdated) GetAfter() *Provider {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *ProviderUpdated) GetClientSecretChanged() bool {
+	if x != nil {
+		return x.ClientSecretChanged
+	}
+	return false
+}
+
+func (x *ProviderUpdated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// ProviderDeleted: `provider.deleted`.
+type ProviderDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Provider `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProviderDeleted) Reset() {
+	*x = ProviderDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[109]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProviderDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProviderDeleted) ProtoMessage() {}
+
+func (x *ProviderDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[109]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProviderDeleted.ProtoReflect.Descriptor instead.
+func (*ProviderDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{109}
+}
+
+func (x *ProviderDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ProviderDeleted) GetBefore() *Provider {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *ProviderDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -8078,7 +8410,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[106]
+	mi := &file_roster_event_v1_event_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8090,7 +8422,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[106]
+	mi := &file_roster_event_v1_event_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8140,7 +8472,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[107]
+	mi := &file_roster_event_v1_event_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8152,7 +8484,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[107]
+	mi := &file_roster_event_v1_event_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8197,7 +8529,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[108]
+	mi := &file_roster_event_v1_event_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8209,7 +8541,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[108]
+	mi := &file_roster_event_v1_event_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8266,10 +8598,10 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\fKIND_ACCOUNT\x10\x01\x12\x11\n" +
 	"\rKIND_OPERATOR\x10\x02\x12\x0f\n" +
 	"\vKIND_SYSTEM\x10\x03\x12\x18\n" +
-	"\x14KIND_SERVICE_ACCOUNT\x10\x04\"\x89\x02\n" +
+	"\x14KIND_SERVICE_ACCOUNT\x10\x04\"\x9c\x02\n" +
 	"\x05Cause\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.roster.event.v1.Cause.KindR\x04kind\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\xbe\x01\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xd1\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_INVITE\x10\x01\x12\x0e\n" +
@@ -8281,7 +8613,9 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\rKIND_OPERATOR\x10\x06\x12\x11\n" +
 	"\rKIND_DELIVERY\x10\a\x12\x0f\n" +
 	"\vKIND_DOMAIN\x10\b\x12\x11\n" +
-	"\rKIND_TRANSFER\x10\t\"\x9f\x01\n" +
+	"\rKIND_TRANSFER\x10\t\x12\x11\n" +
+	"\rKIND_PROVIDER\x10\n" +
+	"\"\x9f\x01\n" +
 	"\aContext\x12,\n" +
 	"\x05actor\x18\x01 \x01(\v2\x16.roster.event.v1.ActorR\x05actor\x12,\n" +
 	"\x05cause\x18\x02 \x01(\v2\x16.roster.event.v1.CauseR\x05cause\x12\x1d\n" +
@@ -8524,12 +8858,15 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x17AccountRecoveryCodeUsed\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x12\n" +
 	"\x04left\x18\x02 \x01(\x05R\x04left\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x99\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe3\x01\n" +
 	"\x0fAccountSignedIn\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x02 \x01(\tR\tsessionId\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x81\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\x12\x1f\n" +
+	"\vprovider_id\x18\x04 \x01(\tR\n" +
+	"providerId\x12'\n" +
+	"\x0forganization_id\x18\x05 \x01(\tR\x0eorganizationId\"\x81\x01\n" +
 	"\x16AccountPasswordChanged\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x123\n" +
 	"\bpersonal\x18\x02 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xf2\x01\n" +
@@ -8871,6 +9208,29 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x0eAccountDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
 	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xdd\x01\n" +
+	"\bProvider\x12\x1f\n" +
+	"\vprovider_id\x18\x01 \x01(\tR\n" +
+	"providerId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x16\n" +
+	"\x06issuer\x18\x03 \x01(\tR\x06issuer\x12\x1b\n" +
+	"\tclient_id\x18\x04 \x01(\tR\bclientId\x12*\n" +
+	"\x11client_secret_set\x18\x05 \x01(\bR\x0fclientSecretSet\x12\x18\n" +
+	"\aenabled\x18\x06 \x01(\bR\aenabled\x12\x12\n" +
+	"\x04join\x18\a \x01(\bR\x04join\"\xb1\x01\n" +
+	"\x0fProviderCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
+	"\bprovider\x18\x02 \x01(\v2\x19.roster.event.v1.ProviderR\bprovider\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x92\x02\n" +
+	"\x0fProviderUpdated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.ProviderR\x06before\x12/\n" +
+	"\x05after\x18\x03 \x01(\v2\x19.roster.event.v1.ProviderR\x05after\x122\n" +
+	"\x15client_secret_changed\x18\x04 \x01(\bR\x13clientSecretChanged\x123\n" +
+	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xad\x01\n" +
+	"\x0fProviderDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.ProviderR\x06before\x123\n" +
 	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
@@ -8886,7 +9246,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 109)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 113)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                        // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                        // 1: roster.event.v1.Cause.Kind
@@ -9003,13 +9363,17 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*OrganizationPolicyChanged)(nil),      // 112: roster.event.v1.OrganizationPolicyChanged
 	(*AccountProviderLinked)(nil),          // 113: roster.event.v1.AccountProviderLinked
 	(*AccountDeleted)(nil),                 // 114: roster.event.v1.AccountDeleted
-	(*Token_Position)(nil),                 // 115: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                  // 116: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),           // 117: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),          // 118: google.protobuf.Timestamp
+	(*Provider)(nil),                       // 115: roster.event.v1.Provider
+	(*ProviderCreated)(nil),                // 116: roster.event.v1.ProviderCreated
+	(*ProviderUpdated)(nil),                // 117: roster.event.v1.ProviderUpdated
+	(*ProviderDeleted)(nil),                // 118: roster.event.v1.ProviderDeleted
+	(*Token_Position)(nil),                 // 119: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                  // 120: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),           // 121: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),          // 122: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	115, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	119, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	10,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -9025,7 +9389,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	14,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	118, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	122, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	12,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	19,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	13,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -9063,7 +9427,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 51: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	14,  // 52: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	4,   // 53: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	118, // 54: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	122, // 54: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 55: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	30,  // 56: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	13,  // 57: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -9141,16 +9505,16 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 129: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
 	14,  // 130: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
 	12,  // 131: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
-	118, // 132: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	122, // 132: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 133: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
 	12,  // 134: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
 	14,  // 135: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
 	12,  // 136: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
-	118, // 137: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
+	122, // 137: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 138: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
 	12,  // 139: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
 	14,  // 140: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	116, // 141: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	120, // 141: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
 	12,  // 142: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
 	64,  // 143: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
 	14,  // 144: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
@@ -9210,23 +9574,23 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 198: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
 	19,  // 199: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
 	84,  // 200: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	117, // 201: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	121, // 201: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
 	12,  // 202: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
 	86,  // 203: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
 	86,  // 204: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
 	14,  // 205: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
 	7,   // 206: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	118, // 207: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	118, // 208: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	118, // 209: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	122, // 207: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	122, // 208: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	122, // 209: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
 	12,  // 210: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
 	88,  // 211: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
 	14,  // 212: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
 	12,  // 213: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
 	88,  // 214: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
 	14,  // 215: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	118, // 216: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	118, // 217: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	122, // 216: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	122, // 217: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 218: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
 	91,  // 219: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
 	14,  // 220: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
@@ -9253,7 +9617,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 241: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
 	99,  // 242: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
 	14,  // 243: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	118, // 244: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	122, // 244: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 245: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
 	102, // 246: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
 	14,  // 247: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
@@ -9269,8 +9633,8 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 257: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
 	14,  // 258: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
 	8,   // 259: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	118, // 260: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	118, // 261: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	122, // 260: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	122, // 261: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 262: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
 	108, // 263: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
 	109, // 264: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
@@ -9283,11 +9647,21 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 271: roster.event.v1.AccountDeleted.context:type_name -> roster.event.v1.Context
 	45,  // 272: roster.event.v1.AccountDeleted.account:type_name -> roster.event.v1.Account
 	14,  // 273: roster.event.v1.AccountDeleted.personal:type_name -> roster.event.v1.Client
-	274, // [274:274] is the sub-list for method output_type
-	274, // [274:274] is the sub-list for method input_type
-	274, // [274:274] is the sub-list for extension type_name
-	274, // [274:274] is the sub-list for extension extendee
-	0,   // [0:274] is the sub-list for field type_name
+	12,  // 274: roster.event.v1.ProviderCreated.context:type_name -> roster.event.v1.Context
+	115, // 275: roster.event.v1.ProviderCreated.provider:type_name -> roster.event.v1.Provider
+	14,  // 276: roster.event.v1.ProviderCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 277: roster.event.v1.ProviderUpdated.context:type_name -> roster.event.v1.Context
+	115, // 278: roster.event.v1.ProviderUpdated.before:type_name -> roster.event.v1.Provider
+	115, // 279: roster.event.v1.ProviderUpdated.after:type_name -> roster.event.v1.Provider
+	14,  // 280: roster.event.v1.ProviderUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 281: roster.event.v1.ProviderDeleted.context:type_name -> roster.event.v1.Context
+	115, // 282: roster.event.v1.ProviderDeleted.before:type_name -> roster.event.v1.Provider
+	14,  // 283: roster.event.v1.ProviderDeleted.personal:type_name -> roster.event.v1.Client
+	284, // [284:284] is the sub-list for method output_type
+	284, // [284:284] is the sub-list for method input_type
+	284, // [284:284] is the sub-list for extension type_name
+	284, // [284:284] is the sub-list for extension extendee
+	0,   // [0:284] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -9302,7 +9676,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   109,
+			NumMessages:   113,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

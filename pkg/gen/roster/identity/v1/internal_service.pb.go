@@ -2313,6 +2313,298 @@ func (x *EndSessionsResponse) GetManaged() bool {
 	return false
 }
 
+// PrepareProviderRequest is what somebody says of a provider.
+type PrepareProviderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider, to be or not.
+	ProviderId string `protobuf:"bytes,1,opt,name=provider_id,json=providerId,proto3" json:"provider_id,omitempty"`
+	// Name on the button.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Its issuer.
+	Issuer string `protobuf:"bytes,3,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Who we are there.
+	ClientId string `protobuf:"bytes,4,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Our secret there; empty: none.
+	ClientSecret  string `protobuf:"bytes,5,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareProviderRequest) Reset() {
+	*x = PrepareProviderRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareProviderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareProviderRequest) ProtoMessage() {}
+
+func (x *PrepareProviderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareProviderRequest.ProtoReflect.Descriptor instead.
+func (*PrepareProviderRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PrepareProviderRequest) GetProviderId() string {
+	if x != nil {
+		return x.ProviderId
+	}
+	return ""
+}
+
+func (x *PrepareProviderRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *PrepareProviderRequest) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *PrepareProviderRequest) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *PrepareProviderRequest) GetClientSecret() string {
+	if x != nil {
+		return x.ClientSecret
+	}
+	return ""
+}
+
+// PrepareProviderResponse holds what SetProvider takes.
+type PrepareProviderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret, sealed; empty: none.
+	SealedSecret  []byte `protobuf:"bytes,1,opt,name=sealed_secret,json=sealedSecret,proto3" json:"sealed_secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareProviderResponse) Reset() {
+	*x = PrepareProviderResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareProviderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareProviderResponse) ProtoMessage() {}
+
+func (x *PrepareProviderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareProviderResponse.ProtoReflect.Descriptor instead.
+func (*PrepareProviderResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *PrepareProviderResponse) GetSealedSecret() []byte {
+	if x != nil {
+		return x.SealedSecret
+	}
+	return nil
+}
+
+// SetProviderRequest is a provider of an organization.
+type SetProviderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider.
+	ProviderId string `protobuf:"bytes,1,opt,name=provider_id,json=providerId,proto3" json:"provider_id,omitempty"`
+	// Whose it is.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// How often it has changed.
+	Version int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Name on the button.
+	DisplayName string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Its issuer, which stays.
+	Issuer string `protobuf:"bytes,5,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Who we are there.
+	ClientId string `protobuf:"bytes,6,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Whether we have a secret there.
+	ClientSecretSet bool `protobuf:"varint,7,opt,name=client_secret_set,json=clientSecretSet,proto3" json:"client_secret_set,omitempty"`
+	// The secret as PrepareProvider has sealed it; empty: the one that is known.
+	SealedSecret []byte `protobuf:"bytes,8,opt,name=sealed_secret,json=sealedSecret,proto3" json:"sealed_secret,omitempty"`
+	// Whether people can sign in with it.
+	Enabled bool `protobuf:"varint,9,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// Whether it is gone, for ever.
+	Deleted       bool `protobuf:"varint,10,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetProviderRequest) Reset() {
+	*x = SetProviderRequest{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetProviderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetProviderRequest) ProtoMessage() {}
+
+func (x *SetProviderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetProviderRequest.ProtoReflect.Descriptor instead.
+func (*SetProviderRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *SetProviderRequest) GetProviderId() string {
+	if x != nil {
+		return x.ProviderId
+	}
+	return ""
+}
+
+func (x *SetProviderRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *SetProviderRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SetProviderRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *SetProviderRequest) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *SetProviderRequest) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *SetProviderRequest) GetClientSecretSet() bool {
+	if x != nil {
+		return x.ClientSecretSet
+	}
+	return false
+}
+
+func (x *SetProviderRequest) GetSealedSecret() []byte {
+	if x != nil {
+		return x.SealedSecret
+	}
+	return nil
+}
+
+func (x *SetProviderRequest) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *SetProviderRequest) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+// SetProviderResponse is empty.
+type SetProviderResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetProviderResponse) Reset() {
+	*x = SetProviderResponse{}
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetProviderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetProviderResponse) ProtoMessage() {}
+
+func (x *SetProviderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetProviderResponse.ProtoReflect.Descriptor instead.
+func (*SetProviderResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_internal_service_proto_rawDescGZIP(), []int{43}
+}
+
 // Claim is one account's.
 type ListClaimsResponse_Claim struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2330,7 +2622,7 @@ type ListClaimsResponse_Claim struct {
 
 func (x *ListClaimsResponse_Claim) Reset() {
 	*x = ListClaimsResponse_Claim{}
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[40]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2634,7 @@ func (x *ListClaimsResponse_Claim) String() string {
 func (*ListClaimsResponse_Claim) ProtoMessage() {}
 
 func (x *ListClaimsResponse_Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[40]
+	mi := &file_roster_identity_v1_internal_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2548,7 +2840,30 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x03 \x01(\tR\x0eorganizationId\x12(\n" +
 	"\x10actor_account_id\x18\x04 \x01(\tR\x0eactorAccountId\"/\n" +
 	"\x13EndSessionsResponse\x12\x18\n" +
-	"\amanaged\x18\x01 \x01(\bR\amanaged2\xf7\x02\n" +
+	"\amanaged\x18\x01 \x01(\bR\amanaged\"\xb6\x01\n" +
+	"\x16PrepareProviderRequest\x12\x1f\n" +
+	"\vprovider_id\x18\x01 \x01(\tR\n" +
+	"providerId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x16\n" +
+	"\x06issuer\x18\x03 \x01(\tR\x06issuer\x12\x1b\n" +
+	"\tclient_id\x18\x04 \x01(\tR\bclientId\x12#\n" +
+	"\rclient_secret\x18\x05 \x01(\tR\fclientSecret\">\n" +
+	"\x17PrepareProviderResponse\x12#\n" +
+	"\rsealed_secret\x18\x01 \x01(\fR\fsealedSecret\"\xd5\x02\n" +
+	"\x12SetProviderRequest\x12\x1f\n" +
+	"\vprovider_id\x18\x01 \x01(\tR\n" +
+	"providerId\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion\x12!\n" +
+	"\fdisplay_name\x18\x04 \x01(\tR\vdisplayName\x12\x16\n" +
+	"\x06issuer\x18\x05 \x01(\tR\x06issuer\x12\x1b\n" +
+	"\tclient_id\x18\x06 \x01(\tR\bclientId\x12*\n" +
+	"\x11client_secret_set\x18\a \x01(\bR\x0fclientSecretSet\x12#\n" +
+	"\rsealed_secret\x18\b \x01(\fR\fsealedSecret\x12\x18\n" +
+	"\aenabled\x18\t \x01(\bR\aenabled\x12\x18\n" +
+	"\adeleted\x18\n" +
+	" \x01(\bR\adeleted\"\x15\n" +
+	"\x13SetProviderResponse2\xf7\x02\n" +
 	"\x11CredentialService\x12\xb2\x01\n" +
 	"\x11ResolveCredential\x12,.roster.identity.v1.ResolveCredentialRequest\x1a-.roster.identity.v1.ResolveCredentialResponse\"@\xaa\xbb\x18<\b\x04\x12\agateway\x12\n" +
 	"membership\x12\n" +
@@ -2594,7 +2909,12 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\vEndSessions\x12&.roster.identity.v1.EndSessionsRequest\x1a'.roster.identity.v1.EndSessionsResponse\"!\xaa\xbb\x18\x1d\b\x04\x12\n" +
 	"membership*\rsession.ended\x12\x85\x01\n" +
 	"\vOpenSession\x12&.roster.identity.v1.OpenSessionRequest\x1a'.roster.identity.v1.OpenSessionResponse\"%\xaa\xbb\x18!\b\x04\x12\n" +
-	"invitation*\x11account.signed_inBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
+	"invitation*\x11account.signed_in2\xa5\x02\n" +
+	"\x18ProviderDirectoryService\x12\x84\x01\n" +
+	"\x0fPrepareProvider\x12*.roster.identity.v1.PrepareProviderRequest\x1a+.roster.identity.v1.PrepareProviderResponse\"\x18\xaa\xbb\x18\x14\b\x04\x12\n" +
+	"membership*\x04read\x12\x81\x01\n" +
+	"\vSetProvider\x12&.roster.identity.v1.SetProviderRequest\x1a'.roster.identity.v1.SetProviderResponse\"!\xaa\xbb\x18\x1d\b\x04\x12\n" +
+	"membership*\rsession.endedBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_roster_identity_v1_internal_service_proto_rawDescOnce sync.Once
@@ -2608,7 +2928,7 @@ func file_roster_identity_v1_internal_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_internal_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_roster_identity_v1_internal_service_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*ResolveCredentialRequest)(nil),         // 0: roster.identity.v1.ResolveCredentialRequest
 	(*ResolveCredentialResponse)(nil),        // 1: roster.identity.v1.ResolveCredentialResponse
@@ -2650,27 +2970,31 @@ var file_roster_identity_v1_internal_service_proto_goTypes = []any{
 	(*ListAccountSessionsResponse)(nil),      // 37: roster.identity.v1.ListAccountSessionsResponse
 	(*EndSessionsRequest)(nil),               // 38: roster.identity.v1.EndSessionsRequest
 	(*EndSessionsResponse)(nil),              // 39: roster.identity.v1.EndSessionsResponse
-	(*ListClaimsResponse_Claim)(nil),         // 40: roster.identity.v1.ListClaimsResponse.Claim
-	(*timestamppb.Timestamp)(nil),            // 41: google.protobuf.Timestamp
-	(*Account)(nil),                          // 42: roster.identity.v1.Account
-	(Delivery)(0),                            // 43: roster.identity.v1.Delivery
-	(*Session)(nil),                          // 44: roster.identity.v1.Session
-	(*LoginActivity)(nil),                    // 45: roster.identity.v1.LoginActivity
+	(*PrepareProviderRequest)(nil),           // 40: roster.identity.v1.PrepareProviderRequest
+	(*PrepareProviderResponse)(nil),          // 41: roster.identity.v1.PrepareProviderResponse
+	(*SetProviderRequest)(nil),               // 42: roster.identity.v1.SetProviderRequest
+	(*SetProviderResponse)(nil),              // 43: roster.identity.v1.SetProviderResponse
+	(*ListClaimsResponse_Claim)(nil),         // 44: roster.identity.v1.ListClaimsResponse.Claim
+	(*timestamppb.Timestamp)(nil),            // 45: google.protobuf.Timestamp
+	(*Account)(nil),                          // 46: roster.identity.v1.Account
+	(Delivery)(0),                            // 47: roster.identity.v1.Delivery
+	(*Session)(nil),                          // 48: roster.identity.v1.Session
+	(*LoginActivity)(nil),                    // 49: roster.identity.v1.LoginActivity
 }
 var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
-	41, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
-	42, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
-	42, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
-	40, // 3: roster.identity.v1.ListClaimsResponse.claims:type_name -> roster.identity.v1.ListClaimsResponse.Claim
-	41, // 4: roster.identity.v1.CreateManagedAccountResponse.expire_time:type_name -> google.protobuf.Timestamp
-	41, // 5: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
-	41, // 6: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
-	42, // 7: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
-	43, // 8: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
-	44, // 9: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
-	45, // 10: roster.identity.v1.ListAccountLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
-	44, // 11: roster.identity.v1.ListAccountSessionsResponse.sessions:type_name -> roster.identity.v1.Session
-	42, // 12: roster.identity.v1.ListClaimsResponse.Claim.account:type_name -> roster.identity.v1.Account
+	45, // 0: roster.identity.v1.ResolveCredentialResponse.expire_time:type_name -> google.protobuf.Timestamp
+	46, // 1: roster.identity.v1.GetAccountsResponse.accounts:type_name -> roster.identity.v1.Account
+	46, // 2: roster.identity.v1.FindAccountResponse.account:type_name -> roster.identity.v1.Account
+	44, // 3: roster.identity.v1.ListClaimsResponse.claims:type_name -> roster.identity.v1.ListClaimsResponse.Claim
+	45, // 4: roster.identity.v1.CreateManagedAccountResponse.expire_time:type_name -> google.protobuf.Timestamp
+	45, // 5: roster.identity.v1.IssueTemporaryPasswordResponse.expire_time:type_name -> google.protobuf.Timestamp
+	45, // 6: roster.identity.v1.SendPasswordResetResponse.expire_time:type_name -> google.protobuf.Timestamp
+	46, // 7: roster.identity.v1.CreateAccountResponse.account:type_name -> roster.identity.v1.Account
+	47, // 8: roster.identity.v1.OpenSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
+	48, // 9: roster.identity.v1.OpenSessionResponse.session:type_name -> roster.identity.v1.Session
+	49, // 10: roster.identity.v1.ListAccountLoginActivityResponse.activity:type_name -> roster.identity.v1.LoginActivity
+	48, // 11: roster.identity.v1.ListAccountSessionsResponse.sessions:type_name -> roster.identity.v1.Session
+	46, // 12: roster.identity.v1.ListClaimsResponse.Claim.account:type_name -> roster.identity.v1.Account
 	0,  // 13: roster.identity.v1.CredentialService.ResolveCredential:input_type -> roster.identity.v1.ResolveCredentialRequest
 	2,  // 14: roster.identity.v1.CredentialService.ListSigningKeys:input_type -> roster.identity.v1.ListSigningKeysRequest
 	6,  // 15: roster.identity.v1.AccountDirectoryService.GetAccounts:input_type -> roster.identity.v1.GetAccountsRequest
@@ -2691,28 +3015,32 @@ var file_roster_identity_v1_internal_service_proto_depIdxs = []int32{
 	36, // 30: roster.identity.v1.AccountDirectoryService.ListAccountSessions:input_type -> roster.identity.v1.ListAccountSessionsRequest
 	38, // 31: roster.identity.v1.AccountDirectoryService.EndSessions:input_type -> roster.identity.v1.EndSessionsRequest
 	32, // 32: roster.identity.v1.AccountDirectoryService.OpenSession:input_type -> roster.identity.v1.OpenSessionRequest
-	1,  // 33: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
-	3,  // 34: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
-	7,  // 35: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
-	5,  // 36: roster.identity.v1.AccountDirectoryService.GetAvatar:output_type -> roster.identity.v1.GetAvatarResponse
-	9,  // 37: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
-	11, // 38: roster.identity.v1.AccountDirectoryService.ListClaims:output_type -> roster.identity.v1.ListClaimsResponse
-	13, // 39: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
-	15, // 40: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
-	17, // 41: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
-	31, // 42: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
-	20, // 43: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:output_type -> roster.identity.v1.CreateManagedAccountResponse
-	22, // 44: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
-	24, // 45: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
-	26, // 46: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
-	28, // 47: roster.identity.v1.AccountDirectoryService.ChangeAccountEmail:output_type -> roster.identity.v1.ChangeAccountEmailResponse
-	30, // 48: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
-	35, // 49: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:output_type -> roster.identity.v1.ListAccountLoginActivityResponse
-	37, // 50: roster.identity.v1.AccountDirectoryService.ListAccountSessions:output_type -> roster.identity.v1.ListAccountSessionsResponse
-	39, // 51: roster.identity.v1.AccountDirectoryService.EndSessions:output_type -> roster.identity.v1.EndSessionsResponse
-	33, // 52: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
-	33, // [33:53] is the sub-list for method output_type
-	13, // [13:33] is the sub-list for method input_type
+	40, // 33: roster.identity.v1.ProviderDirectoryService.PrepareProvider:input_type -> roster.identity.v1.PrepareProviderRequest
+	42, // 34: roster.identity.v1.ProviderDirectoryService.SetProvider:input_type -> roster.identity.v1.SetProviderRequest
+	1,  // 35: roster.identity.v1.CredentialService.ResolveCredential:output_type -> roster.identity.v1.ResolveCredentialResponse
+	3,  // 36: roster.identity.v1.CredentialService.ListSigningKeys:output_type -> roster.identity.v1.ListSigningKeysResponse
+	7,  // 37: roster.identity.v1.AccountDirectoryService.GetAccounts:output_type -> roster.identity.v1.GetAccountsResponse
+	5,  // 38: roster.identity.v1.AccountDirectoryService.GetAvatar:output_type -> roster.identity.v1.GetAvatarResponse
+	9,  // 39: roster.identity.v1.AccountDirectoryService.FindAccount:output_type -> roster.identity.v1.FindAccountResponse
+	11, // 40: roster.identity.v1.AccountDirectoryService.ListClaims:output_type -> roster.identity.v1.ListClaimsResponse
+	13, // 41: roster.identity.v1.AccountDirectoryService.HoldUsername:output_type -> roster.identity.v1.HoldUsernameResponse
+	15, // 42: roster.identity.v1.AccountDirectoryService.ReleaseUsername:output_type -> roster.identity.v1.ReleaseUsernameResponse
+	17, // 43: roster.identity.v1.AccountDirectoryService.SealPassword:output_type -> roster.identity.v1.SealPasswordResponse
+	31, // 44: roster.identity.v1.AccountDirectoryService.CreateAccount:output_type -> roster.identity.v1.CreateAccountResponse
+	20, // 45: roster.identity.v1.AccountDirectoryService.CreateManagedAccount:output_type -> roster.identity.v1.CreateManagedAccountResponse
+	22, // 46: roster.identity.v1.AccountDirectoryService.SetSignIn:output_type -> roster.identity.v1.SetSignInResponse
+	24, // 47: roster.identity.v1.AccountDirectoryService.ResetMfa:output_type -> roster.identity.v1.ResetMfaResponse
+	26, // 48: roster.identity.v1.AccountDirectoryService.IssueTemporaryPassword:output_type -> roster.identity.v1.IssueTemporaryPasswordResponse
+	28, // 49: roster.identity.v1.AccountDirectoryService.ChangeAccountEmail:output_type -> roster.identity.v1.ChangeAccountEmailResponse
+	30, // 50: roster.identity.v1.AccountDirectoryService.SendPasswordReset:output_type -> roster.identity.v1.SendPasswordResetResponse
+	35, // 51: roster.identity.v1.AccountDirectoryService.ListAccountLoginActivity:output_type -> roster.identity.v1.ListAccountLoginActivityResponse
+	37, // 52: roster.identity.v1.AccountDirectoryService.ListAccountSessions:output_type -> roster.identity.v1.ListAccountSessionsResponse
+	39, // 53: roster.identity.v1.AccountDirectoryService.EndSessions:output_type -> roster.identity.v1.EndSessionsResponse
+	33, // 54: roster.identity.v1.AccountDirectoryService.OpenSession:output_type -> roster.identity.v1.OpenSessionResponse
+	41, // 55: roster.identity.v1.ProviderDirectoryService.PrepareProvider:output_type -> roster.identity.v1.PrepareProviderResponse
+	43, // 56: roster.identity.v1.ProviderDirectoryService.SetProvider:output_type -> roster.identity.v1.SetProviderResponse
+	35, // [35:57] is the sub-list for method output_type
+	13, // [13:35] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name
@@ -2730,9 +3058,9 @@ func file_roster_identity_v1_internal_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_internal_service_proto_rawDesc), len(file_roster_identity_v1_internal_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   41,
+			NumMessages:   45,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_roster_identity_v1_internal_service_proto_goTypes,
 		DependencyIndexes: file_roster_identity_v1_internal_service_proto_depIdxs,

@@ -994,3 +994,156 @@ var AccountDirectoryService_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "roster/identity/v1/internal_service.proto",
 }
+
+const (
+	ProviderDirectoryService_PrepareProvider_FullMethodName = "/roster.identity.v1.ProviderDirectoryService/PrepareProvider"
+	ProviderDirectoryService_SetProvider_FullMethodName     = "/roster.identity.v1.ProviderDirectoryService/SetProvider"
+)
+
+// ProviderDirectoryServiceClient is the client API for ProviderDirectoryService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// ProviderDirectoryService keeps the identity providers of organizations, as membership has decided about them.
+type ProviderDirectoryServiceClient interface {
+	// PrepareProvider checks what somebody says of a provider, and seals our secret there, so that only SetProvider can use it, for this
+	// provider. Reasons: VALIDATION_FAILED.
+	PrepareProvider(ctx context.Context, in *PrepareProviderRequest, opts ...grpc.CallOption) (*PrepareProviderResponse, error)
+	// SetProvider makes a provider what it is in that version. Idempotent; a version that is not newer than the last one changes nothing. Once
+	// it is disabled or deleted, nobody gets in with it, and the sessions that came from it end.
+	SetProvider(ctx context.Context, in *SetProviderRequest, opts ...grpc.CallOption) (*SetProviderResponse, error)
+}
+
+type providerDirectoryServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewProviderDirectoryServiceClient(cc grpc.ClientConnInterface) ProviderDirectoryServiceClient {
+	return &providerDirectoryServiceClient{cc}
+}
+
+func (c *providerDirectoryServiceClient) PrepareProvider(ctx context.Context, in *PrepareProviderRequest, opts ...grpc.CallOption) (*PrepareProviderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PrepareProviderResponse)
+	err := c.cc.Invoke(ctx, ProviderDirectoryService_PrepareProvider_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *providerDirectoryServiceClient) SetProvider(ctx context.Context, in *SetProviderRequest, opts ...grpc.CallOption) (*SetProviderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetProviderResponse)
+	err := c.cc.Invoke(ctx, ProviderDirectoryService_SetProvider_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ProviderDirectoryServiceServer is the server API for ProviderDirectoryService service.
+// All implementations must embed UnimplementedProviderDirectoryServiceServer
+// for forward compatibility.
+//
+// ProviderDirectoryService keeps the identity providers of organizations, as membership has decided about them.
+type ProviderDirectoryServiceServer interface {
+	// PrepareProvider checks what somebody says of a provider, and seals our secret there, so that only SetProvider can use it, for this
+	// provider. Reasons: VALIDATION_FAILED.
+	PrepareProvider(context.Context, *PrepareProviderRequest) (*PrepareProviderResponse, error)
+	// SetProvider makes a provider what it is in that version. Idempotent; a version that is not newer than the last one changes nothing. Once
+	// it is disabled or deleted, nobody gets in with it, and the sessions that came from it end.
+	SetProvider(context.Context, *SetProviderRequest) (*SetProviderResponse, error)
+	mustEmbedUnimplementedProviderDirectoryServiceServer()
+}
+
+// UnimplementedProviderDirectoryServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedProviderDirectoryServiceServer struct{}
+
+func (UnimplementedProviderDirectoryServiceServer) PrepareProvider(context.Context, *PrepareProviderRequest) (*PrepareProviderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PrepareProvider not implemented")
+}
+func (UnimplementedProviderDirectoryServiceServer) SetProvider(context.Context, *SetProviderRequest) (*SetProviderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetProvider not implemented")
+}
+func (UnimplementedProviderDirectoryServiceServer) mustEmbedUnimplementedProviderDirectoryServiceServer() {
+}
+func (UnimplementedProviderDirectoryServiceServer) testEmbeddedByValue() {}
+
+// UnsafeProviderDirectoryServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to ProviderDirectoryServiceServer will
+// result in compilation errors.
+type UnsafeProviderDirectoryServiceServer interface {
+	mustEmbedUnimplementedProviderDirectoryServiceServer()
+}
+
+func RegisterProviderDirectoryServiceServer(s grpc.ServiceRegistrar, srv ProviderDirectoryServiceServer) {
+	// If the following call panics, it indicates UnimplementedProviderDirectoryServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&ProviderDirectoryService_ServiceDesc, srv)
+}
+
+func _ProviderDirectoryService_PrepareProvider_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PrepareProviderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProviderDirectoryServiceServer).PrepareProvider(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProviderDirectoryService_PrepareProvider_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProviderDirectoryServiceServer).PrepareProvider(ctx, req.(*PrepareProviderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProviderDirectoryService_SetProvider_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetProviderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProviderDirectoryServiceServer).SetProvider(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProviderDirectoryService_SetProvider_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProviderDirectoryServiceServer).SetProvider(ctx, req.(*SetProviderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// ProviderDirectoryService_ServiceDesc is the grpc.ServiceDesc for ProviderDirectoryService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var ProviderDirectoryService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "roster.identity.v1.ProviderDirectoryService",
+	HandlerType: (*ProviderDirectoryServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "PrepareProvider",
+			Handler:    _ProviderDirectoryService_PrepareProvider_Handler,
+		},
+		{
+			MethodName: "SetProvider",
+			Handler:    _ProviderDirectoryService_SetProvider_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "roster/identity/v1/internal_service.proto",
+}

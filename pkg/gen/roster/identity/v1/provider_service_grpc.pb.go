@@ -31,13 +31,15 @@ const (
 // FederatedSignInService signs people in whom an identity provider knows: OpenID Connect, the authorization code flow with PKCE. The
 // gateway's pages are where it begins and ends.
 type FederatedSignInServiceClient interface {
-	// ListSignInProviders returns the providers that anybody may sign in with, by name.
+	// ListSignInProviders returns the providers that anybody may sign in with, by name; or those of an organization, for its page. About one that
+	// does not exist it says what it says about one that has none.
 	ListSignInProviders(ctx context.Context, in *ListSignInProvidersRequest, opts ...grpc.CallOption) (*ListSignInProvidersResponse, error)
 	// BeginFederatedSignIn returns where the browser has to go, and what it has to keep until it is back: for ten minutes and one answer.
 	// Reasons: IDENTITY_PROVIDER_NOT_FOUND, UNAVAILABLE when the provider does not answer.
 	BeginFederatedSignIn(ctx context.Context, in *BeginFederatedSignInRequest, opts ...grpc.CallOption) (*BeginFederatedSignInResponse, error)
 	// CompleteFederatedSignIn signs in whom the provider has sent back, with an account of their own: the one that the person has linked;
-	// or the one that has proven the address, if the provider says in so many words that it has checked it; or a new one. A second factor
+	// or the one that has proven the address, if the provider says in so many words that it has checked it; or a new one. The provider of an
+	// organization has a say only over addresses on domains that the organization has verified. A second factor
 	// is asked for as ever. Reasons: FEDERATED_SIGN_IN_FAILED when what came back proves nothing, ACCOUNT_LINK_REQUIRED, EMAIL_UNVERIFIED,
 	// ACCOUNT_NOT_FOUND when the account may not sign in, UNAVAILABLE.
 	CompleteFederatedSignIn(ctx context.Context, in *CompleteFederatedSignInRequest, opts ...grpc.CallOption) (*CompleteFederatedSignInResponse, error)
@@ -88,13 +90,15 @@ func (c *federatedSignInServiceClient) CompleteFederatedSignIn(ctx context.Conte
 // FederatedSignInService signs people in whom an identity provider knows: OpenID Connect, the authorization code flow with PKCE. The
 // gateway's pages are where it begins and ends.
 type FederatedSignInServiceServer interface {
-	// ListSignInProviders returns the providers that anybody may sign in with, by name.
+	// ListSignInProviders returns the providers that anybody may sign in with, by name; or those of an organization, for its page. About one that
+	// does not exist it says what it says about one that has none.
 	ListSignInProviders(context.Context, *ListSignInProvidersRequest) (*ListSignInProvidersResponse, error)
 	// BeginFederatedSignIn returns where the browser has to go, and what it has to keep until it is back: for ten minutes and one answer.
 	// Reasons: IDENTITY_PROVIDER_NOT_FOUND, UNAVAILABLE when the provider does not answer.
 	BeginFederatedSignIn(context.Context, *BeginFederatedSignInRequest) (*BeginFederatedSignInResponse, error)
 	// CompleteFederatedSignIn signs in whom the provider has sent back, with an account of their own: the one that the person has linked;
-	// or the one that has proven the address, if the provider says in so many words that it has checked it; or a new one. A second factor
+	// or the one that has proven the address, if the provider says in so many words that it has checked it; or a new one. The provider of an
+	// organization has a say only over addresses on domains that the organization has verified. A second factor
 	// is asked for as ever. Reasons: FEDERATED_SIGN_IN_FAILED when what came back proves nothing, ACCOUNT_LINK_REQUIRED, EMAIL_UNVERIFIED,
 	// ACCOUNT_NOT_FOUND when the account may not sign in, UNAVAILABLE.
 	CompleteFederatedSignIn(context.Context, *CompleteFederatedSignInRequest) (*CompleteFederatedSignInResponse, error)
@@ -235,10 +239,11 @@ type OperatorProviderServiceClient interface {
 	CreateOperatorProvider(ctx context.Context, in *CreateOperatorProviderRequest, opts ...grpc.CallOption) (*CreateOperatorProviderResponse, error)
 	// ListOperatorProviders returns the providers, oldest first.
 	ListOperatorProviders(ctx context.Context, in *ListOperatorProvidersRequest, opts ...grpc.CallOption) (*ListOperatorProvidersResponse, error)
-	// UpdateOperatorProvider changes what is given of a provider. Whose accounts are linked stays, so the issuer stays too.
+	// UpdateOperatorProvider changes what is given of a provider. Whose accounts are linked stays, so the issuer stays too. When it is disabled,
+	// the sessions that came from it end.
 	// Reasons: IDENTITY_PROVIDER_NOT_FOUND, VALIDATION_FAILED.
 	UpdateOperatorProvider(ctx context.Context, in *UpdateOperatorProviderRequest, opts ...grpc.CallOption) (*UpdateOperatorProviderResponse, error)
-	// DeleteOperatorProvider takes a provider away, with the links of accounts to it. Sessions stay. Reasons: IDENTITY_PROVIDER_NOT_FOUND.
+	// DeleteOperatorProvider takes a provider away, with the links of accounts to it, and ends the sessions that came from it. Reasons: IDENTITY_PROVIDER_NOT_FOUND.
 	DeleteOperatorProvider(ctx context.Context, in *DeleteOperatorProviderRequest, opts ...grpc.CallOption) (*DeleteOperatorProviderResponse, error)
 }
 
@@ -301,10 +306,11 @@ type OperatorProviderServiceServer interface {
 	CreateOperatorProvider(context.Context, *CreateOperatorProviderRequest) (*CreateOperatorProviderResponse, error)
 	// ListOperatorProviders returns the providers, oldest first.
 	ListOperatorProviders(context.Context, *ListOperatorProvidersRequest) (*ListOperatorProvidersResponse, error)
-	// UpdateOperatorProvider changes what is given of a provider. Whose accounts are linked stays, so the issuer stays too.
+	// UpdateOperatorProvider changes what is given of a provider. Whose accounts are linked stays, so the issuer stays too. When it is disabled,
+	// the sessions that came from it end.
 	// Reasons: IDENTITY_PROVIDER_NOT_FOUND, VALIDATION_FAILED.
 	UpdateOperatorProvider(context.Context, *UpdateOperatorProviderRequest) (*UpdateOperatorProviderResponse, error)
-	// DeleteOperatorProvider takes a provider away, with the links of accounts to it. Sessions stay. Reasons: IDENTITY_PROVIDER_NOT_FOUND.
+	// DeleteOperatorProvider takes a provider away, with the links of accounts to it, and ends the sessions that came from it. Reasons: IDENTITY_PROVIDER_NOT_FOUND.
 	DeleteOperatorProvider(context.Context, *DeleteOperatorProviderRequest) (*DeleteOperatorProviderResponse, error)
 	mustEmbedUnimplementedOperatorProviderServiceServer()
 }

@@ -663,6 +663,107 @@ func (x *AddMemberResponse) GetRevision() int64 {
 	return 0
 }
 
+// HasDomainRequest names both.
+type HasDomainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The domain, in lower-case A-labels.
+	Domain        string `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HasDomainRequest) Reset() {
+	*x = HasDomainRequest{}
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HasDomainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HasDomainRequest) ProtoMessage() {}
+
+func (x *HasDomainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HasDomainRequest.ProtoReflect.Descriptor instead.
+func (*HasDomainRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *HasDomainRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *HasDomainRequest) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+// HasDomainResponse answers.
+type HasDomainResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether it has.
+	Verified      bool `protobuf:"varint,1,opt,name=verified,proto3" json:"verified,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HasDomainResponse) Reset() {
+	*x = HasDomainResponse{}
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HasDomainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HasDomainResponse) ProtoMessage() {}
+
+func (x *HasDomainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_admission_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HasDomainResponse.ProtoReflect.Descriptor instead.
+func (*HasDomainResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_admission_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *HasDomainResponse) GetVerified() bool {
+	if x != nil {
+		return x.Verified
+	}
+	return false
+}
+
 var File_roster_membership_v1_admission_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
@@ -720,12 +821,19 @@ const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\tseat_lost\x18\n" +
 	" \x01(\bR\bseatLost\"/\n" +
 	"\x11AddMemberResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision2\xcc\x02\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\"S\n" +
+	"\x10HasDomainRequest\x12'\n" +
+	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\x16\n" +
+	"\x06domain\x18\x02 \x01(\tR\x06domain\"/\n" +
+	"\x11HasDomainResponse\x12\x1a\n" +
+	"\bverified\x18\x01 \x01(\bR\bverified2\xcc\x02\n" +
 	"\x10AdmissionService\x12\xa5\x01\n" +
 	"\x13AuthorizeInvitation\x120.roster.membership.v1.AuthorizeInvitationRequest\x1a1.roster.membership.v1.AuthorizeInvitationResponse\")\xaa\xbb\x18%\b\x04\x12\n" +
 	"invitation\"\x0forganization_id*\x04read\x12\x8f\x01\n" +
 	"\tAddMember\x12&.roster.membership.v1.AddMemberRequest\x1a'.roster.membership.v1.AddMemberResponse\"1\xaa\xbb\x18-\b\x04\x12\n" +
-	"invitation\"\x0forganization_id*\fmember.added2\xac\x01\n" +
+	"invitation\"\x0forganization_id*\fmember.added2\x9c\x01\n" +
+	"\x12DomainProofService\x12\x85\x01\n" +
+	"\tHasDomain\x12&.roster.membership.v1.HasDomainRequest\x1a'.roster.membership.v1.HasDomainResponse\"'\xaa\xbb\x18#\b\x04\x12\bidentity\"\x0forganization_id*\x04read2\xac\x01\n" +
 	"\x15MfaRequirementService\x12\x92\x01\n" +
 	"\x13ListMfaRequirements\x120.roster.membership.v1.ListMfaRequirementsRequest\x1a1.roster.membership.v1.ListMfaRequirementsResponse\"\x16\xaa\xbb\x18\x12\b\x04\x12\bidentity*\x04read2\x9f\x01\n" +
 	"\x10DepartureService\x12\x8a\x01\n" +
@@ -743,7 +851,7 @@ func file_roster_membership_v1_admission_service_proto_rawDescGZIP() []byte {
 	return file_roster_membership_v1_admission_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_admission_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_roster_membership_v1_admission_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_roster_membership_v1_admission_service_proto_goTypes = []any{
 	(*EndMembershipsRequest)(nil),       // 0: roster.membership.v1.EndMembershipsRequest
 	(*EndMembershipsResponse)(nil),      // 1: roster.membership.v1.EndMembershipsResponse
@@ -754,24 +862,28 @@ var file_roster_membership_v1_admission_service_proto_goTypes = []any{
 	(*AuthorizeInvitationResponse)(nil), // 6: roster.membership.v1.AuthorizeInvitationResponse
 	(*AddMemberRequest)(nil),            // 7: roster.membership.v1.AddMemberRequest
 	(*AddMemberResponse)(nil),           // 8: roster.membership.v1.AddMemberResponse
-	(*durationpb.Duration)(nil),         // 9: google.protobuf.Duration
-	(Requirement)(0),                    // 10: roster.membership.v1.Requirement
+	(*HasDomainRequest)(nil),            // 9: roster.membership.v1.HasDomainRequest
+	(*HasDomainResponse)(nil),           // 10: roster.membership.v1.HasDomainResponse
+	(*durationpb.Duration)(nil),         // 11: google.protobuf.Duration
+	(Requirement)(0),                    // 12: roster.membership.v1.Requirement
 }
 var file_roster_membership_v1_admission_service_proto_depIdxs = []int32{
 	2,  // 0: roster.membership.v1.EndMembershipsResponse.organizations:type_name -> roster.membership.v1.StandingOrganization
-	9,  // 1: roster.membership.v1.AuthorizeInvitationResponse.invite_ttl:type_name -> google.protobuf.Duration
-	10, // 2: roster.membership.v1.AuthorizeInvitationResponse.username:type_name -> roster.membership.v1.Requirement
-	10, // 3: roster.membership.v1.AuthorizeInvitationResponse.email:type_name -> roster.membership.v1.Requirement
+	11, // 1: roster.membership.v1.AuthorizeInvitationResponse.invite_ttl:type_name -> google.protobuf.Duration
+	12, // 2: roster.membership.v1.AuthorizeInvitationResponse.username:type_name -> roster.membership.v1.Requirement
+	12, // 3: roster.membership.v1.AuthorizeInvitationResponse.email:type_name -> roster.membership.v1.Requirement
 	5,  // 4: roster.membership.v1.AdmissionService.AuthorizeInvitation:input_type -> roster.membership.v1.AuthorizeInvitationRequest
 	7,  // 5: roster.membership.v1.AdmissionService.AddMember:input_type -> roster.membership.v1.AddMemberRequest
-	3,  // 6: roster.membership.v1.MfaRequirementService.ListMfaRequirements:input_type -> roster.membership.v1.ListMfaRequirementsRequest
-	0,  // 7: roster.membership.v1.DepartureService.EndMemberships:input_type -> roster.membership.v1.EndMembershipsRequest
-	6,  // 8: roster.membership.v1.AdmissionService.AuthorizeInvitation:output_type -> roster.membership.v1.AuthorizeInvitationResponse
-	8,  // 9: roster.membership.v1.AdmissionService.AddMember:output_type -> roster.membership.v1.AddMemberResponse
-	4,  // 10: roster.membership.v1.MfaRequirementService.ListMfaRequirements:output_type -> roster.membership.v1.ListMfaRequirementsResponse
-	1,  // 11: roster.membership.v1.DepartureService.EndMemberships:output_type -> roster.membership.v1.EndMembershipsResponse
-	8,  // [8:12] is the sub-list for method output_type
-	4,  // [4:8] is the sub-list for method input_type
+	9,  // 6: roster.membership.v1.DomainProofService.HasDomain:input_type -> roster.membership.v1.HasDomainRequest
+	3,  // 7: roster.membership.v1.MfaRequirementService.ListMfaRequirements:input_type -> roster.membership.v1.ListMfaRequirementsRequest
+	0,  // 8: roster.membership.v1.DepartureService.EndMemberships:input_type -> roster.membership.v1.EndMembershipsRequest
+	6,  // 9: roster.membership.v1.AdmissionService.AuthorizeInvitation:output_type -> roster.membership.v1.AuthorizeInvitationResponse
+	8,  // 10: roster.membership.v1.AdmissionService.AddMember:output_type -> roster.membership.v1.AddMemberResponse
+	10, // 11: roster.membership.v1.DomainProofService.HasDomain:output_type -> roster.membership.v1.HasDomainResponse
+	4,  // 12: roster.membership.v1.MfaRequirementService.ListMfaRequirements:output_type -> roster.membership.v1.ListMfaRequirementsResponse
+	1,  // 13: roster.membership.v1.DepartureService.EndMemberships:output_type -> roster.membership.v1.EndMembershipsResponse
+	9,  // [9:14] is the sub-list for method output_type
+	4,  // [4:9] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -789,9 +901,9 @@ func file_roster_membership_v1_admission_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_admission_service_proto_rawDesc), len(file_roster_membership_v1_admission_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_roster_membership_v1_admission_service_proto_goTypes,
 		DependencyIndexes: file_roster_membership_v1_admission_service_proto_depIdxs,

@@ -173,6 +173,114 @@ var AdmissionService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	DomainProofService_HasDomain_FullMethodName = "/roster.membership.v1.DomainProofService/HasDomain"
+)
+
+// DomainProofServiceClient is the client API for DomainProofService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// DomainProofService tells identity whose word on an address counts.
+type DomainProofServiceClient interface {
+	// HasDomain tells whether the organization has verified the domain, and has it now.
+	HasDomain(ctx context.Context, in *HasDomainRequest, opts ...grpc.CallOption) (*HasDomainResponse, error)
+}
+
+type domainProofServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewDomainProofServiceClient(cc grpc.ClientConnInterface) DomainProofServiceClient {
+	return &domainProofServiceClient{cc}
+}
+
+func (c *domainProofServiceClient) HasDomain(ctx context.Context, in *HasDomainRequest, opts ...grpc.CallOption) (*HasDomainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HasDomainResponse)
+	err := c.cc.Invoke(ctx, DomainProofService_HasDomain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// DomainProofServiceServer is the server API for DomainProofService service.
+// All implementations must embed UnimplementedDomainProofServiceServer
+// for forward compatibility.
+//
+// DomainProofService tells identity whose word on an address counts.
+type DomainProofServiceServer interface {
+	// HasDomain tells whether the organization has verified the domain, and has it now.
+	HasDomain(context.Context, *HasDomainRequest) (*HasDomainResponse, error)
+	mustEmbedUnimplementedDomainProofServiceServer()
+}
+
+// UnimplementedDomainProofServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedDomainProofServiceServer struct{}
+
+func (UnimplementedDomainProofServiceServer) HasDomain(context.Context, *HasDomainRequest) (*HasDomainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method HasDomain not implemented")
+}
+func (UnimplementedDomainProofServiceServer) mustEmbedUnimplementedDomainProofServiceServer() {}
+func (UnimplementedDomainProofServiceServer) testEmbeddedByValue()                            {}
+
+// UnsafeDomainProofServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to DomainProofServiceServer will
+// result in compilation errors.
+type UnsafeDomainProofServiceServer interface {
+	mustEmbedUnimplementedDomainProofServiceServer()
+}
+
+func RegisterDomainProofServiceServer(s grpc.ServiceRegistrar, srv DomainProofServiceServer) {
+	// If the following call panics, it indicates UnimplementedDomainProofServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&DomainProofService_ServiceDesc, srv)
+}
+
+func _DomainProofService_HasDomain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HasDomainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DomainProofServiceServer).HasDomain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DomainProofService_HasDomain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DomainProofServiceServer).HasDomain(ctx, req.(*HasDomainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// DomainProofService_ServiceDesc is the grpc.ServiceDesc for DomainProofService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var DomainProofService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "roster.membership.v1.DomainProofService",
+	HandlerType: (*DomainProofServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "HasDomain",
+			Handler:    _DomainProofService_HasDomain_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "roster/membership/v1/admission_service.proto",
+}
+
+const (
 	MfaRequirementService_ListMfaRequirements_FullMethodName = "/roster.membership.v1.MfaRequirementService/ListMfaRequirements"
 )
 

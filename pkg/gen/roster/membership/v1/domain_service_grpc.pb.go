@@ -52,7 +52,7 @@ type DomainServiceClient interface {
 	// RemoveDomain forgets a domain. Its members stay; nobody joins through it any more, who waits for a seat included. Reasons:
 	// DOMAIN_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	RemoveDomain(ctx context.Context, in *RemoveDomainRequest, opts ...grpc.CallOption) (*RemoveDomainResponse, error)
-	// ListWaitingJoins returns who would have joined through a domain and waits for a seat, the longest first. Reasons:
+	// ListWaitingJoins returns who would have joined through a domain or an identity provider and waits for a seat, the longest first. Reasons:
 	// PAGE_TOKEN_INVALID, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ListWaitingJoins(ctx context.Context, in *ListWaitingJoinsRequest, opts ...grpc.CallOption) (*ListWaitingJoinsResponse, error)
 }
@@ -150,7 +150,7 @@ type DomainServiceServer interface {
 	// RemoveDomain forgets a domain. Its members stay; nobody joins through it any more, who waits for a seat included. Reasons:
 	// DOMAIN_NOT_FOUND, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	RemoveDomain(context.Context, *RemoveDomainRequest) (*RemoveDomainResponse, error)
-	// ListWaitingJoins returns who would have joined through a domain and waits for a seat, the longest first. Reasons:
+	// ListWaitingJoins returns who would have joined through a domain or an identity provider and waits for a seat, the longest first. Reasons:
 	// PAGE_TOKEN_INVALID, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED.
 	ListWaitingJoins(context.Context, *ListWaitingJoinsRequest) (*ListWaitingJoinsResponse, error)
 	mustEmbedUnimplementedDomainServiceServer()
