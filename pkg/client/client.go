@@ -71,6 +71,7 @@ type Client struct {
 	Providers       membershipv1.AvailabilityProviderServiceClient // with a service account's key
 	SSO             membershipv1.IdentityProviderServiceClient
 	Projects        membershipv1.ProjectServiceClient
+	Programs        membershipv1.OrganizationServiceAccountServiceClient // service accounts of an organization
 	Ownership       membershipv1.OwnershipServiceClient
 	Access          membershipv1.AccessServiceClient
 	Permissions     membershipv1.PermissionServiceClient // with an operator key
@@ -147,6 +148,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Providers:       membershipv1.NewAvailabilityProviderServiceClient(conn),
 		SSO:             membershipv1.NewIdentityProviderServiceClient(conn),
 		Projects:        membershipv1.NewProjectServiceClient(conn),
+		Programs:        membershipv1.NewOrganizationServiceAccountServiceClient(conn),
 		Ownership:       membershipv1.NewOwnershipServiceClient(conn),
 		Access:          membershipv1.NewAccessServiceClient(conn),
 		Permissions:     membershipv1.NewPermissionServiceClient(conn),

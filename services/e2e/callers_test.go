@@ -119,6 +119,9 @@ func scene(t *testing.T, kind string, host, caller, other *person) (org *organiz
 	require.NoError(t, err)
 	invited := org.invite(t, unique("invited")+"@example.com", org.everyday(t))
 
+	program := org.program(t, "org.read")
+	key := (&organization{ID: org.ID, owner: signIn(t, by.transport, by.Email)}).programKey(t, program)
+
 	session := signIn(t, caller.transport, caller.Email)
 	values = map[string]string{
 		"organization_id": org.ID, "spare": spare.ID,
@@ -126,10 +129,11 @@ func scene(t *testing.T, kind string, host, caller, other *person) (org *organiz
 		"role_of_none": org.shape(t, "Doomed").GetId(), "role_id": org.shape(t, "Helper", "org.read").GetId(),
 		"group_id": org.group(t, "Group").GetId(), "project_id": org.project(t, "Project").GetId(), "domain": domain.GetName(),
 		"invitation_id": invited.GetInvitation().GetId(), "rotation_id": rotation.GetRotation().GetId(),
-		"provider_id": org.identityProvider(t, false).GetId(),
-		"override_id": org.override(t, other, available, time.Hour, 2*time.Hour).GetId(),
-		"session_id":  sessionOf(t, signIn(t, caller.transport, caller.Email)),
-		"now":         time.Now().UTC().Format(time.RFC3339), "soon": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "later": time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339),
+		"provider_id":        org.identityProvider(t, false).GetId(),
+		"override_id":        org.override(t, other, available, time.Hour, 2*time.Hour).GetId(),
+		"session_id":         sessionOf(t, signIn(t, caller.transport, caller.Email)),
+		"service_account_id": program, "api_key_id": key.GetApiKey().GetId(),
+		"now": time.Now().UTC().Format(time.RFC3339), "soon": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "later": time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339),
 	}
 	switch kind {
 	case "anonymous":

@@ -149,14 +149,14 @@ func TestForeignIDs(t *testing.T) {
 			"role_id":            {org.role(t, "viewer").GetId(), other.role(t, "viewer").GetId(), id.NewRole().String()},
 			"override_id":        {id.NewOverride().String(), id.NewOverride().String(), id.NewOverride().String()},
 			"provider_id":        {org.identityProvider(t, false).GetId(), other.identityProvider(t, false).GetId(), id.NewProvider().String()},
-			"service_account_id": {id.NewServiceAccount().String(), id.NewServiceAccount().String(), id.NewServiceAccount().String()},
+			"service_account_id": {org.program(t, "org.read"), other.program(t, "org.read"), id.NewServiceAccount().String()},
 			"rotation_id":        {id.NewRotation().String(), id.NewRotation().String(), id.NewRotation().String()},
 			"session_id":         {live.GetSessions()[0].GetId(), sessions.GetSessions()[0].GetId(), id.NewSession().String()},
 			"factor_id":          {ownFactor.GetFactorId(), foreignFactor.GetFactorId(), id.NewFactor().String()},
 			"api_key_id":         {apiKey(t, session.client, "org.read").GetApiKey().GetId(), apiKey(t, theirs.client, "org.read").GetApiKey().GetId(), id.NewAPIKey().String()},
 		}
 		fields := map[string]string{
-			"email": "x@example.com", "username": "x", "display_name": "x", "role": "viewer", "permission": "org.read", "reason": "x", "domain": "x.example",
+			"email": "x@example.com", "username": "x", "display_name": "x", "role": "viewer", "permission": "org.read", "permissions": "org.read", "reason": "x", "domain": "x.example",
 			"code": "000000", "flow": "x", "state": "x", "issuer": "https://login.example", "client_id": "x",
 		}
 		for name, value := range ids {

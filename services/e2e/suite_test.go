@@ -215,6 +215,7 @@ type client struct {
 	membershipv1.IdentityProviderServiceClient
 	membershipv1.AuditServiceClient
 	membershipv1.PermissionServiceClient
+	membershipv1.OrganizationServiceAccountServiceClient
 	invitationv1.InvitationServiceClient
 	billingv1.SeatUsageServiceClient
 	billingv1.SeatLimitServiceClient
@@ -239,6 +240,7 @@ func connect(transport, token string) client {
 		membershipv1.NewAccessServiceClient(conn), membershipv1.NewDomainServiceClient(conn),
 		membershipv1.NewIdentityProviderServiceClient(conn),
 		membershipv1.NewAuditServiceClient(conn), membershipv1.NewPermissionServiceClient(conn),
+		membershipv1.NewOrganizationServiceAccountServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn),
 		billingv1.NewSeatUsageServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}

@@ -67,6 +67,7 @@ var services = []struct {
 			membershipv1.File_roster_membership_v1_domain_service_proto,
 			membershipv1.File_roster_membership_v1_identity_provider_service_proto,
 			membershipv1.File_roster_membership_v1_audit_service_proto,
+			membershipv1.File_roster_membership_v1_service_account_service_proto,
 		},
 		[]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 			membershipv1.RegisterOrganizationServiceHandler, membershipv1.RegisterRoleServiceHandler,
@@ -80,6 +81,7 @@ var services = []struct {
 			membershipv1.RegisterDomainServiceHandler,
 			membershipv1.RegisterIdentityProviderServiceHandler,
 			membershipv1.RegisterAuditServiceHandler,
+			membershipv1.RegisterOrganizationServiceAccountServiceHandler,
 		},
 	},
 	{

@@ -8,13 +8,13 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // ChangeAccountEmail gives an account that the organization manages another address. It is a claim without proof, and the only one, as that of a

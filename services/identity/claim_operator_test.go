@@ -11,9 +11,9 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/seal"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 func (h *harness) bootstrap(s *Service) string {

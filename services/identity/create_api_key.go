@@ -10,7 +10,6 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/apikey"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -18,6 +17,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // CreateApiKey makes a key. What it is for is held against what its owner may do wherever it is used, so that nothing is asked

@@ -17,7 +17,6 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/identity/internal/federation"
 	"github.com/rosterhq/roster/services/identity/internal/password"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -29,6 +28,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // CreateSession signs in with a password.

@@ -52,6 +52,7 @@ type harness struct {
 	required requirements
 	departs  departures
 	domains  domains
+	programs programs
 
 	// Clients as the gateway, for a client of its own, and as the services that call identity.
 	accounts   identityv1.AccountServiceClient
@@ -122,6 +123,18 @@ func (d *domains) HasDomain(_ context.Context, req *membershipv1.HasDomainReques
 	return &membershipv1.HasDomainResponse{Verified: d.of[req.GetDomain()] == req.GetOrganizationId()}, d.err
 }
 
+// programs are the service accounts of organizations, as membership knows them.
+type programs struct {
+	answer *membershipv1.ResolveOrganizationKeyResponse
+	err    error
+	asked  []*membershipv1.ResolveOrganizationKeyRequest
+}
+
+func (p *programs) ResolveOrganizationKey(_ context.Context, req *membershipv1.ResolveOrganizationKeyRequest, _ ...grpc.CallOption) (*membershipv1.ResolveOrganizationKeyResponse, error) {
+	p.asked = append(p.asked, req)
+	return p.answer, p.err
+}
+
 var testKey = seal.NewKey([32]byte{1, 2, 3})
 
 func start(t *testing.T) *harness {
@@ -167,7 +180,7 @@ func start(t *testing.T) *harness {
 func (h *harness) instance() *Service {
 	db := h.dsns.Open(h.T, postgres.Options{})
 	return New(Dependencies{
-		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, Required: &h.required, Departs: &h.departs, Domains: &h.domains, PublicURL: publicURL, Log: h.log(),
+		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, Required: &h.required, Departs: &h.departs, Domains: &h.domains, Programs: &h.programs, PublicURL: publicURL, Log: h.log(),
 		Outbound: outbound.Options{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Plain: true},
 	})
 }

@@ -13,8 +13,8 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/password"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // TestParity compares what is done for those whom there is and those whom there is not, statement by statement. How long that takes

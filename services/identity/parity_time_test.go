@@ -11,8 +11,8 @@ import (
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // samples is how often each call is measured. `make parity` asks for 200; a few, on a machine that does other things too, say nothing.

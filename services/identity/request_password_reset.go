@@ -7,7 +7,6 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -16,6 +15,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // RequestPasswordReset notes the wish. Whose password that is, the sweeper finds out afterwards: the answer and the work for it

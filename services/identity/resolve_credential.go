@@ -8,13 +8,15 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rosterhq/roster/pkg/fault"
+	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // audiences are whom tokens are made for.
@@ -67,6 +69,9 @@ func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims c
 		claims.Key, claims.Scopes = found.ID, found.Scopes
 		return claims, found.ExpireTime, err
 	}
+	if key, ok := secret.Parse(secret.OrganizationKey, text); ok && !cookie {
+		return s.whoseOrganization(ctx, key)
+	}
 	key, ok := secret.Parse(secret.Session, text)
 	if !ok {
 		return claims, end, session.ErrUnauthenticated
@@ -82,4 +87,22 @@ func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims c
 	return credential.Claims{
 		Account: found.AccountID, Session: found.ID, Stage: caller.Stage(found.Stage), AuthTime: found.AuthTime, Level: found.Level, Reach: found.Factors,
 	}, found.ExpireTime, nil
+}
+
+// whoseOrganization returns the service account of an organization that presents the key: membership keeps those.
+func (s *Service) whoseOrganization(ctx context.Context, key secret.Secret) (claims credential.Claims, end time.Time, err error) {
+	claims.Organization = id.Organization(key.Owner)
+	found, err := s.Programs.ResolveOrganizationKey(ctx, &membershipv1.ResolveOrganizationKeyRequest{
+		OrganizationId: claims.Organization.String(), SecretHash: key.Hash})
+	if fault.ReasonOf(err) == errorv1.Reason_REASON_API_KEY_NOT_FOUND {
+		err = session.ErrUnauthenticated
+	}
+	if err == nil {
+		claims.ServiceAccount, err = id.ParseServiceAccount(found.GetServiceAccountId())
+	}
+	if err == nil {
+		claims.Key, err = id.ParseAPIKey(found.GetApiKeyId())
+	}
+	claims.Scopes = found.GetScopes()
+	return claims, found.GetExpireTime().AsTime(), err
 }

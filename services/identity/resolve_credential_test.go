@@ -11,10 +11,10 @@ import (
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/internal/credential"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/seal"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 func (h *harness) resolve(secret string, cookie bool) (*identityv1.ResolveCredentialResponse, error) {

@@ -9,12 +9,12 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/factor"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // RevertEmailChange makes the address that the mail went to the primary one again. What whoever has changed it can read, knows or has set up since,

@@ -44,6 +44,7 @@ func Run(ctx context.Context, c Config) error {
 		Required:  membershipv1.NewMfaRequirementServiceClient(membership),
 		Departs:   membershipv1.NewDepartureServiceClient(membership),
 		Domains:   membershipv1.NewDomainProofServiceClient(membership),
+		Programs:  membershipv1.NewOrganizationKeyServiceClient(membership),
 		PublicURL: c.PublicURL,
 		Outbound:  outbound.Options{Networks: c.ProviderNetworks, Plain: c.ProviderPlain},
 		Log:       base.Log,

@@ -8,11 +8,11 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/email"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // SendPasswordReset mails the link that RequestPasswordReset mails, because an organization of the person's asks for it. Who has proven no

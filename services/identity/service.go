@@ -19,7 +19,6 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/budget"
 	"github.com/rosterhq/roster/services/identity/internal/passkey"
 	"github.com/rosterhq/roster/services/identity/internal/password"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/identity/internal/upstream"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -29,6 +28,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/internal/seal"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // Dependencies are what the service stands on.
@@ -36,14 +36,15 @@ type Dependencies struct {
 	DB        *postgres.DB
 	Key       *seal.Key
 	Mail      *mail.Queue
-	Attempts  int                                      // that fail, of one client address in a quarter of an hour; 0: any number
-	Required  membershipv1.MfaRequirementServiceClient // who asks for a second factor
-	Departs   membershipv1.DepartureServiceClient      // ends memberships
-	Domains   membershipv1.DomainProofServiceClient    // whose word on an address counts
-	PublicURL string                                   // where people reach the suite, without a slash at the end
-	Outbound  outbound.Options                         // how identity providers are reached
-	Log       *slog.Logger                             // nil: slog.Default()
-	Now       func() time.Time                         // nil: time.Now; for the times in tokens, which other machines check; what expires here, the database judges
+	Attempts  int                                       // that fail, of one client address in a quarter of an hour; 0: any number
+	Required  membershipv1.MfaRequirementServiceClient  // who asks for a second factor
+	Departs   membershipv1.DepartureServiceClient       // ends memberships
+	Domains   membershipv1.DomainProofServiceClient     // whose word on an address counts
+	Programs  membershipv1.OrganizationKeyServiceClient // whose the key of an organization's service account is
+	PublicURL string                                    // where people reach the suite, without a slash at the end
+	Outbound  outbound.Options                          // how identity providers are reached
+	Log       *slog.Logger                              // nil: slog.Default()
+	Now       func() time.Time                          // nil: time.Now; for the times in tokens, which other machines check; what expires here, the database judges
 }
 
 // Service implements the identity service's gRPC services.

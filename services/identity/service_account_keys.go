@@ -9,12 +9,12 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/apikey"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // CreateServiceAccountKey makes a key of a service account; those that it has go on working, so that one can follow another.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/password"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
@@ -17,6 +16,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/naming"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // SignUp writes to the address, and remembers what the account will be. Neither the answer nor the work for it tells

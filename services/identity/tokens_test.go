@@ -11,8 +11,8 @@ import (
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 func (h *harness) introspect(as, token string) (*identityv1.IntrospectTokenResponse, error) {

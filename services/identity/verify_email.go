@@ -8,7 +8,6 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/email"
@@ -16,6 +15,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 // VerifyEmail makes the account that a sign-up asked for, or gives an account the address that it asked for. Using the link up, taking

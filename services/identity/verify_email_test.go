@@ -9,8 +9,8 @@ import (
 
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
-	"github.com/rosterhq/roster/services/identity/internal/secret"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
 func TestVerifyEmail(t *testing.T) {

@@ -84,7 +84,8 @@ func idsIn(data []byte) []string {
 	return slices.Compact(found)
 }
 
-// thing returns what an id names that has a name: an account, an invitation, a role, a group or a project.
+// thing returns what an id names that has a name: an account, an invitation, a role, a group, a project or a service
+// account.
 func thing(text string) (id.Any, bool) {
 	if account, err := id.ParseAccount(text); err == nil {
 		return id.Any(account), true
@@ -100,6 +101,9 @@ func thing(text string) (id.Any, bool) {
 	}
 	if project, err := id.ParseProject(text); err == nil {
 		return id.Any(project), true
+	}
+	if program, err := id.ParseServiceAccount(text); err == nil {
+		return id.Any(program), true
 	}
 	return id.Any{}, false
 }

@@ -65,6 +65,8 @@ type Service struct {
 	membershipv1.UnimplementedDepartureServiceServer
 	membershipv1.UnimplementedDomainProofServiceServer
 	membershipv1.UnimplementedIdentityProviderServiceServer
+	membershipv1.UnimplementedOrganizationServiceAccountServiceServer
+	membershipv1.UnimplementedOrganizationKeyServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
 	arrivals arrivals
@@ -94,6 +96,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterDomainServiceServer(r, s)
 	membershipv1.RegisterIdentityProviderServiceServer(r, s)
 	membershipv1.RegisterAuditServiceServer(r, s)
+	membershipv1.RegisterOrganizationServiceAccountServiceServer(r, s)
 }
 
 // RegisterInternal adds what only other services call.
@@ -103,6 +106,7 @@ func (s *Service) RegisterInternal(r grpc.ServiceRegistrar) {
 	membershipv1.RegisterMfaRequirementServiceServer(r, s)
 	membershipv1.RegisterDepartureServiceServer(r, s)
 	membershipv1.RegisterDomainProofServiceServer(r, s)
+	membershipv1.RegisterOrganizationKeyServiceServer(r, s)
 	billingv1.RegisterSeatOwnerServiceServer(r, s)
 }
 

@@ -180,6 +180,15 @@ func (s *suite) live(t *testing.T) {
 	id := org.GetOrganization().GetId()
 	_, err = billingv1.NewSeatLimitServiceClient(s.Conn()).SetSeatLimit(as(key), &billingv1.SetSeatLimitRequest{OrganizationId: id, Reason: hostile})
 	require.NoError(t, err) // it is kept as it is, and must not reach a log like that
+	programs := membershipv1.NewOrganizationServiceAccountServiceClient(s.Conn())
+	program, err := programs.CreateOrganizationServiceAccount(as(ada), &membershipv1.CreateOrganizationServiceAccountRequest{
+		OrganizationId: id, DisplayName: "Deploy", Permissions: []string{"org.read"}})
+	require.NoError(t, err)
+	opens, err := programs.CreateOrganizationServiceAccountKey(as(ada), &membershipv1.CreateOrganizationServiceAccountKeyRequest{
+		OrganizationId: id, ServiceAccountId: program.GetServiceAccount().GetId(), DisplayName: "Blue", RequestId: "canary-key"})
+	require.NoError(t, err)
+	_, err = organizations.GetOrganization(as(s.plant(t, "key of an organization's service account", opens.GetSecret())), &membershipv1.GetOrganizationRequest{OrganizationId: id})
+	require.NoError(t, err)
 	_, err = organizations.CreateOrganization(as(ada), &membershipv1.CreateOrganizationRequest{DisplayName: hostile, Preset: membershipv1.Preset_PRESET_PORTAL})
 	require.Error(t, err)
 

@@ -173,6 +173,7 @@ type client struct {
 	membershipv1.RoleServiceClient
 	membershipv1.GroupServiceClient
 	membershipv1.ProjectServiceClient
+	membershipv1.OrganizationServiceAccountServiceClient
 	membershipv1.OwnershipServiceClient
 	membershipv1.AvailabilityServiceClient
 	invitationv1.InvitationServiceClient
@@ -193,7 +194,7 @@ func clientOver(conn steady) client {
 		identityv1.NewFactorServiceClient(conn), identityv1.NewApiKeyServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
 		identityv1.NewOperatorProviderServiceClient(conn), identityv1.NewServiceAccountServiceClient(conn), identityv1.NewTokenServiceClient(conn), identityv1.NewEmailServiceClient(conn), identityv1.NewAvatarServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewIdentityProviderServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
-		membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),
+		membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn), membershipv1.NewOrganizationServiceAccountServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn), membershipv1.NewAvailabilityServiceClient(conn),
 		invitationv1.NewInvitationServiceClient(conn), billingv1.NewSeatLimitServiceClient(conn),
 	}

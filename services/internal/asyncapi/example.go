@@ -136,11 +136,13 @@ func word(field protoreflect.FieldDescriptor, verb string) string {
 		return exampleAccount.String()
 	case "owner_account_id", "before_account_id":
 		return id.Account(uuid(7)).String()
+	case "service_account_id":
+		return id.ServiceAccount(uuid(9)).String()
 	case "invitation_id", "owner_id":
 		return id.Invitation(uuid(4)).String()
 	case "session_id":
 		return id.Session(uuid(5)).String()
-	case "api_key_id":
+	case "api_key_id", "api_key_ids":
 		return id.APIKey(uuid(13)).String()
 	case "organization_id":
 		return exampleOrganization.String()

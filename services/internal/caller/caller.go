@@ -18,10 +18,10 @@ import (
 // Caller is who is calling, as the server has proven it. The zero Caller is anybody.
 type Caller struct {
 	Service        string            // the suite's service at the other end of the connection, such as "gateway"; "" for everyone else
-	Account        id.Account        // the person who is signed in; zero: none
+	Account        id.Account        // the person who is signed in, or the number of an organization's service account; zero: none
 	Session        id.Session        // the session that they are signed in with
 	Operator       id.Operator       // the operator who is signed in; zero: none
-	ServiceAccount id.ServiceAccount // the service account of the deployment that calls; zero: none
+	ServiceAccount id.ServiceAccount // the service account that calls: of an organization if Account is set, else of the deployment; zero: none
 	Key            id.APIKey         // the key that the person's program, or the service account, uses; zero: none
 	Scopes         []string          // the permissions or scopes that the key is for, sorted
 	Stage          Stage             // how far the sign-in has come

@@ -50,7 +50,9 @@ func TestCommandTree(t *testing.T) {
 		org/transfer/accept org/transfer/cancel org/transfer/decline org/transfer/offer org/transfer/show org/update org/use
 		password/change password/forgot password/reset people permissions
 		project/add project/create project/delete project/get project/list project/members project/remove project/update
-		reauth role/create role/delete role/list role/update seats sessions/list sessions/revoke sessions/revoke-others signup verify`),
+		reauth role/create role/delete role/list role/update seats
+		service-accounts/create service-accounts/delete service-accounts/keys/create service-accounts/keys/delete service-accounts/keys/list service-accounts/list
+		sessions/list sessions/revoke sessions/revoke-others signup verify`),
 		strings.Fields(strings.ReplaceAll(strings.Join(tree, "\n"), " ", "/")))
 }
 

@@ -87,6 +87,7 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterAccessServiceServer(server, membershipv1.UnimplementedAccessServiceServer{})
 	membershipv1.RegisterPermissionServiceServer(server, membershipv1.UnimplementedPermissionServiceServer{})
 	membershipv1.RegisterAuditServiceServer(server, &audits{world: w})
+	membershipv1.RegisterOrganizationServiceAccountServiceServer(server, membershipv1.UnimplementedOrganizationServiceAccountServiceServer{})
 	membershipv1.RegisterDomainServiceServer(server, membershipv1.UnimplementedDomainServiceServer{})
 	invitationv1.RegisterInvitationServiceServer(server, invitationv1.UnimplementedInvitationServiceServer{})
 	billingv1.RegisterSeatUsageServiceServer(server, billingv1.UnimplementedSeatUsageServiceServer{})

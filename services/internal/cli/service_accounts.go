@@ -103,8 +103,18 @@ func (a *app) operatorServiceAccountsShowCommand() *cobra.Command {
 	}
 }
 
+// aKey is a key as its service shows it.
+type aKey interface {
+	GetId() string
+	GetDisplayName() string
+	GetScopes() []string
+	GetLastFour() string
+	GetLastUseTime() *timestamppb.Timestamp
+	GetExpireTime() *timestamppb.Timestamp
+}
+
 // keysTable shows keys that begin with prefix, or says that there are none.
-func keysTable(p *page, prefix string, keys []*identityv1.ApiKey, none string) {
+func keysTable[K aKey](p *page, prefix string, keys []K, none string) {
 	var rows [][]string
 	for _, k := range keys {
 		rows = append(rows, []string{k.GetId(), k.GetDisplayName(), prefix + "..." + k.GetLastFour(), p.ago(k.GetLastUseTime()), p.ago(k.GetExpireTime()), strings.Join(k.GetScopes(), " ")})

@@ -157,6 +157,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer string) (caller
 		Level:          claims.Level,
 		Reach:          claims.Reach,
 	}
+	if !claims.Organization.IsZero() {
+		who.Account = id.Account(claims.ServiceAccount)
+	}
 	if of := who.Credential(); !of.IsZero() && a.Resolver.has(of) {
 		return caller.Caller{}, errRefused // the token outlives it
 	}

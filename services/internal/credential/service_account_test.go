@@ -27,6 +27,24 @@ func TestServiceAccount(t *testing.T) {
 		require.Equal(t, good, claims)
 		require.Equal(t, id.Any(good.Key), credentialOf(token), "what ends the key ends the token")
 	})
+	t.Run("R48 a token names the organization of a service account, which then acts under its number", func(t *testing.T) {
+		t.Parallel()
+		of := good
+		of.Organization, of.Scopes = id.NewOrganization(), []string{"members.read"}
+		token, err := Sign(key, of)
+		require.NoError(t, err)
+		verifier := NewVerifier("membership", published.get, clock.now)
+		claims, err := verifier.Verify(t.Context(), token)
+		require.NoError(t, err)
+		require.Equal(t, of, claims)
+		who, err := (&Authenticator{Resolver: NewResolver(nil, clock.now), Verifier: verifier}).Authenticate(t.Context(), token)
+		require.NoError(t, err)
+		require.Equal(t, id.Account(of.ServiceAccount), who.Account)
+		require.Equal(t, of.ServiceAccount, who.ServiceAccount)
+		require.False(t, who.Platform())
+		_, err = Sign(key, Claims{Account: id.NewAccount(), Organization: of.Organization, Audience: "membership", IssuedAt: of.IssuedAt, Expires: of.Expires})
+		require.ErrorContains(t, err, "only a service account")
+	})
 	t.Run("R48 nobody is two, and a service account is no session", func(t *testing.T) {
 		t.Parallel()
 		for name, wrong := range map[string]func(*Claims){

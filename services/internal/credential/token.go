@@ -37,6 +37,7 @@ type Claims struct {
 	Account        id.Account        // the person; either this
 	Operator       id.Operator       // or the operator
 	ServiceAccount id.ServiceAccount // or the service account is set
+	Organization   id.Organization   // whose the service account is; zero: the deployment's
 	Session        id.Session        // optional
 	Key            id.APIKey         // of a person's program, or of a service account; it comes with
 	Scopes         []string          // the permissions or scopes that it is for, sorted
@@ -55,6 +56,7 @@ type payload struct {
 	Issuer   string   `json:"iss"`
 	Audience string   `json:"aud"` // never a list: a token for two services is a token for neither
 	Subject  string   `json:"sub"`
+	Org      string   `json:"org,omitempty"`
 	Session  string   `json:"sid,omitempty"`
 	Key      string   `json:"key,omitempty"`
 	Scopes   []string `json:"scopes,omitempty"`
@@ -76,6 +78,8 @@ func Sign(key jose.JSONWebKey, c Claims) (string, error) {
 		return "", errors.New("sign token: the subject is one account, one operator or one service account")
 	case !c.ServiceAccount.IsZero() && (c.Key.IsZero() || !c.Session.IsZero()):
 		return "", errors.New("sign token: a service account has a key, and no session")
+	case !c.Organization.IsZero() && c.ServiceAccount.IsZero():
+		return "", errors.New("sign token: only a service account is of an organization")
 	case c.Key.IsZero() != (len(c.Scopes) == 0):
 		return "", errors.New("sign token: a key comes with scopes, and they with it")
 	case c.Audience == "":
@@ -87,6 +91,7 @@ func Sign(key jose.JSONWebKey, c Claims) (string, error) {
 		Issuer:   issuer,
 		Audience: c.Audience,
 		Subject:  c.Account.String() + c.Operator.String() + c.ServiceAccount.String(), // all but one are empty
+		Org:      c.Organization.String(),
 		Session:  c.Session.String(),
 		Key:      c.Key.String(),
 		Scopes:   c.Scopes,
@@ -178,6 +183,12 @@ func read(signed *jose.JSONWebSignature, key ed25519.PublicKey, audience string,
 		c.ServiceAccount, err = id.ParseServiceAccount(p.Subject)
 	default:
 		c.Account, err = id.ParseAccount(p.Subject)
+	}
+	if err == nil && p.Org != "" {
+		c.Organization, err = id.ParseOrganization(p.Org)
+	}
+	if err == nil && !c.Organization.IsZero() && c.ServiceAccount.IsZero() {
+		err = errors.New("of an organization, and no service account")
 	}
 	if err == nil && p.Session != "" {
 		c.Session, err = id.ParseSession(p.Session)

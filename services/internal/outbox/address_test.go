@@ -32,6 +32,8 @@ func TestEveryEventHasAPlaceForTheClientsAddress(t *testing.T) {
 func TestClientAddress(t *testing.T) {
 	t.Parallel()
 	ada, grace, operator := id.NewAccount(), id.NewAccount(), id.NewOperator()
+	number := id.NewServiceAccount()
+	program := caller.Caller{Account: id.Account(number), ServiceAccount: number, Address: "192.0.2.6"}
 	adas := caller.Caller{Account: ada, Address: "192.0.2.7"}
 	for name, c := range map[string]struct {
 		who  caller.Caller
@@ -44,6 +46,7 @@ func TestClientAddress(t *testing.T) {
 		"TheSuiteDoesItOnTheWay":        {adas, Origin{Service: "membership", Cause: eventv1.Cause_KIND_EXPIRY}, ""},
 		"SomebodyWithALinkIsNowAMember": {caller.Caller{Address: "192.0.2.8"}, Origin{Account: grace, Cause: eventv1.Cause_KIND_INVITE}, "192.0.2.8"},
 		"SomebodyWithALinkWithoutAName": {caller.Caller{Address: "192.0.2.8"}, Origin{Service: "invitation", Cause: eventv1.Cause_KIND_SELF}, "192.0.2.8"},
+		"AServiceAccountIsCalling":      {program, Origin{Account: program.Account}, "192.0.2.6"},
 		"NobodyIsCalling":               {caller.Caller{}, Origin{Account: ada}, ""},
 		"AServiceIsCallingForSomebody":  {caller.Caller{Service: "invitation"}, Origin{Account: ada}, ""},
 	} {

@@ -10,7 +10,7 @@ import (
 )
 
 // Origin is on whose behalf something happens, and for what reason. The first that is set of Account, Operator,
-// ServiceAccount and Service is who acts.
+// ServiceAccount and Service is who acts. The account of a service account that calls is the service account.
 type Origin struct {
 	Account        id.Account
 	Operator       id.Operator
@@ -24,7 +24,9 @@ type Origin struct {
 // Context is the origin as events tell it, with the trace that ctx belongs to.
 func (o Origin) Context(ctx context.Context) *eventv1.Context {
 	actor := &eventv1.Actor{Kind: eventv1.Actor_KIND_SYSTEM, Id: o.Service}
-	switch {
+	switch who := caller.From(ctx); {
+	case !o.Account.IsZero() && o.Account == who.Account && !who.ServiceAccount.IsZero():
+		actor = &eventv1.Actor{Kind: eventv1.Actor_KIND_SERVICE_ACCOUNT, Id: who.ServiceAccount.String()}
 	case !o.Account.IsZero():
 		actor = &eventv1.Actor{Kind: eventv1.Actor_KIND_ACCOUNT, Id: o.Account.String()}
 	case !o.Operator.IsZero():

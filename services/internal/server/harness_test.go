@@ -95,6 +95,7 @@ const (
 	asAccount  = "Bearer an-account"
 	asOperator = "Bearer an-operator"
 	asPlatform = "Bearer a-service-account"
+	asProgram  = "Bearer a-program" // a service account of an organization
 )
 
 func authenticate(_ context.Context, bearer string) (caller.Caller, error) {
@@ -105,6 +106,8 @@ func authenticate(_ context.Context, bearer string) (caller.Caller, error) {
 		return caller.Caller{Operator: operator}, nil
 	case "a-service-account":
 		return caller.Caller{ServiceAccount: platform, Key: id.NewAPIKey(), Scopes: []string{"access.check"}}, nil
+	case "a-program":
+		return caller.Caller{Account: id.Account(platform), ServiceAccount: platform, Key: id.NewAPIKey(), Scopes: []string{"members.read"}}, nil
 	case "away":
 		return caller.Caller{}, fault.New(errorv1.Reason_REASON_UNAVAILABLE, "Identity does not answer.")
 	}

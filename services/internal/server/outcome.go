@@ -36,7 +36,7 @@ func (s *Server) conclude(ctx context.Context, who caller.Caller, method string,
 	if organization := organizationOf(req); organization != "" {
 		about = append(about, slog.String("organization", organization))
 	}
-	if who.Platform() { // people's refusals go to the audit view of the organization; it belongs to none
+	if !who.ServiceAccount.IsZero() { // members' refusals go to the audit view of the organization; it is none
 		about = append(about, slog.String("service_account", who.ServiceAccount.String()))
 	}
 	if err == nil {

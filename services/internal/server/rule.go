@@ -96,10 +96,14 @@ func scoped(rule *accessv1.Rule, who caller.Caller) error {
 	return nil
 }
 
-// keyed refuses a person's program what its key is not for. What looks after the account itself names no permission.
+// keyed refuses a person's program, and that of an organization, what its key is not for. What looks after the account itself names no permission.
 func keyed(rule *accessv1.Rule, who caller.Caller) error {
 	switch permission := rule.GetPermission(); {
-	case who.Key.IsZero(), rule.GetKeys():
+	case who.Key.IsZero():
+		return nil
+	case !who.ServiceAccount.IsZero() && rule.GetTenant() == "":
+		return errNotForKeys // it is nobody outside its organization
+	case rule.GetKeys():
 		return nil
 	case permission == "":
 		return errNotForKeys

@@ -236,6 +236,32 @@ func TestKeyed(t *testing.T) {
 	}
 }
 
+func TestKeyOfAnOrganization(t *testing.T) {
+	t.Parallel()
+	robot := caller.Caller{Account: id.Account(platform), ServiceAccount: platform, Key: id.NewAPIKey(), Scopes: []string{"members.read"}}
+	for name, c := range map[string]struct {
+		rule *accessv1.Rule
+		want errorv1.Reason
+	}{
+		"R53_WhatItIsFor":          {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Permission: "members.read", Tenant: "organization_id"}, allowed},
+		"R53_WhatItIsNotFor":       {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Permission: "org.read", Tenant: "organization_id"}, errorv1.Reason_REASON_PERMISSION_MISSING},
+		"R53_WhatKeysMayThere":     {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Keys: true, Tenant: "organization_id"}, allowed},
+		"R53_WhatKeysMayElsewhere": {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Keys: true}, refused},
+		"R53_WhatNamesNoPlace":     {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Permission: "members.read"}, refused},
+		"R53_WhatIsNobodyElses":    {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Tenant: "organization_id"}, refused},
+		"R53_WhatAsksWhoIsThere":   {&accessv1.Rule{Caller: accessv1.Rule_CALLER_ACCOUNT, Permission: "members.read", Tenant: "organization_id", StepUpMinutes: 10}, errorv1.Reason_REASON_STEP_UP_REQUIRED},
+		"R53_WhatTheDeploymentsDo": {&accessv1.Rule{Caller: accessv1.Rule_CALLER_SERVICE_ACCOUNT, Scope: "members.read", Permission: "members.read", Tenant: "organization_id"}, refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &Server{config: Config{Now: time.Now}, rules: map[string]*accessv1.Rule{"/test/Do": c.rule}}
+			err := s.permit("/test/Do", robot, true)
+			require.Equal(t, c.want, fault.ReasonOf(err), "%v", err)
+			require.Equal(t, c.want == allowed, err == nil)
+		})
+	}
+}
+
 func TestKeyedSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	key := caller.Caller{Account: account, Key: id.NewAPIKey()}
@@ -276,11 +302,13 @@ func TestScoped(t *testing.T) {
 	t.Run("R82_WhoWasRefusedStandsInTheLog", func(t *testing.T) {
 		t.Parallel()
 		h := start(t, fine)
-		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", asPlatform)
-		requireReason(t, refused, usage(ctx, h.dial(t, "")))
-		lines := h.logged.lines(t)
-		require.Len(t, lines, 1)
-		require.Equal(t, platform.String(), lines[0]["service_account"])
+		for i, who := range []string{asPlatform, asProgram} {
+			ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", who)
+			require.Error(t, usage(ctx, h.dial(t, "")))
+			lines := h.logged.lines(t)
+			require.Len(t, lines, i+1)
+			require.Equal(t, platform.String(), lines[i]["service_account"])
+		}
 	})
 	t.Run("R51_WhatIsForThemAloneIsForNobodyElse", func(t *testing.T) {
 		t.Parallel()

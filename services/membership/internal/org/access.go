@@ -30,7 +30,7 @@ func (o Organization) Decide(m Member, permission string, project id.Project) Ve
 	switch {
 	case m.State == MemberDisabled:
 		return Verdict{Decision: MembershipStopped}
-	case m.State == MemberActive:
+	case m.State == MemberActive, m.State == NoMember:
 	case !o.guest(m, project):
 		return Verdict{Decision: NotAMember}
 	}
@@ -125,7 +125,11 @@ func (o Organization) Holders(groups Groups, permission string, project id.Proje
 // lines are what gives a member something: the role first.
 func (o Organization) lines(m Member) []Grant {
 	given := slices.DeleteFunc(slices.Clone(m.Grants), func(g Grant) bool { return g.Source == ByOpening })
-	if m.State != MemberActive { // a guest
+	switch m.State {
+	case MemberActive:
+	case NoMember:
+		return given
+	default: // a guest
 		return slices.DeleteFunc(given, func(g Grant) bool { return g.Source != ByProject })
 	}
 	role, _ := o.Roles.ByID(m.Role)
@@ -134,7 +138,7 @@ func (o Organization) lines(m Member) []Grant {
 
 // Knows tells whether somebody belongs to the organization, or as a guest to the project, and so may know of it.
 func (o Organization) Knows(m Member, project id.Project) bool {
-	return m.Belongs() || o.guest(m, project)
+	return m.Belongs() || m.State == NoMember || o.guest(m, project)
 }
 
 // guest tells whether somebody who was removed still belongs to the project.

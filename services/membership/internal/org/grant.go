@@ -11,10 +11,11 @@ type Source string
 
 // Sources.
 const (
-	ByRole    Source = "ROLE"    // the member's role
-	ByGroup   Source = "GROUP"   // a role that is bound to a group of the member's
-	ByProject Source = "PROJECT" // a direct membership in a project
-	ByOpening Source = "OPENING" // a group of the member's opens what the policy gates; it gives nothing by itself
+	ByRole           Source = "ROLE"            // the member's role
+	ByGroup          Source = "GROUP"           // a role that is bound to a group of the member's
+	ByProject        Source = "PROJECT"         // a direct membership in a project
+	ByServiceAccount Source = "SERVICE_ACCOUNT" // what a service account is for
+	ByOpening        Source = "OPENING"         // a group of the member's opens what the policy gates; it gives nothing by itself
 )
 
 // Grant is what a member has beside, or without, a role in the organization: of a group, or of a project.
@@ -54,7 +55,7 @@ func (o Organization) effective(role Role, grants []Grant, project id.Project) S
 func (o Organization) held(role Role, grants []Grant, project id.Project) Set {
 	held := role.Permissions
 	for _, g := range grants {
-		if g.Source == ByGroup && o.counts(g, project) {
+		if g.Source == ByServiceAccount || g.Source == ByGroup && o.counts(g, project) {
 			held = held.Union(g.Permissions)
 		}
 	}

@@ -25,9 +25,10 @@ func (o Organization) Keyed(m Member, held Set) Set {
 	return held.In(*o.Key)
 }
 
-// takesKey tells whether keys of the member's work in this organization at all: whether they may have any.
+// takesKey tells whether keys of the member's work in this organization at all: whether they may have any. A service account has
+// nothing else.
 func (o Organization) takesKey(m Member) bool {
-	return o.Key == nil || o.Decide(m, CreateOwnKeys, id.Project{}).Decision == Allowed
+	return o.Key == nil || m.State == NoMember || o.Decide(m, CreateOwnKeys, id.Project{}).Decision == Allowed
 }
 
 // DecideSelf is Decide for somebody who asks about themselves.

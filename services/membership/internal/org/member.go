@@ -16,7 +16,8 @@ type MemberState string
 const (
 	MemberActive   MemberState = "ACTIVE"
 	MemberDisabled MemberState = "DISABLED"
-	MemberRemoved  MemberState = "REMOVED" // the row is history
+	MemberRemoved  MemberState = "REMOVED"         // the row is history
+	NoMember       MemberState = "SERVICE_ACCOUNT" // a service account that asks: it has no row, and nothing is done to it as to a member
 )
 
 // ErrNoMember is the answer about people who do not, or no longer, belong to the organization.

@@ -69,7 +69,7 @@ func (o *Organization) Rename(name, etag string, at time.Time) error {
 // Admit returns the member as somebody who may act here, unless they may not even know that the organization exists.
 // The zero Member is nobody.
 func (o Organization) Admit(m Member) (Actor, error) {
-	if o.State != Active || !m.Belongs() {
+	if o.State != Active || !m.Belongs() && m.State != NoMember {
 		return Actor{}, ErrNotFound
 	}
 	if m.State == MemberDisabled {

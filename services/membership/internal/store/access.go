@@ -95,6 +95,10 @@ var question = fmt.Sprintf(`
 		LEFT JOIN account_factors f ON f.account_id = m.account_id
 		WHERE m.organization_id = s.organization::uuid AND m.account_id = ANY ($2)
 		UNION ALL
+		SELECT 'SERVICE_ACCOUNT', p.service_account_id, NULL, NULL, p.display_name, '', false, p.permissions, NULL, '', false, 0, NULL, NULL, NULL
+		FROM service_accounts p JOIN service_account_keys k USING (organization_id, service_account_id)
+		WHERE p.organization_id = s.organization::uuid AND p.service_account_id = $5 AND k.api_key_id = $6 AND k.expire_time > now()
+		UNION ALL
 		SELECT g.*, '', false, 0, NULL, NULL, NULL FROM (%s) g
 		UNION ALL
 		SELECT 'FOUND', NULL, NULL, p.project_id, '', '', false, NULL, NULL, '', false, 0, NULL, NULL, NULL
@@ -120,8 +124,13 @@ type answerRow struct {
 func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accounts []id.Account, projects ...id.Project) (a Access, err error) {
 	var found []answerRow
 	registry := registryInMind()
+	var program id.ServiceAccount // that asks
+	who := caller.From(ctx)
+	if asks(who, accounts) {
+		program = who.ServiceAccount
+	}
 	err = db.Read(ctx, func(conn *pgx.Conn) error {
-		rows, _ := conn.Query(ctx, question, key, accounts, projects, registry.Version) // collecting reports the error
+		rows, _ := conn.Query(ctx, question, key, accounts, projects, registry.Version, program, who.Key) // collecting reports the error
 		return postgres.All(&found)(rows)
 	})
 	if err != nil {
@@ -143,9 +152,11 @@ func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accoun
 		case "FOUND":
 			a.Projects[row.Project] = true
 			continue
+		case string(org.ByServiceAccount):
+			member = org.ServiceAccount{ID: id.ServiceAccount(row.Account), DisplayName: row.Name, Permissions: row.Permissions}.Acting(registry)
 		case "MEMBER":
 			member.Account, member.State, member.Role = row.Account, row.State, id.Role(row.ID)
-			member.Unprotected = unprotected(caller.From(ctx), row.Account, row.Opens)
+			member.Unprotected = unprotected(who, row.Account, row.Opens)
 			if _, known := a.Organization.Roles.ByID(member.Role); !known {
 				a.Organization.Roles = append(a.Organization.Roles,
 					org.Role{ID: member.Role, Key: row.Role, DisplayName: row.Name, Owner: row.Owner, BuiltIn: row.BuiltIn, Permissions: row.allowed(registry)})
@@ -155,7 +166,7 @@ func GetAccess(ctx context.Context, db *postgres.DB, key id.Organization, accoun
 		}
 		a.Members[row.Account] = member
 	}
-	a.Organization.UseKey(caller.From(ctx).Scopes)
+	a.Organization.UseKey(who.Scopes)
 	if a.Organization.State != org.Active {
 		return Access{Registry: registry}, nil
 	}

@@ -201,7 +201,8 @@ func (q Queries) ListNames(ctx context.Context, key id.Organization, things []id
 		UNION ALL SELECT id, $3 FROM erased WHERE id = ANY ($2)
 		UNION ALL SELECT role_id, display_name FROM roles WHERE organization_id = $1 AND role_id = ANY ($2)
 		UNION ALL SELECT group_id, display_name FROM groups WHERE organization_id = $1 AND group_id = ANY ($2)
-		UNION ALL SELECT project_id, display_name FROM projects WHERE organization_id = $1 AND project_id = ANY ($2)`, []any{key, things, DeletedName},
+		UNION ALL SELECT project_id, display_name FROM projects WHERE organization_id = $1 AND project_id = ANY ($2)
+		UNION ALL SELECT service_account_id, display_name FROM service_accounts WHERE organization_id = $1 AND service_account_id = ANY ($2)`, []any{key, things, DeletedName},
 		func(rows pgx.Rows) error {
 			var person id.Any
 			var name string

@@ -128,6 +128,7 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 	var members []memberRow
 	var people []person
 	var granted []grantRow
+	var programs []org.ServiceAccount
 	var revisions []struct{ Revision int64 }
 	// The revision first: what is read after it may be newer than it says, never older.
 	q.Read(`SELECT revision FROM heads WHERE aggregate_id = $1`, []any{key}, postgres.All(&revisions))
@@ -137,6 +138,7 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 		FROM members LEFT JOIN account_factors f USING (account_id)
 		WHERE organization_id = $1 AND account_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&members))
+	q.acting(key, accounts, &programs)
 	q.Read(allGrants, []any{key, accounts}, postgres.All(&granted))
 	q.Read(`SELECT person_id, `+profileColumns+` FROM people p WHERE organization_id = $1 AND person_id = ANY ($2)`,
 		[]any{key, accounts}, postgres.All(&people))
@@ -144,6 +146,9 @@ func (q Queries) standing(key id.Organization, accounts []id.Account) func() Sta
 		for _, row := range members {
 			row.Factors, row.Unprotected = row.Methods, unprotected(q.Caller(), row.Account, row.Methods)
 			s.Members[row.Account] = row.Member
+		}
+		for _, program := range programs {
+			s.Members[id.Account(program.ID)] = program.Acting(s.Organization.Registry)
 		}
 		for _, row := range granted {
 			m := s.Members[row.Account]

@@ -72,6 +72,7 @@ func (q Queries) DeleteOrganization(key id.Organization) {
 		SET state = 'REMOVED', seat_id = NULL, disable_time = NULL, disabler_account_id = NULL, sole_owner = false, version = version + 1
 		WHERE organization_id = $1 AND state <> 'REMOVED'`, key)
 	q.Write(`DELETE FROM people WHERE organization_id = $1`, key)
+	q.Write(`DELETE FROM service_accounts WHERE organization_id = $1`, key)
 	q.Write(`DELETE FROM joins WHERE organization_id = $1`, key)
 	q.Write(`DELETE FROM domains WHERE organization_id = $1`, key)
 }

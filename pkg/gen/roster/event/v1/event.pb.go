@@ -8395,6 +8395,371 @@ func (x *ProviderDeleted) GetPersonal() *Client {
 	return nil
 }
 
+// ServiceAccount is a service account of an organization, as events show it.
+type ServiceAccount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service account.
+	ServiceAccountId string `protobuf:"bytes,1,opt,name=service_account_id,json=serviceAccountId,proto3" json:"service_account_id,omitempty"`
+	// Name.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// What it is for.
+	Permissions   []string `protobuf:"bytes,3,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceAccount) Reset() {
+	*x = ServiceAccount{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[110]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceAccount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceAccount) ProtoMessage() {}
+
+func (x *ServiceAccount) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[110]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceAccount.ProtoReflect.Descriptor instead.
+func (*ServiceAccount) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{110}
+}
+
+func (x *ServiceAccount) GetServiceAccountId() string {
+	if x != nil {
+		return x.ServiceAccountId
+	}
+	return ""
+}
+
+func (x *ServiceAccount) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *ServiceAccount) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+// OrganizationServiceAccountCreated: `organization.service_account_created`.
+type OrganizationServiceAccountCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	ServiceAccount *ServiceAccount `protobuf:"bytes,2,opt,name=service_account,json=serviceAccount,proto3" json:"service_account,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationServiceAccountCreated) Reset() {
+	*x = OrganizationServiceAccountCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[111]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationServiceAccountCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationServiceAccountCreated) ProtoMessage() {}
+
+func (x *OrganizationServiceAccountCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[111]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationServiceAccountCreated.ProtoReflect.Descriptor instead.
+func (*OrganizationServiceAccountCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{111}
+}
+
+func (x *OrganizationServiceAccountCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationServiceAccountCreated) GetServiceAccount() *ServiceAccount {
+	if x != nil {
+		return x.ServiceAccount
+	}
+	return nil
+}
+
+func (x *OrganizationServiceAccountCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// OrganizationServiceAccountDeleted: `organization.service_account_deleted`. Its keys ended with it.
+type OrganizationServiceAccountDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *ServiceAccount `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The keys that worked until now.
+	ApiKeyIds []string `protobuf:"bytes,3,rep,name=api_key_ids,json=apiKeyIds,proto3" json:"api_key_ids,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationServiceAccountDeleted) Reset() {
+	*x = OrganizationServiceAccountDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[112]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationServiceAccountDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationServiceAccountDeleted) ProtoMessage() {}
+
+func (x *OrganizationServiceAccountDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[112]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationServiceAccountDeleted.ProtoReflect.Descriptor instead.
+func (*OrganizationServiceAccountDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{112}
+}
+
+func (x *OrganizationServiceAccountDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationServiceAccountDeleted) GetBefore() *ServiceAccount {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *OrganizationServiceAccountDeleted) GetApiKeyIds() []string {
+	if x != nil {
+		return x.ApiKeyIds
+	}
+	return nil
+}
+
+func (x *OrganizationServiceAccountDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// OrganizationServiceAccountKeyCreated: `organization.service_account_key_created`.
+type OrganizationServiceAccountKeyCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The service account.
+	ServiceAccountId string `protobuf:"bytes,2,opt,name=service_account_id,json=serviceAccountId,proto3" json:"service_account_id,omitempty"`
+	// The key.
+	ApiKeyId string `protobuf:"bytes,3,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// The permissions that it is for.
+	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// When it stops working.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,6,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationServiceAccountKeyCreated) Reset() {
+	*x = OrganizationServiceAccountKeyCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[113]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationServiceAccountKeyCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationServiceAccountKeyCreated) ProtoMessage() {}
+
+func (x *OrganizationServiceAccountKeyCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[113]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationServiceAccountKeyCreated.ProtoReflect.Descriptor instead.
+func (*OrganizationServiceAccountKeyCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{113}
+}
+
+func (x *OrganizationServiceAccountKeyCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationServiceAccountKeyCreated) GetServiceAccountId() string {
+	if x != nil {
+		return x.ServiceAccountId
+	}
+	return ""
+}
+
+func (x *OrganizationServiceAccountKeyCreated) GetApiKeyId() string {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return ""
+}
+
+func (x *OrganizationServiceAccountKeyCreated) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *OrganizationServiceAccountKeyCreated) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *OrganizationServiceAccountKeyCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// OrganizationServiceAccountKeyDeleted: `organization.service_account_key_deleted`.
+type OrganizationServiceAccountKeyDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The service account.
+	ServiceAccountId string `protobuf:"bytes,2,opt,name=service_account_id,json=serviceAccountId,proto3" json:"service_account_id,omitempty"`
+	// The key.
+	ApiKeyId string `protobuf:"bytes,3,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationServiceAccountKeyDeleted) Reset() {
+	*x = OrganizationServiceAccountKeyDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[114]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationServiceAccountKeyDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationServiceAccountKeyDeleted) ProtoMessage() {}
+
+func (x *OrganizationServiceAccountKeyDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[114]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationServiceAccountKeyDeleted.ProtoReflect.Descriptor instead.
+func (*OrganizationServiceAccountKeyDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{114}
+}
+
+func (x *OrganizationServiceAccountKeyDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationServiceAccountKeyDeleted) GetServiceAccountId() string {
+	if x != nil {
+		return x.ServiceAccountId
+	}
+	return ""
+}
+
+func (x *OrganizationServiceAccountKeyDeleted) GetApiKeyId() string {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return ""
+}
+
+func (x *OrganizationServiceAccountKeyDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -8410,7 +8775,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[110]
+	mi := &file_roster_event_v1_event_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8422,7 +8787,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[110]
+	mi := &file_roster_event_v1_event_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8472,7 +8837,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[111]
+	mi := &file_roster_event_v1_event_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8484,7 +8849,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[111]
+	mi := &file_roster_event_v1_event_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8529,7 +8894,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[112]
+	mi := &file_roster_event_v1_event_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8541,7 +8906,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[112]
+	mi := &file_roster_event_v1_event_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9231,7 +9596,35 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\x0fProviderDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
 	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.ProviderR\x06before\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x83\x01\n" +
+	"\x0eServiceAccount\x12,\n" +
+	"\x12service_account_id\x18\x01 \x01(\tR\x10serviceAccountId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12 \n" +
+	"\vpermissions\x18\x03 \x03(\tR\vpermissions\"\xd6\x01\n" +
+	"!OrganizationServiceAccountCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12H\n" +
+	"\x0fservice_account\x18\x02 \x01(\v2\x1f.roster.event.v1.ServiceAccountR\x0eserviceAccount\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xe5\x01\n" +
+	"!OrganizationServiceAccountDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x127\n" +
+	"\x06before\x18\x02 \x01(\v2\x1f.roster.event.v1.ServiceAccountR\x06before\x12\x1e\n" +
+	"\vapi_key_ids\x18\x03 \x03(\tR\tapiKeyIds\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xb0\x02\n" +
+	"$OrganizationServiceAccountKeyCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
+	"\x12service_account_id\x18\x02 \x01(\tR\x10serviceAccountId\x12\x1c\n" +
+	"\n" +
+	"api_key_id\x18\x03 \x01(\tR\bapiKeyId\x12\x16\n" +
+	"\x06scopes\x18\x04 \x03(\tR\x06scopes\x12;\n" +
+	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x123\n" +
+	"\bpersonal\x18\x06 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xdb\x01\n" +
+	"$OrganizationServiceAccountKeyDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12,\n" +
+	"\x12service_account_id\x18\x02 \x01(\tR\x10serviceAccountId\x12\x1c\n" +
+	"\n" +
+	"api_key_id\x18\x03 \x01(\tR\bapiKeyId\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -9246,134 +9639,139 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 113)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 118)
 var file_roster_event_v1_event_proto_goTypes = []any{
-	(Actor_Kind)(0),                        // 0: roster.event.v1.Actor.Kind
-	(Cause_Kind)(0),                        // 1: roster.event.v1.Cause.Kind
-	(Member_State)(0),                      // 2: roster.event.v1.Member.State
-	(MemberPasswordReset_Method)(0),        // 3: roster.event.v1.MemberPasswordReset.Method
-	(Invitation_State)(0),                  // 4: roster.event.v1.Invitation.State
-	(Seat_State)(0),                        // 5: roster.event.v1.Seat.State
-	(Domain_State)(0),                      // 6: roster.event.v1.Domain.State
-	(Override_State)(0),                    // 7: roster.event.v1.Override.State
-	(AuditExport_Format)(0),                // 8: roster.event.v1.AuditExport.Format
-	(*Token)(nil),                          // 9: roster.event.v1.Token
-	(*Actor)(nil),                          // 10: roster.event.v1.Actor
-	(*Cause)(nil),                          // 11: roster.event.v1.Cause
-	(*Context)(nil),                        // 12: roster.event.v1.Context
-	(*Personal)(nil),                       // 13: roster.event.v1.Personal
-	(*Client)(nil),                         // 14: roster.event.v1.Client
-	(*Organization)(nil),                   // 15: roster.event.v1.Organization
-	(*OrganizationCreated)(nil),            // 16: roster.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil),            // 17: roster.event.v1.OrganizationUpdated
-	(*OrganizationDeleted)(nil),            // 18: roster.event.v1.OrganizationDeleted
-	(*Member)(nil),                         // 19: roster.event.v1.Member
-	(*MemberAdded)(nil),                    // 20: roster.event.v1.MemberAdded
-	(*MemberRoleChanged)(nil),              // 21: roster.event.v1.MemberRoleChanged
-	(*MemberDisabled)(nil),                 // 22: roster.event.v1.MemberDisabled
-	(*MemberMfaReset)(nil),                 // 23: roster.event.v1.MemberMfaReset
-	(*MemberEmailChanged)(nil),             // 24: roster.event.v1.MemberEmailChanged
-	(*MemberSessionsRevoked)(nil),          // 25: roster.event.v1.MemberSessionsRevoked
-	(*MemberPasswordReset)(nil),            // 26: roster.event.v1.MemberPasswordReset
-	(*MemberEnabled)(nil),                  // 27: roster.event.v1.MemberEnabled
-	(*MemberRemoved)(nil),                  // 28: roster.event.v1.MemberRemoved
-	(*MemberLeft)(nil),                     // 29: roster.event.v1.MemberLeft
-	(*Invitation)(nil),                     // 30: roster.event.v1.Invitation
-	(*InvitationCreated)(nil),              // 31: roster.event.v1.InvitationCreated
-	(*InvitationSent)(nil),                 // 32: roster.event.v1.InvitationSent
-	(*InvitationFailed)(nil),               // 33: roster.event.v1.InvitationFailed
-	(*InvitationResent)(nil),               // 34: roster.event.v1.InvitationResent
-	(*InvitationAccepted)(nil),             // 35: roster.event.v1.InvitationAccepted
-	(*InvitationDeclined)(nil),             // 36: roster.event.v1.InvitationDeclined
-	(*InvitationRevoked)(nil),              // 37: roster.event.v1.InvitationRevoked
-	(*InvitationExpired)(nil),              // 38: roster.event.v1.InvitationExpired
-	(*Seat)(nil),                           // 39: roster.event.v1.Seat
-	(*SeatReserved)(nil),                   // 40: roster.event.v1.SeatReserved
-	(*SeatOccupied)(nil),                   // 41: roster.event.v1.SeatOccupied
-	(*SeatReleased)(nil),                   // 42: roster.event.v1.SeatReleased
-	(*SeatLimitChanged)(nil),               // 43: roster.event.v1.SeatLimitChanged
-	(*SeatAtLimit)(nil),                    // 44: roster.event.v1.SeatAtLimit
-	(*Account)(nil),                        // 45: roster.event.v1.Account
-	(*AccountCreated)(nil),                 // 46: roster.event.v1.AccountCreated
-	(*AccountEmailVerified)(nil),           // 47: roster.event.v1.AccountEmailVerified
-	(*AccountEmailChanged)(nil),            // 48: roster.event.v1.AccountEmailChanged
-	(*AccountEmailRemoved)(nil),            // 49: roster.event.v1.AccountEmailRemoved
-	(*AccountUpdated)(nil),                 // 50: roster.event.v1.AccountUpdated
-	(*AccountDisabled)(nil),                // 51: roster.event.v1.AccountDisabled
-	(*AccountEnabled)(nil),                 // 52: roster.event.v1.AccountEnabled
-	(*Mfa)(nil),                            // 53: roster.event.v1.Mfa
-	(*AccountMfaChanged)(nil),              // 54: roster.event.v1.AccountMfaChanged
-	(*AccountMfaReset)(nil),                // 55: roster.event.v1.AccountMfaReset
-	(*AccountRecoveryCodesReplaced)(nil),   // 56: roster.event.v1.AccountRecoveryCodesReplaced
-	(*AccountRecoveryCodeUsed)(nil),        // 57: roster.event.v1.AccountRecoveryCodeUsed
-	(*AccountSignedIn)(nil),                // 58: roster.event.v1.AccountSignedIn
-	(*AccountPasswordChanged)(nil),         // 59: roster.event.v1.AccountPasswordChanged
-	(*AccountApiKeyCreated)(nil),           // 60: roster.event.v1.AccountApiKeyCreated
-	(*AccountApiKeyDeleted)(nil),           // 61: roster.event.v1.AccountApiKeyDeleted
-	(*AccountTemporaryPasswordIssued)(nil), // 62: roster.event.v1.AccountTemporaryPasswordIssued
-	(*SessionEnded)(nil),                   // 63: roster.event.v1.SessionEnded
-	(*Group)(nil),                          // 64: roster.event.v1.Group
-	(*GroupCreated)(nil),                   // 65: roster.event.v1.GroupCreated
-	(*GroupUpdated)(nil),                   // 66: roster.event.v1.GroupUpdated
-	(*GroupDeleted)(nil),                   // 67: roster.event.v1.GroupDeleted
-	(*GroupMembership)(nil),                // 68: roster.event.v1.GroupMembership
-	(*GroupMemberAdded)(nil),               // 69: roster.event.v1.GroupMemberAdded
-	(*GroupMemberRemoved)(nil),             // 70: roster.event.v1.GroupMemberRemoved
-	(*GroupRoleBound)(nil),                 // 71: roster.event.v1.GroupRoleBound
-	(*GroupRoleUnbound)(nil),               // 72: roster.event.v1.GroupRoleUnbound
-	(*Domain)(nil),                         // 73: roster.event.v1.Domain
-	(*DomainAdded)(nil),                    // 74: roster.event.v1.DomainAdded
-	(*DomainVerified)(nil),                 // 75: roster.event.v1.DomainVerified
-	(*DomainLost)(nil),                     // 76: roster.event.v1.DomainLost
-	(*DomainRemoved)(nil),                  // 77: roster.event.v1.DomainRemoved
-	(*Role)(nil),                           // 78: roster.event.v1.Role
-	(*RoleCreated)(nil),                    // 79: roster.event.v1.RoleCreated
-	(*RoleUpdated)(nil),                    // 80: roster.event.v1.RoleUpdated
-	(*RoleDeleted)(nil),                    // 81: roster.event.v1.RoleDeleted
-	(*InvitationRoleChanged)(nil),          // 82: roster.event.v1.InvitationRoleChanged
-	(*MemberProfile)(nil),                  // 83: roster.event.v1.MemberProfile
-	(*MemberProfileChange)(nil),            // 84: roster.event.v1.MemberProfileChange
-	(*MemberProfileChanged)(nil),           // 85: roster.event.v1.MemberProfileChanged
-	(*WeeklyHours)(nil),                    // 86: roster.event.v1.WeeklyHours
-	(*MemberHoursChanged)(nil),             // 87: roster.event.v1.MemberHoursChanged
-	(*Override)(nil),                       // 88: roster.event.v1.Override
-	(*MemberOverrideAdded)(nil),            // 89: roster.event.v1.MemberOverrideAdded
-	(*MemberOverrideRemoved)(nil),          // 90: roster.event.v1.MemberOverrideRemoved
-	(*Rotation)(nil),                       // 91: roster.event.v1.Rotation
-	(*OrganizationRotationCreated)(nil),    // 92: roster.event.v1.OrganizationRotationCreated
-	(*OrganizationRotationUpdated)(nil),    // 93: roster.event.v1.OrganizationRotationUpdated
-	(*OrganizationRotationDeleted)(nil),    // 94: roster.event.v1.OrganizationRotationDeleted
-	(*Project)(nil),                        // 95: roster.event.v1.Project
-	(*ProjectCreated)(nil),                 // 96: roster.event.v1.ProjectCreated
-	(*ProjectUpdated)(nil),                 // 97: roster.event.v1.ProjectUpdated
-	(*ProjectDeleted)(nil),                 // 98: roster.event.v1.ProjectDeleted
-	(*ProjectMembership)(nil),              // 99: roster.event.v1.ProjectMembership
-	(*ProjectMemberAdded)(nil),             // 100: roster.event.v1.ProjectMemberAdded
-	(*ProjectMemberRemoved)(nil),           // 101: roster.event.v1.ProjectMemberRemoved
-	(*Transfer)(nil),                       // 102: roster.event.v1.Transfer
-	(*OrganizationTransferOffered)(nil),    // 103: roster.event.v1.OrganizationTransferOffered
-	(*OrganizationTransferDeclined)(nil),   // 104: roster.event.v1.OrganizationTransferDeclined
-	(*OrganizationTransferCancelled)(nil),  // 105: roster.event.v1.OrganizationTransferCancelled
-	(*OrganizationTransferExpired)(nil),    // 106: roster.event.v1.OrganizationTransferExpired
-	(*OrganizationOwnerChanged)(nil),       // 107: roster.event.v1.OrganizationOwnerChanged
-	(*AuditExport)(nil),                    // 108: roster.event.v1.AuditExport
-	(*AuditQuery)(nil),                     // 109: roster.event.v1.AuditQuery
-	(*OrganizationAuditExported)(nil),      // 110: roster.event.v1.OrganizationAuditExported
-	(*Policy)(nil),                         // 111: roster.event.v1.Policy
-	(*OrganizationPolicyChanged)(nil),      // 112: roster.event.v1.OrganizationPolicyChanged
-	(*AccountProviderLinked)(nil),          // 113: roster.event.v1.AccountProviderLinked
-	(*AccountDeleted)(nil),                 // 114: roster.event.v1.AccountDeleted
-	(*Provider)(nil),                       // 115: roster.event.v1.Provider
-	(*ProviderCreated)(nil),                // 116: roster.event.v1.ProviderCreated
-	(*ProviderUpdated)(nil),                // 117: roster.event.v1.ProviderUpdated
-	(*ProviderDeleted)(nil),                // 118: roster.event.v1.ProviderDeleted
-	(*Token_Position)(nil),                 // 119: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                  // 120: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),           // 121: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),          // 122: google.protobuf.Timestamp
+	(Actor_Kind)(0),                              // 0: roster.event.v1.Actor.Kind
+	(Cause_Kind)(0),                              // 1: roster.event.v1.Cause.Kind
+	(Member_State)(0),                            // 2: roster.event.v1.Member.State
+	(MemberPasswordReset_Method)(0),              // 3: roster.event.v1.MemberPasswordReset.Method
+	(Invitation_State)(0),                        // 4: roster.event.v1.Invitation.State
+	(Seat_State)(0),                              // 5: roster.event.v1.Seat.State
+	(Domain_State)(0),                            // 6: roster.event.v1.Domain.State
+	(Override_State)(0),                          // 7: roster.event.v1.Override.State
+	(AuditExport_Format)(0),                      // 8: roster.event.v1.AuditExport.Format
+	(*Token)(nil),                                // 9: roster.event.v1.Token
+	(*Actor)(nil),                                // 10: roster.event.v1.Actor
+	(*Cause)(nil),                                // 11: roster.event.v1.Cause
+	(*Context)(nil),                              // 12: roster.event.v1.Context
+	(*Personal)(nil),                             // 13: roster.event.v1.Personal
+	(*Client)(nil),                               // 14: roster.event.v1.Client
+	(*Organization)(nil),                         // 15: roster.event.v1.Organization
+	(*OrganizationCreated)(nil),                  // 16: roster.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),                  // 17: roster.event.v1.OrganizationUpdated
+	(*OrganizationDeleted)(nil),                  // 18: roster.event.v1.OrganizationDeleted
+	(*Member)(nil),                               // 19: roster.event.v1.Member
+	(*MemberAdded)(nil),                          // 20: roster.event.v1.MemberAdded
+	(*MemberRoleChanged)(nil),                    // 21: roster.event.v1.MemberRoleChanged
+	(*MemberDisabled)(nil),                       // 22: roster.event.v1.MemberDisabled
+	(*MemberMfaReset)(nil),                       // 23: roster.event.v1.MemberMfaReset
+	(*MemberEmailChanged)(nil),                   // 24: roster.event.v1.MemberEmailChanged
+	(*MemberSessionsRevoked)(nil),                // 25: roster.event.v1.MemberSessionsRevoked
+	(*MemberPasswordReset)(nil),                  // 26: roster.event.v1.MemberPasswordReset
+	(*MemberEnabled)(nil),                        // 27: roster.event.v1.MemberEnabled
+	(*MemberRemoved)(nil),                        // 28: roster.event.v1.MemberRemoved
+	(*MemberLeft)(nil),                           // 29: roster.event.v1.MemberLeft
+	(*Invitation)(nil),                           // 30: roster.event.v1.Invitation
+	(*InvitationCreated)(nil),                    // 31: roster.event.v1.InvitationCreated
+	(*InvitationSent)(nil),                       // 32: roster.event.v1.InvitationSent
+	(*InvitationFailed)(nil),                     // 33: roster.event.v1.InvitationFailed
+	(*InvitationResent)(nil),                     // 34: roster.event.v1.InvitationResent
+	(*InvitationAccepted)(nil),                   // 35: roster.event.v1.InvitationAccepted
+	(*InvitationDeclined)(nil),                   // 36: roster.event.v1.InvitationDeclined
+	(*InvitationRevoked)(nil),                    // 37: roster.event.v1.InvitationRevoked
+	(*InvitationExpired)(nil),                    // 38: roster.event.v1.InvitationExpired
+	(*Seat)(nil),                                 // 39: roster.event.v1.Seat
+	(*SeatReserved)(nil),                         // 40: roster.event.v1.SeatReserved
+	(*SeatOccupied)(nil),                         // 41: roster.event.v1.SeatOccupied
+	(*SeatReleased)(nil),                         // 42: roster.event.v1.SeatReleased
+	(*SeatLimitChanged)(nil),                     // 43: roster.event.v1.SeatLimitChanged
+	(*SeatAtLimit)(nil),                          // 44: roster.event.v1.SeatAtLimit
+	(*Account)(nil),                              // 45: roster.event.v1.Account
+	(*AccountCreated)(nil),                       // 46: roster.event.v1.AccountCreated
+	(*AccountEmailVerified)(nil),                 // 47: roster.event.v1.AccountEmailVerified
+	(*AccountEmailChanged)(nil),                  // 48: roster.event.v1.AccountEmailChanged
+	(*AccountEmailRemoved)(nil),                  // 49: roster.event.v1.AccountEmailRemoved
+	(*AccountUpdated)(nil),                       // 50: roster.event.v1.AccountUpdated
+	(*AccountDisabled)(nil),                      // 51: roster.event.v1.AccountDisabled
+	(*AccountEnabled)(nil),                       // 52: roster.event.v1.AccountEnabled
+	(*Mfa)(nil),                                  // 53: roster.event.v1.Mfa
+	(*AccountMfaChanged)(nil),                    // 54: roster.event.v1.AccountMfaChanged
+	(*AccountMfaReset)(nil),                      // 55: roster.event.v1.AccountMfaReset
+	(*AccountRecoveryCodesReplaced)(nil),         // 56: roster.event.v1.AccountRecoveryCodesReplaced
+	(*AccountRecoveryCodeUsed)(nil),              // 57: roster.event.v1.AccountRecoveryCodeUsed
+	(*AccountSignedIn)(nil),                      // 58: roster.event.v1.AccountSignedIn
+	(*AccountPasswordChanged)(nil),               // 59: roster.event.v1.AccountPasswordChanged
+	(*AccountApiKeyCreated)(nil),                 // 60: roster.event.v1.AccountApiKeyCreated
+	(*AccountApiKeyDeleted)(nil),                 // 61: roster.event.v1.AccountApiKeyDeleted
+	(*AccountTemporaryPasswordIssued)(nil),       // 62: roster.event.v1.AccountTemporaryPasswordIssued
+	(*SessionEnded)(nil),                         // 63: roster.event.v1.SessionEnded
+	(*Group)(nil),                                // 64: roster.event.v1.Group
+	(*GroupCreated)(nil),                         // 65: roster.event.v1.GroupCreated
+	(*GroupUpdated)(nil),                         // 66: roster.event.v1.GroupUpdated
+	(*GroupDeleted)(nil),                         // 67: roster.event.v1.GroupDeleted
+	(*GroupMembership)(nil),                      // 68: roster.event.v1.GroupMembership
+	(*GroupMemberAdded)(nil),                     // 69: roster.event.v1.GroupMemberAdded
+	(*GroupMemberRemoved)(nil),                   // 70: roster.event.v1.GroupMemberRemoved
+	(*GroupRoleBound)(nil),                       // 71: roster.event.v1.GroupRoleBound
+	(*GroupRoleUnbound)(nil),                     // 72: roster.event.v1.GroupRoleUnbound
+	(*Domain)(nil),                               // 73: roster.event.v1.Domain
+	(*DomainAdded)(nil),                          // 74: roster.event.v1.DomainAdded
+	(*DomainVerified)(nil),                       // 75: roster.event.v1.DomainVerified
+	(*DomainLost)(nil),                           // 76: roster.event.v1.DomainLost
+	(*DomainRemoved)(nil),                        // 77: roster.event.v1.DomainRemoved
+	(*Role)(nil),                                 // 78: roster.event.v1.Role
+	(*RoleCreated)(nil),                          // 79: roster.event.v1.RoleCreated
+	(*RoleUpdated)(nil),                          // 80: roster.event.v1.RoleUpdated
+	(*RoleDeleted)(nil),                          // 81: roster.event.v1.RoleDeleted
+	(*InvitationRoleChanged)(nil),                // 82: roster.event.v1.InvitationRoleChanged
+	(*MemberProfile)(nil),                        // 83: roster.event.v1.MemberProfile
+	(*MemberProfileChange)(nil),                  // 84: roster.event.v1.MemberProfileChange
+	(*MemberProfileChanged)(nil),                 // 85: roster.event.v1.MemberProfileChanged
+	(*WeeklyHours)(nil),                          // 86: roster.event.v1.WeeklyHours
+	(*MemberHoursChanged)(nil),                   // 87: roster.event.v1.MemberHoursChanged
+	(*Override)(nil),                             // 88: roster.event.v1.Override
+	(*MemberOverrideAdded)(nil),                  // 89: roster.event.v1.MemberOverrideAdded
+	(*MemberOverrideRemoved)(nil),                // 90: roster.event.v1.MemberOverrideRemoved
+	(*Rotation)(nil),                             // 91: roster.event.v1.Rotation
+	(*OrganizationRotationCreated)(nil),          // 92: roster.event.v1.OrganizationRotationCreated
+	(*OrganizationRotationUpdated)(nil),          // 93: roster.event.v1.OrganizationRotationUpdated
+	(*OrganizationRotationDeleted)(nil),          // 94: roster.event.v1.OrganizationRotationDeleted
+	(*Project)(nil),                              // 95: roster.event.v1.Project
+	(*ProjectCreated)(nil),                       // 96: roster.event.v1.ProjectCreated
+	(*ProjectUpdated)(nil),                       // 97: roster.event.v1.ProjectUpdated
+	(*ProjectDeleted)(nil),                       // 98: roster.event.v1.ProjectDeleted
+	(*ProjectMembership)(nil),                    // 99: roster.event.v1.ProjectMembership
+	(*ProjectMemberAdded)(nil),                   // 100: roster.event.v1.ProjectMemberAdded
+	(*ProjectMemberRemoved)(nil),                 // 101: roster.event.v1.ProjectMemberRemoved
+	(*Transfer)(nil),                             // 102: roster.event.v1.Transfer
+	(*OrganizationTransferOffered)(nil),          // 103: roster.event.v1.OrganizationTransferOffered
+	(*OrganizationTransferDeclined)(nil),         // 104: roster.event.v1.OrganizationTransferDeclined
+	(*OrganizationTransferCancelled)(nil),        // 105: roster.event.v1.OrganizationTransferCancelled
+	(*OrganizationTransferExpired)(nil),          // 106: roster.event.v1.OrganizationTransferExpired
+	(*OrganizationOwnerChanged)(nil),             // 107: roster.event.v1.OrganizationOwnerChanged
+	(*AuditExport)(nil),                          // 108: roster.event.v1.AuditExport
+	(*AuditQuery)(nil),                           // 109: roster.event.v1.AuditQuery
+	(*OrganizationAuditExported)(nil),            // 110: roster.event.v1.OrganizationAuditExported
+	(*Policy)(nil),                               // 111: roster.event.v1.Policy
+	(*OrganizationPolicyChanged)(nil),            // 112: roster.event.v1.OrganizationPolicyChanged
+	(*AccountProviderLinked)(nil),                // 113: roster.event.v1.AccountProviderLinked
+	(*AccountDeleted)(nil),                       // 114: roster.event.v1.AccountDeleted
+	(*Provider)(nil),                             // 115: roster.event.v1.Provider
+	(*ProviderCreated)(nil),                      // 116: roster.event.v1.ProviderCreated
+	(*ProviderUpdated)(nil),                      // 117: roster.event.v1.ProviderUpdated
+	(*ProviderDeleted)(nil),                      // 118: roster.event.v1.ProviderDeleted
+	(*ServiceAccount)(nil),                       // 119: roster.event.v1.ServiceAccount
+	(*OrganizationServiceAccountCreated)(nil),    // 120: roster.event.v1.OrganizationServiceAccountCreated
+	(*OrganizationServiceAccountDeleted)(nil),    // 121: roster.event.v1.OrganizationServiceAccountDeleted
+	(*OrganizationServiceAccountKeyCreated)(nil), // 122: roster.event.v1.OrganizationServiceAccountKeyCreated
+	(*OrganizationServiceAccountKeyDeleted)(nil), // 123: roster.event.v1.OrganizationServiceAccountKeyDeleted
+	(*Token_Position)(nil),                       // 124: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                        // 125: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),                 // 126: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),                // 127: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	119, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	124, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	10,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -9389,7 +9787,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	14,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	122, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	127, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	12,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	19,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	13,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -9427,7 +9825,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 51: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	14,  // 52: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	4,   // 53: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	122, // 54: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	127, // 54: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 55: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	30,  // 56: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	13,  // 57: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -9505,16 +9903,16 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 129: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
 	14,  // 130: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
 	12,  // 131: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
-	122, // 132: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	127, // 132: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 133: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
 	12,  // 134: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
 	14,  // 135: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
 	12,  // 136: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
-	122, // 137: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
+	127, // 137: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 138: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
 	12,  // 139: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
 	14,  // 140: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	120, // 141: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	125, // 141: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
 	12,  // 142: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
 	64,  // 143: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
 	14,  // 144: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
@@ -9574,23 +9972,23 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 198: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
 	19,  // 199: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
 	84,  // 200: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	121, // 201: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	126, // 201: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
 	12,  // 202: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
 	86,  // 203: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
 	86,  // 204: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
 	14,  // 205: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
 	7,   // 206: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	122, // 207: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	122, // 208: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	122, // 209: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	127, // 207: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	127, // 208: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	127, // 209: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
 	12,  // 210: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
 	88,  // 211: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
 	14,  // 212: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
 	12,  // 213: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
 	88,  // 214: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
 	14,  // 215: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	122, // 216: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	122, // 217: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	127, // 216: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	127, // 217: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 218: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
 	91,  // 219: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
 	14,  // 220: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
@@ -9617,7 +10015,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 241: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
 	99,  // 242: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
 	14,  // 243: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	122, // 244: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	127, // 244: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 245: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
 	102, // 246: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
 	14,  // 247: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
@@ -9633,8 +10031,8 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 257: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
 	14,  // 258: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
 	8,   // 259: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	122, // 260: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	122, // 261: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	127, // 260: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	127, // 261: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 262: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
 	108, // 263: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
 	109, // 264: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
@@ -9657,11 +10055,22 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 281: roster.event.v1.ProviderDeleted.context:type_name -> roster.event.v1.Context
 	115, // 282: roster.event.v1.ProviderDeleted.before:type_name -> roster.event.v1.Provider
 	14,  // 283: roster.event.v1.ProviderDeleted.personal:type_name -> roster.event.v1.Client
-	284, // [284:284] is the sub-list for method output_type
-	284, // [284:284] is the sub-list for method input_type
-	284, // [284:284] is the sub-list for extension type_name
-	284, // [284:284] is the sub-list for extension extendee
-	0,   // [0:284] is the sub-list for field type_name
+	12,  // 284: roster.event.v1.OrganizationServiceAccountCreated.context:type_name -> roster.event.v1.Context
+	119, // 285: roster.event.v1.OrganizationServiceAccountCreated.service_account:type_name -> roster.event.v1.ServiceAccount
+	14,  // 286: roster.event.v1.OrganizationServiceAccountCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 287: roster.event.v1.OrganizationServiceAccountDeleted.context:type_name -> roster.event.v1.Context
+	119, // 288: roster.event.v1.OrganizationServiceAccountDeleted.before:type_name -> roster.event.v1.ServiceAccount
+	14,  // 289: roster.event.v1.OrganizationServiceAccountDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 290: roster.event.v1.OrganizationServiceAccountKeyCreated.context:type_name -> roster.event.v1.Context
+	127, // 291: roster.event.v1.OrganizationServiceAccountKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 292: roster.event.v1.OrganizationServiceAccountKeyCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 293: roster.event.v1.OrganizationServiceAccountKeyDeleted.context:type_name -> roster.event.v1.Context
+	14,  // 294: roster.event.v1.OrganizationServiceAccountKeyDeleted.personal:type_name -> roster.event.v1.Client
+	295, // [295:295] is the sub-list for method output_type
+	295, // [295:295] is the sub-list for method input_type
+	295, // [295:295] is the sub-list for extension type_name
+	295, // [295:295] is the sub-list for extension extendee
+	0,   // [0:295] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -9676,7 +10085,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   113,
+			NumMessages:   118,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

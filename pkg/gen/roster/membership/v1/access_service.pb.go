@@ -105,6 +105,8 @@ const (
 	ExplainAccessResponse_Line_SOURCE_GROUP ExplainAccessResponse_Line_Source = 2
 	// A direct membership in the project.
 	ExplainAccessResponse_Line_SOURCE_PROJECT ExplainAccessResponse_Line_Source = 3
+	// It is what the service account is for.
+	ExplainAccessResponse_Line_SOURCE_SERVICE_ACCOUNT ExplainAccessResponse_Line_Source = 4
 )
 
 // Enum value maps for ExplainAccessResponse_Line_Source.
@@ -114,12 +116,14 @@ var (
 		1: "SOURCE_ROLE",
 		2: "SOURCE_GROUP",
 		3: "SOURCE_PROJECT",
+		4: "SOURCE_SERVICE_ACCOUNT",
 	}
 	ExplainAccessResponse_Line_Source_value = map[string]int32{
-		"SOURCE_UNSPECIFIED": 0,
-		"SOURCE_ROLE":        1,
-		"SOURCE_GROUP":       2,
-		"SOURCE_PROJECT":     3,
+		"SOURCE_UNSPECIFIED":     0,
+		"SOURCE_ROLE":            1,
+		"SOURCE_GROUP":           2,
+		"SOURCE_PROJECT":         3,
+		"SOURCE_SERVICE_ACCOUNT": 4,
 	}
 )
 
@@ -1622,7 +1626,7 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"permission\x12)\n" +
 	"\n" +
 	"project_id\x18\x04 \x01(\tB\n" +
-	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\"\xa6\x05\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\tprojectId\"\xc2\x05\n" +
 	"\x15ExplainAccessResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12N\n" +
 	"\bdecision\x18\x02 \x01(\x0e22.roster.membership.v1.CheckAccessResponse.DecisionR\bdecision\x12D\n" +
@@ -1630,17 +1634,18 @@ const file_roster_membership_v1_access_service_proto_rawDesc = "" +
 	"\x05roles\x18\x04 \x03(\tR\x05roles\x12I\n" +
 	"\x06groups\x18\x05 \x03(\v21.roster.membership.v1.ExplainAccessResponse.GroupR\x06groups\x12\x1a\n" +
 	"\brevision\x18\x06 \x01(\x03R\brevision\x12\x14\n" +
-	"\x05token\x18\a \x01(\tR\x05token\x1a\x82\x02\n" +
+	"\x05token\x18\a \x01(\tR\x05token\x1a\x9e\x02\n" +
 	"\x04Line\x12O\n" +
 	"\x06source\x18\x01 \x01(\x0e27.roster.membership.v1.ExplainAccessResponse.Line.SourceR\x06source\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x19\n" +
 	"\bgroup_id\x18\x03 \x01(\tR\agroupId\x12!\n" +
-	"\fdisplay_name\x18\x04 \x01(\tR\vdisplayName\"W\n" +
+	"\fdisplay_name\x18\x04 \x01(\tR\vdisplayName\"s\n" +
 	"\x06Source\x12\x16\n" +
 	"\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSOURCE_ROLE\x10\x01\x12\x10\n" +
 	"\fSOURCE_GROUP\x10\x02\x12\x12\n" +
-	"\x0eSOURCE_PROJECT\x10\x03\x1aE\n" +
+	"\x0eSOURCE_PROJECT\x10\x03\x12\x1a\n" +
+	"\x16SOURCE_SERVICE_ACCOUNT\x10\x04\x1aE\n" +
 	"\x05Group\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\"z\n" +

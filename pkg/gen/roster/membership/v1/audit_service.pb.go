@@ -91,6 +91,8 @@ const (
 	AuditEvent_Actor_KIND_OPERATOR AuditEvent_Actor_Kind = 2
 	// The suite itself, for example at an expiry.
 	AuditEvent_Actor_KIND_SYSTEM AuditEvent_Actor_Kind = 3
+	// A service account.
+	AuditEvent_Actor_KIND_SERVICE_ACCOUNT AuditEvent_Actor_Kind = 4
 )
 
 // Enum value maps for AuditEvent_Actor_Kind.
@@ -100,12 +102,14 @@ var (
 		1: "KIND_ACCOUNT",
 		2: "KIND_OPERATOR",
 		3: "KIND_SYSTEM",
+		4: "KIND_SERVICE_ACCOUNT",
 	}
 	AuditEvent_Actor_Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED": 0,
-		"KIND_ACCOUNT":     1,
-		"KIND_OPERATOR":    2,
-		"KIND_SYSTEM":      3,
+		"KIND_UNSPECIFIED":     0,
+		"KIND_ACCOUNT":         1,
+		"KIND_OPERATOR":        2,
+		"KIND_SYSTEM":          3,
+		"KIND_SERVICE_ACCOUNT": 4,
 	}
 )
 
@@ -1277,7 +1281,7 @@ type AuditEvent_Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kind.
 	Kind AuditEvent_Actor_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=roster.membership.v1.AuditEvent_Actor_Kind" json:"kind,omitempty"`
-	// The account or operator id; the service's name for the suite itself.
+	// The account, operator or service account id; the service's name for the suite itself.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	// The name, as far as it is known, also of somebody who has left.
 	DisplayName   string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
@@ -1395,7 +1399,7 @@ var File_roster_membership_v1_audit_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_audit_service_proto_rawDesc = "" +
 	"\n" +
-	"(roster/membership/v1/audit_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xda\b\n" +
+	"(roster/membership/v1/audit_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xf4\b\n" +
 	"\n" +
 	"AuditEvent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -1420,16 +1424,17 @@ const file_roster_membership_v1_audit_service_proto_rawDesc = "" +
 	"\aservice\x18\x12 \x01(\tR\aservice\x12\x1a\n" +
 	"\brevision\x18\x13 \x01(\x03R\brevision\x12?\n" +
 	"\x06result\x18\x14 \x01(\x0e2'.roster.membership.v1.AuditEvent.ResultR\x06result\x12\x16\n" +
-	"\x06method\x18\x15 \x01(\tR\x06method\x1a\xcf\x01\n" +
+	"\x06method\x18\x15 \x01(\tR\x06method\x1a\xe9\x01\n" +
 	"\x05Actor\x12?\n" +
 	"\x04kind\x18\x01 \x01(\x0e2+.roster.membership.v1.AuditEvent.Actor.KindR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12!\n" +
-	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"R\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"l\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_ACCOUNT\x10\x01\x12\x11\n" +
 	"\rKIND_OPERATOR\x10\x02\x12\x0f\n" +
-	"\vKIND_SYSTEM\x10\x03\x1a;\n" +
+	"\vKIND_SYSTEM\x10\x03\x12\x18\n" +
+	"\x14KIND_SERVICE_ACCOUNT\x10\x04\x1a;\n" +
 	"\x06Target\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\"I\n" +

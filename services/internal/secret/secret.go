@@ -19,11 +19,12 @@ type Kind struct {
 
 // The kinds of secrets.
 var (
-	Link        = Kind{}
-	Session     = Kind{prefix: "rst_"}
-	OperatorKey = Kind{prefix: "rok_", checksum: true}
-	APIKey      = Kind{prefix: "rak_", checksum: true}
-	ServiceKey  = Kind{prefix: "rsk_", checksum: true}
+	Link            = Kind{}
+	Session         = Kind{prefix: "rst_"}
+	OperatorKey     = Kind{prefix: "rok_", checksum: true}
+	APIKey          = Kind{prefix: "rak_", checksum: true}
+	ServiceKey      = Kind{prefix: "rsk_", checksum: true}
+	OrganizationKey = Kind{prefix: "rsok_", checksum: true} // of a service account of an organization, whose id it carries
 )
 
 const (
