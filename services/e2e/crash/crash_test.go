@@ -339,7 +339,7 @@ func withoutSecrets(value any) any {
 			delete(fields, name)
 		case name == "delivery": // the mail is on its way
 			delete(fields, name)
-		case name == "token", name == "recoveryCodes", name == "secret", name == "ending", name == "temporaryPassword", name == "link", name == "etag", name == "recordValue", strings.HasSuffix(name, "Time"):
+		case name == "token", name == "recoveryCodes", name == "secret", name == "lastFour", name == "ending", name == "temporaryPassword", name == "link", name == "etag", name == "recordValue", strings.HasSuffix(name, "Time"):
 			fields[name] = "SOME"
 		default:
 			fields[name] = withoutSecrets(inner)
