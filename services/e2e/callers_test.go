@@ -120,7 +120,8 @@ func scene(t *testing.T, kind string, host, caller, other *person) (org *organiz
 	invited := org.invite(t, unique("invited")+"@example.com", org.everyday(t))
 
 	program := org.program(t, "org.read")
-	key := (&organization{ID: org.ID, owner: signIn(t, by.transport, by.Email)}).programKey(t, program)
+	proven := &organization{ID: org.ID, owner: signIn(t, by.transport, by.Email)} // the matrix takes longer than a proof of who is there lasts
+	key := proven.programKey(t, program)
 
 	session := signIn(t, caller.transport, caller.Email)
 	values = map[string]string{
@@ -129,7 +130,7 @@ func scene(t *testing.T, kind string, host, caller, other *person) (org *organiz
 		"role_of_none": org.shape(t, "Doomed").GetId(), "role_id": org.shape(t, "Helper", "org.read").GetId(),
 		"group_id": org.group(t, "Group").GetId(), "project_id": org.project(t, "Project").GetId(), "domain": domain.GetName(),
 		"invitation_id": invited.GetInvitation().GetId(), "rotation_id": rotation.GetRotation().GetId(),
-		"provider_id":        org.identityProvider(t, false).GetId(),
+		"provider_id":        proven.identityProvider(t, false).GetId(),
 		"override_id":        org.override(t, other, available, time.Hour, 2*time.Hour).GetId(),
 		"session_id":         sessionOf(t, signIn(t, caller.transport, caller.Email)),
 		"service_account_id": program, "api_key_id": key.GetApiKey().GetId(),
