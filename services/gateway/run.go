@@ -80,14 +80,14 @@ func Run(ctx context.Context, c Config) error {
 }
 
 // serve serves until ctx ends, lingers, and lets running requests finish. While it lingers it answers as ever and asks
-// clients to make their next request on another connection, which a balancer opens elsewhere.
+// clients, also those whose request came before, to make their next one on another connection, which a balancer opens
+// elsewhere: a request on a connection that closes at that moment would be lost.
 func serve(ctx context.Context, server *http.Server, listener net.Listener, linger time.Duration) error {
 	handler := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if ctx.Err() != nil {
-			w.Header().Set("Connection", "close")
-		}
-		handler.ServeHTTP(w, r)
+		answer := &leaving{ResponseWriter: w, ctx: ctx}
+		handler.ServeHTTP(answer, r)
+		answer.leave()
 	})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -108,3 +108,32 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener, ling
 	}
 	return server.Close()
 }
+
+// leaving asks for another connection in every answer that begins after ctx has ended.
+type leaving struct {
+	http.ResponseWriter
+	ctx   context.Context
+	begun bool
+}
+
+func (w *leaving) WriteHeader(status int) {
+	w.begun = true
+	w.leave()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *leaving) Write(b []byte) (int, error) {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *leaving) leave() {
+	if w.ctx.Err() != nil {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *leaving) Unwrap() http.ResponseWriter { return w.ResponseWriter }
