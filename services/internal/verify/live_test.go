@@ -78,7 +78,7 @@ func TestHealthySuite(t *testing.T) {
 func TestRepair(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
-	s.life(t, portal)
+	s.life(t, portal).expired()
 	w := &world{t: t, live: true, dsns: make(map[string]string)}
 	for service := range dev.Migrations {
 		w.dsns[service] = s.Owner(service)

@@ -344,6 +344,20 @@ func (o *team) hurry() {
 	require.NoError(o.t, err)
 }
 
+// expired waits until the invitations that hurried have expired: that gives seats back, and nothing else is under way.
+func (o *team) expired() {
+	o.t.Helper()
+	conn, err := pgx.Connect(o.t.Context(), o.s.Owner("invitation"))
+	require.NoError(o.t, err)
+	defer conn.Close(o.t.Context())
+	require.Eventually(o.t, func() bool {
+		var left int
+		require.NoError(o.t, conn.QueryRow(o.t.Context(), `
+			SELECT count(*) FROM invitations WHERE state = 'PENDING' AND expire_time < now() + interval '1 minute'`).Scan(&left))
+		return left == 0
+	}, time.Minute, 10*time.Millisecond)
+}
+
 // replaceRole deletes a role that a member has, an invitation gives and a former member had.
 func (o *team) replaceRole(member string) {
 	o.t.Helper()
