@@ -45,7 +45,7 @@ func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePass
 		if err != nil {
 			return err
 		}
-		if !proven.SetTime.Equal(in.PasswordSet) { // changed since it was checked
+		if !proven.stands(in) {
 			return account.ErrCredentialsInvalid
 		}
 		if err := s.setPassword(ctx, q, me, hash, in, who.Session, origin(ctx, who.Account, "")); err != nil {

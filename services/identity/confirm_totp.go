@@ -40,7 +40,7 @@ func (s *Service) ConfirmTotp(ctx context.Context, req *identityv1.ConfirmTotpRe
 			return err
 		}
 		confirmed = has.All[i]
-		confirmed.Active = true
+		confirmed.Active, confirmed.CreateTime = true, q.Now() // until now it opened nothing
 		q.SaveFactor(who.Account, confirmed)
 		codes, err = s.addFactor(ctx, q, has, confirmed)
 		return err

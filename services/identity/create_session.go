@@ -153,6 +153,12 @@ type rightPassword struct {
 	stronger string // a new hash of it; empty: the old one is as strong
 }
 
+// stands tells whether it counts still. Meanwhile it may have been changed, or the same person's may have been guessed wrong so often, elsewhere at
+// the same time, that nobody may try now.
+func (p rightPassword) stands(in store.SignIn) bool {
+	return p.SetTime.Equal(in.PasswordSet) && !slices.Contains(in.Waits, p.Network)
+}
+
 // checkPassword finds out whether the password is that of the identifier. Unknown, locked and wrong are one answer
 // after the same work. to is what the password is for. The failure is counted before the next in the queue is looked at, also when the client has left:
 // many attempts at once are no way around the delays. Who has failed too often from where they are, whoever it was about, is not looked at; nor is
@@ -228,7 +234,7 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 			return err
 		}
 		if p := proven.password; p != nil {
-			if !p.SetTime.Equal(in.PasswordSet) { // changed since it was checked
+			if !p.stands(in) {
 				return account.ErrCredentialsInvalid
 			}
 			if p.stronger != "" {

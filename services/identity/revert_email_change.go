@@ -65,7 +65,7 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 	return answer, err
 }
 
-// dropFactors takes the factors away that were set up since, and the recovery codes with them: somebody else may hold them.
+// dropFactors takes the factors and the recovery codes away that were made since: somebody else may hold them.
 func (s *Service) dropFactors(ctx context.Context, q store.Queries, of account.Account, since time.Time, from *eventv1.Context) error {
 	has, err := q.LockFactors(ctx, of.ID)
 	if err != nil {
@@ -79,13 +79,14 @@ func (s *Service) dropFactors(ctx context.Context, q store.Queries, of account.A
 		}
 		q.DeleteFactor(of.ID, one.ID)
 	}
+	q.DeleteRecoveryCodes(of.ID, since)
 	before, after := has.Active(), store.Factors{All: left}.Active()
 	if len(after) == len(before) {
 		return nil
 	}
-	q.ReplaceRecoveryCodes(of.ID, nil)
 	if len(after) == 0 {
 		q.SaveReach(of.ID, 1)
+		q.ReplaceRecoveryCodes(of.ID, nil)
 	}
 	return s.publishMfa(ctx, q, of, before, after, from)
 }

@@ -69,7 +69,7 @@ func (a Address) Domain() string {
 
 // invisible tells characters that nobody sees, or that change how others look.
 func invisible(r rune) bool {
-	return !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Z, r)
+	return !unicode.IsGraphic(r) || unicode.In(r, unicode.Cf, unicode.Z, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) || r == '\u2800' // a Braille cell without a dot
 }
 
 // lower folds ASCII letters only. Others fold across scripts, the Kelvin sign to k, and a mail server that knows both would

@@ -46,7 +46,8 @@ func TestParse(t *testing.T) {
 		decomposed, ok := email.Parse("e\u0301@example.com")
 		require.True(t, ok)
 		require.Equal(t, composed.Key, decomposed.Key)
-		for _, hidden := range []string{"\u202eada@example.com", "a\u200bda@example.com", "a\u00adda@example.com", "a\ufeffda@example.com", "a\u2028da@example.com"} {
+		for _, hidden := range []string{"\u202eada@example.com", "a\u200bda@example.com", "a\u00adda@example.com", "a\ufeffda@example.com", "a\u2028da@example.com",
+			"ada\u3164@example.com", "ada\uffa0@example.com", "ada\u115f@example.com", "ada\u034f@example.com", "ada\ufe0f@example.com", "ada\u2800@example.com"} {
 			_, ok := email.Parse(hidden)
 			require.False(t, ok, "%q", hidden)
 		}

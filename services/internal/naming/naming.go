@@ -51,10 +51,15 @@ func ParseLine(field, text string, least, most int) (string, error) {
 	if strings.ContainsFunc(line, disturbs) {
 		return "", fault.Invalid(field, "must be one line of plain text")
 	}
-	if line != "" && !strings.ContainsFunc(line, unicode.IsGraphic) {
+	if line != "" && !strings.ContainsFunc(line, visible) {
 		return "", fault.Invalid(field, "must have something to see")
 	}
 	return line, nil
+}
+
+// visible tells what shows by itself: some letters are there to hold a place, and a Braille cell may have no dot.
+func visible(r rune) bool {
+	return unicode.IsGraphic(r) && !unicode.In(r, unicode.Z, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) && r != '\u2800'
 }
 
 func disturbs(r rune) bool {

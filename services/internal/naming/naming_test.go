@@ -37,7 +37,7 @@ func TestParseDisplayName(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "   ", strings.Repeat("x", 101), "Ada\nLovelace", "Ada\rLovelace", "Ada\x1b[31m", "Ada\u202egpj", "Ada\u2066", "Ada\u2028Lovelace", "\xff", "A\x00",
-		"zero\u200bwidth", "\u200d", "\u200c\u200d",
+		"zero\u200bwidth", "\u200d", "\u200c\u200d", "\u3164", "\uffa0\u115f", "\u2800 \u2800", "\ufe0f\u034f",
 	} {
 		_, err := naming.ParseDisplayName("display_name", text)
 		require.ErrorIs(t, err, fault.Invalid("display_name", ""), "%q", text)

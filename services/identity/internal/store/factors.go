@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/factor"
@@ -62,9 +63,9 @@ func (q Queries) InsertFactor(owner id.Account, f factor.Factor) {
 		owner, f.ID, f.Method, f.DisplayName, f.SealedSecret, f.Active, f.LastStep, f.CredentialID, f.PublicKey, f.SignCount, f.Syncable, f.CreateTime)
 }
 
-// SaveFactor writes what a person may change, and that signing in asks for it.
+// SaveFactor writes what a person may change, and that signing in asks for it, since when.
 func (q Queries) SaveFactor(owner id.Account, f factor.Factor) {
-	q.Write(`UPDATE factors SET display_name = $3, active = $4 WHERE account_id = $1 AND id = $2`, owner, f.ID, f.DisplayName, f.Active)
+	q.Write(`UPDATE factors SET display_name = $3, active = $4, create_time = $5 WHERE account_id = $1 AND id = $2`, owner, f.ID, f.DisplayName, f.Active, f.CreateTime)
 }
 
 // DeleteFactor takes a factor away.
@@ -91,6 +92,11 @@ func (q Queries) UseRecoveryCode(ctx context.Context, owner id.Account, hash []b
 	q.Read(`DELETE FROM recovery_codes WHERE account_id = $1 AND code_hash = $2 RETURNING code_hash`,
 		[]any{owner, hash}, postgres.One(&row, &used))
 	return used, q.Fetch(ctx)
+}
+
+// DeleteRecoveryCodes takes those away that were made since.
+func (q Queries) DeleteRecoveryCodes(owner id.Account, since time.Time) {
+	q.Write(`DELETE FROM recovery_codes WHERE account_id = $1 AND create_time >= $2`, owner, since)
 }
 
 // ReplaceRecoveryCodes makes these the codes of the account; none, to take them away.

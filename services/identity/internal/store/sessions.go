@@ -24,6 +24,7 @@ type SignIn struct {
 	Temporary   bool              // it opens nothing but the choice of the next one
 	Factors     int               // how many it takes
 	Places      []session.Place   // where its person has signed in
+	Waits       []string          // networks, as Failures has them, from which nobody may try now
 }
 
 // LockSignIn makes others who sign in to the account wait until the transaction ends. An account that may not sign in is
@@ -37,16 +38,21 @@ func (q Queries) LockSignIn(ctx context.Context, owner id.Account) (in SignIn, e
 		SetTime   time.Time
 		Temporary bool
 	}
+	var waits []struct{ Network string }
 	var found, hasPassword bool
 	q.Read(`SELECT sign_in_allowed AND erase_time IS NULL AS sign_in_allowed, factors FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, []any{owner}, postgres.One(&locked, &found))
 	q.Read(`SELECT `+sessionColumns+` FROM sessions WHERE account_id = $1 AND `+liveSession+` ORDER BY create_time DESC, id DESC`,
 		[]any{owner, session.Idle}, postgres.All(&in.Live))
 	q.Read(`SELECT set_time, temporary_until IS NOT NULL AS temporary FROM credentials WHERE account_id = $1`, []any{owner}, postgres.One(&credential, &hasPassword))
 	q.Read(`SELECT device, network FROM devices WHERE account_id = $1`, []any{owner}, postgres.All(&in.Places))
+	q.Read(`SELECT network FROM sign_in_failures WHERE account_id = $1 AND next_time > now()`, []any{owner}, postgres.All(&waits))
 	if err = q.Fetch(ctx); err == nil && !(found && locked.SignInAllowed) {
 		err = account.ErrNotFound
 	}
 	in.PasswordSet, in.Temporary, in.Factors = credential.SetTime, credential.Temporary, locked.Factors
+	for _, row := range waits {
+		in.Waits = append(in.Waits, row.Network)
+	}
 	return in, err
 }
 
