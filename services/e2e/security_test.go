@@ -244,7 +244,7 @@ func TestDatabases(t *testing.T) {
 
 	// What has no tenant: queues, directories that answer "whose is this?", operators, keys, and the migrations' own.
 	open := []string{
-		"outbox", "unsigned", "relay_lease", "history", "beats", "due", "people_search", "user_emails", "usernames", "username_fences", "sign_ups", "stranger_mails", "reset_requests", "domains", "erased", "user_handles", "passkey_challenges", "providers", "federated_identities", "used_flows", "avatar_ids",
+		"outbox", "unsigned", "relay_lease", "history", "beats", "due", "people_search", "user_emails", "usernames", "username_fences", "sign_ups", "stranger_mails", "reset_requests", "domains", "erased", "user_handles", "passkey_challenges", "providers", "federated_identities", "managed_domains", "used_flows", "avatar_ids",
 		"operators", "operator_keys", "service_accounts", "registry", "operator_claims", "signing_keys", "core_version", "service_version", "goose_lock",
 	}
 	const tables = `SELECT c.relname::text FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace AND c.relname <> ALL($1) AND `

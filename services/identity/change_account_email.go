@@ -58,7 +58,7 @@ func (s *Service) changeEmail(
 	switch {
 	case err != nil:
 		return err
-	case m.ManagedBy != org:
+	case !m.By(org):
 		return account.ErrEmailNotManaged
 	}
 	var taken bool
@@ -82,7 +82,9 @@ func (s *Service) changeEmail(
 	after.Email, after.EmailVerified = address.Display, false
 	q.DeleteEmails(key)
 	q.ClaimEmailAlone(address, key)
-	q.SavePrimaryEmail(after)
+	if err := s.savePrimaryEmail(ctx, q, after, from); err != nil {
+		return err
+	}
 	q.SaveUnproven(key)
 	q.DeleteReset(key)
 	if err := endSessions(q, live, id.Session{}, from); err != nil {

@@ -35,6 +35,14 @@ func meToProto(a account.Account) *identityv1.Account {
 	return me
 }
 
+// managerToProto shows who manages the account, and the domain that this rests on; empty: nobody, none.
+func managerToProto(m account.Management) (organization, domain string) {
+	if m.Manager().IsZero() {
+		return "", ""
+	}
+	return m.Manager().String(), m.Ground.Domain
+}
+
 func personal(a account.Account) *eventv1.Personal {
 	return &eventv1.Personal{DisplayName: a.DisplayName, Email: a.Email, Username: a.Username, AvatarUrl: avatar.URL(a.AvatarID)}
 }

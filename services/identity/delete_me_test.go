@@ -57,6 +57,7 @@ func (h *harness) fill(ada person) id.Account {
 	h.exec(`INSERT INTO providers (id, display_name, issuer, client_id, enabled, create_time, update_time)
 		VALUES (gen_random_uuid(), 'Example', 'https://id.example', 'roster', true, now(), now())`)
 	h.exec(`INSERT INTO federated_identities SELECT id, 'personal-subject', $1, now() FROM providers`, key)
+	h.exec(`INSERT INTO managed_domains VALUES ($1, gen_random_uuid(), 'example.com', gen_random_uuid(), now(), now())`, key)
 	return key
 }
 

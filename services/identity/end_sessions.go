@@ -29,7 +29,7 @@ func (s *Service) EndSessions(ctx context.Context, req *identityv1.EndSessionsRe
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.EndSessionsResponse, error) {
 		q := store.Queries{Tx: tx}
 		m, err := q.LockManagement(ctx, key)
-		if errors.Is(err, account.ErrNotFound) || err == nil && m.ManagedBy != org {
+		if errors.Is(err, account.ErrNotFound) || err == nil && !m.By(org) {
 			return &identityv1.EndSessionsResponse{}, nil
 		}
 		if err != nil {

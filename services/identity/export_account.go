@@ -31,9 +31,7 @@ func (s *Service) ExportAccount(ctx context.Context, _ *identityv1.ExportAccount
 			RecoveryCodesLeft: int32(e.Factors.Recovery),
 			LoginActivity:     activityToProto(e.Attempts),
 		}
-		if !e.ManagedBy.IsZero() {
-			answer.ManagedByOrganizationId = e.ManagedBy.String()
-		}
+		answer.ManagedByOrganizationId, answer.ManagedThroughDomain = managerToProto(e.Management)
 		if !e.PasswordSet.IsZero() {
 			answer.PasswordSetTime = timestamppb.New(e.PasswordSet)
 		}

@@ -78,6 +78,7 @@ func TestExportAccount(t *testing.T) {
 			"factors",              //
 			"federated_identities", //
 			"known_networks",       //
+			"managed_domains",      // managed_through_domain
 			"passkey_challenges",   // good for five minutes
 			"recovery_codes",       // how many are left
 			"resets",               // links

@@ -15,12 +15,17 @@ import (
 func (s *Service) GetMe(ctx context.Context, _ *identityv1.GetMeRequest) (*identityv1.GetMeResponse, error) {
 	who := caller.From(ctx).Account
 	var me account.Account
+	var m account.Management
 	err := s.view(ctx, postgres.In(who), func(q store.Queries) (err error) {
-		me, err = q.GetAccount(ctx, who)
+		if me, err = q.GetAccount(ctx, who); err == nil {
+			m, err = q.GetManagement(ctx, who)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.GetMeResponse{Account: meToProto(me)}, nil
+	answer := &identityv1.GetMeResponse{Account: meToProto(me)}
+	answer.ManagedByOrganizationId, answer.ManagedThroughDomain = managerToProto(m)
+	return answer, nil
 }

@@ -114,9 +114,14 @@ type domains struct {
 	of    map[string]string // domain to organization
 	err   error
 	asked int
+
+	ground func(*membershipv1.HasDomainRequest) (*membershipv1.HasDomainResponse, error) // answers what is asked about accounts
 }
 
 func (d *domains) HasDomain(_ context.Context, req *membershipv1.HasDomainRequest, _ ...grpc.CallOption) (*membershipv1.HasDomainResponse, error) {
+	if req.GetAccountId() != "" && d.ground != nil {
+		return d.ground(req)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked++

@@ -47,7 +47,7 @@ func (s *Service) IssueTemporaryPassword(ctx context.Context, req *identityv1.Is
 		switch {
 		case err != nil:
 			return nil, err
-		case m.ManagedBy != org:
+		case !m.By(org):
 			return nil, account.ErrNotManaged
 		case in.PasswordSet.IsZero():
 			return nil, account.ErrNoPassword

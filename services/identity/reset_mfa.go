@@ -35,7 +35,7 @@ func (s *Service) ResetMfa(ctx context.Context, req *identityv1.ResetMfaRequest)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.ResetMfaResponse, error) {
 		q := store.Queries{Tx: tx}
 		m, err := q.LockManagement(ctx, key)
-		if errors.Is(err, account.ErrNotFound) || err == nil && m.ManagedBy != org {
+		if errors.Is(err, account.ErrNotFound) || err == nil && !m.By(org) {
 			return &identityv1.ResetMfaResponse{}, nil
 		}
 		if err != nil {

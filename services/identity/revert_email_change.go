@@ -47,7 +47,9 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 			has.Account.Email, has.Account.EmailVerified = address.Display, true
 		}
 		q.KeepEmail(key, address.Key)
-		q.SavePrimaryEmail(has.Account)
+		if err := s.savePrimaryEmail(ctx, q, has.Account, from); err != nil {
+			return nil, err
+		}
 		q.DeletePassword(key)
 		q.DeleteLinks(key)
 		if err := s.dropFactors(ctx, q, has.Account, revert.Expires.Add(-account.RevertLifetime), from); err != nil {

@@ -59,7 +59,7 @@ func Run(ctx context.Context, c Config) error {
 	if token != "" {
 		c.Claim(token)
 	}
-	if err := base.Hear("members", []string{"membership"}, []string{"member.added"}, service.MemberAdded); err != nil {
+	if err := base.Hear("members", []string{"membership"}, heard, service.Consume); err != nil {
 		return err
 	}
 	return base.Serve(ctx, service)

@@ -57,7 +57,7 @@ func (s *Service) SendPasswordReset(ctx context.Context, req *identityv1.SendPas
 			if err := mail.Add(s.Mail, tx, key, key, address.Mailbox(), mail.ResetPassword{Link: url, Expires: until}); err != nil {
 				return nil, err
 			}
-		case m.ManagedBy == org:
+		case m.By(org):
 			answer.ResetUrl = url
 		default:
 			return nil, account.ErrUnverified

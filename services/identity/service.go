@@ -132,13 +132,15 @@ const (
 	ringTask    = "ring"    // turns the ring of signing keys
 	eraseTask   = "erase"   // ends an account whose person wants that
 
-	providedTask = "provided" // ends the sessions that came from a provider
+	providedTask  = "provided"  // ends the sessions that came from a provider
+	unmanagedTask = "unmanaged" // ends a management whose ground was lost
 )
 
 // Steps are what the sweeper runs, by kind of task.
 func (s *Service) Steps() map[string]saga.Step {
 	return map[string]saga.Step{
 		sessionTask: s.expireSession, signUpTask: s.expireSignUp, resetTask: s.sendReset, ringTask: s.turnKeys, eraseTask: s.finishErasing, providedTask: s.endProvided,
+		unmanagedTask: s.endManaged,
 		mail.TaskKind: s.Mail.Deliver,
 	}
 }

@@ -47,7 +47,9 @@ func (s *Service) SetPrimaryEmail(ctx context.Context, req *identityv1.SetPrimar
 			return nil, err
 		}
 		from := origin(ctx, who.Account, req.GetRequestId())
-		q.SavePrimaryEmail(has.Account)
+		if err := s.savePrimaryEmail(ctx, q, has.Account, from); err != nil {
+			return nil, err
+		}
 		q.DeleteReset(who.Account)
 		if err := endSessions(q, in.Live, who.Session, from); err != nil {
 			return nil, err

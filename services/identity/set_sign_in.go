@@ -32,7 +32,7 @@ func (s *Service) SetSignIn(ctx context.Context, req *identityv1.SetSignInReques
 		if err != nil {
 			return err
 		}
-		answer.Managed = m.ManagedBy == org
+		answer.Managed = m.By(org)
 		heard, changed := m.SetSignIn(org, req.GetAllowed(), req.GetRevision())
 		if heard {
 			q.SaveManagement(key, m)

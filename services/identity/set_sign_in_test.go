@@ -122,10 +122,10 @@ func TestMemberAdded(t *testing.T) {
 		t.Parallel()
 		h := start(t)
 		key := h.managed(org, "ada@example.com")
-		require.NoError(t, h.service.MemberAdded(t.Context(), added(org, key.String())))
+		require.NoError(t, h.service.Consume(t.Context(), added(org, key.String())))
 		require.True(t, h.setSignIn(key, org, false, 7), "its own membership changes nothing")
 		for range 2 {
-			require.NoError(t, h.service.MemberAdded(t.Context(), added(other, key.String())))
+			require.NoError(t, h.service.Consume(t.Context(), added(other, key.String())))
 		}
 		require.NoError(t, h.trySignIn("ada@example.com"))
 		require.False(t, h.setSignIn(key, org, false, 9))
@@ -134,8 +134,8 @@ func TestMemberAdded(t *testing.T) {
 	t.Run("IgnoresAccountsOfNobody", func(t *testing.T) {
 		t.Parallel()
 		h := start(t)
-		require.NoError(t, h.service.MemberAdded(t.Context(), added(org, h.insert("ada@example.com", "").String())))
-		require.NoError(t, h.service.MemberAdded(t.Context(), added(org, id.NewAccount().String())))
-		require.Error(t, h.service.MemberAdded(t.Context(), added(org, "x")))
+		require.NoError(t, h.service.Consume(t.Context(), added(org, h.insert("ada@example.com", "").String())))
+		require.NoError(t, h.service.Consume(t.Context(), added(org, id.NewAccount().String())))
+		require.Error(t, h.service.Consume(t.Context(), added(org, "x")))
 	})
 }

@@ -89,7 +89,9 @@ func (s *Service) verifyAddition(ctx context.Context, q store.Queries, key id.Ac
 	}
 	shown := me.Email
 	me.Email, me.EmailVerified, me.UnprovenTime = address.Display, true, nil
-	q.SavePrimaryEmail(me)
+	if err := s.savePrimaryEmail(ctx, q, me, from); err != nil {
+		return nil, err
+	}
 	answer.Account = accountToProto(me)
 	if shown == me.Email {
 		return answer, nil

@@ -65,9 +65,13 @@ func domainToProto(d org.Domain) *membershipv1.Domain {
 }
 
 func domainToEvent(d org.Domain) *eventv1.Domain {
-	return &eventv1.Domain{
+	shown := &eventv1.Domain{
 		DomainId: d.ID.String(),
 		Name:     d.Name,
 		State:    eventv1.Domain_State(eventv1.Domain_State_value["STATE_"+string(d.State)]),
 	}
+	if d.VerifyTime != nil {
+		shown.VerifyTime = timestamppb.New(*d.VerifyTime)
+	}
+	return shown
 }

@@ -236,6 +236,40 @@ func TestIdentityProviders(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, has(other))
 	})
+	t.Run("RB20_AGroundForManagingAnAccountIsADomainAndAMember", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		o, other := h.create(portal), h.create(portal)
+		d := o.verified("works.example")
+		member, stranger := o.add("member"), other.add("member")
+		ground := func(account string) (*membershipv1.HasDomainResponse, error) {
+			return h.proofs.HasDomain(t.Context(), &membershipv1.HasDomainRequest{OrganizationId: o.id.String(), Domain: "works.example", AccountId: account})
+		}
+		_, err := ground("x")
+		refused(t, err, errorv1.Reason_REASON_VALIDATION_FAILED)
+		answer, err := ground(stranger.String())
+		require.NoError(t, err)
+		require.False(t, answer.GetVerified())
+		require.Nil(t, answer.GetVerifyTime(), "of who is no member nothing is said")
+		first, err := ground(member.String())
+		require.NoError(t, err)
+		require.True(t, first.GetVerified())
+		require.Equal(t, d.GetId(), first.GetDomainId())
+		require.Equal(t, d.GetVerifyTime().AsTime(), first.GetVerifyTime().AsTime())
+		require.NotNil(t, first.GetJoinTime())
+		_, err = o.remove(o.creator, member)
+		require.NoError(t, err)
+		answer, err = ground(member.String())
+		require.NoError(t, err)
+		require.False(t, answer.GetVerified())
+
+		_, err = h.domains.RemoveDomain(o.as(o.creator), &membershipv1.RemoveDomainRequest{OrganizationId: o.id.String(), Domain: "works.example"})
+		require.NoError(t, err)
+		removed := o.history()[len(o.history())-1]
+		require.Equal(t, "domain.removed", removed.Type)
+		require.Contains(t, removed.Data, d.GetId())
+		require.Contains(t, removed.Data, "verifyTime", "so that who hears it late knows which ground is meant")
+	})
 }
 
 func TestJoinByProvider(t *testing.T) {

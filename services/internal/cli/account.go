@@ -248,7 +248,14 @@ func (a *app) meCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.show(answer, func(p *page) { accountFields(p, answer.GetAccount()) })
+			return a.show(answer, func(p *page) {
+				accountFields(p, answer.GetAccount())
+				if by, through := answer.GetManagedByOrganizationId(), answer.GetManagedThroughDomain(); through != "" {
+					p.line("Managed by %s, because your address is on its domain %s.", by, through)
+				} else if by != "" {
+					p.line("Managed by %s, until you join another organization.", by)
+				}
+			})
 		},
 	}
 }

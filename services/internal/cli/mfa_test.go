@@ -167,6 +167,17 @@ func TestUnproven(t *testing.T) {
 	require.Contains(t, w.ok("member", "get", "acc_2"), "has not confirmed the mailbox")
 }
 
+func TestManaged(t *testing.T) {
+	t.Parallel()
+	w := signedIn(t)
+	gives(w, &identityv1.GetMeRequest{}, &identityv1.GetMeResponse{ManagedByOrganizationId: "org_1"})
+	require.Contains(t, w.ok("me"), "Managed by org_1, until you join another organization.")
+	gives(w, &identityv1.GetMeRequest{}, &identityv1.GetMeResponse{ManagedByOrganizationId: "org_1", ManagedThroughDomain: "works.example"})
+	require.Contains(t, w.ok("me"), "Managed by org_1, because your address is on its domain works.example.")
+	gives(w, &identityv1.GetMeRequest{}, &identityv1.GetMeResponse{})
+	require.NotContains(t, w.ok("me"), "Managed")
+}
+
 func TestMemberSessions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

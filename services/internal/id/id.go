@@ -196,6 +196,9 @@ func ParseSession(text string) (Session, error) { return Parse[session]("session
 // ParseAPIKey reads the id of a key from the field api_key_id.
 func ParseAPIKey(text string) (APIKey, error) { return Parse[apiKey]("api_key_id", text) }
 
+// ParseDomain reads the id of a domain from the field domain_id.
+func ParseDomain(text string) (Domain, error) { return Parse[domain]("domain_id", text) }
+
 // ParseProvider reads the id of an identity provider from the field provider_id.
 func ParseProvider(text string) (Provider, error) { return Parse[provider]("provider_id", text) }
 

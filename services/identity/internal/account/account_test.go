@@ -174,16 +174,4 @@ func TestManagement(t *testing.T) {
 		heard, _ = own.SetSignIn(id.Organization{}, false, 7)
 		require.False(t, heard)
 	})
-	t.Run("ASecondMembershipEndsIt", func(t *testing.T) {
-		t.Parallel()
-		m := begin
-		ended, enabled := m.Join(mine)
-		require.False(t, ended || enabled)
-		m.SetSignIn(mine, false, 7)
-		ended, enabled = m.Join(other)
-		require.True(t, ended && enabled)
-		require.Equal(t, Management{SignInAllowed: true}, m)
-		ended, _ = m.Join(mine)
-		require.False(t, ended)
-	})
 }

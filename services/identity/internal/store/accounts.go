@@ -109,7 +109,7 @@ func (q Queries) ListClaims(ctx context.Context, email string) (claims []Claim, 
 	q.Read(`
 		SELECT a.*, m.managed_by, m.sign_in_allowed, found.verified
 		FROM (SELECT account_id, verified FROM user_emails WHERE email = $1 ORDER BY verified DESC, account_id LIMIT 10) found`+profiles+`
-		CROSS JOIN LATERAL (SELECT managed_by, sign_in_allowed FROM accounts WHERE id = opened.id OFFSET 0) m`,
+		CROSS JOIN LATERAL (SELECT `+manager+` AS managed_by, sign_in_allowed FROM accounts WHERE id = opened.id OFFSET 0) m`,
 		[]any{email}, postgres.All(&claims))
 	return claims, q.Fetch(ctx)
 }

@@ -59,7 +59,7 @@ func (q Queries) SaveErasing(key id.Account, erasing bool) {
 
 // erased are the tables whose rows go with their account. Those that are not here say why in a test, which looks at every table.
 var erased = []string{"sessions", "credentials", "factors", "recovery_codes", "api_keys", "sign_ins", "sign_in_failures", "known_networks", "devices",
-	"resets", "email_additions", "email_reverts", "user_emails", "user_handles", "passkey_challenges", "federated_identities", "avatars", "avatar_ids"}
+	"resets", "email_additions", "email_reverts", "user_emails", "user_handles", "passkey_challenges", "federated_identities", "managed_domains", "avatars", "avatar_ids"}
 
 // Erase deletes all that is kept of an account, but for its ids and its usernames, which are never anybody else's. Its history stays, without what is
 // personal: the hashes that the chain is made of are of what was there. The mail that says that it was asked for still goes out.

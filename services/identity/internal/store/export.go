@@ -14,7 +14,7 @@ import (
 // Export is what is kept of an account.
 type Export struct {
 	Emails          account.Emails
-	ManagedBy       id.Organization // zero: nobody
+	Management      account.Management
 	FormerUsernames []string
 	PasswordSet     time.Time // zero: there is none
 	Factors         Factors
@@ -46,11 +46,9 @@ type Identity struct {
 
 // Export reads what is kept of an account, and nothing that opens it.
 func (q Queries) Export(ctx context.Context, owner id.Account) (e Export, err error) {
-	var managed struct{ ManagedBy id.Organization }
 	var credential struct{ SetTime time.Time }
 	var former []struct{ Username string }
-	var found, hasPassword bool
-	q.Read(`SELECT managed_by FROM accounts WHERE id = $1`, []any{owner}, postgres.One(&managed, &found))
+	var hasPassword bool
 	q.Read(`SELECT set_time FROM credentials WHERE account_id = $1`, []any{owner}, postgres.One(&credential, &hasPassword))
 	q.Read(`SELECT username FROM usernames WHERE account_id = $1 AND former ORDER BY username`, []any{owner}, postgres.All(&former))
 	q.Read(`SELECT network, expire_time FROM known_networks WHERE account_id = $1 AND expire_time > now() ORDER BY expire_time DESC, network`,
@@ -61,7 +59,10 @@ func (q Queries) Export(ctx context.Context, owner id.Account) (e Export, err er
 	if e.Emails, err = q.ListEmails(ctx, owner); err != nil {
 		return e, err
 	}
-	e.ManagedBy, e.PasswordSet = managed.ManagedBy, credential.SetTime
+	if e.Management, err = q.GetManagement(ctx, owner); err != nil {
+		return e, err
+	}
+	e.PasswordSet = credential.SetTime
 	for _, row := range former {
 		e.FormerUsernames = append(e.FormerUsernames, row.Username)
 	}

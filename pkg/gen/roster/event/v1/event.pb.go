@@ -4905,7 +4905,9 @@ type Domain struct {
 	// Its name.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// The state.
-	State         Domain_State `protobuf:"varint,3,opt,name=state,proto3,enum=roster.event.v1.Domain_State" json:"state,omitempty"`
+	State Domain_State `protobuf:"varint,3,opt,name=state,proto3,enum=roster.event.v1.Domain_State" json:"state,omitempty"`
+	// Since when it is, or was, verified without a break; absent: it never was.
+	VerifyTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=verify_time,json=verifyTime,proto3" json:"verify_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4959,6 +4961,13 @@ func (x *Domain) GetState() Domain_State {
 		return x.State
 	}
 	return Domain_STATE_UNSPECIFIED
+}
+
+func (x *Domain) GetVerifyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.VerifyTime
+	}
+	return nil
 }
 
 // DomainAdded: `domain.added`.
@@ -9307,11 +9316,13 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12.\n" +
 	"\x06before\x18\x02 \x01(\v2\x16.roster.event.v1.GroupR\x06before\x12,\n" +
 	"\x05after\x18\x03 \x01(\v2\x16.roster.event.v1.GroupR\x05after\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xca\x01\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x87\x02\n" +
 	"\x06Domain\x12\x1b\n" +
 	"\tdomain_id\x18\x01 \x01(\tR\bdomainId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
-	"\x05state\x18\x03 \x01(\x0e2\x1d.roster.event.v1.Domain.StateR\x05state\"Z\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1d.roster.event.v1.Domain.StateR\x05state\x12;\n" +
+	"\vverify_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"verifyTime\"Z\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x12\n" +
@@ -9938,139 +9949,140 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	64,  // 164: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
 	14,  // 165: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
 	6,   // 166: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	12,  // 167: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
-	73,  // 168: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
-	14,  // 169: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 170: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
-	73,  // 171: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
-	73,  // 172: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
-	14,  // 173: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
-	12,  // 174: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
-	73,  // 175: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
-	73,  // 176: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
-	14,  // 177: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
-	12,  // 178: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
-	73,  // 179: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
-	14,  // 180: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
-	12,  // 181: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
-	78,  // 182: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
-	14,  // 183: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 184: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
-	78,  // 185: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
-	78,  // 186: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
-	14,  // 187: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 188: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
-	78,  // 189: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
-	14,  // 190: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 191: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
-	30,  // 192: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
-	30,  // 193: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
-	14,  // 194: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
-	83,  // 195: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
-	83,  // 196: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
-	12,  // 197: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
-	19,  // 198: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
-	19,  // 199: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
-	84,  // 200: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	126, // 201: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
-	12,  // 202: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
-	86,  // 203: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
-	86,  // 204: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
-	14,  // 205: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
-	7,   // 206: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	127, // 207: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	127, // 208: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	127, // 209: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
-	12,  // 210: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
-	88,  // 211: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
-	14,  // 212: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 213: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
-	88,  // 214: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
-	14,  // 215: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	127, // 216: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	127, // 217: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
-	12,  // 218: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
-	91,  // 219: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
-	14,  // 220: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 221: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
-	91,  // 222: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
-	91,  // 223: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
-	14,  // 224: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 225: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
-	91,  // 226: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
-	14,  // 227: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 228: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
-	95,  // 229: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
-	14,  // 230: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 231: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
-	95,  // 232: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
-	95,  // 233: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
-	14,  // 234: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 235: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
-	95,  // 236: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
-	14,  // 237: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 238: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
-	99,  // 239: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
-	14,  // 240: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
-	12,  // 241: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
-	99,  // 242: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
-	14,  // 243: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	127, // 244: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
-	12,  // 245: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
-	102, // 246: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 247: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
-	12,  // 248: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
-	102, // 249: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 250: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
-	12,  // 251: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
-	102, // 252: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 253: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
-	12,  // 254: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
-	102, // 255: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
-	14,  // 256: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
-	12,  // 257: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
-	14,  // 258: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
-	8,   // 259: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	127, // 260: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	127, // 261: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
-	12,  // 262: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
-	108, // 263: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
-	109, // 264: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
-	12,  // 265: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
-	111, // 266: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
-	111, // 267: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
-	14,  // 268: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
-	12,  // 269: roster.event.v1.AccountProviderLinked.context:type_name -> roster.event.v1.Context
-	14,  // 270: roster.event.v1.AccountProviderLinked.personal:type_name -> roster.event.v1.Client
-	12,  // 271: roster.event.v1.AccountDeleted.context:type_name -> roster.event.v1.Context
-	45,  // 272: roster.event.v1.AccountDeleted.account:type_name -> roster.event.v1.Account
-	14,  // 273: roster.event.v1.AccountDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 274: roster.event.v1.ProviderCreated.context:type_name -> roster.event.v1.Context
-	115, // 275: roster.event.v1.ProviderCreated.provider:type_name -> roster.event.v1.Provider
-	14,  // 276: roster.event.v1.ProviderCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 277: roster.event.v1.ProviderUpdated.context:type_name -> roster.event.v1.Context
-	115, // 278: roster.event.v1.ProviderUpdated.before:type_name -> roster.event.v1.Provider
-	115, // 279: roster.event.v1.ProviderUpdated.after:type_name -> roster.event.v1.Provider
-	14,  // 280: roster.event.v1.ProviderUpdated.personal:type_name -> roster.event.v1.Client
-	12,  // 281: roster.event.v1.ProviderDeleted.context:type_name -> roster.event.v1.Context
-	115, // 282: roster.event.v1.ProviderDeleted.before:type_name -> roster.event.v1.Provider
-	14,  // 283: roster.event.v1.ProviderDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 284: roster.event.v1.OrganizationServiceAccountCreated.context:type_name -> roster.event.v1.Context
-	119, // 285: roster.event.v1.OrganizationServiceAccountCreated.service_account:type_name -> roster.event.v1.ServiceAccount
-	14,  // 286: roster.event.v1.OrganizationServiceAccountCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 287: roster.event.v1.OrganizationServiceAccountDeleted.context:type_name -> roster.event.v1.Context
-	119, // 288: roster.event.v1.OrganizationServiceAccountDeleted.before:type_name -> roster.event.v1.ServiceAccount
-	14,  // 289: roster.event.v1.OrganizationServiceAccountDeleted.personal:type_name -> roster.event.v1.Client
-	12,  // 290: roster.event.v1.OrganizationServiceAccountKeyCreated.context:type_name -> roster.event.v1.Context
-	127, // 291: roster.event.v1.OrganizationServiceAccountKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
-	14,  // 292: roster.event.v1.OrganizationServiceAccountKeyCreated.personal:type_name -> roster.event.v1.Client
-	12,  // 293: roster.event.v1.OrganizationServiceAccountKeyDeleted.context:type_name -> roster.event.v1.Context
-	14,  // 294: roster.event.v1.OrganizationServiceAccountKeyDeleted.personal:type_name -> roster.event.v1.Client
-	295, // [295:295] is the sub-list for method output_type
-	295, // [295:295] is the sub-list for method input_type
-	295, // [295:295] is the sub-list for extension type_name
-	295, // [295:295] is the sub-list for extension extendee
-	0,   // [0:295] is the sub-list for field type_name
+	127, // 167: roster.event.v1.Domain.verify_time:type_name -> google.protobuf.Timestamp
+	12,  // 168: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
+	73,  // 169: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
+	14,  // 170: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 171: roster.event.v1.DomainVerified.context:type_name -> roster.event.v1.Context
+	73,  // 172: roster.event.v1.DomainVerified.before:type_name -> roster.event.v1.Domain
+	73,  // 173: roster.event.v1.DomainVerified.after:type_name -> roster.event.v1.Domain
+	14,  // 174: roster.event.v1.DomainVerified.personal:type_name -> roster.event.v1.Client
+	12,  // 175: roster.event.v1.DomainLost.context:type_name -> roster.event.v1.Context
+	73,  // 176: roster.event.v1.DomainLost.before:type_name -> roster.event.v1.Domain
+	73,  // 177: roster.event.v1.DomainLost.after:type_name -> roster.event.v1.Domain
+	14,  // 178: roster.event.v1.DomainLost.personal:type_name -> roster.event.v1.Client
+	12,  // 179: roster.event.v1.DomainRemoved.context:type_name -> roster.event.v1.Context
+	73,  // 180: roster.event.v1.DomainRemoved.before:type_name -> roster.event.v1.Domain
+	14,  // 181: roster.event.v1.DomainRemoved.personal:type_name -> roster.event.v1.Client
+	12,  // 182: roster.event.v1.RoleCreated.context:type_name -> roster.event.v1.Context
+	78,  // 183: roster.event.v1.RoleCreated.role:type_name -> roster.event.v1.Role
+	14,  // 184: roster.event.v1.RoleCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 185: roster.event.v1.RoleUpdated.context:type_name -> roster.event.v1.Context
+	78,  // 186: roster.event.v1.RoleUpdated.before:type_name -> roster.event.v1.Role
+	78,  // 187: roster.event.v1.RoleUpdated.after:type_name -> roster.event.v1.Role
+	14,  // 188: roster.event.v1.RoleUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 189: roster.event.v1.RoleDeleted.context:type_name -> roster.event.v1.Context
+	78,  // 190: roster.event.v1.RoleDeleted.before:type_name -> roster.event.v1.Role
+	14,  // 191: roster.event.v1.RoleDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 192: roster.event.v1.InvitationRoleChanged.context:type_name -> roster.event.v1.Context
+	30,  // 193: roster.event.v1.InvitationRoleChanged.before:type_name -> roster.event.v1.Invitation
+	30,  // 194: roster.event.v1.InvitationRoleChanged.after:type_name -> roster.event.v1.Invitation
+	14,  // 195: roster.event.v1.InvitationRoleChanged.personal:type_name -> roster.event.v1.Client
+	83,  // 196: roster.event.v1.MemberProfileChange.before:type_name -> roster.event.v1.MemberProfile
+	83,  // 197: roster.event.v1.MemberProfileChange.after:type_name -> roster.event.v1.MemberProfile
+	12,  // 198: roster.event.v1.MemberProfileChanged.context:type_name -> roster.event.v1.Context
+	19,  // 199: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
+	19,  // 200: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
+	84,  // 201: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
+	126, // 202: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	12,  // 203: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
+	86,  // 204: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
+	86,  // 205: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
+	14,  // 206: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
+	7,   // 207: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
+	127, // 208: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	127, // 209: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	127, // 210: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	12,  // 211: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
+	88,  // 212: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
+	14,  // 213: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 214: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
+	88,  // 215: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
+	14,  // 216: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
+	127, // 217: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	127, // 218: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 219: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
+	91,  // 220: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
+	14,  // 221: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 222: roster.event.v1.OrganizationRotationUpdated.context:type_name -> roster.event.v1.Context
+	91,  // 223: roster.event.v1.OrganizationRotationUpdated.before:type_name -> roster.event.v1.Rotation
+	91,  // 224: roster.event.v1.OrganizationRotationUpdated.after:type_name -> roster.event.v1.Rotation
+	14,  // 225: roster.event.v1.OrganizationRotationUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 226: roster.event.v1.OrganizationRotationDeleted.context:type_name -> roster.event.v1.Context
+	91,  // 227: roster.event.v1.OrganizationRotationDeleted.before:type_name -> roster.event.v1.Rotation
+	14,  // 228: roster.event.v1.OrganizationRotationDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 229: roster.event.v1.ProjectCreated.context:type_name -> roster.event.v1.Context
+	95,  // 230: roster.event.v1.ProjectCreated.project:type_name -> roster.event.v1.Project
+	14,  // 231: roster.event.v1.ProjectCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 232: roster.event.v1.ProjectUpdated.context:type_name -> roster.event.v1.Context
+	95,  // 233: roster.event.v1.ProjectUpdated.before:type_name -> roster.event.v1.Project
+	95,  // 234: roster.event.v1.ProjectUpdated.after:type_name -> roster.event.v1.Project
+	14,  // 235: roster.event.v1.ProjectUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 236: roster.event.v1.ProjectDeleted.context:type_name -> roster.event.v1.Context
+	95,  // 237: roster.event.v1.ProjectDeleted.before:type_name -> roster.event.v1.Project
+	14,  // 238: roster.event.v1.ProjectDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 239: roster.event.v1.ProjectMemberAdded.context:type_name -> roster.event.v1.Context
+	99,  // 240: roster.event.v1.ProjectMemberAdded.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 241: roster.event.v1.ProjectMemberAdded.personal:type_name -> roster.event.v1.Client
+	12,  // 242: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
+	99,  // 243: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
+	14,  // 244: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
+	127, // 245: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	12,  // 246: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
+	102, // 247: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 248: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
+	12,  // 249: roster.event.v1.OrganizationTransferDeclined.context:type_name -> roster.event.v1.Context
+	102, // 250: roster.event.v1.OrganizationTransferDeclined.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 251: roster.event.v1.OrganizationTransferDeclined.personal:type_name -> roster.event.v1.Client
+	12,  // 252: roster.event.v1.OrganizationTransferCancelled.context:type_name -> roster.event.v1.Context
+	102, // 253: roster.event.v1.OrganizationTransferCancelled.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 254: roster.event.v1.OrganizationTransferCancelled.personal:type_name -> roster.event.v1.Client
+	12,  // 255: roster.event.v1.OrganizationTransferExpired.context:type_name -> roster.event.v1.Context
+	102, // 256: roster.event.v1.OrganizationTransferExpired.transfer:type_name -> roster.event.v1.Transfer
+	14,  // 257: roster.event.v1.OrganizationTransferExpired.personal:type_name -> roster.event.v1.Client
+	12,  // 258: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
+	14,  // 259: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
+	8,   // 260: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
+	127, // 261: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	127, // 262: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	12,  // 263: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
+	108, // 264: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
+	109, // 265: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
+	12,  // 266: roster.event.v1.OrganizationPolicyChanged.context:type_name -> roster.event.v1.Context
+	111, // 267: roster.event.v1.OrganizationPolicyChanged.before:type_name -> roster.event.v1.Policy
+	111, // 268: roster.event.v1.OrganizationPolicyChanged.after:type_name -> roster.event.v1.Policy
+	14,  // 269: roster.event.v1.OrganizationPolicyChanged.personal:type_name -> roster.event.v1.Client
+	12,  // 270: roster.event.v1.AccountProviderLinked.context:type_name -> roster.event.v1.Context
+	14,  // 271: roster.event.v1.AccountProviderLinked.personal:type_name -> roster.event.v1.Client
+	12,  // 272: roster.event.v1.AccountDeleted.context:type_name -> roster.event.v1.Context
+	45,  // 273: roster.event.v1.AccountDeleted.account:type_name -> roster.event.v1.Account
+	14,  // 274: roster.event.v1.AccountDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 275: roster.event.v1.ProviderCreated.context:type_name -> roster.event.v1.Context
+	115, // 276: roster.event.v1.ProviderCreated.provider:type_name -> roster.event.v1.Provider
+	14,  // 277: roster.event.v1.ProviderCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 278: roster.event.v1.ProviderUpdated.context:type_name -> roster.event.v1.Context
+	115, // 279: roster.event.v1.ProviderUpdated.before:type_name -> roster.event.v1.Provider
+	115, // 280: roster.event.v1.ProviderUpdated.after:type_name -> roster.event.v1.Provider
+	14,  // 281: roster.event.v1.ProviderUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 282: roster.event.v1.ProviderDeleted.context:type_name -> roster.event.v1.Context
+	115, // 283: roster.event.v1.ProviderDeleted.before:type_name -> roster.event.v1.Provider
+	14,  // 284: roster.event.v1.ProviderDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 285: roster.event.v1.OrganizationServiceAccountCreated.context:type_name -> roster.event.v1.Context
+	119, // 286: roster.event.v1.OrganizationServiceAccountCreated.service_account:type_name -> roster.event.v1.ServiceAccount
+	14,  // 287: roster.event.v1.OrganizationServiceAccountCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 288: roster.event.v1.OrganizationServiceAccountDeleted.context:type_name -> roster.event.v1.Context
+	119, // 289: roster.event.v1.OrganizationServiceAccountDeleted.before:type_name -> roster.event.v1.ServiceAccount
+	14,  // 290: roster.event.v1.OrganizationServiceAccountDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 291: roster.event.v1.OrganizationServiceAccountKeyCreated.context:type_name -> roster.event.v1.Context
+	127, // 292: roster.event.v1.OrganizationServiceAccountKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	14,  // 293: roster.event.v1.OrganizationServiceAccountKeyCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 294: roster.event.v1.OrganizationServiceAccountKeyDeleted.context:type_name -> roster.event.v1.Context
+	14,  // 295: roster.event.v1.OrganizationServiceAccountKeyDeleted.personal:type_name -> roster.event.v1.Client
+	296, // [296:296] is the sub-list for method output_type
+	296, // [296:296] is the sub-list for method input_type
+	296, // [296:296] is the sub-list for extension type_name
+	296, // [296:296] is the sub-list for extension extendee
+	0,   // [0:296] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }

@@ -979,9 +979,14 @@ func (*GetMeRequest) Descriptor() ([]byte, []int) {
 type GetMeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account.
-	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The organization that manages it, if one does: it may keep the account from signing in, have a password made for it, take its second
+	// factors away and change its address.
+	ManagedByOrganizationId string `protobuf:"bytes,2,opt,name=managed_by_organization_id,json=managedByOrganizationId,proto3" json:"managed_by_organization_id,omitempty"`
+	// The domain through which it goes on doing that although the account belongs to others, too.
+	ManagedThroughDomain string `protobuf:"bytes,3,opt,name=managed_through_domain,json=managedThroughDomain,proto3" json:"managed_through_domain,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *GetMeResponse) Reset() {
@@ -1019,6 +1024,20 @@ func (x *GetMeResponse) GetAccount() *Account {
 		return x.Account
 	}
 	return nil
+}
+
+func (x *GetMeResponse) GetManagedByOrganizationId() string {
+	if x != nil {
+		return x.ManagedByOrganizationId
+	}
+	return ""
+}
+
+func (x *GetMeResponse) GetManagedThroughDomain() string {
+	if x != nil {
+		return x.ManagedThroughDomain
+	}
+	return ""
 }
 
 // UpdateMeRequest changes the profile.
@@ -2864,9 +2883,11 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x13VerifyEmailResponse\x125\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\"\x0e\n" +
-	"\fGetMeRequest\"F\n" +
+	"\fGetMeRequest\"\xb9\x01\n" +
 	"\rGetMeResponse\x125\n" +
-	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\"\xc4\x02\n" +
+	"\aaccount\x18\x01 \x01(\v2\x1b.roster.identity.v1.AccountR\aaccount\x12;\n" +
+	"\x1amanaged_by_organization_id\x18\x02 \x01(\tR\x17managedByOrganizationId\x124\n" +
+	"\x16managed_through_domain\x18\x03 \x01(\tR\x14managedThroughDomain\"\xc4\x02\n" +
 	"\x0fUpdateMeRequest\x12-\n" +
 	"\fdisplay_name\x18\x01 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02\x18dR\vdisplayName\x12)\n" +

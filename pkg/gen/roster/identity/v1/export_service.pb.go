@@ -92,8 +92,10 @@ type ExportAccountResponse struct {
 	KnownDevices []*KnownDevice `protobuf:"bytes,13,rep,name=known_devices,json=knownDevices,proto3" json:"known_devices,omitempty"`
 	// What identity providers know its person by.
 	FederatedIdentities []*FederatedIdentity `protobuf:"bytes,14,rep,name=federated_identities,json=federatedIdentities,proto3" json:"federated_identities,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The domain through which the organization goes on managing the account, which belongs to others, too.
+	ManagedThroughDomain string `protobuf:"bytes,15,opt,name=managed_through_domain,json=managedThroughDomain,proto3" json:"managed_through_domain,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *ExportAccountResponse) Reset() {
@@ -222,6 +224,13 @@ func (x *ExportAccountResponse) GetFederatedIdentities() []*FederatedIdentity {
 		return x.FederatedIdentities
 	}
 	return nil
+}
+
+func (x *ExportAccountResponse) GetManagedThroughDomain() string {
+	if x != nil {
+		return x.ManagedThroughDomain
+	}
+	return ""
 }
 
 // KnownDevice is what somebody has signed in with.
@@ -421,7 +430,7 @@ var File_roster_identity_v1_export_service_proto protoreflect.FileDescriptor
 const file_roster_identity_v1_export_service_proto_rawDesc = "" +
 	"\n" +
 	"'roster/identity/v1/export_service.proto\x12\x12roster.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a(roster/identity/v1/account_service.proto\x1a(roster/identity/v1/api_key_service.proto\x1a&roster/identity/v1/email_service.proto\x1a'roster/identity/v1/factor_service.proto\"\x16\n" +
-	"\x14ExportAccountRequest\"\xf7\x06\n" +
+	"\x14ExportAccountRequest\"\xad\a\n" +
 	"\x15ExportAccountResponse\x12;\n" +
 	"\vexport_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"exportTime\x125\n" +
@@ -438,7 +447,8 @@ const file_roster_identity_v1_export_service_proto_rawDesc = "" +
 	"\x0elogin_activity\x18\v \x03(\v2!.roster.identity.v1.LoginActivityR\rloginActivity\x12G\n" +
 	"\x0eknown_networks\x18\f \x03(\v2 .roster.identity.v1.KnownNetworkR\rknownNetworks\x12D\n" +
 	"\rknown_devices\x18\r \x03(\v2\x1f.roster.identity.v1.KnownDeviceR\fknownDevices\x12X\n" +
-	"\x14federated_identities\x18\x0e \x03(\v2%.roster.identity.v1.FederatedIdentityR\x13federatedIdentities\"x\n" +
+	"\x14federated_identities\x18\x0e \x03(\v2%.roster.identity.v1.FederatedIdentityR\x13federatedIdentities\x124\n" +
+	"\x16managed_through_domain\x18\x0f \x01(\tR\x14managedThroughDomain\"x\n" +
 	"\vKnownDevice\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x18\n" +
 	"\anetwork\x18\x02 \x01(\tR\anetwork\x127\n" +

@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -669,7 +670,9 @@ type HasDomainRequest struct {
 	// The organization.
 	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
 	// The domain, in lower-case A-labels.
-	Domain        string `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	Domain string `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	// An account that has to belong to the organization; empty: any.
+	AccountId     string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -718,11 +721,24 @@ func (x *HasDomainRequest) GetDomain() string {
 	return ""
 }
 
+func (x *HasDomainRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
 // HasDomainResponse answers.
 type HasDomainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether it has.
-	Verified      bool `protobuf:"varint,1,opt,name=verified,proto3" json:"verified,omitempty"`
+	Verified bool `protobuf:"varint,1,opt,name=verified,proto3" json:"verified,omitempty"`
+	// The domain, if it has.
+	DomainId string `protobuf:"bytes,2,opt,name=domain_id,json=domainId,proto3" json:"domain_id,omitempty"`
+	// Since when it has without a break.
+	VerifyTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=verify_time,json=verifyTime,proto3" json:"verify_time,omitempty"`
+	// Since when the account belongs to the organization.
+	JoinTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=join_time,json=joinTime,proto3" json:"join_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -764,11 +780,32 @@ func (x *HasDomainResponse) GetVerified() bool {
 	return false
 }
 
+func (x *HasDomainResponse) GetDomainId() string {
+	if x != nil {
+		return x.DomainId
+	}
+	return ""
+}
+
+func (x *HasDomainResponse) GetVerifyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.VerifyTime
+	}
+	return nil
+}
+
+func (x *HasDomainResponse) GetJoinTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.JoinTime
+	}
+	return nil
+}
+
 var File_roster_membership_v1_admission_service_proto protoreflect.FileDescriptor
 
 const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\n" +
-	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"[\n" +
+	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"[\n" +
 	"\x15EndMembershipsRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12#\n" +
@@ -821,12 +858,18 @@ const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\tseat_lost\x18\n" +
 	" \x01(\bR\bseatLost\"/\n" +
 	"\x11AddMemberResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\"S\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\"r\n" +
 	"\x10HasDomainRequest\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\x16\n" +
-	"\x06domain\x18\x02 \x01(\tR\x06domain\"/\n" +
+	"\x06domain\x18\x02 \x01(\tR\x06domain\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x03 \x01(\tR\taccountId\"\xc2\x01\n" +
 	"\x11HasDomainResponse\x12\x1a\n" +
-	"\bverified\x18\x01 \x01(\bR\bverified2\xcc\x02\n" +
+	"\bverified\x18\x01 \x01(\bR\bverified\x12\x1b\n" +
+	"\tdomain_id\x18\x02 \x01(\tR\bdomainId\x12;\n" +
+	"\vverify_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"verifyTime\x127\n" +
+	"\tjoin_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bjoinTime2\xcc\x02\n" +
 	"\x10AdmissionService\x12\xa5\x01\n" +
 	"\x13AuthorizeInvitation\x120.roster.membership.v1.AuthorizeInvitationRequest\x1a1.roster.membership.v1.AuthorizeInvitationResponse\")\xaa\xbb\x18%\b\x04\x12\n" +
 	"invitation\"\x0forganization_id*\x04read\x12\x8f\x01\n" +
@@ -866,27 +909,30 @@ var file_roster_membership_v1_admission_service_proto_goTypes = []any{
 	(*HasDomainResponse)(nil),           // 10: roster.membership.v1.HasDomainResponse
 	(*durationpb.Duration)(nil),         // 11: google.protobuf.Duration
 	(Requirement)(0),                    // 12: roster.membership.v1.Requirement
+	(*timestamppb.Timestamp)(nil),       // 13: google.protobuf.Timestamp
 }
 var file_roster_membership_v1_admission_service_proto_depIdxs = []int32{
 	2,  // 0: roster.membership.v1.EndMembershipsResponse.organizations:type_name -> roster.membership.v1.StandingOrganization
 	11, // 1: roster.membership.v1.AuthorizeInvitationResponse.invite_ttl:type_name -> google.protobuf.Duration
 	12, // 2: roster.membership.v1.AuthorizeInvitationResponse.username:type_name -> roster.membership.v1.Requirement
 	12, // 3: roster.membership.v1.AuthorizeInvitationResponse.email:type_name -> roster.membership.v1.Requirement
-	5,  // 4: roster.membership.v1.AdmissionService.AuthorizeInvitation:input_type -> roster.membership.v1.AuthorizeInvitationRequest
-	7,  // 5: roster.membership.v1.AdmissionService.AddMember:input_type -> roster.membership.v1.AddMemberRequest
-	9,  // 6: roster.membership.v1.DomainProofService.HasDomain:input_type -> roster.membership.v1.HasDomainRequest
-	3,  // 7: roster.membership.v1.MfaRequirementService.ListMfaRequirements:input_type -> roster.membership.v1.ListMfaRequirementsRequest
-	0,  // 8: roster.membership.v1.DepartureService.EndMemberships:input_type -> roster.membership.v1.EndMembershipsRequest
-	6,  // 9: roster.membership.v1.AdmissionService.AuthorizeInvitation:output_type -> roster.membership.v1.AuthorizeInvitationResponse
-	8,  // 10: roster.membership.v1.AdmissionService.AddMember:output_type -> roster.membership.v1.AddMemberResponse
-	10, // 11: roster.membership.v1.DomainProofService.HasDomain:output_type -> roster.membership.v1.HasDomainResponse
-	4,  // 12: roster.membership.v1.MfaRequirementService.ListMfaRequirements:output_type -> roster.membership.v1.ListMfaRequirementsResponse
-	1,  // 13: roster.membership.v1.DepartureService.EndMemberships:output_type -> roster.membership.v1.EndMembershipsResponse
-	9,  // [9:14] is the sub-list for method output_type
-	4,  // [4:9] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	13, // 4: roster.membership.v1.HasDomainResponse.verify_time:type_name -> google.protobuf.Timestamp
+	13, // 5: roster.membership.v1.HasDomainResponse.join_time:type_name -> google.protobuf.Timestamp
+	5,  // 6: roster.membership.v1.AdmissionService.AuthorizeInvitation:input_type -> roster.membership.v1.AuthorizeInvitationRequest
+	7,  // 7: roster.membership.v1.AdmissionService.AddMember:input_type -> roster.membership.v1.AddMemberRequest
+	9,  // 8: roster.membership.v1.DomainProofService.HasDomain:input_type -> roster.membership.v1.HasDomainRequest
+	3,  // 9: roster.membership.v1.MfaRequirementService.ListMfaRequirements:input_type -> roster.membership.v1.ListMfaRequirementsRequest
+	0,  // 10: roster.membership.v1.DepartureService.EndMemberships:input_type -> roster.membership.v1.EndMembershipsRequest
+	6,  // 11: roster.membership.v1.AdmissionService.AuthorizeInvitation:output_type -> roster.membership.v1.AuthorizeInvitationResponse
+	8,  // 12: roster.membership.v1.AdmissionService.AddMember:output_type -> roster.membership.v1.AddMemberResponse
+	10, // 13: roster.membership.v1.DomainProofService.HasDomain:output_type -> roster.membership.v1.HasDomainResponse
+	4,  // 14: roster.membership.v1.MfaRequirementService.ListMfaRequirements:output_type -> roster.membership.v1.ListMfaRequirementsResponse
+	1,  // 15: roster.membership.v1.DepartureService.EndMemberships:output_type -> roster.membership.v1.EndMembershipsResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_admission_service_proto_init() }

@@ -182,7 +182,8 @@ const (
 //
 // DomainProofService tells identity whose word on an address counts.
 type DomainProofServiceClient interface {
-	// HasDomain tells whether the organization has verified the domain, and has it now.
+	// HasDomain tells whether the organization has verified the domain, and has it now; and with an account, whether that belongs to the
+	// organization.
 	HasDomain(ctx context.Context, in *HasDomainRequest, opts ...grpc.CallOption) (*HasDomainResponse, error)
 }
 
@@ -210,7 +211,8 @@ func (c *domainProofServiceClient) HasDomain(ctx context.Context, in *HasDomainR
 //
 // DomainProofService tells identity whose word on an address counts.
 type DomainProofServiceServer interface {
-	// HasDomain tells whether the organization has verified the domain, and has it now.
+	// HasDomain tells whether the organization has verified the domain, and has it now; and with an account, whether that belongs to the
+	// organization.
 	HasDomain(context.Context, *HasDomainRequest) (*HasDomainResponse, error)
 	mustEmbedUnimplementedDomainProofServiceServer()
 }
