@@ -89,7 +89,7 @@ func TestManagedThroughADomain(t *testing.T) {
 		elsewhere := unique("elsewhere") + "@example.com"
 		_, err := who.AddEmail(t.Context(), &identityv1.AddEmailRequest{Email: elsewhere})
 		require.NoError(t, err)
-		require.NoError(t, prove(t, who, elsewhere))
+		require.NoError(t, prove(t, who.client, elsewhere))
 		_, err = who.SetPrimaryEmail(t.Context(), &identityv1.SetPrimaryEmailRequest{Email: elsewhere})
 		require.NoError(t, err)
 		who.managed(t, nil, "")
