@@ -136,10 +136,12 @@ func TestManagedThroughADomain(t *testing.T) {
 	})
 
 	for name, without := range map[string]func(*employer){
-		"ADomain":           func(e *employer) { e.domain = nil },
-		"TheDomainOfThat":   func(e *employer) { e.domain.Name = "other.example" },
-		"BelongingThere":    func(e *employer) { e.member = nil },
-		"AnAddress":         func(e *employer) { e.exec(`UPDATE accounts SET email = NULL, email_verified = false, username = 'ada'`) },
+		"ADomain":         func(e *employer) { e.domain = nil },
+		"TheDomainOfThat": func(e *employer) { e.domain.Name = "other.example" },
+		"BelongingThere":  func(e *employer) { e.member = nil },
+		"AnAddress": func(e *employer) {
+			e.exec(`UPDATE accounts SET email = NULL, email_verified = false, username = 'ada'`)
+		},
 		"AProvenAddress":    func(e *employer) { e.exec(`UPDATE accounts SET email_verified = false`) },
 		"AProvenMailbox":    func(e *employer) { e.exec(`UPDATE accounts SET unproven_time = now()`) },
 		"TheDomainByTheEnd": func(e *employer) { e.before = func() error { e.domain = nil; return nil } },
