@@ -47,12 +47,13 @@ func (q Queries) CountFailure(key id.Account, network string) {
 	q.Write(countFailure, key, account.FreeFailures, account.MaxDelay, network)
 }
 
+// Without a delay there is no time to wait for, not even this moment: it would lie ahead of whoever began before and waits for the row.
 const countFailure = `
-	INSERT INTO sign_in_failures AS f (account_id, network, count, next_time) VALUES ($1, $4, 1, now())
+	INSERT INTO sign_in_failures AS f (account_id, network, count, next_time) VALUES ($1, $4, 1, 'epoch')
 	ON CONFLICT (account_id, network) DO UPDATE
 	SET count = f.count + 1,
-	    next_time = now() + CASE WHEN f.count + 1 < $2 THEN interval '0'
-	        ELSE least(interval '1 second' * power(2, least(f.count + 1 - $2, 20)), $3::interval) END
+	    next_time = CASE WHEN f.count + 1 < $2 THEN f.next_time
+	        ELSE now() + least(interval '1 second' * power(2, least(f.count + 1 - $2, 20)), $3::interval) END
 	WHERE f.next_time <= now()`
 
 // ForgetFailures begins every count anew.

@@ -38,8 +38,50 @@ func TestSQLIsItsTwin(t *testing.T) {
 			var n int
 			require.NoError(t, owner.QueryRow(t.Context(), `SELECT count, next_time - now() FROM sign_in_failures WHERE account_id = $1`, key).Scan(&n, &next))
 			require.Equal(t, before+1, n)
-			require.InDelta(t, account.DelayAfter(n), next, float64(900*time.Millisecond), "after %d", n)
+			require.InDelta(t, account.DelayAfter(n), max(next, 0), float64(900*time.Millisecond), "after %d", n)
 		}
+	})
+	t.Run("R61 FailuresWithoutADelayHoldNobodyUpWhoBeganBefore", func(t *testing.T) {
+		key := id.NewAccount()
+		for n := range account.FreeFailures - 1 {
+			err := db.InTx(t.Context(), postgres.In(key), func(tx *postgres.Tx) error {
+				q := Queries{tx}
+				if _, err := q.GetFailures(t.Context(), key, ""); err != nil { // it has begun
+					return err
+				}
+				require.NoError(t, Store{db}.CountFailure(t.Context(), key, "", session.Attempt{})) // somebody else is faster
+				seen, err := q.GetFailures(t.Context(), key, "")
+				require.False(t, seen.NextTime.After(q.Now()), "after %d", n)
+				return err
+			})
+			require.NoError(t, err)
+		}
+		err := db.InTx(t.Context(), postgres.In(key), func(tx *postgres.Tx) error {
+			q := Queries{tx}
+			if _, err := q.GetFailures(t.Context(), key, ""); err != nil {
+				return err
+			}
+			require.NoError(t, Store{db}.CountFailure(t.Context(), key, "", session.Attempt{}))
+			seen, err := q.GetFailures(t.Context(), key, "")
+			require.True(t, seen.NextTime.After(q.Now()), "the fifth makes everybody wait")
+			return err
+		})
+		require.NoError(t, err)
+
+		other := id.NewAccount()
+		err = db.InTx(t.Context(), postgres.In(other), func(tx *postgres.Tx) error {
+			q := Queries{tx}
+			if _, err := q.GetFailures(t.Context(), other, ""); err != nil {
+				return err
+			}
+			require.NoError(t, Store{db}.CountFailure(t.Context(), other, "", session.Attempt{}))
+			q.CountFailure(other, "")
+			return nil
+		})
+		require.NoError(t, err)
+		var n int
+		require.NoError(t, owner.QueryRow(t.Context(), `SELECT count FROM sign_in_failures WHERE account_id = $1`, other).Scan(&n))
+		require.Equal(t, 2, n, "who began before is counted, too")
 	})
 	t.Run("R41 LiveSessionIsLive", func(t *testing.T) {
 		now := time.Now()
