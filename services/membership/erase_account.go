@@ -21,6 +21,7 @@ const eraseAfter = 5 * time.Second
 
 // beginErasing notes that an account was deleted. From here on nobody adds it, and nothing personal of it is written to the audit view.
 func beginErasing(q store.Queries, account id.Account) {
+	q.LockErased(account)
 	q.InsertErased(id.Any(account))
 	q.SaveFactors(account, nil)
 	q.SaveUnproven(account, false)

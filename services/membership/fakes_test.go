@@ -137,6 +137,7 @@ type accounts struct {
 
 	emails     map[string]string // ada@example.com for all others
 	unverified map[string]bool
+	gone       map[string]bool // deleted
 
 	mu       sync.Mutex
 	blocked  map[string]bool // from signing in
@@ -256,8 +257,10 @@ func (a *accounts) GetAccounts(_ context.Context, req *identityv1.GetAccountsReq
 			name = a.name(key)
 		}
 		a.mu.Lock()
-		answer.Accounts = append(answer.Accounts, &identityv1.Account{
-			Id: key, DisplayName: name, Email: cmp.Or(a.emails[key], "ada@example.com"), EmailVerified: !a.unverified[key], CreateTime: timestamppb.New(a.created)})
+		if !a.gone[key] {
+			answer.Accounts = append(answer.Accounts, &identityv1.Account{
+				Id: key, DisplayName: name, Email: cmp.Or(a.emails[key], "ada@example.com"), EmailVerified: !a.unverified[key], CreateTime: timestamppb.New(a.created)})
+		}
 		a.mu.Unlock()
 	}
 	return answer, a.err

@@ -1,13 +1,18 @@
 package membership
 
 import (
+	"encoding/base64"
 	"encoding/csv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
+
+	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/seal"
 )
 
 // FuzzAuditFile writes what strangers call themselves into a file that spreadsheets open.
@@ -28,5 +33,26 @@ func FuzzAuditFile(f *testing.F) {
 			require.False(t, strings.HasPrefix(cell, "=") || strings.HasPrefix(cell, "+") || strings.HasPrefix(cell, "-") || strings.HasPrefix(cell, "@") ||
 				strings.HasPrefix(cell, "\t") || strings.HasPrefix(cell, "\r"), "%q", cell)
 		}
+	})
+}
+
+// FuzzOpenLeaveLink opens what somebody says was in their mail: the text as it came, and as if they could seal it.
+func FuzzOpenLeaveLink(f *testing.F) {
+	key, now := seal.NewKey([32]byte{1}), time.Now()
+	own := leaveLink{organization: id.NewOrganization(), account: id.NewAccount(), joined: now, expires: now.Add(time.Hour)}.seal(key)
+	for _, seed := range []string{own, own + "=", own[:len(own)-1] + "\n", own[1:], strings.ToLower(own), "", "AAAA", strings.Repeat("\xff", 48)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := openLeaveLink(key, text, now); err == nil {
+			require.Equal(t, own, text, "there is one spelling of it, and nobody makes another")
+		}
+		link, err := openLeaveLink(key, base64.RawURLEncoding.EncodeToString(key.Seal([]byte(text))), now)
+		if err != nil {
+			require.ErrorIs(t, err, errLeaveLink)
+			return
+		}
+		require.Len(t, text, 48)
+		require.True(t, now.Before(link.expires))
 	})
 }

@@ -72,6 +72,7 @@ type harness struct {
 	denials       membershipv1.DenialServiceClient         // as billing
 	required      membershipv1.MfaRequirementServiceClient // as identity
 	proofs        membershipv1.DomainProofServiceClient    // as identity
+	departures    membershipv1.DepartureServiceClient      // as identity
 }
 
 func newHarness(t *testing.T) *harness {
@@ -135,6 +136,7 @@ func (h *harness) serve() {
 	h.asked = membershipv1.NewAccessServiceClient(invitation)
 	h.required = membershipv1.NewMfaRequirementServiceClient(dial("identity"))
 	h.proofs = membershipv1.NewDomainProofServiceClient(dial("identity"))
+	h.departures = membershipv1.NewDepartureServiceClient(dial("identity"))
 	billing := dial("billing")
 	h.owners = billingv1.NewSeatOwnerServiceClient(billing)
 	h.denials = membershipv1.NewDenialServiceClient(billing)

@@ -141,7 +141,8 @@ func (s *Service) tryJoin(ctx context.Context, key id.Organization, account id.A
 		switch _, known := at.Members[account]; {
 		case at.Pending.State == org.Pending: // tried just now; the task stays until that has an outcome
 			return nil
-		case at.Join.AccountID.IsZero(), known, at.Organization.State != org.Active, at.Join.ProviderID.IsZero() && address != at.Join.Domain:
+		case at.Join.AccountID.IsZero(), known, at.Organization.State != org.Active, at.Join.ProviderID.IsZero() && address != at.Join.Domain,
+			person == org.Person{}: // the account is gone
 			// Whoever was here once, removed or disabled included, comes back only when somebody wants them to.
 			q.DeleteJoin(key, account)
 		case !at.Join.Open:

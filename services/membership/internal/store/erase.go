@@ -20,6 +20,19 @@ func (q Queries) ListOrganizationsOf(ctx context.Context, account id.Account) (k
 	return keys, q.Fetch(ctx)
 }
 
+// erasedFence is the lock of an account that whoever adds it shares, and whoever notes that it was deleted holds alone.
+const erasedFence = `hashtextextended('erased ' || $1::uuid, 0)`
+
+// unlessErased keeps it from being noted, until the transaction ends, that the account was deleted. What erasedAmong reads after it holds until then.
+func (q Queries) unlessErased(account id.Account) {
+	q.Read(`SELECT pg_advisory_xact_lock_shared(`+erasedFence+`)`, []any{account}, nothing)
+}
+
+// LockErased waits for those who are adding the account: they have committed then, or find out.
+func (q Queries) LockErased(account id.Account) {
+	q.Write(`SELECT pg_advisory_xact_lock(`+erasedFence+`)`, account)
+}
+
 // InsertErased notes accounts and invitations of which nothing personal is kept any more.
 func (q Queries) InsertErased(gone ...id.Any) {
 	q.Write(`INSERT INTO erased (id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING`, gone)

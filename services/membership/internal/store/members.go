@@ -91,15 +91,17 @@ func (q Queries) othersFull(key id.Organization, besides []id.Account, into *boo
 		LIMIT 1`, []any{key, besides, org.Everything()}, exists(into))
 }
 
-// LockToAdd returns the organization, which nobody deletes meanwhile, with members whose rows stay locked, what was answered
-// before about adding somebody on this seat, and what the key of the role stands for by now.
-func (q Queries) LockToAdd(ctx context.Context, key id.Organization, seat id.Seat, role *string, accounts ...id.Account) (Standing, org.Operation, error) {
+// LockToAdd returns the organization, which nobody deletes meanwhile, with members whose rows stay locked, whoever is to be added and who invited
+// them, what was answered before about adding somebody on this seat, and what the key of the role stands for by now.
+func (q Queries) LockToAdd(ctx context.Context, key id.Organization, seat id.Seat, role *string, account, inviter id.Account) (Standing, org.Operation, error) {
+	accounts := []id.Account{account, inviter}
 	q.lockOrganization(key, "FOR SHARE")
 	q.memberLocks(key, accounts...)
 	added := q.operation(bySeat, key, seat, org.AddOperation)
 	q.currentRole(key, *role, role)
 	var erased []id.Account
-	q.erasedAmong(accounts, &erased)
+	q.unlessErased(account)
+	q.erasedAmong([]id.Account{account}, &erased)
 	collect := q.standing(key, accounts)
 	if err := q.Fetch(ctx); err != nil {
 		return Standing{}, org.Operation{}, err

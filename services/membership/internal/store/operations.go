@@ -75,6 +75,7 @@ func (q Queries) LockOperation(ctx context.Context, key id.Organization, op org.
 	q.memberLocks(key, op.Account)
 	found := q.operation(bySeat+` FOR UPDATE`, key, op.Seat, op.Kind)
 	var erased []id.Account
+	q.unlessErased(op.Account)
 	q.erasedAmong([]id.Account{op.Account}, &erased)
 	collect := q.standing(key, []id.Account{op.Account})
 	if err := q.Fetch(ctx); err != nil {
