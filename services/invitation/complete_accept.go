@@ -115,7 +115,8 @@ func (s *Service) addMember(ctx context.Context, inv *invite.Invitation, seatLos
 	})
 	switch fault.ReasonOf(err) {
 	case errorv1.Reason_REASON_ALREADY_MEMBER, errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE,
-		errorv1.Reason_REASON_PERMISSION_MISSING, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND, errorv1.Reason_REASON_SEAT_LIMIT_REACHED:
+		errorv1.Reason_REASON_PERMISSION_MISSING, errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND, errorv1.Reason_REASON_SEAT_LIMIT_REACHED,
+		errorv1.Reason_REASON_ACCOUNT_NOT_FOUND: // which was deleted meanwhile
 		return fault.From(err), nil
 	}
 	return nil, err

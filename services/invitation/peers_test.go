@@ -38,6 +38,7 @@ type peers struct {
 	total map[string]int                 // by organization; absent: no limit
 
 	accounts  map[string]profile // identity
+	gone      map[string]bool    // accounts that were deleted, as membership has heard
 	refusals  map[string]*fault.Fault
 	key       int // that passwords are sealed with
 	usernames map[string]hold
@@ -79,7 +80,7 @@ func newPeers() *peers {
 	return &peers{
 		lose:  func(string, bool) error { return nil },
 		seats: make(map[string]billingv1.SeatState), total: make(map[string]int),
-		accounts: make(map[string]profile), refusals: make(map[string]*fault.Fault), usernames: make(map[string]hold), fences: make(map[string]int32),
+		accounts: make(map[string]profile), gone: make(map[string]bool), refusals: make(map[string]*fault.Fault), usernames: make(map[string]hold), fences: make(map[string]int32),
 		organizations: make(map[string]*members), additions: make(map[string]addition),
 	}
 }
@@ -181,6 +182,7 @@ var (
 	errGone    = fault.New(errorv1.Reason_REASON_ORGANIZATION_NOT_FOUND, "No such organization.")
 	errRole    = fault.New(errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE, "No such role.")
 	errMissing = fault.New(errorv1.Reason_REASON_PERMISSION_MISSING, "You may not.")
+	errDeleted = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_FOUND, "There is no such account any more.")
 	errMember  = fault.New(errorv1.Reason_REASON_ALREADY_MEMBER, "A member already.")
 	errEmail   = fault.New(errorv1.Reason_REASON_EMAIL_TAKEN, "Taken.")
 	errSealed  = fault.New(errorv1.Reason_REASON_PASSWORD_REFUSED, "Enter it again.")
@@ -227,6 +229,9 @@ func (p *peers) AddMember(ctx context.Context, req *membershipv1.AddMemberReques
 			first = addition{account: req.GetAccountId(), refusal: org.refusals[req.GetInviterAccountId()]}
 			if org.seat[req.GetAccountId()] != "" {
 				first.refusal = errMember
+			}
+			if p.gone[req.GetAccountId()] {
+				first.refusal = errDeleted
 			}
 			if req.GetSeatLost() {
 				first.refusal = errSeat
