@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -49,18 +50,8 @@ func (s *site) completeFederated(w http.ResponseWriter, r *http.Request) {
 	kept := r.CookiesNamed(flowCookie)
 	http.SetCookie(w, newFlowCookie("", time.Unix(1, 0), -1))
 	query := r.URL.Query()
-	for _, values := range query {
-		if len(values) > 1 { // which one was meant?
-			s.refuse(w, r, errFederated)
-			return
-		}
-	}
-	if len(kept) != 1 {
-		s.refuse(w, r, errFederated)
-		return
-	}
-	flow, next := s.keptNext(kept[0].Value)
-	if len(flow) > maxFlow {
+	brought, next, ok := s.broughtBack(query, kept)
+	if !ok {
 		s.refuse(w, r, errFederated)
 		return
 	}
@@ -69,10 +60,8 @@ func (s *site) completeFederated(w http.ResponseWriter, r *http.Request) {
 			Title: "You are not signed in", Text: "The identity provider did not let you pass, or you have stopped it there.", Links: toSignIn})
 		return
 	}
-	answer, err := s.federated.CompleteFederatedSignIn(r.Context(), &identityv1.CompleteFederatedSignInRequest{
-		ProviderId: r.PathValue("provider"), Flow: flow, State: query.Get("state"), Code: query.Get("code"), Issuer: query.Get("iss"),
-		Delivery: identityv1.Delivery_DELIVERY_COOKIE,
-	})
+	brought.ProviderId = r.PathValue("provider")
+	answer, err := s.federated.CompleteFederatedSignIn(r.Context(), brought)
 	if fault.ReasonOf(err) == errorv1.Reason_REASON_VALIDATION_FAILED {
 		err = errFederated
 	}
@@ -88,6 +77,23 @@ func (s *site) completeFederated(w http.ResponseWriter, r *http.Request) {
 		next = to
 	}
 	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// broughtBack reads what a browser comes back with, and where the sign-in leads; ok is false when something is there twice, and who knows which was
+// meant, or is no text.
+func (s *site) broughtBack(query url.Values, kept []*http.Cookie) (brought *identityv1.CompleteFederatedSignInRequest, next string, ok bool) {
+	for _, values := range query {
+		if len(values) > 1 || !utf8.ValidString(values[0]) {
+			return nil, "", false
+		}
+	}
+	if len(kept) != 1 {
+		return nil, "", false
+	}
+	flow, next := s.keptNext(kept[0].Value)
+	return &identityv1.CompleteFederatedSignInRequest{
+		Flow: flow, State: query.Get("state"), Code: query.Get("code"), Issuer: query.Get("iss"), Delivery: identityv1.Delivery_DELIVERY_COOKIE,
+	}, next, len(flow) <= maxFlow
 }
 
 // maxKept is how long an address may be that a browser keeps on its way.

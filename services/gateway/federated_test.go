@@ -90,6 +90,7 @@ func TestFederatedPages(t *testing.T) {
 			{"?state=s&code=good", ""},
 			{"?state=s&code=good&code=better", flowCookie + "=the-flow"},
 			{"?state=s&state=t&code=good", flowCookie + "=the-flow"},
+			{"?state=%ff&code=good", flowCookie + "=the-flow"},
 			{"?state=s&code=good", flowCookie + "=the-flow; " + flowCookie + "=another"},
 		} {
 			a := h.open("/signin/oidc/idp_one/callback"+back.query, "Cookie", back.cookie)
