@@ -3,10 +3,13 @@ package gateway
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -65,5 +68,48 @@ func FuzzRedact(f *testing.F) {
 	e := &edge{words: map[string]bool{"v1": true, "invite": true}}
 	f.Fuzz(func(t *testing.T, path string) {
 		require.Regexp(t, `^(/(\*|v1|invite|)){1,10}$`, e.redact(path))
+	})
+}
+
+// FuzzForm reads a form, of a page or of a service that asks about a token.
+func FuzzForm(f *testing.F) {
+	for _, seed := range []string{"token=rst_x&token_type_hint=access_token", "token=a&token=b", "token=%ff", "%zz", "a;b", "=", strings.Repeat("x=1&", 2000)} {
+		f.Add("application/x-www-form-urlencoded", []byte(seed))
+	}
+	f.Add("Application/X-WWW-Form-URLEncoded ; charset=x", []byte("token=x"))
+	f.Fuzz(func(t *testing.T, media string, text []byte) {
+		r := httptest.NewRequest(http.MethodPost, "/oauth/introspect", strings.NewReader(string(text)))
+		r.Header = http.Header{"Content-Type": {media}}
+		values, err := (&site{}).form(httptest.NewRecorder(), r)
+		if err != nil {
+			require.NotNil(t, fault.From(err), "%v", err)
+			return
+		}
+		require.LessOrEqual(t, len(text), maxForm)
+		for _, all := range values {
+			for _, value := range all {
+				require.True(t, utf8.ValidString(value))
+			}
+		}
+	})
+}
+
+// FuzzBroughtBack reads what a browser comes back with from an identity provider.
+func FuzzBroughtBack(f *testing.F) {
+	f.Add("state=x&code=y&iss=https%3A%2F%2Fid.example", "flow.L2RvY3M")
+	f.Add("state=%ff&code=y", "flow")
+	f.Add("state=x&state=y", "")
+	f.Add("error=access_denied&error_description=%00", "flow.//evil")
+	s := &site{edge: &edge{Dependencies: Dependencies{AppOrigins: []string{app}}}}
+	f.Fuzz(func(t *testing.T, query, kept string) {
+		u := url.URL{RawQuery: query}
+		brought, next, ok := s.broughtBack(u.Query(), (&http.Request{Header: http.Header{"Cookie": {flowCookie + "=" + kept}}}).CookiesNamed(flowCookie))
+		if !ok {
+			return
+		}
+		_, err := proto.Marshal(brought)
+		require.NoError(t, err, "it can be sent")
+		require.LessOrEqual(t, len(brought.GetFlow()), maxFlow)
+		require.Equal(t, next, s.next(next), "it leads nowhere else")
 	})
 }

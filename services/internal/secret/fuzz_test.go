@@ -9,7 +9,7 @@ import (
 )
 
 func FuzzParse(f *testing.F) {
-	kinds := []Kind{Link, Session, OperatorKey, APIKey}
+	kinds := []Kind{Link, Session, OperatorKey, APIKey, ServiceKey, OrganizationKey}
 	for _, kind := range kinds {
 		text := New(kind, id.NewAccount()).Text()
 		f.Add(text)
