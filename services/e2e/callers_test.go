@@ -28,6 +28,8 @@ var kinds = map[string]struct {
 	"rbac-member": {rbac, "member"}, "custom": {rbac, "recruiter"},
 	"flat":     {flat, "member"},
 	"disabled": {pipeline, "developer"}, "foreign": {preset: pipeline}, "anonymous": {preset: pipeline}, "operator": {preset: pipeline},
+	"platform": {preset: pipeline}, "reporter": {preset: pipeline},
+	"program": {preset: pipeline}, "idle": {preset: pipeline}, "stray": {preset: pipeline},
 }
 
 // TestMatrix calls every method as every kind of caller, and holds what is answered to the table in callers/callers.txt. What
@@ -111,7 +113,11 @@ func scene(t *testing.T, kind string, host, caller, other *person) (org *organiz
 			o.disable(t, caller)
 		}
 	}
-	org.admit(t, other, org.everyday(t))
+	role := org.everyday(t)
+	if kind == "program" {
+		role = "viewer" // who may no more than a program
+	}
+	org.admit(t, other, role)
 	domain := org.addDomain(t)
 	suite.DNS.Set(domain.GetRecordName(), domain.GetRecordValue())
 	rotation, err := by.CreateRotation(ctx, &membershipv1.CreateRotationRequest{OrganizationId: org.ID, DisplayName: "Pager", TimeZone: "UTC",
@@ -141,9 +147,26 @@ func scene(t *testing.T, kind string, host, caller, other *person) (org *organiz
 		return org, "", values
 	case "operator":
 		return org, suite.operator, values
+	case "platform":
+		_, made := platform(t, caller.transport, "access.check", "availability.report", "sessions.introspect")
+		return org, made.GetSecret(), values
+	case "reporter":
+		_, made := platform(t, caller.transport, "availability.report")
+		return org, made.GetSecret(), values
+	case "program":
+		return org, proven.programKey(t, proven.program(t, serviceable...)).GetSecret(), values
+	case "idle":
+		return org, proven.programKey(t, proven.program(t, "resources.read")).GetSecret(), values
+	case "stray":
+		elsewhere := &organization{ID: spare.ID, owner: proven.owner}
+		return org, elsewhere.programKey(t, elsewhere.program(t, serviceable...)).GetSecret(), values
 	}
 	return org, session.Token, values
 }
+
+// serviceable is all that a service account of an organization may be for.
+var serviceable = []string{"audit.read", "domains.read", "groups.read", "members.activity.read", "members.contact.read", "members.read", "members.sessions.read",
+	"org.read", "org.update", "policy.read", "products.use", "projects.manage", "projects.read", "resources.read", "resources.write", "roles.read", "service_accounts.read"}
 
 // sessionOf is the id of the session that somebody calls with.
 func sessionOf(t *testing.T, who *person) string {

@@ -98,10 +98,21 @@ func TestKeys(t *testing.T) {
 		}
 	})
 
+	scenario(t, "RB15 a key is for permissions that there are, and the refusal names the one that is none", func(t *testing.T, over string) {
+		who := signUp(t, over)
+		_, err := who.CreateApiKey(t.Context(), &identityv1.CreateApiKeyRequest{DisplayName: "Deploy", Scopes: []string{"org.read", "app:none.such"}})
+		field := refused(t, err, errorv1.Reason_REASON_VALIDATION_FAILED).Fields[0]
+		require.Equal(t, "scopes", field.Name)
+		require.Contains(t, field.Reason, `"app:none.such"`)
+		left, err := who.ListApiKeys(t.Context(), &identityv1.ListApiKeysRequest{})
+		require.NoError(t, err)
+		require.Empty(t, left.GetApiKeys())
+	})
+
 	scenario(t, "RB15 a key is what its scopes and its owner's rights have in common, now", func(t *testing.T, over string) {
 		org := create(t, over, pipeline)
 		admin, colleague := org.join(t, "admin"), org.join(t, "viewer")
-		key := connect(over, apiKey(t, admin.client, "members.read", "members.assign_role", "invitations.create", "app:none.such").GetSecret())
+		key := connect(over, apiKey(t, admin.client, "members.read", "members.assign_role", "invitations.create").GetSecret())
 
 		held, err := key.ListMyPermissions(t.Context(), &membershipv1.ListMyPermissionsRequest{OrganizationId: org.ID})
 		require.NoError(t, err)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -15,9 +16,11 @@ import (
 type introspection struct {
 	Active    bool   `json:"active"`
 	Subject   string `json:"sub,omitempty"`
-	Kind      string `json:"kind,omitempty"` // session or api_key
+	Kind      string `json:"kind,omitempty"` // session, api_key or service_account_key
+	Org       string `json:"organization_id,omitempty"`
 	Scope     string `json:"scope,omitempty"`
 	TokenType string `json:"token_type,omitempty"`
+	IssuedAt  int64  `json:"iat,omitempty"`
 	Expires   int64  `json:"exp,omitempty"`
 	AuthTime  int64  `json:"auth_time,omitempty"`
 }
@@ -29,8 +32,9 @@ func (s *site) introspect(w http.ResponseWriter, r *http.Request) {
 		if err != nil || !found.GetActive() {
 			return introspection{}, err
 		}
-		answer := introspection{Active: true, Subject: found.GetAccountId(), Kind: strings.ToLower(strings.TrimPrefix(found.GetKind().String(), "KIND_")),
-			Scope: strings.Join(found.GetScopes(), " "), TokenType: "Bearer", Expires: found.GetExpireTime().GetSeconds()}
+		answer := introspection{Active: true, Subject: cmp.Or(found.GetAccountId(), found.GetServiceAccountId()), Org: found.GetOrganizationId(),
+			Kind: strings.ToLower(strings.TrimPrefix(found.GetKind().String(), "KIND_")), Scope: strings.Join(found.GetScopes(), " "), TokenType: "Bearer",
+			IssuedAt: found.GetIssueTime().GetSeconds(), Expires: found.GetExpireTime().GetSeconds()}
 		if found.GetAuthTime() != nil {
 			answer.AuthTime = found.GetAuthTime().GetSeconds()
 		}

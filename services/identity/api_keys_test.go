@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
@@ -134,6 +135,27 @@ func TestAPIKeys(t *testing.T) {
 		h.exec(`UPDATE sessions SET auth_time = now() - interval '11 minutes' WHERE id = $1`, parse(t, opened))
 		_, err := h.keys.CreateApiKey(h.as(bearer), &identityv1.CreateApiKeyRequest{DisplayName: "Deploy", Scopes: []string{"org.read"}})
 		requireReason(t, errorv1.Reason_REASON_STEP_UP_REQUIRED, err)
+	})
+	t.Run("RB15 AreForPermissionsThatThereAre", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		_, bearer := h.open(h.insert("ada@example.com", ""))
+		create := func(scopes ...string) error {
+			_, err := h.keys.CreateApiKey(h.as(bearer), &identityv1.CreateApiKeyRequest{DisplayName: "Deploy", Scopes: scopes})
+			return err
+		}
+		for _, unknown := range []string{"members.raed", "app:billing.none", "sessions.introspect"} {
+			err := create("org.read", unknown)
+			requireReason(t, invalid, err)
+			require.Equal(t, "scopes", fault.From(err).Fields[0].Name)
+			require.Contains(t, fault.From(err).Fields[0].Reason, `"`+unknown+`"`)
+		}
+		require.Zero(t, count(h, `api_keys`))
+		require.NoError(t, create("org.read", "app:billing.refund"))
+
+		h.roles.err = fault.New(errorv1.Reason_REASON_UNAVAILABLE, "Later.")
+		requireReason(t, errorv1.Reason_REASON_UNAVAILABLE, create("org.read"))
+		require.Equal(t, 1, count(h, `api_keys`), "what nobody can look up is not made")
 	})
 	t.Run("R53 LiveAYearAtMost", func(t *testing.T) {
 		t.Parallel()

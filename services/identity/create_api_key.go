@@ -2,12 +2,14 @@ package identity
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/apikey"
 	"github.com/rosterhq/roster/services/identity/internal/store"
@@ -20,12 +22,23 @@ import (
 	"github.com/rosterhq/roster/services/internal/secret"
 )
 
-// CreateApiKey makes a key. What it is for is held against what its owner may do wherever it is used, so that nothing is asked
-// here: a scope that its owner does not hold gives nothing.
+// CreateApiKey makes a key. What it is for is held against what its owner may do wherever it is used, so that here only a scope is refused
+// that is no permission: one that its owner does not hold gives nothing.
 func (s *Service) CreateApiKey(ctx context.Context, req *identityv1.CreateApiKeyRequest) (*identityv1.CreateApiKeyResponse, error) {
 	owner := caller.From(ctx).Account
 	name, err := naming.ParseDisplayName("display_name", req.GetDisplayName())
 	if err != nil {
+		return nil, err
+	}
+	there, err := s.Roles.ListPermissions(ctx, &membershipv1.ListPermissionsRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("list permissions: %w", err)
+	}
+	permissions := make([]string, 0, len(there.GetPermissions()))
+	for _, p := range there.GetPermissions() {
+		permissions = append(permissions, p.GetName())
+	}
+	if err := apikey.Known(req.GetScopes(), permissions); err != nil {
 		return nil, err
 	}
 	made := secret.New(secret.APIKey, owner)

@@ -53,6 +53,7 @@ type harness struct {
 	departs  departures
 	domains  domains
 	programs programs
+	roles    roles
 
 	// Clients as the gateway, for a client of its own, and as the services that call identity.
 	accounts   identityv1.AccountServiceClient
@@ -130,14 +131,34 @@ func (d *domains) HasDomain(_ context.Context, req *membershipv1.HasDomainReques
 
 // programs are the service accounts of organizations, as membership knows them.
 type programs struct {
-	answer *membershipv1.ResolveOrganizationKeyResponse
-	err    error
-	asked  []*membershipv1.ResolveOrganizationKeyRequest
+	answer  *membershipv1.ResolveOrganizationKeyResponse
+	err     error
+	asked   []*membershipv1.ResolveOrganizationKeyRequest
+	revoked []*membershipv1.RevokeOrganizationKeyRequest
 }
 
 func (p *programs) ResolveOrganizationKey(_ context.Context, req *membershipv1.ResolveOrganizationKeyRequest, _ ...grpc.CallOption) (*membershipv1.ResolveOrganizationKeyResponse, error) {
 	p.asked = append(p.asked, req)
 	return p.answer, p.err
+}
+
+func (p *programs) RevokeOrganizationKey(_ context.Context, req *membershipv1.RevokeOrganizationKeyRequest, _ ...grpc.CallOption) (*membershipv1.RevokeOrganizationKeyResponse, error) {
+	p.revoked = append(p.revoked, req)
+	return &membershipv1.RevokeOrganizationKeyResponse{}, p.err
+}
+
+// roles know the permissions that there are.
+type roles struct {
+	membershipv1.RoleServiceClient
+	err error
+}
+
+func (r *roles) ListPermissions(context.Context, *membershipv1.ListPermissionsRequest, ...grpc.CallOption) (*membershipv1.ListPermissionsResponse, error) {
+	answer := &membershipv1.ListPermissionsResponse{}
+	for _, name := range []string{"app:billing.refund", "invitations.create", "members.read", "org.read"} {
+		answer.Permissions = append(answer.Permissions, &membershipv1.Permission{Name: name})
+	}
+	return answer, r.err
 }
 
 var testKey = seal.NewKey([32]byte{1, 2, 3})
@@ -185,7 +206,7 @@ func start(t *testing.T) *harness {
 func (h *harness) instance() *Service {
 	db := h.dsns.Open(h.T, postgres.Options{})
 	return New(Dependencies{
-		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, Required: &h.required, Departs: &h.departs, Domains: &h.domains, Programs: &h.programs, PublicURL: publicURL, Log: h.log(),
+		DB: db, Key: testKey, Mail: &mail.Queue{DB: db, Sender: h.outbox, Key: testKey}, Required: &h.required, Departs: &h.departs, Domains: &h.domains, Programs: &h.programs, Roles: &h.roles, PublicURL: publicURL, Log: h.log(),
 		Outbound: outbound.Options{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Plain: true},
 	})
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // IntrospectToken says whose a session or a key is, as ResolveCredential finds it out. Whoever has not completed a sign-in is nobody, and
-// so are operators and service accounts: what they show is for Roster alone.
+// so are operators and service accounts of the deployment: what they show is for Roster alone.
 func (s *Service) IntrospectToken(ctx context.Context, req *identityv1.IntrospectTokenRequest) (*identityv1.IntrospectTokenResponse, error) {
 	claims, end, err := s.whose(ctx, req.GetToken(), false)
 	switch {
@@ -21,12 +21,16 @@ func (s *Service) IntrospectToken(ctx context.Context, req *identityv1.Introspec
 		return &identityv1.IntrospectTokenResponse{}, nil
 	case err != nil:
 		return nil, err
-	case claims.Account.IsZero(), claims.Stage != caller.Complete:
+	case claims.Account.IsZero() && claims.Organization.IsZero(), claims.Stage != caller.Complete:
 		return &identityv1.IntrospectTokenResponse{}, nil
 	}
 	answer := &identityv1.IntrospectTokenResponse{Active: true, AccountId: claims.Account.String(), Kind: identityv1.IntrospectTokenResponse_KIND_SESSION,
-		Scopes: claims.Scopes, ExpireTime: timestamppb.New(end)}
-	if !claims.Key.IsZero() {
+		ServiceAccountId: claims.ServiceAccount.String(), OrganizationId: claims.Organization.String(),
+		Scopes: claims.Scopes, IssueTime: timestamppb.New(claims.IssuedAt), ExpireTime: timestamppb.New(end)}
+	switch {
+	case !claims.ServiceAccount.IsZero():
+		answer.Kind = identityv1.IntrospectTokenResponse_KIND_SERVICE_ACCOUNT_KEY
+	case !claims.Key.IsZero():
 		answer.Kind = identityv1.IntrospectTokenResponse_KIND_API_KEY
 	}
 	if !claims.AuthTime.IsZero() {

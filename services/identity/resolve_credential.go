@@ -52,7 +52,7 @@ func (s *Service) ResolveCredential(ctx context.Context, req *identityv1.Resolve
 	return &identityv1.ResolveCredentialResponse{Token: token, ExpireTime: timestamppb.New(claims.Expires)}, nil
 }
 
-// whose returns who presents the secret, and until when it is good at the latest.
+// whose returns who presents the secret, when that was issued, and until when it is good at the latest.
 func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims credential.Claims, end time.Time, err error) {
 	if key, ok := secret.Parse(secret.OperatorKey, text); ok && !cookie {
 		claims.Operator = id.Operator(key.Owner)
@@ -61,7 +61,7 @@ func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims c
 	}
 	if key, ok := secret.Parse(secret.APIKey, text); ok && !cookie {
 		found, err := s.store.UseAPIKey(ctx, id.Account(key.Owner), key.Hash)
-		return credential.Claims{Account: found.AccountID, Key: found.ID, Scopes: found.Scopes, Reach: found.Factors}, found.ExpireTime, err
+		return credential.Claims{Account: found.AccountID, Key: found.ID, Scopes: found.Scopes, Reach: found.Factors, IssuedAt: found.CreateTime}, found.ExpireTime, err
 	}
 	if key, ok := secret.Parse(secret.ServiceKey, text); ok && !cookie {
 		claims.ServiceAccount = id.ServiceAccount(key.Owner)
@@ -86,6 +86,7 @@ func (s *Service) whose(ctx context.Context, text string, cookie bool) (claims c
 	}
 	return credential.Claims{
 		Account: found.AccountID, Session: found.ID, Stage: caller.Stage(found.Stage), AuthTime: found.AuthTime, Level: found.Level, Reach: found.Factors,
+		IssuedAt: found.CreateTime,
 	}, found.ExpireTime, nil
 }
 
@@ -103,6 +104,6 @@ func (s *Service) whoseOrganization(ctx context.Context, key secret.Secret) (cla
 	if err == nil {
 		claims.Key, err = id.ParseAPIKey(found.GetApiKeyId())
 	}
-	claims.Scopes = found.GetScopes()
+	claims.Scopes, claims.IssuedAt = found.GetScopes(), found.GetCreateTime().AsTime()
 	return claims, found.GetExpireTime().AsTime(), err
 }

@@ -6,17 +6,26 @@ import (
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
+	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/apikey"
 	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
+	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/secret"
 )
 
-// RevokeToken ends the session or the key of a person, for whoever holds it. Whatever else is shown stays as it is, and is answered alike.
+// RevokeToken ends the session or the key of a person, or the key of an organization's service account, for whoever holds it. Whatever else is
+// shown stays as it is, and is answered alike.
 func (s *Service) RevokeToken(ctx context.Context, req *identityv1.RevokeTokenRequest) (*identityv1.RevokeTokenResponse, error) {
+	if key, ok := secret.Parse(secret.OrganizationKey, req.GetToken()); ok { // membership keeps those
+		_, err := s.Programs.RevokeOrganizationKey(ctx, &membershipv1.RevokeOrganizationKeyRequest{OrganizationId: id.Organization(key.Owner).String(),
+			SecretHash: key.Hash, RevokerServiceAccountId: caller.From(ctx).ServiceAccount.String()})
+		return &identityv1.RevokeTokenResponse{}, err
+	}
 	claims, _, err := s.whose(ctx, req.GetToken(), false)
 	if errors.Is(err, session.ErrUnauthenticated) || err == nil && claims.Account.IsZero() {
 		return &identityv1.RevokeTokenResponse{}, nil

@@ -45,6 +45,7 @@ func Run(ctx context.Context, c Config) error {
 		Departs:   membershipv1.NewDepartureServiceClient(membership),
 		Domains:   membershipv1.NewDomainProofServiceClient(membership),
 		Programs:  membershipv1.NewOrganizationKeyServiceClient(membership),
+		Roles:     membershipv1.NewRoleServiceClient(membership),
 		PublicURL: c.PublicURL,
 		Outbound:  outbound.Options{Networks: c.ProviderNetworks, Plain: c.ProviderPlain},
 		Log:       base.Log,

@@ -41,6 +41,7 @@ type Dependencies struct {
 	Departs   membershipv1.DepartureServiceClient       // ends memberships
 	Domains   membershipv1.DomainProofServiceClient     // whose word on an address counts
 	Programs  membershipv1.OrganizationKeyServiceClient // whose the key of an organization's service account is
+	Roles     membershipv1.RoleServiceClient            // which permissions there are
 	PublicURL string                                    // where people reach the suite, without a slash at the end
 	Outbound  outbound.Options                          // how identity providers are reached
 	Log       *slog.Logger                              // nil: slog.Default()

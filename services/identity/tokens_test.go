@@ -43,12 +43,13 @@ func TestTokens(t *testing.T) {
 		require.Empty(t, answer.GetScopes())
 		require.True(t, answer.GetExpireTime().AsTime().After(time.Now()))
 		require.Equal(t, opened.GetAuthTime().AsTime().Unix(), answer.GetAuthTime().AsTime().Unix())
+		require.Equal(t, opened.GetCreateTime().AsTime(), answer.GetIssueTime().AsTime())
 
 		made := h.makeKey(bearer, "members.read", "org.read")
 		answer, err = h.introspect(service, made.GetSecret())
 		require.NoError(t, err)
 		require.True(t, proto.Equal(&identityv1.IntrospectTokenResponse{Active: true, AccountId: ada.String(), Kind: identityv1.IntrospectTokenResponse_KIND_API_KEY,
-			Scopes: []string{"members.read", "org.read"}, ExpireTime: made.GetApiKey().GetExpireTime()}, answer), "%v", answer)
+			Scopes: []string{"members.read", "org.read"}, IssueTime: made.GetApiKey().GetCreateTime(), ExpireTime: made.GetApiKey().GetExpireTime()}, answer), "%v", answer)
 	})
 	t.Run("R51 OfTheRestOnlyThatItIsNotActive", func(t *testing.T) {
 		t.Parallel()
@@ -132,7 +133,7 @@ func TestTokens(t *testing.T) {
 		}{
 			"nobody":            {"", unauthenticated},
 			"a person":          {bearer, callerRefused},
-			"a person's key":    {h.makeKey(bearer, "sessions.introspect").GetSecret(), callerRefused},
+			"a person's key":    {h.makeKey(bearer, "org.read").GetSecret(), callerRefused},
 			"an operator":       {operator, callerRefused},
 			"without the scope": {h.serviceKey(operator, h.serviceAccount(operator, "access.check")).GetSecret(), errorv1.Reason_REASON_PERMISSION_MISSING},
 		} {

@@ -19,7 +19,7 @@ const (
 	denialsTask = "denials"       // takes away the last of them; its id is the organization's
 )
 
-// RecordDenials shows in the audit views what members were not allowed to do.
+// RecordDenials shows in the audit views what members and service accounts were not allowed to do.
 func (s *Service) RecordDenials(ctx context.Context, req *membershipv1.RecordDenialsRequest) (*membershipv1.RecordDenialsResponse, error) {
 	told := make(map[id.Organization][]*membershipv1.Denial)
 	for _, d := range req.GetDenials() {
@@ -45,12 +45,13 @@ func (s *Service) recordDenials(ctx context.Context, key id.Organization, told [
 		}
 	}
 	return s.inTx(ctx, key, func(q store.Queries) error {
-		minute, members, err := q.LockDenials(ctx, key, accounts, id.NewEvent())
-		if err != nil || len(members) == 0 {
+		minute, kinds, err := q.LockDenials(ctx, key, accounts, id.NewEvent())
+		if err != nil || len(kinds) == 0 {
 			return err
 		}
 		for i, d := range told {
-			if !members[accounts[i]] {
+			kind, here := kinds[accounts[i]]
+			if !here {
 				continue
 			}
 			minute.Omitted += d.GetOmitted()
@@ -62,6 +63,9 @@ func (s *Service) recordDenials(ctx context.Context, key id.Organization, told [
 			shown, err := denialOf(d, q.Now())
 			if err != nil {
 				return err
+			}
+			if kind == "SERVICE_ACCOUNT" {
+				shown.ActorKind, shown.ActorID = kind, id.ServiceAccount(accounts[i]).String()
 			}
 			q.InsertDenial(key, shown)
 		}

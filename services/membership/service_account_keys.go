@@ -10,6 +10,7 @@ import (
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/secret"
 	"github.com/rosterhq/roster/services/membership/internal/org"
 	"github.com/rosterhq/roster/services/membership/internal/store"
@@ -101,7 +102,29 @@ func (s *Service) ResolveOrganizationKey(ctx context.Context, req *membershipv1.
 		return nil, err
 	}
 	return &membershipv1.ResolveOrganizationKeyResponse{ServiceAccountId: used.ServiceAccount.String(), ApiKeyId: used.ID.String(),
-		Scopes: used.Scopes, ExpireTime: timestamppb.New(used.ExpireTime)}, nil
+		Scopes: used.Scopes, CreateTime: timestamppb.New(used.CreateTime), ExpireTime: timestamppb.New(used.ExpireTime)}, nil
+}
+
+// RevokeOrganizationKey ends a key that somebody has shown to a service of the platform.
+func (s *Service) RevokeOrganizationKey(ctx context.Context, req *membershipv1.RevokeOrganizationKeyRequest) (*membershipv1.RevokeOrganizationKeyResponse, error) {
+	key, err := id.ParseOrganization(req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	by, err := id.ParseServiceAccount(req.GetRevokerServiceAccountId())
+	if err != nil {
+		return nil, err
+	}
+	because := outbox.Origin{ServiceAccount: by, Cause: eventv1.Cause_KIND_ADMIN}.Context(ctx)
+	return &membershipv1.RevokeOrganizationKeyResponse{}, s.inTx(ctx, key, func(q store.Queries) error {
+		ended, found, err := q.LockKey(ctx, key, req.GetSecretHash())
+		if err != nil || !found { // others were faster, or it is none
+			return err
+		}
+		q.DeleteKey(key, ended.ServiceAccount, ended.ID)
+		return outbox.Publish(q.Tx, key, q.Now(), &eventv1.OrganizationServiceAccountKeyDeleted{Context: because,
+			ServiceAccountId: ended.ServiceAccount.String(), ApiKeyId: ended.ID.String()})
+	})
 }
 
 func keyToProto(k org.Key) *membershipv1.OrganizationServiceAccountKey {

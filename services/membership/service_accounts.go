@@ -143,7 +143,7 @@ func parseServiceAccount(req serviceAccountNamed) (key id.Organization, of id.Se
 func serviceAccountToProto(a store.ListedServiceAccount) *membershipv1.OrganizationServiceAccount {
 	shown := &membershipv1.OrganizationServiceAccount{
 		Id: a.ID.String(), DisplayName: a.DisplayName, Permissions: a.Permissions, CreatorAccountId: a.Creator.String(),
-		CreatorLeft: a.CreatorLeft, CreateTime: timestamppb.New(a.CreateTime)}
+		CreatorLeft: a.CreatorLeft, Disabled: a.Disabled, CreateTime: timestamppb.New(a.CreateTime)}
 	if a.LastUseTime != nil {
 		shown.LastUseTime = timestamppb.New(*a.LastUseTime)
 	}
@@ -151,5 +151,5 @@ func serviceAccountToProto(a store.ListedServiceAccount) *membershipv1.Organizat
 }
 
 func serviceAccountToEvent(a org.ServiceAccount) *eventv1.ServiceAccount {
-	return &eventv1.ServiceAccount{ServiceAccountId: a.ID.String(), DisplayName: a.DisplayName, Permissions: a.Permissions}
+	return &eventv1.ServiceAccount{ServiceAccountId: a.ID.String(), DisplayName: a.DisplayName, Permissions: a.Permissions, Disabled: a.Disabled}
 }

@@ -68,6 +68,23 @@ func never(rule *accessv1.Rule) map[string]string {
 	case accessv1.Rule_CALLER_SERVICE:
 		strangers["anonymous"], strangers["owner"], strangers["operator"] = "ROUTE_NOT_FOUND", "ROUTE_NOT_FOUND", "ROUTE_NOT_FOUND"
 	}
+	if rule.GetCaller() == accessv1.Rule_CALLER_SERVICE {
+		strangers["platform"], strangers["program"] = "ROUTE_NOT_FOUND", "ROUTE_NOT_FOUND"
+	} else { // keys are for what a rule says, and for nothing else
+		switch rule.GetScope() {
+		case "":
+			strangers["platform"], strangers["reporter"] = "CALLER_REFUSED", "CALLER_REFUSED"
+		case "availability.report":
+		default:
+			strangers["reporter"] = "PERMISSION_MISSING"
+		}
+		switch {
+		case rule.GetTenant() == "", rule.GetPermission() == "" && !rule.GetKeys():
+			strangers["program"], strangers["idle"], strangers["stray"] = "CALLER_REFUSED", "CALLER_REFUSED", "CALLER_REFUSED"
+		case rule.GetPermission() != "" && !rule.GetKeys():
+			strangers["idle"] = "PERMISSION_MISSING"
+		}
+	}
 	if rule.GetCaller() == accessv1.Rule_CALLER_ACCOUNT && rule.GetTenant() != "" {
 		strangers["foreign"], strangers["disabled"] = "ORGANIZATION_NOT_FOUND", "MEMBER_DISABLED"
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
 )
 
@@ -16,6 +17,11 @@ func init() {
 		"make a service account of an organization": func(ctx context.Context, s *scene) (proto.Message, error) {
 			return s.owner.CreateOrganizationServiceAccount(ctx, &membershipv1.CreateOrganizationServiceAccountRequest{
 				OrganizationId: s.org, DisplayName: "Deploy " + s.tag, Permissions: []string{"org.read"}, RequestId: s.request()})
+		},
+		"change a service account of an organization": func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.owner.UpdateOrganizationServiceAccount(ctx, &membershipv1.UpdateOrganizationServiceAccountRequest{
+				OrganizationId: s.org, ServiceAccountId: s.account, DisplayName: "Deploy " + s.tag, Permissions: []string{"org.read", "members.read"},
+				Disabled: new(true), RequestId: s.request()})
 		},
 		"make a key of an organization's service account": func(ctx context.Context, s *scene) (proto.Message, error) {
 			return s.owner.CreateOrganizationServiceAccountKey(ctx, &membershipv1.CreateOrganizationServiceAccountKeyRequest{
@@ -34,6 +40,21 @@ func init() {
 	}
 }
 
+// A platform's service is shown a key, and ends it.
+func init() {
+	operations = append(operations, operation{
+		name: "revoke a key of an organization's service account",
+		arrange: func(t *testing.T, s *scene) {
+			t.Helper()
+			program(t, s)
+			platform(t, s) // whose code it calls with
+		},
+		act: func(ctx context.Context, s *scene) (proto.Message, error) {
+			return s.as(s.code).RevokeToken(ctx, &identityv1.RevokeTokenRequest{Token: s.token})
+		},
+	})
+}
+
 // program is an organization with a service account that has a key.
 func program(t *testing.T, s *scene) {
 	t.Helper()
@@ -45,5 +66,5 @@ func program(t *testing.T, s *scene) {
 	key, err := s.owner.CreateOrganizationServiceAccountKey(t.Context(), &membershipv1.CreateOrganizationServiceAccountKeyRequest{
 		OrganizationId: s.org, ServiceAccountId: s.account, DisplayName: "Blue"})
 	require.NoError(t, err)
-	s.factor = key.GetApiKey().GetId()
+	s.factor, s.token = key.GetApiKey().GetId(), key.GetSecret()
 }

@@ -51,7 +51,7 @@ func TestCommandTree(t *testing.T) {
 		password/change password/forgot password/reset people permissions
 		project/add project/create project/delete project/get project/list project/members project/remove project/update
 		reauth role/create role/delete role/list role/update seats
-		service-accounts/create service-accounts/delete service-accounts/keys/create service-accounts/keys/delete service-accounts/keys/list service-accounts/list
+		service-accounts/create service-accounts/delete service-accounts/keys/create service-accounts/keys/delete service-accounts/keys/list service-accounts/list service-accounts/update
 		sessions/list sessions/revoke sessions/revoke-others signup verify`),
 		strings.Fields(strings.ReplaceAll(strings.Join(tree, "\n"), " ", "/")))
 }

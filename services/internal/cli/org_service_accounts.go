@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	membershipv1 "github.com/rosterhq/roster/pkg/gen/roster/membership/v1"
@@ -12,7 +14,7 @@ import (
 
 func (a *app) serviceAccountsCommand() *cobra.Command {
 	return groupOf("service-accounts", "The organization's own programs, which are no members",
-		a.serviceAccountsCreateCommand(), a.serviceAccountsListCommand(), a.serviceAccountsDeleteCommand(),
+		a.serviceAccountsCreateCommand(), a.serviceAccountsListCommand(), a.serviceAccountsUpdateCommand(), a.serviceAccountsDeleteCommand(),
 		groupOf("keys", "Keys of a service account",
 			a.serviceAccountsKeysCreateCommand(), a.serviceAccountsKeysListCommand(), a.serviceAccountsKeysDeleteCommand()))
 }
@@ -69,7 +71,11 @@ func (a *app) serviceAccountsListCommand() *cobra.Command {
 					if one.GetCreatorLeft() {
 						creator += " (has left)"
 					}
-					rows = append(rows, []string{one.GetId(), one.GetDisplayName(), p.ago(one.GetLastUseTime()), creator, strings.Join(one.GetPermissions(), " ")})
+					name := one.GetDisplayName()
+					if one.GetDisabled() {
+						name += " (disabled)"
+					}
+					rows = append(rows, []string{one.GetId(), name, p.ago(one.GetLastUseTime()), creator, strings.Join(one.GetPermissions(), " ")})
 				}
 				if len(rows) == 0 {
 					p.line("No service accounts. Make one: roster service-accounts create NAME --permission PERMISSION")
@@ -79,6 +85,51 @@ func (a *app) serviceAccountsListCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (a *app) serviceAccountsUpdateCommand() *cobra.Command {
+	var enable, disable bool
+	request := &membershipv1.UpdateOrganizationServiceAccountRequest{}
+	c := &cobra.Command{
+		Use:   "update SERVICE_ACCOUNT",
+		Short: "Change what a service account is called or for, or disable it; its keys follow at once",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			org, c, err := a.within()
+			if err != nil {
+				return err
+			}
+			mask := &fieldmaskpb.FieldMask{}
+			for flag, field := range map[string]string{"name": "display_name", "permission": "permissions", "enable": "disabled", "disable": "disabled"} {
+				if cmd.Flags().Changed(flag) {
+					mask.Paths = append(mask.Paths, field)
+				}
+			}
+			if len(mask.GetPaths()) == 0 {
+				return usageError{"say what to change: --name, --permission, --disable, --enable"}
+			}
+			slices.Sort(mask.Paths)
+			request.OrganizationId, request.ServiceAccountId, request.UpdateMask, request.Disabled = org, args[0], mask, &disable
+			answer, err := call(cmd.Context(), a, c.Programs.UpdateOrganizationServiceAccount, request)
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func(p *page) {
+				one := answer.GetServiceAccount()
+				state := "enabled"
+				if one.GetDisabled() {
+					state = "disabled: its keys are refused"
+				}
+				p.fields("ID", one.GetId(), "Name", one.GetDisplayName(), "Permissions", strings.Join(one.GetPermissions(), " "), "State", state)
+			})
+		},
+	}
+	c.Flags().StringVar(&request.DisplayName, "name", "", "another name")
+	c.Flags().StringSliceVar(&request.Permissions, "permission", nil, "what it is for from now on, instead of what it is for now; may be repeated")
+	c.Flags().BoolVar(&disable, "disable", false, "have its keys refused")
+	c.Flags().BoolVar(&enable, "enable", false, "have its keys work again")
+	c.MarkFlagsMutuallyExclusive("enable", "disable")
+	return c
 }
 
 func (a *app) serviceAccountsDeleteCommand() *cobra.Command {

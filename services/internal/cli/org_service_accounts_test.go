@@ -24,6 +24,16 @@ func TestServiceAccounts(t *testing.T) {
 		ServiceAccounts: []*membershipv1.OrganizationServiceAccount{made}})
 	require.Contains(t, w.ok("service-accounts", "list"), "sva_1  Deploy  20m ago    acc_1 (has left)  members.read")
 
+	gives(w, &membershipv1.UpdateOrganizationServiceAccountRequest{}, &membershipv1.UpdateOrganizationServiceAccountResponse{
+		ServiceAccount: &membershipv1.OrganizationServiceAccount{Id: "sva_1", DisplayName: "Deploy", Disabled: true}})
+	require.Contains(t, w.ok("service-accounts", "update", "sva_1", "--disable", "--permission", "org.read"), "its keys are refused")
+	changed := w.last().request.(*membershipv1.UpdateOrganizationServiceAccountRequest)
+	require.Equal(t, []string{"disabled", "permissions"}, changed.GetUpdateMask().GetPaths())
+	require.True(t, changed.GetDisabled())
+	w.ok("service-accounts", "update", "sva_1", "--enable")
+	require.False(t, w.last().request.(*membershipv1.UpdateOrganizationServiceAccountRequest).GetDisabled())
+	require.Contains(t, w.run("service-accounts", "update", "sva_1").err, "say what to change")
+
 	gives(w, &membershipv1.CreateOrganizationServiceAccountKeyRequest{}, &membershipv1.CreateOrganizationServiceAccountKeyResponse{ApiKey: key, Secret: "rsok_secret"})
 	require.Contains(t, w.ok("service-accounts", "keys", "create", "sva_1", "Blue", "--expires-in", "720h"), "rsok_secret")
 	asked := w.last().request.(*membershipv1.CreateOrganizationServiceAccountKeyRequest)

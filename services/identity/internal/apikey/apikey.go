@@ -2,6 +2,8 @@
 package apikey
 
 import (
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
@@ -33,6 +35,16 @@ type Key struct {
 	CreateTime  time.Time
 	LastUseTime *time.Time // nil: never
 	ExpireTime  time.Time
+}
+
+// Known refuses scopes of which one is no permission, which it names.
+func Known(scopes, permissions []string) error {
+	for _, scope := range scopes {
+		if !slices.Contains(permissions, scope) {
+			return fault.Invalid("scopes", "has "+strconv.Quote(scope)+", which is no permission, see ListPermissions")
+		}
+	}
+	return nil
 }
 
 // Expiry is when a key ends that is wanted until then; the zero time wants the usual.

@@ -1,8 +1,9 @@
 package apikey
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rosterhq/roster/pkg/fault"
@@ -36,20 +37,22 @@ type ServiceAccount struct {
 func (a ServiceAccount) Account() id.Account { return id.Account(a.ID) }
 
 // ParseScopes reads what a service account is to be for.
-func ParseScopes(wanted []string) ([]string, error) {
-	if i := slices.IndexFunc(wanted, func(scope string) bool { return !slices.Contains(Scopes, scope) }); i >= 0 {
-		return nil, fault.Invalid("scopes", fmt.Sprintf("must be of %v", Scopes))
-	}
-	return slices.Sorted(slices.Values(wanted)), nil
-}
+func ParseScopes(wanted []string) ([]string, error) { return among(Scopes, wanted) }
 
 // Narrow returns what a key is for that is to be for less than the service account is; wanted none: for all of it.
 func (a ServiceAccount) Narrow(wanted []string) ([]string, error) {
 	if len(wanted) == 0 {
 		return a.Scopes, nil
 	}
-	if slices.ContainsFunc(wanted, func(scope string) bool { return !slices.Contains(a.Scopes, scope) }) {
-		return nil, fault.Invalid("scopes", fmt.Sprintf("must be of the service account's: %v", a.Scopes))
+	return among(a.Scopes, wanted)
+}
+
+// among refuses scopes of which one is not among those that there are, and names it.
+func among(scopes, wanted []string) ([]string, error) {
+	for _, scope := range wanted {
+		if !slices.Contains(scopes, scope) {
+			return nil, fault.Invalid("scopes", "has "+strconv.Quote(scope)+", and must be of "+strings.Join(scopes, ", "))
+		}
 	}
 	return slices.Sorted(slices.Values(wanted)), nil
 }

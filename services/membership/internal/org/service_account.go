@@ -42,6 +42,7 @@ type ServiceAccount struct {
 	ID          id.ServiceAccount `db:"service_account_id"`
 	DisplayName string
 	Permissions Set
+	Disabled    bool       // nobody calls with its keys
 	Creator     id.Account `db:"creator_account_id"`
 	CreateTime  time.Time
 }
@@ -72,19 +73,64 @@ func (a Actor) CreateServiceAccount(name string, permissions []string, there int
 	if made.DisplayName, err = naming.ParseDisplayName("display_name", name); err != nil {
 		return made, err
 	}
-	registry := a.organization.Registry
-	if made.Permissions, err = registry.parse(permissions); err != nil {
+	if made.Permissions, err = a.organization.Registry.serviceable(permissions); err != nil {
 		return made, err
-	}
-	for _, permission := range made.Permissions {
-		if registered, found := registry.find(permission); !serviceable.Has(permission) && (!found || registered.Dangerous) {
-			return made, fault.Invalid("permissions", "has "+permission+", which no service account may be for")
-		}
 	}
 	if there >= maxServiceAccounts {
 		return made, fault.Newf(errorv1.Reason_REASON_LIMIT_REACHED, "There are %d service accounts. Delete one first.", maxServiceAccounts)
 	}
 	return made, a.holds(made.Permissions)
+}
+
+// serviceable reads what a service account is to be for.
+func (r Registry) serviceable(permissions []string) (Set, error) {
+	set, err := r.parse(permissions)
+	if err != nil {
+		return nil, err
+	}
+	for _, permission := range set {
+		if registered, found := r.find(permission); !serviceable.Has(permission) && (!found || registered.Dangerous) {
+			return nil, fault.Invalid("permissions", "has "+permission+", which no service account may be for")
+		}
+	}
+	return set, nil
+}
+
+// ServiceAccountChange is what of a service account becomes another; nil stays.
+type ServiceAccountChange struct {
+	DisplayName *string
+	Permissions *[]string
+	Disabled    *bool
+}
+
+// ChangeServiceAccount returns the service account as it becomes, and what the change allows it that nothing did before: the actor gives that,
+// and holds it.
+func (a Actor) ChangeServiceAccount(before ServiceAccount, c ServiceAccountChange) (after ServiceAccount, given Set, err error) {
+	if err := a.Need(ManageServiceAccounts); err != nil {
+		return before, nil, err
+	}
+	after = before
+	if c.DisplayName != nil {
+		if after.DisplayName, err = naming.ParseDisplayName("display_name", *c.DisplayName); err != nil {
+			return before, nil, err
+		}
+	}
+	if c.Permissions != nil {
+		if after.Permissions, err = a.organization.Registry.serviceable(*c.Permissions); err != nil {
+			return before, nil, err
+		}
+		if len(after.Permissions) == 0 {
+			return before, nil, fault.Invalid("permissions", "must name one at least; disable it to keep it from calling")
+		}
+	}
+	if c.Disabled != nil {
+		after.Disabled = *c.Disabled
+	}
+	given = after.Permissions
+	if !before.Disabled || after.Disabled {
+		given = given.Without(before.Permissions)
+	}
+	return after, given, a.holds(given)
 }
 
 // CreateKey returns a new key of a service account that has some already. It is for no more than the service account is for and the

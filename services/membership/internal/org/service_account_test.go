@@ -39,6 +39,45 @@ func TestServiceAccount(t *testing.T) {
 		reason(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
 	})
 
+	t.Run("RB15 Who changes it gives no more than they hold, and enabling gives all that it is for", func(t *testing.T) {
+		t.Parallel()
+		c := open(org.Pipeline)
+		made, err := as(t, c, "owner").CreateServiceAccount("Deploy", []string{org.ReadMembers, org.ReadAudit}, 0)
+		require.NoError(t, err)
+		clerk := as(t, c, "owner")
+		clerk.Permissions = org.SetOf([]string{org.ManageServiceAccounts, org.ReadMembers})
+		change := func(before org.ServiceAccount, disabled *bool, permissions ...string) (org.ServiceAccount, org.Set, error) {
+			change := org.ServiceAccountChange{Disabled: disabled}
+			if len(permissions) > 0 {
+				change.Permissions = &permissions
+			}
+			return clerk.ChangeServiceAccount(before, change)
+		}
+		_, given, err := change(made, nil, org.ReadMembers)
+		require.NoError(t, err)
+		require.Empty(t, given)
+		_, _, err = change(made, nil, org.ReadMembers, org.ReadAudit, org.ReadOrganization)
+		require.Equal(t, org.ReadOrganization, reason(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["missing"])
+		stopped, given, err := change(made, new(true))
+		require.NoError(t, err)
+		require.True(t, stopped.Disabled)
+		require.Empty(t, given)
+		_, _, err = change(stopped, new(false))
+		require.Equal(t, org.ReadAudit, reason(t, err, errorv1.Reason_REASON_PERMISSION_MISSING).Metadata["missing"])
+		goes, given, err := change(stopped, new(false), org.ReadMembers)
+		require.NoError(t, err)
+		require.False(t, goes.Disabled)
+		require.Equal(t, org.Set{org.ReadMembers}, given)
+		for _, never := range []string{org.DeleteOrganization, org.ManageServiceAccounts, "none.such"} {
+			_, _, err = change(made, nil, never)
+			require.Contains(t, reason(t, err, errorv1.Reason_REASON_VALIDATION_FAILED).Fields[0].Reason, never)
+		}
+		_, _, err = clerk.ChangeServiceAccount(made, org.ServiceAccountChange{Permissions: new([]string{})})
+		reason(t, err, errorv1.Reason_REASON_VALIDATION_FAILED)
+		_, _, err = as(t, c, "developer").ChangeServiceAccount(made, org.ServiceAccountChange{Disabled: new(true)})
+		reason(t, err, errorv1.Reason_REASON_PERMISSION_MISSING)
+	})
+
 	t.Run("RB15 What is registered it may be for, unless that is dangerous", func(t *testing.T) {
 		t.Parallel()
 		c := open(org.Pipeline)

@@ -23,29 +23,35 @@ type DenialMinute struct {
 	EventID  id.Event // of the row that tells how many are not
 }
 
-// LockDenials returns the minute that is now, and who of the accounts is or was a member; nobody locks anything when none is.
-func (q Queries) LockDenials(ctx context.Context, key id.Organization, accounts []id.Account, fresh id.Event) (m DenialMinute, members map[id.Account]bool, err error) {
-	members = make(map[id.Account]bool)
-	q.Read(`SELECT account_id FROM members WHERE organization_id = $1 AND account_id = ANY ($2)`, []any{key, accounts}, func(rows pgx.Rows) error {
-		var account id.Account
-		_, err := pgx.ForEachRow(rows, []any{&account}, func() error {
-			members[account] = true
-			return nil
+// LockDenials returns the minute that is now, and who of the accounts is or was a member, or is the number of a service account, by the kind of
+// actor that they are; nobody locks anything when none is.
+func (q Queries) LockDenials(ctx context.Context, key id.Organization, accounts []id.Account, fresh id.Event) (m DenialMinute, kinds map[id.Account]string, err error) {
+	kinds = make(map[id.Account]string)
+	q.Read(`
+		SELECT account_id, 'ACCOUNT' FROM members WHERE organization_id = $1 AND account_id = ANY ($2)
+		UNION ALL SELECT service_account_id, 'SERVICE_ACCOUNT' FROM service_accounts WHERE organization_id = $1 AND service_account_id = ANY ($2)`,
+		[]any{key, accounts}, func(rows pgx.Rows) error {
+			var account id.Account
+			var kind string
+			_, err := pgx.ForEachRow(rows, []any{&account, &kind}, func() error {
+				kinds[account] = kind
+				return nil
+			})
+			return err
 		})
-		return err
-	})
 	var found bool
 	q.Read(`
 		INSERT INTO denial_minutes AS d (organization_id, minute, recorded, omitted, event_id)
 		SELECT $1, date_trunc('minute', now()), 0, 0, $3
 		WHERE EXISTS (SELECT FROM members WHERE organization_id = $1 AND account_id = ANY ($2))
+		   OR EXISTS (SELECT FROM service_accounts WHERE organization_id = $1 AND service_account_id = ANY ($2))
 		ON CONFLICT (organization_id) DO UPDATE SET
 			recorded = CASE WHEN d.minute = excluded.minute THEN d.recorded ELSE 0 END,
 			omitted = CASE WHEN d.minute = excluded.minute THEN d.omitted ELSE 0 END,
 			event_id = CASE WHEN d.minute = excluded.minute THEN d.event_id ELSE excluded.event_id END,
 			minute = excluded.minute
 		RETURNING minute, recorded, omitted, event_id`, []any{key, accounts, fresh}, postgres.One(&m, &found))
-	return m, members, q.Fetch(ctx)
+	return m, kinds, q.Fetch(ctx)
 }
 
 // InsertDenial shows a denial in the audit view. It is no event: it has no revision, and no history misses it.

@@ -22,7 +22,7 @@ type ListedServiceAccount struct {
 
 // listedServiceAccounts are the service accounts of an organization; the verb is SQL: a condition.
 const listedServiceAccounts = `
-	SELECT a.service_account_id, a.display_name, a.permissions, a.creator_account_id, a.create_time,
+	SELECT a.service_account_id, a.display_name, a.permissions, a.disabled, a.creator_account_id, a.create_time,
 	       NOT EXISTS (SELECT FROM members m WHERE m.organization_id = $1 AND m.account_id = a.creator_account_id AND m.state <> 'REMOVED') AS creator_left,
 	       (SELECT max(k.last_use_time) FROM service_account_keys k
 	        WHERE k.organization_id = $1 AND k.service_account_id = a.service_account_id AND k.expire_time > now()) AS last_use_time
@@ -62,6 +62,12 @@ func (q Queries) InsertServiceAccount(key id.Organization, a org.ServiceAccount)
 		VALUES ($1, $2, $3, $4, $5, $6)`, key, a.ID, a.DisplayName, a.Permissions, a.Creator, a.CreateTime)
 }
 
+// SaveServiceAccount writes what can change of a service account.
+func (q Queries) SaveServiceAccount(key id.Organization, a org.ServiceAccount) {
+	q.Write(`UPDATE service_accounts SET display_name = $3, permissions = $4, disabled = $5 WHERE organization_id = $1 AND service_account_id = $2`,
+		key, a.ID, a.DisplayName, a.Permissions, a.Disabled)
+}
+
 // DeleteServiceAccount takes a service account away, with its keys.
 func (q Queries) DeleteServiceAccount(key id.Organization, of id.ServiceAccount) {
 	q.Write(`DELETE FROM service_accounts WHERE organization_id = $1 AND service_account_id = $2`, key, of)
@@ -86,7 +92,17 @@ type UsedKey struct {
 	ServiceAccount id.ServiceAccount `db:"service_account_id"`
 	ID             id.APIKey         `db:"api_key_id"`
 	Scopes         org.Set
+	CreateTime     time.Time
 	ExpireTime     time.Time
+}
+
+// LockKey returns the key of a secret, if it works, and holds the organization's row until the transaction ends, as whoever else changes keys.
+func (q Queries) LockKey(ctx context.Context, key id.Organization, secretHash []byte) (live UsedKey, found bool, err error) {
+	q.lockOrganization(key, "FOR UPDATE")
+	q.Read(`
+		SELECT service_account_id, api_key_id, scopes, create_time, expire_time FROM service_account_keys
+		WHERE organization_id = $1 AND secret_hash = $2 AND expire_time > now()`, []any{key, secretHash}, postgres.One(&live, &found))
+	return live, found, q.Fetch(ctx)
 }
 
 // UseKey returns the key of a secret, for what the service account is still for, and notes to the minute that it was used. Who uses the
@@ -96,12 +112,13 @@ func UseKey(ctx context.Context, db *postgres.DB, key id.Organization, secretHas
 	collect := postgres.One(&used, &found)
 	err = db.Flight(ctx, postgres.In(key), func(batch *pgx.Batch) {
 		batch.Queue(`
-			SELECT k.service_account_id, k.api_key_id, k.expire_time,
+			SELECT k.service_account_id, k.api_key_id, k.create_time, k.expire_time,
 			       ARRAY(SELECT unnest(k.scopes) INTERSECT SELECT unnest(a.permissions) ORDER BY 1) AS scopes
 			FROM service_account_keys k
 			JOIN service_accounts a USING (organization_id, service_account_id)
 			JOIN organizations o USING (organization_id)
-			WHERE k.organization_id = $1 AND k.secret_hash = $2 AND k.expire_time > now() AND k.scopes && a.permissions AND o.state = 'ACTIVE'`,
+			WHERE k.organization_id = $1 AND k.secret_hash = $2 AND k.expire_time > now() AND k.scopes && a.permissions AND NOT a.disabled
+			  AND o.state = 'ACTIVE'`,
 			key, secretHash).Query(func(rows pgx.Rows) error {
 			defer rows.Close()
 			if err := collect(rows); err != nil {
@@ -130,9 +147,9 @@ func (q Queries) acting(key id.Organization, accounts []id.Account, into *[]org.
 		return
 	}
 	q.Read(`
-		SELECT service_account_id, a.display_name, a.permissions, a.creator_account_id, a.create_time
+		SELECT service_account_id, a.display_name, a.permissions, a.disabled, a.creator_account_id, a.create_time
 		FROM service_accounts a JOIN service_account_keys k USING (organization_id, service_account_id)
-		WHERE a.organization_id = $1 AND service_account_id = $2 AND k.api_key_id = $3 AND k.expire_time > now()`,
+		WHERE a.organization_id = $1 AND service_account_id = $2 AND k.api_key_id = $3 AND k.expire_time > now() AND NOT a.disabled`,
 		[]any{key, who.ServiceAccount, who.Key}, postgres.All(into))
 }
 

@@ -130,7 +130,8 @@ type CreateApiKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name, for its owner.
 	DisplayName string `protobuf:"bytes,1,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// The permissions that it is for, by name, such as `members.read`. What its owner does not hold it does not give.
+	// The permissions that it is for, by name, such as `members.read`, of those that ListPermissions returns. What its owner does not hold it
+	// does not give.
 	Scopes []string `protobuf:"bytes,2,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// When it stops working: at most a year from now. Absent: in 90 days.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -427,7 +428,7 @@ const file_roster_identity_v1_api_key_service_proto_rawDesc = "" +
 	"expireTime\"\xe6\x01\n" +
 	"\x13CreateApiKeyRequest\x12/\n" +
 	"\fdisplay_name\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18dR\vdisplayName\x12\\\n" +
-	"\x06scopes\x18\x02 \x03(\tBD\xe0A\x02\xbaH>\x92\x01;\b\x01\x102\x18\x01\"3r1\x18@2-^(app:)?[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$R\x06scopes\x12@\n" +
+	"\x06scopes\x18\x02 \x03(\tBD\xe0A\x02\xbaH>\x92\x01;\b\x01\x102\x18\x01\"3r1\x18d2-^(app:)?[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$R\x06scopes\x12@\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x01R\n" +
 	"expireTime\"c\n" +
 	"\x14CreateApiKeyResponse\x123\n" +

@@ -32,7 +32,7 @@ const (
 // moment, in every organization of the owner's. It never does what looks after the account itself, and makes no other key.
 type ApiKeyServiceClient interface {
 	// CreateApiKey makes a key. The key itself is in this answer only. Asks for proof of who is there that is at most ten
-	// minutes old. Reasons: STEP_UP_REQUIRED, VALIDATION_FAILED, LIMIT_REACHED.
+	// minutes old. Reasons: STEP_UP_REQUIRED, VALIDATION_FAILED, also for a scope that is no permission, LIMIT_REACHED.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error)
 	// ListApiKeys returns the caller's keys that work, newest first.
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
@@ -86,7 +86,7 @@ func (c *apiKeyServiceClient) DeleteApiKey(ctx context.Context, in *DeleteApiKey
 // moment, in every organization of the owner's. It never does what looks after the account itself, and makes no other key.
 type ApiKeyServiceServer interface {
 	// CreateApiKey makes a key. The key itself is in this answer only. Asks for proof of who is there that is at most ten
-	// minutes old. Reasons: STEP_UP_REQUIRED, VALIDATION_FAILED, LIMIT_REACHED.
+	// minutes old. Reasons: STEP_UP_REQUIRED, VALIDATION_FAILED, also for a scope that is no permission, LIMIT_REACHED.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error)
 	// ListApiKeys returns the caller's keys that work, newest first.
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)

@@ -35,6 +35,8 @@ const (
 	IntrospectTokenResponse_KIND_SESSION IntrospectTokenResponse_Kind = 1
 	// A key of a person's program.
 	IntrospectTokenResponse_KIND_API_KEY IntrospectTokenResponse_Kind = 2
+	// A key of a service account of an organization.
+	IntrospectTokenResponse_KIND_SERVICE_ACCOUNT_KEY IntrospectTokenResponse_Kind = 3
 )
 
 // Enum value maps for IntrospectTokenResponse_Kind.
@@ -43,11 +45,13 @@ var (
 		0: "KIND_UNSPECIFIED",
 		1: "KIND_SESSION",
 		2: "KIND_API_KEY",
+		3: "KIND_SERVICE_ACCOUNT_KEY",
 	}
 	IntrospectTokenResponse_Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED": 0,
-		"KIND_SESSION":     1,
-		"KIND_API_KEY":     2,
+		"KIND_UNSPECIFIED":         0,
+		"KIND_SESSION":             1,
+		"KIND_API_KEY":             2,
+		"KIND_SERVICE_ACCOUNT_KEY": 3,
 	}
 )
 
@@ -129,19 +133,25 @@ type IntrospectTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether it is good. If not, nothing else is told.
 	Active bool `protobuf:"varint,1,opt,name=active,proto3" json:"active,omitempty"`
-	// Whose it is.
+	// The person whose it is; empty: it is of a service account. `sub` in RFC 7662 is this one or that one.
 	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// What it is.
 	Kind IntrospectTokenResponse_Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=roster.identity.v1.IntrospectTokenResponse_Kind" json:"kind,omitempty"`
-	// The permissions that a key is for; what it gives is what its owner holds of them, which CheckAccess knows. A session has none: it is
-	// for all that its person may do.
+	// The permissions that a key is for; what it gives is what its owner holds of them, which CheckAccess knows. That of a service account is for these
+	// at most, in its organization alone. A session has none: it is for all that its person may do.
 	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// When it ends, at the latest.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// When the person of a session last proved who they are.
-	AuthTime      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AuthTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
+	// When the session began, or the key was made.
+	IssueTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
+	// The service account of an organization whose key it is.
+	ServiceAccountId string `protobuf:"bytes,8,opt,name=service_account_id,json=serviceAccountId,proto3" json:"service_account_id,omitempty"`
+	// The organization that it is of: it is nobody anywhere else.
+	OrganizationId string `protobuf:"bytes,9,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *IntrospectTokenResponse) Reset() {
@@ -214,6 +224,27 @@ func (x *IntrospectTokenResponse) GetAuthTime() *timestamppb.Timestamp {
 		return x.AuthTime
 	}
 	return nil
+}
+
+func (x *IntrospectTokenResponse) GetIssueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IssueTime
+	}
+	return nil
+}
+
+func (x *IntrospectTokenResponse) GetServiceAccountId() string {
+	if x != nil {
+		return x.ServiceAccountId
+	}
+	return ""
+}
+
+func (x *IntrospectTokenResponse) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
 }
 
 // RevokeTokenRequest holds what is to end.
@@ -305,7 +336,7 @@ const file_roster_identity_v1_token_service_proto_rawDesc = "" +
 	"\n" +
 	"&roster/identity/v1/token_service.proto\x12\x12roster.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"=\n" +
 	"\x16IntrospectTokenRequest\x12#\n" +
-	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80@R\x05token\"\xe6\x02\n" +
+	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80@R\x05token\"\x96\x04\n" +
 	"\x17IntrospectTokenResponse\x12\x16\n" +
 	"\x06active\x18\x01 \x01(\bR\x06active\x12\x1d\n" +
 	"\n" +
@@ -314,17 +345,22 @@ const file_roster_identity_v1_token_service_proto_rawDesc = "" +
 	"\x06scopes\x18\x04 \x03(\tR\x06scopes\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x127\n" +
-	"\tauth_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\"@\n" +
+	"\tauth_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\x129\n" +
+	"\n" +
+	"issue_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tissueTime\x12,\n" +
+	"\x12service_account_id\x18\b \x01(\tR\x10serviceAccountId\x12'\n" +
+	"\x0forganization_id\x18\t \x01(\tR\x0eorganizationId\"^\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_SESSION\x10\x01\x12\x10\n" +
-	"\fKIND_API_KEY\x10\x02\"9\n" +
+	"\fKIND_API_KEY\x10\x02\x12\x1c\n" +
+	"\x18KIND_SERVICE_ACCOUNT_KEY\x10\x03\"9\n" +
 	"\x12RevokeTokenRequest\x12#\n" +
 	"\x05token\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80@R\x05token\"\x15\n" +
-	"\x13RevokeTokenResponse2\xc4\x02\n" +
+	"\x13RevokeTokenResponse2\xee\x02\n" +
 	"\fTokenService\x12\x8d\x01\n" +
-	"\x0fIntrospectToken\x12*.roster.identity.v1.IntrospectTokenRequest\x1a+.roster.identity.v1.IntrospectTokenResponse\"!\xaa\xbb\x18\x1d\b\x05*\x04readJ\x13sessions.introspect\x12\xa3\x01\n" +
-	"\vRevokeToken\x12&.roster.identity.v1.RevokeTokenRequest\x1a'.roster.identity.v1.RevokeTokenResponse\"C\xaa\xbb\x18?\b\x05*\rsession.ended*\x17account.api_key_deletedJ\x13sessions.introspectBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
+	"\x0fIntrospectToken\x12*.roster.identity.v1.IntrospectTokenRequest\x1a+.roster.identity.v1.IntrospectTokenResponse\"!\xaa\xbb\x18\x1d\b\x05*\x04readJ\x13sessions.introspect\x12\xcd\x01\n" +
+	"\vRevokeToken\x12&.roster.identity.v1.RevokeTokenRequest\x1a'.roster.identity.v1.RevokeTokenResponse\"m\xaa\xbb\x18i\b\x05*\rsession.ended*\x17account.api_key_deleted*(organization.service_account_key_deletedJ\x13sessions.introspectBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_roster_identity_v1_token_service_proto_rawDescOnce sync.Once
@@ -352,15 +388,16 @@ var file_roster_identity_v1_token_service_proto_depIdxs = []int32{
 	0, // 0: roster.identity.v1.IntrospectTokenResponse.kind:type_name -> roster.identity.v1.IntrospectTokenResponse.Kind
 	5, // 1: roster.identity.v1.IntrospectTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
 	5, // 2: roster.identity.v1.IntrospectTokenResponse.auth_time:type_name -> google.protobuf.Timestamp
-	1, // 3: roster.identity.v1.TokenService.IntrospectToken:input_type -> roster.identity.v1.IntrospectTokenRequest
-	3, // 4: roster.identity.v1.TokenService.RevokeToken:input_type -> roster.identity.v1.RevokeTokenRequest
-	2, // 5: roster.identity.v1.TokenService.IntrospectToken:output_type -> roster.identity.v1.IntrospectTokenResponse
-	4, // 6: roster.identity.v1.TokenService.RevokeToken:output_type -> roster.identity.v1.RevokeTokenResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	5, // 3: roster.identity.v1.IntrospectTokenResponse.issue_time:type_name -> google.protobuf.Timestamp
+	1, // 4: roster.identity.v1.TokenService.IntrospectToken:input_type -> roster.identity.v1.IntrospectTokenRequest
+	3, // 5: roster.identity.v1.TokenService.RevokeToken:input_type -> roster.identity.v1.RevokeTokenRequest
+	2, // 6: roster.identity.v1.TokenService.IntrospectToken:output_type -> roster.identity.v1.IntrospectTokenResponse
+	4, // 7: roster.identity.v1.TokenService.RevokeToken:output_type -> roster.identity.v1.RevokeTokenResponse
+	6, // [6:8] is the sub-list for method output_type
+	4, // [4:6] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_token_service_proto_init() }

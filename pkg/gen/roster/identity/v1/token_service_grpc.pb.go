@@ -31,7 +31,7 @@ const (
 // methods answer is that of RFC 7662 and RFC 7009. Over HTTP that is all there is: forms, at `POST /oauth/introspect` and `POST /oauth/revoke`.
 type TokenServiceClient interface {
 	// IntrospectToken tells who shows a session's token or a key. Of whatever is unknown, malformed, over, not yet complete, or of another
-	// kind it says that it is not active, and nothing else. Asking counts as use.
+	// kind, such as an operator's key, it says that it is not active, and nothing else. Asking counts as use.
 	IntrospectToken(ctx context.Context, in *IntrospectTokenRequest, opts ...grpc.CallOption) (*IntrospectTokenResponse, error)
 	// RevokeToken ends the session or the key that is shown. The answer is the same for whatever cannot be ended, or was before.
 	RevokeToken(ctx context.Context, in *RevokeTokenRequest, opts ...grpc.CallOption) (*RevokeTokenResponse, error)
@@ -73,7 +73,7 @@ func (c *tokenServiceClient) RevokeToken(ctx context.Context, in *RevokeTokenReq
 // methods answer is that of RFC 7662 and RFC 7009. Over HTTP that is all there is: forms, at `POST /oauth/introspect` and `POST /oauth/revoke`.
 type TokenServiceServer interface {
 	// IntrospectToken tells who shows a session's token or a key. Of whatever is unknown, malformed, over, not yet complete, or of another
-	// kind it says that it is not active, and nothing else. Asking counts as use.
+	// kind, such as an operator's key, it says that it is not active, and nothing else. Asking counts as use.
 	IntrospectToken(context.Context, *IntrospectTokenRequest) (*IntrospectTokenResponse, error)
 	// RevokeToken ends the session or the key that is shown. The answer is the same for whatever cannot be ended, or was before.
 	RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error)

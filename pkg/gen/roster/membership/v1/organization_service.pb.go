@@ -1713,7 +1713,7 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\x82\xd3\xe4\x93\x02%*#/v1/organizations/{organization_id}\x12\xba\x01\n" +
 	"\tGetPolicy\x12&.roster.membership.v1.GetPolicyRequest\x1a'.roster.membership.v1.GetPolicyResponse\"\\\xaa\xbb\x18&\b\x02\x1a\vpolicy.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02,\x12*/v1/organizations/{organization_id}/policy\x12\xdd\x02\n" +
 	"\fUpdatePolicy\x12).roster.membership.v1.UpdatePolicyRequest\x1a*.roster.membership.v1.UpdatePolicyResponse\"\xf5\x01\xaa\xbb\x18\xbb\x01\b\x02\x1a\rpolicy.update\"\x0forganization_id*\frole.created*\frole.updated*\frole.deleted*\x13member.role_changed*\x1aorganization.owner_changed*\x1forganization.transfer_cancelled*\x1borganization.policy_changed\x82\xd3\xe4\x93\x02/:\x01*2*/v1/organizations/{organization_id}/policy\x12\xd3\x01\n" +
-	"\rPreviewPolicy\x12*.roster.membership.v1.PreviewPolicyRequest\x1a+.roster.membership.v1.PreviewPolicyResponse\"i\xaa\xbb\x18(\b\x02\x1a\rpolicy.update\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x027:\x01*\"2/v1/organizations/{organization_id}/policy:preview2\xd2\a\n" +
+	"\rPreviewPolicy\x12*.roster.membership.v1.PreviewPolicyRequest\x1a+.roster.membership.v1.PreviewPolicyResponse\"i\xaa\xbb\x18(\b\x02\x1a\rpolicy.update\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x027:\x01*\"2/v1/organizations/{organization_id}/policy:preview2\xdc\a\n" +
 	"\vRoleService\x12\xb8\x01\n" +
 	"\tListRoles\x12&.roster.membership.v1.ListRolesRequest\x1a'.roster.membership.v1.ListRolesResponse\"Z\xaa\xbb\x18%\b\x02\x1a\n" +
 	"roles.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02+\x12)/v1/organizations/{organization_id}/roles\x12\xc8\x01\n" +
@@ -1722,9 +1722,8 @@ const file_roster_membership_v1_organization_service_proto_rawDesc = "" +
 	"\n" +
 	"UpdateRole\x12'.roster.membership.v1.UpdateRoleRequest\x1a(.roster.membership.v1.UpdateRoleResponse\"q\xaa\xbb\x18/\b\x02\x1a\froles.update\"\x0forganization_id*\frole.updated\x82\xd3\xe4\x93\x028:\x01*23/v1/organizations/{organization_id}/roles/{role_id}\x12\xcf\x01\n" +
 	"\n" +
-	"DeleteRole\x12'.roster.membership.v1.DeleteRoleRequest\x1a(.roster.membership.v1.DeleteRoleResponse\"n\xaa\xbb\x18/\b\x02\x1a\froles.delete\"\x0forganization_id*\frole.deleted\x82\xd3\xe4\x93\x025*3/v1/organizations/{organization_id}/roles/{role_id}\x12\x95\x01\n" +
-	"\x0fListPermissions\x12,.roster.membership.v1.ListPermissionsRequest\x1a-.roster.membership.v1.ListPermissionsResponse\"%\xaa\xbb\x18\n" +
-	"\b\x02*\x04read@\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/permissionsBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"DeleteRole\x12'.roster.membership.v1.DeleteRoleRequest\x1a(.roster.membership.v1.DeleteRoleResponse\"n\xaa\xbb\x18/\b\x02\x1a\froles.delete\"\x0forganization_id*\frole.deleted\x82\xd3\xe4\x93\x025*3/v1/organizations/{organization_id}/roles/{role_id}\x12\x9f\x01\n" +
+	"\x0fListPermissions\x12,.roster.membership.v1.ListPermissionsRequest\x1a-.roster.membership.v1.ListPermissionsResponse\"/\xaa\xbb\x18\x14\b\x02\x12\bidentity*\x04read@\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/permissionsBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_organization_service_proto_rawDescOnce sync.Once

@@ -12,6 +12,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -24,6 +25,107 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// RevokeOrganizationKeyRequest names a key.
+type RevokeOrganizationKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// SHA-256 of the key.
+	SecretHash []byte `protobuf:"bytes,2,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
+	// The service account of the deployment on whose behalf it ends.
+	RevokerServiceAccountId string `protobuf:"bytes,3,opt,name=revoker_service_account_id,json=revokerServiceAccountId,proto3" json:"revoker_service_account_id,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *RevokeOrganizationKeyRequest) Reset() {
+	*x = RevokeOrganizationKeyRequest{}
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeOrganizationKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeOrganizationKeyRequest) ProtoMessage() {}
+
+func (x *RevokeOrganizationKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeOrganizationKeyRequest.ProtoReflect.Descriptor instead.
+func (*RevokeOrganizationKeyRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *RevokeOrganizationKeyRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *RevokeOrganizationKeyRequest) GetSecretHash() []byte {
+	if x != nil {
+		return x.SecretHash
+	}
+	return nil
+}
+
+func (x *RevokeOrganizationKeyRequest) GetRevokerServiceAccountId() string {
+	if x != nil {
+		return x.RevokerServiceAccountId
+	}
+	return ""
+}
+
+// RevokeOrganizationKeyResponse is empty.
+type RevokeOrganizationKeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeOrganizationKeyResponse) Reset() {
+	*x = RevokeOrganizationKeyResponse{}
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeOrganizationKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeOrganizationKeyResponse) ProtoMessage() {}
+
+func (x *RevokeOrganizationKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeOrganizationKeyResponse.ProtoReflect.Descriptor instead.
+func (*RevokeOrganizationKeyResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{1}
+}
 
 // ResolveOrganizationKeyRequest names a key.
 type ResolveOrganizationKeyRequest struct {
@@ -38,7 +140,7 @@ type ResolveOrganizationKeyRequest struct {
 
 func (x *ResolveOrganizationKeyRequest) Reset() {
 	*x = ResolveOrganizationKeyRequest{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[0]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -50,7 +152,7 @@ func (x *ResolveOrganizationKeyRequest) String() string {
 func (*ResolveOrganizationKeyRequest) ProtoMessage() {}
 
 func (x *ResolveOrganizationKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[0]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -63,7 +165,7 @@ func (x *ResolveOrganizationKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveOrganizationKeyRequest.ProtoReflect.Descriptor instead.
 func (*ResolveOrganizationKeyRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{0}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ResolveOrganizationKeyRequest) GetOrganizationId() string {
@@ -90,14 +192,16 @@ type ResolveOrganizationKeyResponse struct {
 	// The permissions that the key is for, and the service account too.
 	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// When the key ends.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When it was made.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResolveOrganizationKeyResponse) Reset() {
 	*x = ResolveOrganizationKeyResponse{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[1]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -109,7 +213,7 @@ func (x *ResolveOrganizationKeyResponse) String() string {
 func (*ResolveOrganizationKeyResponse) ProtoMessage() {}
 
 func (x *ResolveOrganizationKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[1]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -122,7 +226,7 @@ func (x *ResolveOrganizationKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveOrganizationKeyResponse.ProtoReflect.Descriptor instead.
 func (*ResolveOrganizationKeyResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{1}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ResolveOrganizationKeyResponse) GetServiceAccountId() string {
@@ -153,6 +257,13 @@ func (x *ResolveOrganizationKeyResponse) GetExpireTime() *timestamppb.Timestamp 
 	return nil
 }
 
+func (x *ResolveOrganizationKeyResponse) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 // OrganizationServiceAccount is a program of the organization's own.
 type OrganizationServiceAccount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -169,14 +280,16 @@ type OrganizationServiceAccount struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When one of its keys that work was used last, to the minute; absent: none ever was.
-	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	// Its keys are refused.
+	Disabled      bool `protobuf:"varint,8,opt,name=disabled,proto3" json:"disabled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrganizationServiceAccount) Reset() {
 	*x = OrganizationServiceAccount{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[2]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -188,7 +301,7 @@ func (x *OrganizationServiceAccount) String() string {
 func (*OrganizationServiceAccount) ProtoMessage() {}
 
 func (x *OrganizationServiceAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[2]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -201,7 +314,7 @@ func (x *OrganizationServiceAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationServiceAccount.ProtoReflect.Descriptor instead.
 func (*OrganizationServiceAccount) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{2}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *OrganizationServiceAccount) GetId() string {
@@ -253,6 +366,13 @@ func (x *OrganizationServiceAccount) GetLastUseTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *OrganizationServiceAccount) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
 // OrganizationServiceAccountKey is a key of a service account, without the key itself.
 type OrganizationServiceAccountKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -276,7 +396,7 @@ type OrganizationServiceAccountKey struct {
 
 func (x *OrganizationServiceAccountKey) Reset() {
 	*x = OrganizationServiceAccountKey{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -288,7 +408,7 @@ func (x *OrganizationServiceAccountKey) String() string {
 func (*OrganizationServiceAccountKey) ProtoMessage() {}
 
 func (x *OrganizationServiceAccountKey) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[3]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -301,7 +421,7 @@ func (x *OrganizationServiceAccountKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationServiceAccountKey.ProtoReflect.Descriptor instead.
 func (*OrganizationServiceAccountKey) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{3}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OrganizationServiceAccountKey) GetId() string {
@@ -370,7 +490,7 @@ type CreateOrganizationServiceAccountRequest struct {
 
 func (x *CreateOrganizationServiceAccountRequest) Reset() {
 	*x = CreateOrganizationServiceAccountRequest{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[4]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +502,7 @@ func (x *CreateOrganizationServiceAccountRequest) String() string {
 func (*CreateOrganizationServiceAccountRequest) ProtoMessage() {}
 
 func (x *CreateOrganizationServiceAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[4]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +515,7 @@ func (x *CreateOrganizationServiceAccountRequest) ProtoReflect() protoreflect.Me
 
 // Deprecated: Use CreateOrganizationServiceAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateOrganizationServiceAccountRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{4}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateOrganizationServiceAccountRequest) GetOrganizationId() string {
@@ -439,7 +559,7 @@ type CreateOrganizationServiceAccountResponse struct {
 
 func (x *CreateOrganizationServiceAccountResponse) Reset() {
 	*x = CreateOrganizationServiceAccountResponse{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[5]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +571,7 @@ func (x *CreateOrganizationServiceAccountResponse) String() string {
 func (*CreateOrganizationServiceAccountResponse) ProtoMessage() {}
 
 func (x *CreateOrganizationServiceAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[5]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +584,7 @@ func (x *CreateOrganizationServiceAccountResponse) ProtoReflect() protoreflect.M
 
 // Deprecated: Use CreateOrganizationServiceAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateOrganizationServiceAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{5}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateOrganizationServiceAccountResponse) GetServiceAccount() *OrganizationServiceAccount {
@@ -492,7 +612,7 @@ type ListOrganizationServiceAccountsRequest struct {
 
 func (x *ListOrganizationServiceAccountsRequest) Reset() {
 	*x = ListOrganizationServiceAccountsRequest{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -504,7 +624,7 @@ func (x *ListOrganizationServiceAccountsRequest) String() string {
 func (*ListOrganizationServiceAccountsRequest) ProtoMessage() {}
 
 func (x *ListOrganizationServiceAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[6]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -517,7 +637,7 @@ func (x *ListOrganizationServiceAccountsRequest) ProtoReflect() protoreflect.Mes
 
 // Deprecated: Use ListOrganizationServiceAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListOrganizationServiceAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{6}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListOrganizationServiceAccountsRequest) GetOrganizationId() string {
@@ -538,7 +658,7 @@ type ListOrganizationServiceAccountsResponse struct {
 
 func (x *ListOrganizationServiceAccountsResponse) Reset() {
 	*x = ListOrganizationServiceAccountsResponse{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +670,7 @@ func (x *ListOrganizationServiceAccountsResponse) String() string {
 func (*ListOrganizationServiceAccountsResponse) ProtoMessage() {}
 
 func (x *ListOrganizationServiceAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[7]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +683,7 @@ func (x *ListOrganizationServiceAccountsResponse) ProtoReflect() protoreflect.Me
 
 // Deprecated: Use ListOrganizationServiceAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListOrganizationServiceAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{7}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListOrganizationServiceAccountsResponse) GetServiceAccounts() []*OrganizationServiceAccount {
@@ -586,7 +706,7 @@ type GetOrganizationServiceAccountRequest struct {
 
 func (x *GetOrganizationServiceAccountRequest) Reset() {
 	*x = GetOrganizationServiceAccountRequest{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +718,7 @@ func (x *GetOrganizationServiceAccountRequest) String() string {
 func (*GetOrganizationServiceAccountRequest) ProtoMessage() {}
 
 func (x *GetOrganizationServiceAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[8]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +731,7 @@ func (x *GetOrganizationServiceAccountRequest) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use GetOrganizationServiceAccountRequest.ProtoReflect.Descriptor instead.
 func (*GetOrganizationServiceAccountRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{8}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetOrganizationServiceAccountRequest) GetOrganizationId() string {
@@ -639,7 +759,7 @@ type GetOrganizationServiceAccountResponse struct {
 
 func (x *GetOrganizationServiceAccountResponse) Reset() {
 	*x = GetOrganizationServiceAccountResponse{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +771,7 @@ func (x *GetOrganizationServiceAccountResponse) String() string {
 func (*GetOrganizationServiceAccountResponse) ProtoMessage() {}
 
 func (x *GetOrganizationServiceAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[9]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +784,7 @@ func (x *GetOrganizationServiceAccountResponse) ProtoReflect() protoreflect.Mess
 
 // Deprecated: Use GetOrganizationServiceAccountResponse.ProtoReflect.Descriptor instead.
 func (*GetOrganizationServiceAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{9}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetOrganizationServiceAccountResponse) GetServiceAccount() *OrganizationServiceAccount {
@@ -672,6 +792,161 @@ func (x *GetOrganizationServiceAccountResponse) GetServiceAccount() *Organizatio
 		return x.ServiceAccount
 	}
 	return nil
+}
+
+// UpdateOrganizationServiceAccountRequest says what a service account is to be.
+type UpdateOrganizationServiceAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The service account.
+	ServiceAccountId string `protobuf:"bytes,2,opt,name=service_account_id,json=serviceAccountId,proto3" json:"service_account_id,omitempty"`
+	// Name.
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// What it is to be for, in the place of what it is for now.
+	Permissions []string `protobuf:"bytes,4,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// Whether its keys are to be refused.
+	Disabled *bool `protobuf:"varint,5,opt,name=disabled,proto3,oneof" json:"disabled,omitempty"`
+	// What to change: display_name, permissions, disabled; empty: those that are given.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,6,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateOrganizationServiceAccountRequest) Reset() {
+	*x = UpdateOrganizationServiceAccountRequest{}
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateOrganizationServiceAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateOrganizationServiceAccountRequest) ProtoMessage() {}
+
+func (x *UpdateOrganizationServiceAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateOrganizationServiceAccountRequest.ProtoReflect.Descriptor instead.
+func (*UpdateOrganizationServiceAccountRequest) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UpdateOrganizationServiceAccountRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *UpdateOrganizationServiceAccountRequest) GetServiceAccountId() string {
+	if x != nil {
+		return x.ServiceAccountId
+	}
+	return ""
+}
+
+func (x *UpdateOrganizationServiceAccountRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *UpdateOrganizationServiceAccountRequest) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *UpdateOrganizationServiceAccountRequest) GetDisabled() bool {
+	if x != nil && x.Disabled != nil {
+		return *x.Disabled
+	}
+	return false
+}
+
+func (x *UpdateOrganizationServiceAccountRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateOrganizationServiceAccountRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// UpdateOrganizationServiceAccountResponse holds the service account.
+type UpdateOrganizationServiceAccountResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service account.
+	ServiceAccount *OrganizationServiceAccount `protobuf:"bytes,1,opt,name=service_account,json=serviceAccount,proto3" json:"service_account,omitempty"`
+	// Consistency token.
+	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateOrganizationServiceAccountResponse) Reset() {
+	*x = UpdateOrganizationServiceAccountResponse{}
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateOrganizationServiceAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateOrganizationServiceAccountResponse) ProtoMessage() {}
+
+func (x *UpdateOrganizationServiceAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateOrganizationServiceAccountResponse.ProtoReflect.Descriptor instead.
+func (*UpdateOrganizationServiceAccountResponse) Descriptor() ([]byte, []int) {
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UpdateOrganizationServiceAccountResponse) GetServiceAccount() *OrganizationServiceAccount {
+	if x != nil {
+		return x.ServiceAccount
+	}
+	return nil
+}
+
+func (x *UpdateOrganizationServiceAccountResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
 }
 
 // DeleteOrganizationServiceAccountRequest names a service account.
@@ -689,7 +964,7 @@ type DeleteOrganizationServiceAccountRequest struct {
 
 func (x *DeleteOrganizationServiceAccountRequest) Reset() {
 	*x = DeleteOrganizationServiceAccountRequest{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +976,7 @@ func (x *DeleteOrganizationServiceAccountRequest) String() string {
 func (*DeleteOrganizationServiceAccountRequest) ProtoMessage() {}
 
 func (x *DeleteOrganizationServiceAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[10]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +989,7 @@ func (x *DeleteOrganizationServiceAccountRequest) ProtoReflect() protoreflect.Me
 
 // Deprecated: Use DeleteOrganizationServiceAccountRequest.ProtoReflect.Descriptor instead.
 func (*DeleteOrganizationServiceAccountRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{10}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteOrganizationServiceAccountRequest) GetOrganizationId() string {
@@ -749,7 +1024,7 @@ type DeleteOrganizationServiceAccountResponse struct {
 
 func (x *DeleteOrganizationServiceAccountResponse) Reset() {
 	*x = DeleteOrganizationServiceAccountResponse{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +1036,7 @@ func (x *DeleteOrganizationServiceAccountResponse) String() string {
 func (*DeleteOrganizationServiceAccountResponse) ProtoMessage() {}
 
 func (x *DeleteOrganizationServiceAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[11]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +1049,7 @@ func (x *DeleteOrganizationServiceAccountResponse) ProtoReflect() protoreflect.M
 
 // Deprecated: Use DeleteOrganizationServiceAccountResponse.ProtoReflect.Descriptor instead.
 func (*DeleteOrganizationServiceAccountResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{11}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteOrganizationServiceAccountResponse) GetToken() string {
@@ -805,7 +1080,7 @@ type CreateOrganizationServiceAccountKeyRequest struct {
 
 func (x *CreateOrganizationServiceAccountKeyRequest) Reset() {
 	*x = CreateOrganizationServiceAccountKeyRequest{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +1092,7 @@ func (x *CreateOrganizationServiceAccountKeyRequest) String() string {
 func (*CreateOrganizationServiceAccountKeyRequest) ProtoMessage() {}
 
 func (x *CreateOrganizationServiceAccountKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[12]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +1105,7 @@ func (x *CreateOrganizationServiceAccountKeyRequest) ProtoReflect() protoreflect
 
 // Deprecated: Use CreateOrganizationServiceAccountKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateOrganizationServiceAccountKeyRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{12}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateOrganizationServiceAccountKeyRequest) GetOrganizationId() string {
@@ -890,7 +1165,7 @@ type CreateOrganizationServiceAccountKeyResponse struct {
 
 func (x *CreateOrganizationServiceAccountKeyResponse) Reset() {
 	*x = CreateOrganizationServiceAccountKeyResponse{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1177,7 @@ func (x *CreateOrganizationServiceAccountKeyResponse) String() string {
 func (*CreateOrganizationServiceAccountKeyResponse) ProtoMessage() {}
 
 func (x *CreateOrganizationServiceAccountKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[13]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1190,7 @@ func (x *CreateOrganizationServiceAccountKeyResponse) ProtoReflect() protoreflec
 
 // Deprecated: Use CreateOrganizationServiceAccountKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateOrganizationServiceAccountKeyResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{13}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateOrganizationServiceAccountKeyResponse) GetApiKey() *OrganizationServiceAccountKey {
@@ -952,7 +1227,7 @@ type ListOrganizationServiceAccountKeysRequest struct {
 
 func (x *ListOrganizationServiceAccountKeysRequest) Reset() {
 	*x = ListOrganizationServiceAccountKeysRequest{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -964,7 +1239,7 @@ func (x *ListOrganizationServiceAccountKeysRequest) String() string {
 func (*ListOrganizationServiceAccountKeysRequest) ProtoMessage() {}
 
 func (x *ListOrganizationServiceAccountKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[14]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -977,7 +1252,7 @@ func (x *ListOrganizationServiceAccountKeysRequest) ProtoReflect() protoreflect.
 
 // Deprecated: Use ListOrganizationServiceAccountKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListOrganizationServiceAccountKeysRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{14}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListOrganizationServiceAccountKeysRequest) GetOrganizationId() string {
@@ -1005,7 +1280,7 @@ type ListOrganizationServiceAccountKeysResponse struct {
 
 func (x *ListOrganizationServiceAccountKeysResponse) Reset() {
 	*x = ListOrganizationServiceAccountKeysResponse{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1292,7 @@ func (x *ListOrganizationServiceAccountKeysResponse) String() string {
 func (*ListOrganizationServiceAccountKeysResponse) ProtoMessage() {}
 
 func (x *ListOrganizationServiceAccountKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[15]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1305,7 @@ func (x *ListOrganizationServiceAccountKeysResponse) ProtoReflect() protoreflect
 
 // Deprecated: Use ListOrganizationServiceAccountKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListOrganizationServiceAccountKeysResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{15}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListOrganizationServiceAccountKeysResponse) GetApiKeys() []*OrganizationServiceAccountKey {
@@ -1057,7 +1332,7 @@ type DeleteOrganizationServiceAccountKeyRequest struct {
 
 func (x *DeleteOrganizationServiceAccountKeyRequest) Reset() {
 	*x = DeleteOrganizationServiceAccountKeyRequest{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1069,7 +1344,7 @@ func (x *DeleteOrganizationServiceAccountKeyRequest) String() string {
 func (*DeleteOrganizationServiceAccountKeyRequest) ProtoMessage() {}
 
 func (x *DeleteOrganizationServiceAccountKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[16]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1082,7 +1357,7 @@ func (x *DeleteOrganizationServiceAccountKeyRequest) ProtoReflect() protoreflect
 
 // Deprecated: Use DeleteOrganizationServiceAccountKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteOrganizationServiceAccountKeyRequest) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{16}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteOrganizationServiceAccountKeyRequest) GetOrganizationId() string {
@@ -1124,7 +1399,7 @@ type DeleteOrganizationServiceAccountKeyResponse struct {
 
 func (x *DeleteOrganizationServiceAccountKeyResponse) Reset() {
 	*x = DeleteOrganizationServiceAccountKeyResponse{}
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1411,7 @@ func (x *DeleteOrganizationServiceAccountKeyResponse) String() string {
 func (*DeleteOrganizationServiceAccountKeyResponse) ProtoMessage() {}
 
 func (x *DeleteOrganizationServiceAccountKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[17]
+	mi := &file_roster_membership_v1_service_account_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1424,7 @@ func (x *DeleteOrganizationServiceAccountKeyResponse) ProtoReflect() protoreflec
 
 // Deprecated: Use DeleteOrganizationServiceAccountKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteOrganizationServiceAccountKeyResponse) Descriptor() ([]byte, []int) {
-	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{17}
+	return file_roster_membership_v1_service_account_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteOrganizationServiceAccountKeyResponse) GetToken() string {
@@ -1163,18 +1438,26 @@ var File_roster_membership_v1_service_account_service_proto protoreflect.FileDes
 
 const file_roster_membership_v1_service_account_service_proto_rawDesc = "" +
 	"\n" +
-	"2roster/membership/v1/service_account_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"i\n" +
+	"2roster/membership/v1/service_account_service.proto\x12\x14roster.membership.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\"\xa5\x01\n" +
+	"\x1cRevokeOrganizationKeyRequest\x12'\n" +
+	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\x1f\n" +
+	"\vsecret_hash\x18\x02 \x01(\fR\n" +
+	"secretHash\x12;\n" +
+	"\x1arevoker_service_account_id\x18\x03 \x01(\tR\x17revokerServiceAccountId\"\x1f\n" +
+	"\x1dRevokeOrganizationKeyResponse\"i\n" +
 	"\x1dResolveOrganizationKeyRequest\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\x1f\n" +
 	"\vsecret_hash\x18\x02 \x01(\fR\n" +
-	"secretHash\"\xc1\x01\n" +
+	"secretHash\"\xfe\x01\n" +
 	"\x1eResolveOrganizationKeyResponse\x12,\n" +
 	"\x12service_account_id\x18\x01 \x01(\tR\x10serviceAccountId\x12\x1c\n" +
 	"\n" +
 	"api_key_id\x18\x02 \x01(\tR\bapiKeyId\x12\x16\n" +
 	"\x06scopes\x18\x03 \x03(\tR\x06scopes\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xe2\x02\n" +
+	"expireTime\x12;\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\x83\x03\n" +
 	"\x1aOrganizationServiceAccount\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x03\xe0A\x03R\vdisplayName\x12%\n" +
@@ -1183,7 +1466,8 @@ const file_roster_membership_v1_service_account_service_proto_rawDesc = "" +
 	"\fcreator_left\x18\x05 \x01(\bB\x03\xe0A\x03R\vcreatorLeft\x12@\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12C\n" +
-	"\rlast_use_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\"\xe4\x02\n" +
+	"\rlast_use_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\x12\x1f\n" +
+	"\bdisabled\x18\b \x01(\bB\x03\xe0A\x03R\bdisabled\"\xe4\x02\n" +
 	"\x1dOrganizationServiceAccountKey\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12&\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x03\xe0A\x03R\vdisplayName\x12\x1b\n" +
@@ -1216,7 +1500,25 @@ const file_roster_membership_v1_service_account_service_proto_rawDesc = "" +
 	"\x12service_account_id\x18\x02 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x10serviceAccountId\"\x82\x01\n" +
 	"%GetOrganizationServiceAccountResponse\x12Y\n" +
-	"\x0fservice_account\x18\x01 \x01(\v20.roster.membership.v1.OrganizationServiceAccountR\x0eserviceAccount\"\xc3\x01\n" +
+	"\x0fservice_account\x18\x01 \x01(\v20.roster.membership.v1.OrganizationServiceAccountR\x0eserviceAccount\"\xa1\x03\n" +
+	"'UpdateOrganizationServiceAccountRequest\x123\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x128\n" +
+	"\x12service_account_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18@R\x10serviceAccountId\x12-\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18dR\vdisplayName\x128\n" +
+	"\vpermissions\x18\x04 \x03(\tB\x16\xe0A\x01\xbaH\x10\x92\x01\r\x10\xc8\x01\x18\x01\"\x06r\x04\x10\x01\x18dR\vpermissions\x12$\n" +
+	"\bdisabled\x18\x05 \x01(\bB\x03\xe0A\x01H\x00R\bdisabled\x88\x01\x01\x12@\n" +
+	"\vupdate_mask\x18\x06 \x01(\v2\x1a.google.protobuf.FieldMaskB\x03\xe0A\x01R\n" +
+	"updateMask\x12)\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestIdB\v\n" +
+	"\t_disabled\"\x9b\x01\n" +
+	"(UpdateOrganizationServiceAccountResponse\x12Y\n" +
+	"\x0fservice_account\x18\x01 \x01(\v20.roster.membership.v1.OrganizationServiceAccountR\x0eserviceAccount\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"\xc3\x01\n" +
 	"'DeleteOrganizationServiceAccountRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\x0eorganizationId\x128\n" +
@@ -1262,18 +1564,20 @@ const file_roster_membership_v1_service_account_service_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"C\n" +
 	"+DeleteOrganizationServiceAccountKeyResponse\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token2\xe5\x11\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token2\xb5\x14\n" +
 	"!OrganizationServiceAccountService\x12\xb8\x02\n" +
 	" CreateOrganizationServiceAccount\x12=.roster.membership.v1.CreateOrganizationServiceAccountRequest\x1a>.roster.membership.v1.CreateOrganizationServiceAccountResponse\"\x94\x01\xaa\xbb\x18R\b\x02\x1a\x17service_accounts.manage\"\x0forganization_id*$organization.service_account_created\x82\xd3\xe4\x93\x028:\x01*\"3/v1/organizations/{organization_id}/serviceAccounts\x12\x8f\x02\n" +
 	"\x1fListOrganizationServiceAccounts\x12<.roster.membership.v1.ListOrganizationServiceAccountsRequest\x1a=.roster.membership.v1.ListOrganizationServiceAccountsResponse\"o\xaa\xbb\x180\b\x02\x1a\x15service_accounts.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x025\x123/v1/organizations/{organization_id}/serviceAccounts\x12\x9f\x02\n" +
-	"\x1dGetOrganizationServiceAccount\x12:.roster.membership.v1.GetOrganizationServiceAccountRequest\x1a;.roster.membership.v1.GetOrganizationServiceAccountResponse\"\x84\x01\xaa\xbb\x180\b\x02\x1a\x15service_accounts.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02J\x12H/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}\x12\xca\x02\n" +
+	"\x1dGetOrganizationServiceAccount\x12:.roster.membership.v1.GetOrganizationServiceAccountRequest\x1a;.roster.membership.v1.GetOrganizationServiceAccountResponse\"\x84\x01\xaa\xbb\x180\b\x02\x1a\x15service_accounts.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02J\x12H/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}\x12\xcd\x02\n" +
+	" UpdateOrganizationServiceAccount\x12=.roster.membership.v1.UpdateOrganizationServiceAccountRequest\x1a>.roster.membership.v1.UpdateOrganizationServiceAccountResponse\"\xa9\x01\xaa\xbb\x18R\b\x02\x1a\x17service_accounts.manage\"\x0forganization_id*$organization.service_account_updated\x82\xd3\xe4\x93\x02M:\x01*2H/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}\x12\xca\x02\n" +
 	" DeleteOrganizationServiceAccount\x12=.roster.membership.v1.DeleteOrganizationServiceAccountRequest\x1a>.roster.membership.v1.DeleteOrganizationServiceAccountResponse\"\xa6\x01\xaa\xbb\x18R\b\x02\x1a\x17service_accounts.manage\"\x0forganization_id*$organization.service_account_deleted\x82\xd3\xe4\x93\x02J*H/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}\x12\xe1\x02\n" +
 	"#CreateOrganizationServiceAccountKey\x12@.roster.membership.v1.CreateOrganizationServiceAccountKeyRequest\x1aA.roster.membership.v1.CreateOrganizationServiceAccountKeyResponse\"\xb4\x01\xaa\xbb\x18X\b\x02\x1a\x17service_accounts.manage\"\x0forganization_id*(organization.service_account_key_created8\n" +
 	"\x82\xd3\xe4\x93\x02R:\x01*\"M/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}/keys\x12\xb3\x02\n" +
 	"\"ListOrganizationServiceAccountKeys\x12?.roster.membership.v1.ListOrganizationServiceAccountKeysRequest\x1a@.roster.membership.v1.ListOrganizationServiceAccountKeysResponse\"\x89\x01\xaa\xbb\x180\b\x02\x1a\x15service_accounts.read\"\x0forganization_id*\x04read\x82\xd3\xe4\x93\x02O\x12M/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}/keys\x12\xe9\x02\n" +
-	"#DeleteOrganizationServiceAccountKey\x12@.roster.membership.v1.DeleteOrganizationServiceAccountKeyRequest\x1aA.roster.membership.v1.DeleteOrganizationServiceAccountKeyResponse\"\xbc\x01\xaa\xbb\x18V\b\x02\x1a\x17service_accounts.manage\"\x0forganization_id*(organization.service_account_key_deleted\x82\xd3\xe4\x93\x02\\*Z/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}/keys/{api_key_id}2\xc7\x01\n" +
+	"#DeleteOrganizationServiceAccountKey\x12@.roster.membership.v1.DeleteOrganizationServiceAccountKeyRequest\x1aA.roster.membership.v1.DeleteOrganizationServiceAccountKeyResponse\"\xbc\x01\xaa\xbb\x18V\b\x02\x1a\x17service_accounts.manage\"\x0forganization_id*(organization.service_account_key_deleted\x82\xd3\xe4\x93\x02\\*Z/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}/keys/{api_key_id}2\x97\x03\n" +
 	"\x16OrganizationKeyService\x12\xac\x01\n" +
-	"\x16ResolveOrganizationKey\x123.roster.membership.v1.ResolveOrganizationKeyRequest\x1a4.roster.membership.v1.ResolveOrganizationKeyResponse\"'\xaa\xbb\x18#\b\x04\x12\bidentity\"\x0forganization_id*\x04readBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
+	"\x16ResolveOrganizationKey\x123.roster.membership.v1.ResolveOrganizationKeyRequest\x1a4.roster.membership.v1.ResolveOrganizationKeyResponse\"'\xaa\xbb\x18#\b\x04\x12\bidentity\"\x0forganization_id*\x04read\x12\xcd\x01\n" +
+	"\x15RevokeOrganizationKey\x122.roster.membership.v1.RevokeOrganizationKeyRequest\x1a3.roster.membership.v1.RevokeOrganizationKeyResponse\"K\xaa\xbb\x18G\b\x04\x12\bidentity\"\x0forganization_id*(organization.service_account_key_deletedBFZDgithub.com/rosterhq/roster/pkg/gen/roster/membership/v1;membershipv1b\x06proto3"
 
 var (
 	file_roster_membership_v1_service_account_service_proto_rawDescOnce sync.Once
@@ -1287,62 +1591,74 @@ func file_roster_membership_v1_service_account_service_proto_rawDescGZIP() []byt
 	return file_roster_membership_v1_service_account_service_proto_rawDescData
 }
 
-var file_roster_membership_v1_service_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_roster_membership_v1_service_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_roster_membership_v1_service_account_service_proto_goTypes = []any{
-	(*ResolveOrganizationKeyRequest)(nil),               // 0: roster.membership.v1.ResolveOrganizationKeyRequest
-	(*ResolveOrganizationKeyResponse)(nil),              // 1: roster.membership.v1.ResolveOrganizationKeyResponse
-	(*OrganizationServiceAccount)(nil),                  // 2: roster.membership.v1.OrganizationServiceAccount
-	(*OrganizationServiceAccountKey)(nil),               // 3: roster.membership.v1.OrganizationServiceAccountKey
-	(*CreateOrganizationServiceAccountRequest)(nil),     // 4: roster.membership.v1.CreateOrganizationServiceAccountRequest
-	(*CreateOrganizationServiceAccountResponse)(nil),    // 5: roster.membership.v1.CreateOrganizationServiceAccountResponse
-	(*ListOrganizationServiceAccountsRequest)(nil),      // 6: roster.membership.v1.ListOrganizationServiceAccountsRequest
-	(*ListOrganizationServiceAccountsResponse)(nil),     // 7: roster.membership.v1.ListOrganizationServiceAccountsResponse
-	(*GetOrganizationServiceAccountRequest)(nil),        // 8: roster.membership.v1.GetOrganizationServiceAccountRequest
-	(*GetOrganizationServiceAccountResponse)(nil),       // 9: roster.membership.v1.GetOrganizationServiceAccountResponse
-	(*DeleteOrganizationServiceAccountRequest)(nil),     // 10: roster.membership.v1.DeleteOrganizationServiceAccountRequest
-	(*DeleteOrganizationServiceAccountResponse)(nil),    // 11: roster.membership.v1.DeleteOrganizationServiceAccountResponse
-	(*CreateOrganizationServiceAccountKeyRequest)(nil),  // 12: roster.membership.v1.CreateOrganizationServiceAccountKeyRequest
-	(*CreateOrganizationServiceAccountKeyResponse)(nil), // 13: roster.membership.v1.CreateOrganizationServiceAccountKeyResponse
-	(*ListOrganizationServiceAccountKeysRequest)(nil),   // 14: roster.membership.v1.ListOrganizationServiceAccountKeysRequest
-	(*ListOrganizationServiceAccountKeysResponse)(nil),  // 15: roster.membership.v1.ListOrganizationServiceAccountKeysResponse
-	(*DeleteOrganizationServiceAccountKeyRequest)(nil),  // 16: roster.membership.v1.DeleteOrganizationServiceAccountKeyRequest
-	(*DeleteOrganizationServiceAccountKeyResponse)(nil), // 17: roster.membership.v1.DeleteOrganizationServiceAccountKeyResponse
-	(*timestamppb.Timestamp)(nil),                       // 18: google.protobuf.Timestamp
+	(*RevokeOrganizationKeyRequest)(nil),                // 0: roster.membership.v1.RevokeOrganizationKeyRequest
+	(*RevokeOrganizationKeyResponse)(nil),               // 1: roster.membership.v1.RevokeOrganizationKeyResponse
+	(*ResolveOrganizationKeyRequest)(nil),               // 2: roster.membership.v1.ResolveOrganizationKeyRequest
+	(*ResolveOrganizationKeyResponse)(nil),              // 3: roster.membership.v1.ResolveOrganizationKeyResponse
+	(*OrganizationServiceAccount)(nil),                  // 4: roster.membership.v1.OrganizationServiceAccount
+	(*OrganizationServiceAccountKey)(nil),               // 5: roster.membership.v1.OrganizationServiceAccountKey
+	(*CreateOrganizationServiceAccountRequest)(nil),     // 6: roster.membership.v1.CreateOrganizationServiceAccountRequest
+	(*CreateOrganizationServiceAccountResponse)(nil),    // 7: roster.membership.v1.CreateOrganizationServiceAccountResponse
+	(*ListOrganizationServiceAccountsRequest)(nil),      // 8: roster.membership.v1.ListOrganizationServiceAccountsRequest
+	(*ListOrganizationServiceAccountsResponse)(nil),     // 9: roster.membership.v1.ListOrganizationServiceAccountsResponse
+	(*GetOrganizationServiceAccountRequest)(nil),        // 10: roster.membership.v1.GetOrganizationServiceAccountRequest
+	(*GetOrganizationServiceAccountResponse)(nil),       // 11: roster.membership.v1.GetOrganizationServiceAccountResponse
+	(*UpdateOrganizationServiceAccountRequest)(nil),     // 12: roster.membership.v1.UpdateOrganizationServiceAccountRequest
+	(*UpdateOrganizationServiceAccountResponse)(nil),    // 13: roster.membership.v1.UpdateOrganizationServiceAccountResponse
+	(*DeleteOrganizationServiceAccountRequest)(nil),     // 14: roster.membership.v1.DeleteOrganizationServiceAccountRequest
+	(*DeleteOrganizationServiceAccountResponse)(nil),    // 15: roster.membership.v1.DeleteOrganizationServiceAccountResponse
+	(*CreateOrganizationServiceAccountKeyRequest)(nil),  // 16: roster.membership.v1.CreateOrganizationServiceAccountKeyRequest
+	(*CreateOrganizationServiceAccountKeyResponse)(nil), // 17: roster.membership.v1.CreateOrganizationServiceAccountKeyResponse
+	(*ListOrganizationServiceAccountKeysRequest)(nil),   // 18: roster.membership.v1.ListOrganizationServiceAccountKeysRequest
+	(*ListOrganizationServiceAccountKeysResponse)(nil),  // 19: roster.membership.v1.ListOrganizationServiceAccountKeysResponse
+	(*DeleteOrganizationServiceAccountKeyRequest)(nil),  // 20: roster.membership.v1.DeleteOrganizationServiceAccountKeyRequest
+	(*DeleteOrganizationServiceAccountKeyResponse)(nil), // 21: roster.membership.v1.DeleteOrganizationServiceAccountKeyResponse
+	(*timestamppb.Timestamp)(nil),                       // 22: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),                       // 23: google.protobuf.FieldMask
 }
 var file_roster_membership_v1_service_account_service_proto_depIdxs = []int32{
-	18, // 0: roster.membership.v1.ResolveOrganizationKeyResponse.expire_time:type_name -> google.protobuf.Timestamp
-	18, // 1: roster.membership.v1.OrganizationServiceAccount.create_time:type_name -> google.protobuf.Timestamp
-	18, // 2: roster.membership.v1.OrganizationServiceAccount.last_use_time:type_name -> google.protobuf.Timestamp
-	18, // 3: roster.membership.v1.OrganizationServiceAccountKey.create_time:type_name -> google.protobuf.Timestamp
-	18, // 4: roster.membership.v1.OrganizationServiceAccountKey.last_use_time:type_name -> google.protobuf.Timestamp
-	18, // 5: roster.membership.v1.OrganizationServiceAccountKey.expire_time:type_name -> google.protobuf.Timestamp
-	2,  // 6: roster.membership.v1.CreateOrganizationServiceAccountResponse.service_account:type_name -> roster.membership.v1.OrganizationServiceAccount
-	2,  // 7: roster.membership.v1.ListOrganizationServiceAccountsResponse.service_accounts:type_name -> roster.membership.v1.OrganizationServiceAccount
-	2,  // 8: roster.membership.v1.GetOrganizationServiceAccountResponse.service_account:type_name -> roster.membership.v1.OrganizationServiceAccount
-	18, // 9: roster.membership.v1.CreateOrganizationServiceAccountKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
-	3,  // 10: roster.membership.v1.CreateOrganizationServiceAccountKeyResponse.api_key:type_name -> roster.membership.v1.OrganizationServiceAccountKey
-	3,  // 11: roster.membership.v1.ListOrganizationServiceAccountKeysResponse.api_keys:type_name -> roster.membership.v1.OrganizationServiceAccountKey
-	4,  // 12: roster.membership.v1.OrganizationServiceAccountService.CreateOrganizationServiceAccount:input_type -> roster.membership.v1.CreateOrganizationServiceAccountRequest
-	6,  // 13: roster.membership.v1.OrganizationServiceAccountService.ListOrganizationServiceAccounts:input_type -> roster.membership.v1.ListOrganizationServiceAccountsRequest
-	8,  // 14: roster.membership.v1.OrganizationServiceAccountService.GetOrganizationServiceAccount:input_type -> roster.membership.v1.GetOrganizationServiceAccountRequest
-	10, // 15: roster.membership.v1.OrganizationServiceAccountService.DeleteOrganizationServiceAccount:input_type -> roster.membership.v1.DeleteOrganizationServiceAccountRequest
-	12, // 16: roster.membership.v1.OrganizationServiceAccountService.CreateOrganizationServiceAccountKey:input_type -> roster.membership.v1.CreateOrganizationServiceAccountKeyRequest
-	14, // 17: roster.membership.v1.OrganizationServiceAccountService.ListOrganizationServiceAccountKeys:input_type -> roster.membership.v1.ListOrganizationServiceAccountKeysRequest
-	16, // 18: roster.membership.v1.OrganizationServiceAccountService.DeleteOrganizationServiceAccountKey:input_type -> roster.membership.v1.DeleteOrganizationServiceAccountKeyRequest
-	0,  // 19: roster.membership.v1.OrganizationKeyService.ResolveOrganizationKey:input_type -> roster.membership.v1.ResolveOrganizationKeyRequest
-	5,  // 20: roster.membership.v1.OrganizationServiceAccountService.CreateOrganizationServiceAccount:output_type -> roster.membership.v1.CreateOrganizationServiceAccountResponse
-	7,  // 21: roster.membership.v1.OrganizationServiceAccountService.ListOrganizationServiceAccounts:output_type -> roster.membership.v1.ListOrganizationServiceAccountsResponse
-	9,  // 22: roster.membership.v1.OrganizationServiceAccountService.GetOrganizationServiceAccount:output_type -> roster.membership.v1.GetOrganizationServiceAccountResponse
-	11, // 23: roster.membership.v1.OrganizationServiceAccountService.DeleteOrganizationServiceAccount:output_type -> roster.membership.v1.DeleteOrganizationServiceAccountResponse
-	13, // 24: roster.membership.v1.OrganizationServiceAccountService.CreateOrganizationServiceAccountKey:output_type -> roster.membership.v1.CreateOrganizationServiceAccountKeyResponse
-	15, // 25: roster.membership.v1.OrganizationServiceAccountService.ListOrganizationServiceAccountKeys:output_type -> roster.membership.v1.ListOrganizationServiceAccountKeysResponse
-	17, // 26: roster.membership.v1.OrganizationServiceAccountService.DeleteOrganizationServiceAccountKey:output_type -> roster.membership.v1.DeleteOrganizationServiceAccountKeyResponse
-	1,  // 27: roster.membership.v1.OrganizationKeyService.ResolveOrganizationKey:output_type -> roster.membership.v1.ResolveOrganizationKeyResponse
-	20, // [20:28] is the sub-list for method output_type
-	12, // [12:20] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	22, // 0: roster.membership.v1.ResolveOrganizationKeyResponse.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 1: roster.membership.v1.ResolveOrganizationKeyResponse.create_time:type_name -> google.protobuf.Timestamp
+	22, // 2: roster.membership.v1.OrganizationServiceAccount.create_time:type_name -> google.protobuf.Timestamp
+	22, // 3: roster.membership.v1.OrganizationServiceAccount.last_use_time:type_name -> google.protobuf.Timestamp
+	22, // 4: roster.membership.v1.OrganizationServiceAccountKey.create_time:type_name -> google.protobuf.Timestamp
+	22, // 5: roster.membership.v1.OrganizationServiceAccountKey.last_use_time:type_name -> google.protobuf.Timestamp
+	22, // 6: roster.membership.v1.OrganizationServiceAccountKey.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 7: roster.membership.v1.CreateOrganizationServiceAccountResponse.service_account:type_name -> roster.membership.v1.OrganizationServiceAccount
+	4,  // 8: roster.membership.v1.ListOrganizationServiceAccountsResponse.service_accounts:type_name -> roster.membership.v1.OrganizationServiceAccount
+	4,  // 9: roster.membership.v1.GetOrganizationServiceAccountResponse.service_account:type_name -> roster.membership.v1.OrganizationServiceAccount
+	23, // 10: roster.membership.v1.UpdateOrganizationServiceAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 11: roster.membership.v1.UpdateOrganizationServiceAccountResponse.service_account:type_name -> roster.membership.v1.OrganizationServiceAccount
+	22, // 12: roster.membership.v1.CreateOrganizationServiceAccountKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 13: roster.membership.v1.CreateOrganizationServiceAccountKeyResponse.api_key:type_name -> roster.membership.v1.OrganizationServiceAccountKey
+	5,  // 14: roster.membership.v1.ListOrganizationServiceAccountKeysResponse.api_keys:type_name -> roster.membership.v1.OrganizationServiceAccountKey
+	6,  // 15: roster.membership.v1.OrganizationServiceAccountService.CreateOrganizationServiceAccount:input_type -> roster.membership.v1.CreateOrganizationServiceAccountRequest
+	8,  // 16: roster.membership.v1.OrganizationServiceAccountService.ListOrganizationServiceAccounts:input_type -> roster.membership.v1.ListOrganizationServiceAccountsRequest
+	10, // 17: roster.membership.v1.OrganizationServiceAccountService.GetOrganizationServiceAccount:input_type -> roster.membership.v1.GetOrganizationServiceAccountRequest
+	12, // 18: roster.membership.v1.OrganizationServiceAccountService.UpdateOrganizationServiceAccount:input_type -> roster.membership.v1.UpdateOrganizationServiceAccountRequest
+	14, // 19: roster.membership.v1.OrganizationServiceAccountService.DeleteOrganizationServiceAccount:input_type -> roster.membership.v1.DeleteOrganizationServiceAccountRequest
+	16, // 20: roster.membership.v1.OrganizationServiceAccountService.CreateOrganizationServiceAccountKey:input_type -> roster.membership.v1.CreateOrganizationServiceAccountKeyRequest
+	18, // 21: roster.membership.v1.OrganizationServiceAccountService.ListOrganizationServiceAccountKeys:input_type -> roster.membership.v1.ListOrganizationServiceAccountKeysRequest
+	20, // 22: roster.membership.v1.OrganizationServiceAccountService.DeleteOrganizationServiceAccountKey:input_type -> roster.membership.v1.DeleteOrganizationServiceAccountKeyRequest
+	2,  // 23: roster.membership.v1.OrganizationKeyService.ResolveOrganizationKey:input_type -> roster.membership.v1.ResolveOrganizationKeyRequest
+	0,  // 24: roster.membership.v1.OrganizationKeyService.RevokeOrganizationKey:input_type -> roster.membership.v1.RevokeOrganizationKeyRequest
+	7,  // 25: roster.membership.v1.OrganizationServiceAccountService.CreateOrganizationServiceAccount:output_type -> roster.membership.v1.CreateOrganizationServiceAccountResponse
+	9,  // 26: roster.membership.v1.OrganizationServiceAccountService.ListOrganizationServiceAccounts:output_type -> roster.membership.v1.ListOrganizationServiceAccountsResponse
+	11, // 27: roster.membership.v1.OrganizationServiceAccountService.GetOrganizationServiceAccount:output_type -> roster.membership.v1.GetOrganizationServiceAccountResponse
+	13, // 28: roster.membership.v1.OrganizationServiceAccountService.UpdateOrganizationServiceAccount:output_type -> roster.membership.v1.UpdateOrganizationServiceAccountResponse
+	15, // 29: roster.membership.v1.OrganizationServiceAccountService.DeleteOrganizationServiceAccount:output_type -> roster.membership.v1.DeleteOrganizationServiceAccountResponse
+	17, // 30: roster.membership.v1.OrganizationServiceAccountService.CreateOrganizationServiceAccountKey:output_type -> roster.membership.v1.CreateOrganizationServiceAccountKeyResponse
+	19, // 31: roster.membership.v1.OrganizationServiceAccountService.ListOrganizationServiceAccountKeys:output_type -> roster.membership.v1.ListOrganizationServiceAccountKeysResponse
+	21, // 32: roster.membership.v1.OrganizationServiceAccountService.DeleteOrganizationServiceAccountKey:output_type -> roster.membership.v1.DeleteOrganizationServiceAccountKeyResponse
+	3,  // 33: roster.membership.v1.OrganizationKeyService.ResolveOrganizationKey:output_type -> roster.membership.v1.ResolveOrganizationKeyResponse
+	1,  // 34: roster.membership.v1.OrganizationKeyService.RevokeOrganizationKey:output_type -> roster.membership.v1.RevokeOrganizationKeyResponse
+	25, // [25:35] is the sub-list for method output_type
+	15, // [15:25] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_roster_membership_v1_service_account_service_proto_init() }
@@ -1350,13 +1666,14 @@ func file_roster_membership_v1_service_account_service_proto_init() {
 	if File_roster_membership_v1_service_account_service_proto != nil {
 		return
 	}
+	file_roster_membership_v1_service_account_service_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_membership_v1_service_account_service_proto_rawDesc), len(file_roster_membership_v1_service_account_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -174,6 +174,67 @@ func local_request_OrganizationServiceAccountService_GetOrganizationServiceAccou
 	return msg, metadata, err
 }
 
+func request_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0(ctx context.Context, marshaler runtime.Marshaler, client OrganizationServiceAccountServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq UpdateOrganizationServiceAccountRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["organization_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "organization_id")
+	}
+	protoReq.OrganizationId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "organization_id", err)
+	}
+	val, ok = pathParams["service_account_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "service_account_id")
+	}
+	protoReq.ServiceAccountId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "service_account_id", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.UpdateOrganizationServiceAccount(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0(ctx context.Context, marshaler runtime.Marshaler, server OrganizationServiceAccountServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq UpdateOrganizationServiceAccountRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["organization_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "organization_id")
+	}
+	protoReq.OrganizationId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "organization_id", err)
+	}
+	val, ok = pathParams["service_account_id"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "service_account_id")
+	}
+	protoReq.ServiceAccountId, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "service_account_id", err)
+	}
+	msg, err := server.UpdateOrganizationServiceAccount(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_OrganizationServiceAccountService_DeleteOrganizationServiceAccount_0 = &utilities.DoubleArray{Encoding: map[string]int{"organization_id": 0, "service_account_id": 1}, Base: []int{1, 1, 2, 0, 0}, Check: []int{0, 1, 1, 2, 3}}
 
 func request_OrganizationServiceAccountService_DeleteOrganizationServiceAccount_0(ctx context.Context, marshaler runtime.Marshaler, client OrganizationServiceAccountServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -510,6 +571,26 @@ func RegisterOrganizationServiceAccountServiceHandlerServer(ctx context.Context,
 		}
 		forward_OrganizationServiceAccountService_GetOrganizationServiceAccount_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPatch, pattern_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/roster.membership.v1.OrganizationServiceAccountService/UpdateOrganizationServiceAccount", runtime.WithHTTPPathPattern("/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodDelete, pattern_OrganizationServiceAccountService_DeleteOrganizationServiceAccount_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -681,6 +762,23 @@ func RegisterOrganizationServiceAccountServiceHandlerClient(ctx context.Context,
 		}
 		forward_OrganizationServiceAccountService_GetOrganizationServiceAccount_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPatch, pattern_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/roster.membership.v1.OrganizationServiceAccountService/UpdateOrganizationServiceAccount", runtime.WithHTTPPathPattern("/v1/organizations/{organization_id}/serviceAccounts/{service_account_id}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodDelete, pattern_OrganizationServiceAccountService_DeleteOrganizationServiceAccount_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -756,6 +854,7 @@ var (
 	pattern_OrganizationServiceAccountService_CreateOrganizationServiceAccount_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "organizations", "organization_id", "serviceAccounts"}, ""))
 	pattern_OrganizationServiceAccountService_ListOrganizationServiceAccounts_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "organizations", "organization_id", "serviceAccounts"}, ""))
 	pattern_OrganizationServiceAccountService_GetOrganizationServiceAccount_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "organizations", "organization_id", "serviceAccounts", "service_account_id"}, ""))
+	pattern_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "organizations", "organization_id", "serviceAccounts", "service_account_id"}, ""))
 	pattern_OrganizationServiceAccountService_DeleteOrganizationServiceAccount_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "organizations", "organization_id", "serviceAccounts", "service_account_id"}, ""))
 	pattern_OrganizationServiceAccountService_CreateOrganizationServiceAccountKey_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1", "organizations", "organization_id", "serviceAccounts", "service_account_id", "keys"}, ""))
 	pattern_OrganizationServiceAccountService_ListOrganizationServiceAccountKeys_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1", "organizations", "organization_id", "serviceAccounts", "service_account_id", "keys"}, ""))
@@ -766,6 +865,7 @@ var (
 	forward_OrganizationServiceAccountService_CreateOrganizationServiceAccount_0    = runtime.ForwardResponseMessage
 	forward_OrganizationServiceAccountService_ListOrganizationServiceAccounts_0     = runtime.ForwardResponseMessage
 	forward_OrganizationServiceAccountService_GetOrganizationServiceAccount_0       = runtime.ForwardResponseMessage
+	forward_OrganizationServiceAccountService_UpdateOrganizationServiceAccount_0    = runtime.ForwardResponseMessage
 	forward_OrganizationServiceAccountService_DeleteOrganizationServiceAccount_0    = runtime.ForwardResponseMessage
 	forward_OrganizationServiceAccountService_CreateOrganizationServiceAccountKey_0 = runtime.ForwardResponseMessage
 	forward_OrganizationServiceAccountService_ListOrganizationServiceAccountKeys_0  = runtime.ForwardResponseMessage

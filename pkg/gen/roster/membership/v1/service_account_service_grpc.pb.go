@@ -22,6 +22,7 @@ const (
 	OrganizationServiceAccountService_CreateOrganizationServiceAccount_FullMethodName    = "/roster.membership.v1.OrganizationServiceAccountService/CreateOrganizationServiceAccount"
 	OrganizationServiceAccountService_ListOrganizationServiceAccounts_FullMethodName     = "/roster.membership.v1.OrganizationServiceAccountService/ListOrganizationServiceAccounts"
 	OrganizationServiceAccountService_GetOrganizationServiceAccount_FullMethodName       = "/roster.membership.v1.OrganizationServiceAccountService/GetOrganizationServiceAccount"
+	OrganizationServiceAccountService_UpdateOrganizationServiceAccount_FullMethodName    = "/roster.membership.v1.OrganizationServiceAccountService/UpdateOrganizationServiceAccount"
 	OrganizationServiceAccountService_DeleteOrganizationServiceAccount_FullMethodName    = "/roster.membership.v1.OrganizationServiceAccountService/DeleteOrganizationServiceAccount"
 	OrganizationServiceAccountService_CreateOrganizationServiceAccountKey_FullMethodName = "/roster.membership.v1.OrganizationServiceAccountService/CreateOrganizationServiceAccountKey"
 	OrganizationServiceAccountService_ListOrganizationServiceAccountKeys_FullMethodName  = "/roster.membership.v1.OrganizationServiceAccountService/ListOrganizationServiceAccountKeys"
@@ -48,6 +49,11 @@ type OrganizationServiceAccountServiceClient interface {
 	// GetOrganizationServiceAccount returns a service account. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
 	// SERVICE_ACCOUNT_NOT_FOUND.
 	GetOrganizationServiceAccount(ctx context.Context, in *GetOrganizationServiceAccountRequest, opts ...grpc.CallOption) (*GetOrganizationServiceAccountResponse, error)
+	// UpdateOrganizationServiceAccount changes what is given. What it is for no more, its keys are for no more; while it is disabled they are refused, and
+	// work again afterwards unless they have ended. What the change gives it, which is all that it is for when it is enabled, the caller has to hold, and
+	// it asks for a proof of who is there within the last ten minutes. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// SERVICE_ACCOUNT_NOT_FOUND, VALIDATION_FAILED, as when one is made, STEP_UP_REQUIRED.
+	UpdateOrganizationServiceAccount(ctx context.Context, in *UpdateOrganizationServiceAccountRequest, opts ...grpc.CallOption) (*UpdateOrganizationServiceAccountResponse, error)
 	// DeleteOrganizationServiceAccount ends a service account and its keys. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
 	// MEMBER_DISABLED, SERVICE_ACCOUNT_NOT_FOUND.
 	DeleteOrganizationServiceAccount(ctx context.Context, in *DeleteOrganizationServiceAccountRequest, opts ...grpc.CallOption) (*DeleteOrganizationServiceAccountResponse, error)
@@ -96,6 +102,16 @@ func (c *organizationServiceAccountServiceClient) GetOrganizationServiceAccount(
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetOrganizationServiceAccountResponse)
 	err := c.cc.Invoke(ctx, OrganizationServiceAccountService_GetOrganizationServiceAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *organizationServiceAccountServiceClient) UpdateOrganizationServiceAccount(ctx context.Context, in *UpdateOrganizationServiceAccountRequest, opts ...grpc.CallOption) (*UpdateOrganizationServiceAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateOrganizationServiceAccountResponse)
+	err := c.cc.Invoke(ctx, OrganizationServiceAccountService_UpdateOrganizationServiceAccount_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +178,11 @@ type OrganizationServiceAccountServiceServer interface {
 	// GetOrganizationServiceAccount returns a service account. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
 	// SERVICE_ACCOUNT_NOT_FOUND.
 	GetOrganizationServiceAccount(context.Context, *GetOrganizationServiceAccountRequest) (*GetOrganizationServiceAccountResponse, error)
+	// UpdateOrganizationServiceAccount changes what is given. What it is for no more, its keys are for no more; while it is disabled they are refused, and
+	// work again afterwards unless they have ended. What the change gives it, which is all that it is for when it is enabled, the caller has to hold, and
+	// it asks for a proof of who is there within the last ten minutes. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING, MEMBER_DISABLED,
+	// SERVICE_ACCOUNT_NOT_FOUND, VALIDATION_FAILED, as when one is made, STEP_UP_REQUIRED.
+	UpdateOrganizationServiceAccount(context.Context, *UpdateOrganizationServiceAccountRequest) (*UpdateOrganizationServiceAccountResponse, error)
 	// DeleteOrganizationServiceAccount ends a service account and its keys. Reasons: ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
 	// MEMBER_DISABLED, SERVICE_ACCOUNT_NOT_FOUND.
 	DeleteOrganizationServiceAccount(context.Context, *DeleteOrganizationServiceAccountRequest) (*DeleteOrganizationServiceAccountResponse, error)
@@ -194,6 +215,9 @@ func (UnimplementedOrganizationServiceAccountServiceServer) ListOrganizationServ
 }
 func (UnimplementedOrganizationServiceAccountServiceServer) GetOrganizationServiceAccount(context.Context, *GetOrganizationServiceAccountRequest) (*GetOrganizationServiceAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOrganizationServiceAccount not implemented")
+}
+func (UnimplementedOrganizationServiceAccountServiceServer) UpdateOrganizationServiceAccount(context.Context, *UpdateOrganizationServiceAccountRequest) (*UpdateOrganizationServiceAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateOrganizationServiceAccount not implemented")
 }
 func (UnimplementedOrganizationServiceAccountServiceServer) DeleteOrganizationServiceAccount(context.Context, *DeleteOrganizationServiceAccountRequest) (*DeleteOrganizationServiceAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteOrganizationServiceAccount not implemented")
@@ -279,6 +303,24 @@ func _OrganizationServiceAccountService_GetOrganizationServiceAccount_Handler(sr
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(OrganizationServiceAccountServiceServer).GetOrganizationServiceAccount(ctx, req.(*GetOrganizationServiceAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrganizationServiceAccountService_UpdateOrganizationServiceAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateOrganizationServiceAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceAccountServiceServer).UpdateOrganizationServiceAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationServiceAccountService_UpdateOrganizationServiceAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceAccountServiceServer).UpdateOrganizationServiceAccount(ctx, req.(*UpdateOrganizationServiceAccountRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -375,6 +417,10 @@ var OrganizationServiceAccountService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _OrganizationServiceAccountService_GetOrganizationServiceAccount_Handler,
 		},
 		{
+			MethodName: "UpdateOrganizationServiceAccount",
+			Handler:    _OrganizationServiceAccountService_UpdateOrganizationServiceAccount_Handler,
+		},
+		{
 			MethodName: "DeleteOrganizationServiceAccount",
 			Handler:    _OrganizationServiceAccountService_DeleteOrganizationServiceAccount_Handler,
 		},
@@ -397,16 +443,20 @@ var OrganizationServiceAccountService_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	OrganizationKeyService_ResolveOrganizationKey_FullMethodName = "/roster.membership.v1.OrganizationKeyService/ResolveOrganizationKey"
+	OrganizationKeyService_RevokeOrganizationKey_FullMethodName  = "/roster.membership.v1.OrganizationKeyService/RevokeOrganizationKey"
 )
 
 // OrganizationKeyServiceClient is the client API for OrganizationKeyService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// OrganizationKeyService tells identity whose a key of an organization's service account is.
+// OrganizationKeyService tells identity whose a key of an organization's service account is, and ends it.
 type OrganizationKeyServiceClient interface {
 	// ResolveOrganizationKey returns what is behind the hash of a key that works, and notes that it was used. Reasons: API_KEY_NOT_FOUND.
 	ResolveOrganizationKey(ctx context.Context, in *ResolveOrganizationKeyRequest, opts ...grpc.CallOption) (*ResolveOrganizationKeyResponse, error)
+	// RevokeOrganizationKey ends the key that is behind a hash, if it works; the service account's others go on. It is asked for by whoever was shown
+	// the key, see TokenService of identity.
+	RevokeOrganizationKey(ctx context.Context, in *RevokeOrganizationKeyRequest, opts ...grpc.CallOption) (*RevokeOrganizationKeyResponse, error)
 }
 
 type organizationKeyServiceClient struct {
@@ -427,14 +477,27 @@ func (c *organizationKeyServiceClient) ResolveOrganizationKey(ctx context.Contex
 	return out, nil
 }
 
+func (c *organizationKeyServiceClient) RevokeOrganizationKey(ctx context.Context, in *RevokeOrganizationKeyRequest, opts ...grpc.CallOption) (*RevokeOrganizationKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeOrganizationKeyResponse)
+	err := c.cc.Invoke(ctx, OrganizationKeyService_RevokeOrganizationKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OrganizationKeyServiceServer is the server API for OrganizationKeyService service.
 // All implementations must embed UnimplementedOrganizationKeyServiceServer
 // for forward compatibility.
 //
-// OrganizationKeyService tells identity whose a key of an organization's service account is.
+// OrganizationKeyService tells identity whose a key of an organization's service account is, and ends it.
 type OrganizationKeyServiceServer interface {
 	// ResolveOrganizationKey returns what is behind the hash of a key that works, and notes that it was used. Reasons: API_KEY_NOT_FOUND.
 	ResolveOrganizationKey(context.Context, *ResolveOrganizationKeyRequest) (*ResolveOrganizationKeyResponse, error)
+	// RevokeOrganizationKey ends the key that is behind a hash, if it works; the service account's others go on. It is asked for by whoever was shown
+	// the key, see TokenService of identity.
+	RevokeOrganizationKey(context.Context, *RevokeOrganizationKeyRequest) (*RevokeOrganizationKeyResponse, error)
 	mustEmbedUnimplementedOrganizationKeyServiceServer()
 }
 
@@ -447,6 +510,9 @@ type UnimplementedOrganizationKeyServiceServer struct{}
 
 func (UnimplementedOrganizationKeyServiceServer) ResolveOrganizationKey(context.Context, *ResolveOrganizationKeyRequest) (*ResolveOrganizationKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveOrganizationKey not implemented")
+}
+func (UnimplementedOrganizationKeyServiceServer) RevokeOrganizationKey(context.Context, *RevokeOrganizationKeyRequest) (*RevokeOrganizationKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeOrganizationKey not implemented")
 }
 func (UnimplementedOrganizationKeyServiceServer) mustEmbedUnimplementedOrganizationKeyServiceServer() {
 }
@@ -488,6 +554,24 @@ func _OrganizationKeyService_ResolveOrganizationKey_Handler(srv interface{}, ctx
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OrganizationKeyService_RevokeOrganizationKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeOrganizationKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationKeyServiceServer).RevokeOrganizationKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationKeyService_RevokeOrganizationKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationKeyServiceServer).RevokeOrganizationKey(ctx, req.(*RevokeOrganizationKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OrganizationKeyService_ServiceDesc is the grpc.ServiceDesc for OrganizationKeyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -498,6 +582,10 @@ var OrganizationKeyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResolveOrganizationKey",
 			Handler:    _OrganizationKeyService_ResolveOrganizationKey_Handler,
+		},
+		{
+			MethodName: "RevokeOrganizationKey",
+			Handler:    _OrganizationKeyService_RevokeOrganizationKey_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
