@@ -187,6 +187,11 @@ func (f *Fleet) prepareServices(ctx context.Context) error {
 	return f.do(ctx, "certs", "--out", f.path("certs"), "--client", "operator")
 }
 
+// RotateKeys replaces the key that identity signs internal tokens with, as an operator does; with the command's flags.
+func (f *Fleet) RotateKeys(ctx context.Context, flags ...string) error {
+	return f.do(ctx, append([]string{"rotate-keys", "--database-url", f.DSN("identity", "identity"), "--key-file", f.path("identity.secret")}, flags...)...)
+}
+
 // do runs a command of rosterd that ends by itself.
 func (f *Fleet) do(ctx context.Context, args ...string) error {
 	if said, err := exec.CommandContext(ctx, f.config.Rosterd, args...).CombinedOutput(); err != nil {
