@@ -41,8 +41,9 @@ FAST = -gcflags=golang.org/x/crypto/argon2=-race=false
 .PHONY: test
 test: ## Run every test, with the race detector, on real PostgreSQL and JetStream
 	@deploy/setup.sh --test
-	go test -race $(FAST) -timeout 20m work
-	go test -timeout 20m ./services/e2e -shape processes
+	go test -race $(FAST) -parallel 4 -timeout 20m $$(go list work | grep -v '/services/e2e$$')
+	go test -race $(FAST) -parallel 4 -timeout 20m ./services/e2e -over gRPC
+	go test -parallel 4 -timeout 20m ./services/e2e -shape processes
 
 .PHONY: scenario
 scenario: setup ## Run the end-to-end scenarios of one requirement: make scenario ID=S0-13

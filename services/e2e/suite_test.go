@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,6 +38,9 @@ import (
 
 // shape is how the suite runs under the tests: `go test ./services/e2e -shape processes` takes the other one.
 var shape = flag.String("shape", "dev", "dev: all roles in one process; processes: two of every role, over TLS")
+
+// only limits the scenarios to one transport: what is slow, such as looking for races, need not do the same work twice.
+var only = flag.String("over", "", "gRPC or REST: the only transport that scenarios run over; empty: both")
 
 // suite is the one that runs for all tests; organizations keep them apart, which is itself part of the proof.
 var suite struct {
@@ -63,6 +67,9 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(data)
 	if err := os.Chmod(data, 0o711); err != nil { // PostgreSQL's user has to pass through
 		return fail(err)
+	}
+	if *only != "" && !slices.Contains(transports, *only) {
+		return fail(fmt.Errorf("there is no transport %q", *only))
 	}
 	start := map[string]func(context.Context, string) (running, error){"dev": startDev, "processes": startProcesses}[*shape]
 	if start == nil {
@@ -274,10 +281,13 @@ func (b bearer) NewStream(ctx context.Context, desc *grpc.StreamDesc, method str
 	return b.ClientConnInterface.NewStream(ctx, desc, method, opts...)
 }
 
-// each runs a scenario over every transport.
+// each runs a scenario over every transport that was asked for.
 func each(t *testing.T, scenario func(t *testing.T, transport string)) {
 	t.Helper()
 	for _, transport := range transports {
+		if *only != "" && *only != transport {
+			continue
+		}
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			scenario(t, transport)

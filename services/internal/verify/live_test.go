@@ -205,6 +205,20 @@ func TestRepairIsCareful(t *testing.T) {
 	})
 }
 
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t, "billing")
+	wrong, _ := w.exec("billing", `UPDATE heads SET reserved = reserved + 1, used = used + 1 WHERE aggregate_id = (SELECT min(aggregate_id::text)::uuid FROM heads WHERE used > 0) RETURNING aggregate_id, NULL::uuid`)
+	right, _ := w.exec("billing", `SELECT max(aggregate_id::text)::uuid, NULL::uuid FROM heads`)
+	checker, _ := w.open(t)
+	for of, finds := range map[id.Any]bool{wrong: true, right: false} {
+		report, err := checker.Check(t.Context(), verify.Options{Only: id.Organization(of)})
+		require.NoError(t, err)
+		require.Equal(t, 1, report.Organizations)
+		require.Equal(t, finds, !report.OK())
+	}
+}
+
 // open checks the world and keeps the checker open.
 func (w *world) open(t *testing.T) (*verify.Checker, *verify.Report) {
 	t.Helper()

@@ -89,6 +89,7 @@ type Options struct {
 	Stream  jetstream.JetStream // where the events are published; nil: not looked at
 	History []Operation         // what clients saw; nil: not looked at
 	Wait    time.Duration       // how long anything may last that is wrong; zero: it is wrong at once
+	Only    id.Organization     // look at this one, without streams, accounts and histories; zero: at everything
 }
 
 // Finding is something wrong.
@@ -184,6 +185,10 @@ func (r *Report) keep(counts func(Finding) bool) {
 // round checks everything once.
 func (c *Checker) round(ctx context.Context, o Options) (*Report, error) {
 	r := &Report{Time: time.Now().UTC(), Counts: make(map[string]int)}
+	if !o.Only.IsZero() {
+		only := id.Any(o.Only)
+		return r, c.checkOrganizations(ctx, span{before(only), only}, o, newEffects(nil), r)
+	}
 	history := newEffects(o.History)
 	if err := c.checkStreams(ctx, o, r); err != nil {
 		return nil, err
@@ -265,6 +270,16 @@ func bytesOf(b byte) (all [16]byte) {
 		all[i] = b
 	}
 	return all
+}
+
+// before is the id that comes right before another.
+func before(i id.Any) id.Any {
+	for at := len(i) - 1; at >= 0; at-- {
+		if i[at]--; i[at] != 0xff {
+			break
+		}
+	}
+	return i
 }
 
 func compare(a, b id.Any) int { return slices.Compare(a[:], b[:]) }
