@@ -15,7 +15,7 @@ import (
 // DeleteAvatar takes the caller's picture away. Where there is none, there is none afterwards, and nobody is told.
 func (s *Service) DeleteAvatar(ctx context.Context, req *identityv1.DeleteAvatarRequest) (*identityv1.DeleteAvatarResponse, error) {
 	who := caller.From(ctx).Account
-	once := postgres.Request{ID: req.GetRequestId(), Principal: who.String(), Method: "DeleteAvatar", Body: req}
+	once := s.ownRequest(ctx, req.GetRequestId(), "DeleteAvatar", req)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(who), once, func(tx *postgres.Tx) (*identityv1.DeleteAvatarResponse, error) {
 		q := store.Queries{Tx: tx}
 		me, _, err := q.LockProfile(ctx, who)

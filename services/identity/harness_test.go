@@ -166,20 +166,26 @@ var testKey = seal.NewKey([32]byte{1, 2, 3})
 func start(t *testing.T) *harness {
 	t.Helper()
 	h := &harness{
-		T: t, dsns: testkit.Database(t, "identity", Migrations), network: network.Memory(), logged: new(buffer), outbox: new(outgoing),
+		T: t, dsns: testkit.Database(t, "identity", Migrations), logged: new(buffer), outbox: new(outgoing),
 	}
 	var err error
 	h.owner, err = pgxpool.New(t.Context(), h.dsns.Owner)
 	require.NoError(t, err)
 	t.Cleanup(h.owner.Close)
-	h.service = h.instance()
+	h.serve()
+	return h
+}
 
+// serve begins with another instance, as if the one before had ended.
+func (h *harness) serve() {
+	h.Helper()
+	h.service, h.network = h.instance(), network.Memory()
 	self := identityv1.NewCredentialServiceClient(h.dial("identity"))
 	authenticator := &credential.Authenticator{
 		Resolver: credential.NewResolver(self, time.Now),
 		Verifier: credential.NewVerifier("identity", credential.KeysOf(self), time.Now),
 	}
-	testkit.Serve(t, h.network, server.Config{Role: "identity", Authenticate: authenticator.Authenticate, Log: h.log()}, h.service)
+	testkit.Serve(h, h.network, server.Config{Role: "identity", Authenticate: authenticator.Authenticate, Log: h.log()}, h.service)
 
 	gateway := h.dial("gateway")
 	h.accounts = identityv1.NewAccountServiceClient(gateway)
@@ -199,7 +205,6 @@ func start(t *testing.T) *harness {
 	h.directory = identityv1.NewAccountDirectoryServiceClient(h.dial("invitation"))
 	h.membership = identityv1.NewAccountDirectoryServiceClient(h.dial("membership"))
 	h.decided = identityv1.NewProviderDirectoryServiceClient(h.dial("membership"))
-	return h
 }
 
 // instance returns a service on the harness's database; another one is another replica.

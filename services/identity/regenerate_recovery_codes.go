@@ -19,7 +19,7 @@ func (s *Service) RegenerateRecoveryCodes(
 	ctx context.Context, req *identityv1.RegenerateRecoveryCodesRequest,
 ) (*identityv1.RegenerateRecoveryCodesResponse, error) {
 	who := caller.From(ctx)
-	once := postgres.Request{ID: req.GetRequestId(), Principal: who.Account.String(), Method: "RegenerateRecoveryCodes", Body: req}
+	once := s.ownRequest(ctx, req.GetRequestId(), "RegenerateRecoveryCodes", req)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(who.Account), once, func(tx *postgres.Tx) (*identityv1.RegenerateRecoveryCodesResponse, error) {
 		q := store.Queries{Tx: tx}
 		has, err := q.LockFactors(ctx, who.Account)

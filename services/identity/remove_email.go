@@ -21,7 +21,7 @@ func (s *Service) RemoveEmail(ctx context.Context, req *identityv1.RemoveEmailRe
 	if err != nil {
 		return nil, err
 	}
-	once := postgres.Request{ID: req.GetRequestId(), Principal: who.String(), Method: "RemoveEmail", Body: req}
+	once := s.ownRequest(ctx, req.GetRequestId(), "RemoveEmail", req)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(who), once, func(tx *postgres.Tx) (*identityv1.RemoveEmailResponse, error) {
 		q := store.Queries{Tx: tx}
 		has, err := q.LockEmails(ctx, who)

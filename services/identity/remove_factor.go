@@ -94,7 +94,7 @@ func changeFactor[R proto.Message](
 	if err != nil {
 		return answer, factor.ErrNotFound
 	}
-	once := postgres.Request{ID: req.GetRequestId(), Principal: who.Account.String(), Method: method, Body: req}
+	once := s.ownRequest(ctx, req.GetRequestId(), method, req)
 	answer, _, err = postgres.Once(ctx, s.DB, postgres.In(who.Account), once, func(tx *postgres.Tx) (answer R, err error) {
 		q := store.Queries{Tx: tx}
 		has, err := q.LockFactors(ctx, who.Account)

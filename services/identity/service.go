@@ -21,6 +21,7 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/password"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/identity/internal/upstream"
+	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/outbound"
@@ -164,6 +165,14 @@ func (s *Service) view(ctx context.Context, scope postgres.Scope, fn func(store.
 // linkRequest names what is done once with a link, for its replay: the link itself proves who asks.
 func linkRequest(link secret.Secret, requestID, method string, body proto.Message) postgres.Request {
 	return postgres.Request{ID: requestID, Principal: hex.EncodeToString(link.Hash), Method: method, Body: body}
+}
+
+// ownRequest names what people do once with their own account, for its replay: whoever was signed out since hears no answer, not even an old one.
+func (s *Service) ownRequest(ctx context.Context, requestID, method string, body proto.Message) postgres.Request {
+	who := caller.From(ctx).Account
+	return postgres.Request{ID: requestID, Principal: who.String(), Method: method, Body: body, Admit: func(ctx context.Context) error {
+		return s.view(ctx, postgres.In(who), func(q store.Queries) error { return stillSignedIn(ctx, q) })
+	}}
 }
 
 // origin is what an event says about where it comes from: the person did it by themselves.

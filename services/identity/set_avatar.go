@@ -21,7 +21,7 @@ func (s *Service) SetAvatar(ctx context.Context, req *identityv1.SetAvatarReques
 		return nil, err
 	}
 	fresh := avatar.NewID()
-	once := postgres.Request{ID: req.GetRequestId(), Principal: who.String(), Method: "SetAvatar", Body: req}
+	once := s.ownRequest(ctx, req.GetRequestId(), "SetAvatar", req)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(who), once, func(tx *postgres.Tx) (*identityv1.SetAvatarResponse, error) {
 		q := store.Queries{Tx: tx}
 		me, _, err := q.LockProfile(ctx, who)

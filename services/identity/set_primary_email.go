@@ -24,7 +24,7 @@ func (s *Service) SetPrimaryEmail(ctx context.Context, req *identityv1.SetPrimar
 	if err != nil {
 		return nil, err
 	}
-	once := postgres.Request{ID: req.GetRequestId(), Principal: who.Account.String(), Method: "SetPrimaryEmail", Body: req}
+	once := s.ownRequest(ctx, req.GetRequestId(), "SetPrimaryEmail", req)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(who.Account), once, func(tx *postgres.Tx) (*identityv1.SetPrimaryEmailResponse, error) {
 		q := store.Queries{Tx: tx}
 		has, err := q.LockEmails(ctx, who.Account)

@@ -22,7 +22,7 @@ func (s *Service) UpdateMe(ctx context.Context, req *identityv1.UpdateMeRequest)
 	if err != nil {
 		return nil, err
 	}
-	once := postgres.Request{ID: req.GetRequestId(), Principal: who.Account.String(), Method: "UpdateMe", Body: req}
+	once := s.ownRequest(ctx, req.GetRequestId(), "UpdateMe", req)
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(who.Account), once, func(tx *postgres.Tx) (*identityv1.UpdateMeResponse, error) {
 		q := store.Queries{Tx: tx}
 		before, had, err := q.LockProfile(ctx, who.Account)
