@@ -29,8 +29,11 @@ func (s *Service) CreateManagedAccount(ctx context.Context, req *identityv1.Crea
 	once := postgres.Request{ID: req.GetOperationId(), Principal: org.String(), Method: "CreateManagedAccount", Body: &identityv1.CreateManagedAccountRequest{
 		AccountId: req.GetAccountId(), OrganizationId: req.GetOrganizationId(), OperationId: req.GetOperationId()}}
 	answer, found, err := postgres.Replayed[*identityv1.CreateManagedAccountResponse](ctx, s.DB, postgres.In(key), once)
-	if found || err != nil {
-		return answer, err
+	if found {
+		return answer, s.unlessManaged(ctx, org, key, func() { answer.Password = "" })
+	}
+	if err != nil {
+		return nil, err
 	}
 	actor, err := id.ParseAccount(req.GetActorAccountId())
 	if err != nil {

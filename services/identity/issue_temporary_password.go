@@ -28,8 +28,11 @@ func (s *Service) IssueTemporaryPassword(ctx context.Context, req *identityv1.Is
 	}
 	once := postgres.Request{ID: req.GetOperationId(), Principal: org.String(), Method: "IssueTemporaryPassword", Body: req}
 	answer, found, err := postgres.Replayed[*identityv1.IssueTemporaryPasswordResponse](ctx, s.DB, postgres.In(key), once)
-	if found || err != nil {
-		return answer, err
+	if found {
+		return answer, s.unlessManaged(ctx, org, key, func() { answer.Password = "" })
+	}
+	if err != nil {
+		return nil, err
 	}
 	text := temporaryPassword()
 	hash, err := s.hash(ctx, text)
@@ -75,6 +78,19 @@ func (s *Service) IssueTemporaryPassword(ctx context.Context, req *identityv1.Is
 			outbox.Publish(tx, key, q.Now(), &eventv1.AccountTemporaryPasswordIssued{Context: from, ExpireTime: timestamppb.New(until)})
 	})
 	return answer, err
+}
+
+// unlessManaged does something if the organization does not manage the account any more: what was shown to it once is not shown again.
+func (s *Service) unlessManaged(ctx context.Context, org id.Organization, key id.Account, do func()) error {
+	var managed bool
+	err := s.view(ctx, postgres.In(key), func(q store.Queries) error {
+		q.Manages(org, key, &managed)
+		return q.Fetch(ctx)
+	})
+	if err == nil && !managed {
+		do()
+	}
+	return err
 }
 
 // managedAccount reads the account and the organization that wants something of it.

@@ -30,6 +30,7 @@ type repeated struct {
 	foreign asked                      // somebody else; nil: they may do the same, with the same answer
 	owner   id.Account                 // who asks, signed in; zero: nobody is
 	secret  func(proto.Message) string // what is shown once
+	managed id.Account                 // to whom manages this account; zero: to who asks
 }
 
 // own is somebody's request about their own account. ask gets who asks, and whether it is about something else.
@@ -229,6 +230,9 @@ var repeatable = map[string]func(h *harness) repeated{
 			return h.membership.CreateManagedAccount(h.Context(), asks)
 		})
 		r.anyBody = true
+		made, err := id.ParseAccount(req.GetAccountId())
+		require.NoError(h, err)
+		r.managed = made
 		r.secret = func(m proto.Message) string { return m.(*identityv1.CreateManagedAccountResponse).GetPassword() }
 		return r
 	},
@@ -239,6 +243,7 @@ var repeatable = map[string]func(h *harness) repeated{
 				AccountId: key.String(), OrganizationId: pick(org.IsZero(), org, mine).String(), OperationId: operation})
 		})
 		r.other = nil
+		r.managed = key
 		r.secret = func(m proto.Message) string { return m.(*identityv1.IssueTemporaryPasswordResponse).GetPassword() }
 		return r
 	},
@@ -250,6 +255,7 @@ var repeatable = map[string]func(h *harness) repeated{
 				AccountId: key.String(), OrganizationId: pick(org.IsZero(), org, mine).String(), OperationId: operation})
 		})
 		r.other = nil
+		r.managed = key
 		r.secret = func(m proto.Message) string { return m.(*identityv1.SendPasswordResetResponse).GetResetUrl() }
 		return r
 	},
@@ -293,9 +299,9 @@ func (h *harness) managing(ask func(org id.Organization, operation string, other
 	}
 }
 
-// TestRepeatedRequests holds, of every method whose requests have an id, that the same request is answered once more as it was, by another instance too, and changes
-// nothing; that another request under the id is refused; and that nobody else hears the answer, nor who was signed out since. An id is one method's: another
-// method under it is another request.
+// TestRepeatedRequests holds, of every method whose requests have an id, that the same request is answered once more as it was, by another instance too, and
+// changes nothing; that another request under the id is refused; and that the answer is heard neither by somebody else, nor by who was signed out since, nor, where
+// it was shown once, by who does not manage the account any more. An id is one method's: another method under it is another request.
 func TestRepeatedRequests(t *testing.T) {
 	t.Parallel()
 
@@ -339,6 +345,12 @@ func TestRepeatedRequests(t *testing.T) {
 			if r.foreign != nil {
 				theirs, err := r.foreign(key)
 				require.True(t, err != nil || proto.Size(theirs) == 0 || !proto.Equal(first, theirs), "somebody else hears %v", theirs)
+			}
+			if !r.managed.IsZero() {
+				h.exec(`INSERT INTO managed_domains SELECT id, managed_by, 'example.com', gen_random_uuid(), now(), now(), true FROM accounts WHERE id = $1`, r.managed)
+				again, err := r.same(key)
+				require.NoError(t, err)
+				require.Empty(t, r.secret(again), "the organization does not manage the account any more")
 			}
 			if !r.owner.IsZero() {
 				h.exec(`UPDATE sessions SET expire_time = now() WHERE account_id = $1`, r.owner)

@@ -23,7 +23,14 @@ func (s *Service) SendPasswordReset(ctx context.Context, req *identityv1.SendPas
 		return nil, err
 	}
 	once := postgres.Request{ID: req.GetOperationId(), Principal: org.String(), Method: "SendPasswordReset", Body: req}
-	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.SendPasswordResetResponse, error) {
+	answer, found, err := postgres.Replayed[*identityv1.SendPasswordResetResponse](ctx, s.DB, postgres.In(key), once)
+	if found {
+		return answer, s.unlessManaged(ctx, org, key, func() { answer.ResetUrl = "" })
+	}
+	if err != nil {
+		return nil, err
+	}
+	answer, _, err = postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.SendPasswordResetResponse, error) {
 		q := store.Queries{Tx: tx}
 		m, err := q.LockManagement(ctx, key)
 		if err != nil {
