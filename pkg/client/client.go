@@ -59,6 +59,7 @@ type Client struct {
 	Avatars         identityv1.AvatarServiceClient
 	Operators       identityv1.OperatorServiceClient
 	Federation      identityv1.OperatorProviderServiceClient
+	Identities      identityv1.FederatedIdentityServiceClient
 	ServiceAccounts identityv1.ServiceAccountServiceClient // with an operator key
 	Tokens          identityv1.TokenServiceClient          // with a key of a service account
 	Organizations   membershipv1.OrganizationServiceClient
@@ -136,6 +137,7 @@ func dial(c Config, extra ...grpc.DialOption) (*Client, error) {
 		Avatars:         identityv1.NewAvatarServiceClient(conn),
 		Operators:       identityv1.NewOperatorServiceClient(conn),
 		Federation:      identityv1.NewOperatorProviderServiceClient(conn),
+		Identities:      identityv1.NewFederatedIdentityServiceClient(conn),
 		ServiceAccounts: identityv1.NewServiceAccountServiceClient(conn),
 		Tokens:          identityv1.NewTokenServiceClient(conn),
 		Organizations:   membershipv1.NewOrganizationServiceClient(conn),

@@ -76,6 +76,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_NAME_TAKEN:         exists,
 	errorv1.Reason_REASON_DOMAIN_TAKEN:       exists,
 	errorv1.Reason_REASON_PASSKEY_TAKEN:      exists,
+	errorv1.Reason_REASON_IDENTITY_TAKEN:     exists,
 
 	errorv1.Reason_REASON_ROLE_NOT_ASSIGNABLE: invalid,
 	errorv1.Reason_REASON_OWNER_PROTECTED:     precondition,
@@ -92,6 +93,7 @@ var kinds = map[Reason]kind{
 	errorv1.Reason_REASON_EMAIL_UNVERIFIED:    precondition,
 	errorv1.Reason_REASON_PASSWORD_MISSING:    precondition,
 	errorv1.Reason_REASON_ACCOUNT_DISABLED:    precondition,
+	errorv1.Reason_REASON_LAST_WAY_IN:         precondition,
 
 	errorv1.Reason_REASON_INVITATION_EXPIRED:       precondition,
 	errorv1.Reason_REASON_INVITATION_REVOKED:       precondition,

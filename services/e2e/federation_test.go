@@ -19,7 +19,7 @@ import (
 // upstream is a real identity provider, a process of its own, that the suite knows.
 type upstream struct {
 	*devoidc.Provider
-	id string
+	id, name string
 }
 
 // callback tells where the provider sends people back to.
@@ -44,7 +44,7 @@ func operatorProvider(t *testing.T, over string) *upstream {
 	_, err = operator.UpdateOperatorProvider(t.Context(), &identityv1.UpdateOperatorProviderRequest{
 		ProviderId: made.GetProvider().GetId(), ClientId: &client, ClientSecret: &secret, Enabled: new(true)})
 	require.NoError(t, err)
-	return &upstream{p, made.GetProvider().GetId()}
+	return &upstream{p, made.GetProvider().GetId(), made.GetProvider().GetDisplayName()}
 }
 
 // comeBack signs in at the provider by a name, and goes as far as the way back.

@@ -208,6 +208,10 @@ func TestFlows(t *testing.T) {
 				_, err := c.RegenerateRecoveryCodes(t.Context(), &identityv1.RegenerateRecoveryCodesRequest{})
 				return err
 			},
+			"UnlinkProvider": func(c client) error {
+				_, err := c.UnlinkProvider(t.Context(), &identityv1.UnlinkProviderRequest{ProviderId: id.NewProvider().String()})
+				return err
+			},
 			"CreateApiKey": func(c client) error {
 				_, err := c.CreateApiKey(t.Context(), &identityv1.CreateApiKeyRequest{DisplayName: "x", Scopes: []string{"org.read"}})
 				return err
@@ -216,6 +220,17 @@ func TestFlows(t *testing.T) {
 				_, err := c.CreateOrganization(t.Context(), &membershipv1.CreateOrganizationRequest{DisplayName: "x", Preset: flat})
 				return err
 			},
+		}
+		if over == "gRPC" { // they have no route: the pages call them
+			steps["BeginLinkProvider"] = func(c client) error {
+				_, err := c.BeginLinkProvider(t.Context(), &identityv1.BeginLinkProviderRequest{ProviderId: id.NewProvider().String()})
+				return err
+			}
+			steps["CompleteLinkProvider"] = func(c client) error {
+				_, err := c.CompleteLinkProvider(t.Context(), &identityv1.CompleteLinkProviderRequest{
+					ProviderId: id.NewProvider().String(), Flow: "x", State: "x", Code: "x"})
+				return err
+			}
 		}
 		own := map[string]string{"challenge": "AnswerChallenge", "password-change": "ChangePassword"}
 		for _, of := range slices.Sorted(maps.Keys(f.tokens)) {

@@ -110,6 +110,16 @@ func TestNotices(t *testing.T) {
 			signIn(t, "REST", who.Email)
 			return []notified{{who.Email, "A sign-in from a new place", "from the address 127.0.0.1", forgot}}
 		},
+		"an identity provider is linked and unlinked": func(t *testing.T) []notified {
+			who, p := signUp(t, over), operatorProvider(t, over)
+			require.Contains(t, p.link(signedInWindow(t, who), unique("countess")+"@elsewhere.example").text, "It is linked")
+			_, err := who.UnlinkProvider(t.Context(), &identityv1.UnlinkProviderRequest{ProviderId: p.id})
+			require.NoError(t, err)
+			return []notified{
+				{who.Email, p.name + " was linked to your account", "from the address 127.0.0.1", forgot},
+				{who.Email, p.name + " was unlinked from your account", "from the address 127.0.0.1", forgot},
+			}
+		},
 		"an API key is made": func(t *testing.T) []notified {
 			who := signUp(t, over)
 			_, err := who.CreateApiKey(t.Context(), &identityv1.CreateApiKeyRequest{DisplayName: "Nightly build", Scopes: []string{"org.read"}})

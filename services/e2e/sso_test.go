@@ -37,7 +37,7 @@ func (o *organization) upstream(t *testing.T, join bool) *upstream {
 	require.NoError(t, err)
 	client, secret, err := p.Register(t.Context(), made.GetProvider().GetRedirectUri())
 	require.NoError(t, err)
-	u := &upstream{p, made.GetProvider().GetId()}
+	u := &upstream{p, made.GetProvider().GetId(), made.GetProvider().GetDisplayName()}
 	updated := o.update(t, u, &membershipv1.UpdateIdentityProviderRequest{ClientId: &client, ClientSecret: &secret, Enabled: proto.Bool(true)})
 	require.True(t, updated.GetEnabled() && updated.GetClientSecretSet())
 	return u

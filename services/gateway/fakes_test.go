@@ -31,6 +31,7 @@ type fakes struct {
 	identityv1.UnimplementedEmailServiceServer
 	factors
 	identityv1.UnimplementedFederatedSignInServiceServer
+	identityv1.UnimplementedFederatedIdentityServiceServer
 	identityv1.UnimplementedCredentialServiceServer
 	identityv1.UnimplementedAccountDirectoryServiceServer
 	membershipv1.UnimplementedMemberServiceServer
@@ -49,6 +50,8 @@ type fakes struct {
 	passkey    func(context.Context, *identityv1.FinishPasskeySignInRequest) (*identityv1.FinishPasskeySignInResponse, error)
 	begin      func(context.Context, *identityv1.BeginFederatedSignInRequest) (*identityv1.BeginFederatedSignInResponse, error)
 	complete   func(context.Context, *identityv1.CompleteFederatedSignInRequest) (*identityv1.CompleteFederatedSignInResponse, error)
+	link       func(context.Context, *identityv1.CompleteLinkProviderRequest) (*identityv1.CompleteLinkProviderResponse, error)
+	linked     []*identityv1.FederatedIdentity
 	avatar     func(context.Context, *identityv1.GetAvatarRequest) (*identityv1.GetAvatarResponse, error)
 	ways       []*identityv1.SignInProvider
 	waysOf     map[string][]*identityv1.SignInProvider // of organizations
@@ -289,4 +292,23 @@ func (f *fakes) BeginFederatedSignIn(ctx context.Context, req *identityv1.BeginF
 
 func (f *fakes) CompleteFederatedSignIn(ctx context.Context, req *identityv1.CompleteFederatedSignInRequest) (*identityv1.CompleteFederatedSignInResponse, error) {
 	return f.complete(ctx, req)
+}
+
+func (f *fakes) ListFederatedIdentities(ctx context.Context, _ *identityv1.ListFederatedIdentitiesRequest) (*identityv1.ListFederatedIdentitiesResponse, error) {
+	f.saw(ctx, "ListFederatedIdentities")
+	return &identityv1.ListFederatedIdentitiesResponse{FederatedIdentities: f.linked}, nil
+}
+
+func (f *fakes) BeginLinkProvider(ctx context.Context, req *identityv1.BeginLinkProviderRequest) (*identityv1.BeginLinkProviderResponse, error) {
+	return &identityv1.BeginLinkProviderResponse{
+		AuthorizationUrl: "https://accounts.example.com/auth?client_id=" + req.GetProviderId() + "&state=s", Flow: "the-flow",
+		ExpireTime: timestamppb.New(time.Now().Add(10 * time.Minute))}, f.guard(ctx, "BeginLinkProvider")
+}
+
+func (f *fakes) CompleteLinkProvider(ctx context.Context, req *identityv1.CompleteLinkProviderRequest) (*identityv1.CompleteLinkProviderResponse, error) {
+	return answerTo(f, ctx, "CompleteLinkProvider", f.link, req)
+}
+
+func (f *fakes) UnlinkProvider(ctx context.Context, _ *identityv1.UnlinkProviderRequest) (*identityv1.UnlinkProviderResponse, error) {
+	return &identityv1.UnlinkProviderResponse{}, f.guard(ctx, "UnlinkProvider")
 }

@@ -45,14 +45,23 @@ func (s *site) beginFederated(w http.ResponseWriter, r *http.Request) {
 // completeFederated is where the identity provider sends the browser back to. What the browser has kept is good once, also for a
 // refusal.
 func (s *site) completeFederated(w http.ResponseWriter, r *http.Request) {
-	c := callFrom(r.Context())
-	c.credential = presented{}
 	kept := r.CookiesNamed(flowCookie)
 	http.SetCookie(w, newFlowCookie("", time.Unix(1, 0), -1))
 	query := r.URL.Query()
+	links := len(kept) == 1 && strings.HasPrefix(kept[0].Value, linkMark)
+	if links {
+		kept[0].Value = kept[0].Value[len(linkMark):]
+	} else {
+		callFrom(r.Context()).credential = presented{} // whoever is signed in does not matter
+	}
 	brought, next, ok := s.broughtBack(query, kept)
 	if !ok {
 		s.refuse(w, r, errFederated)
+		return
+	}
+	brought.ProviderId = r.PathValue("provider")
+	if links {
+		s.completeLink(w, r, brought)
 		return
 	}
 	if query.Has("error") { // its words are a stranger's
@@ -60,7 +69,6 @@ func (s *site) completeFederated(w http.ResponseWriter, r *http.Request) {
 			Title: "You are not signed in", Text: "The identity provider did not let you pass, or you have stopped it there.", Links: toSignIn})
 		return
 	}
-	brought.ProviderId = r.PathValue("provider")
 	answer, err := s.federated.CompleteFederatedSignIn(r.Context(), brought)
 	if fault.ReasonOf(err) == errorv1.Reason_REASON_VALIDATION_FAILED {
 		err = errFederated
@@ -95,6 +103,48 @@ func (s *site) broughtBack(query url.Values, kept []*http.Cookie) (brought *iden
 		Flow: flow, State: query.Get("state"), Code: query.Get("code"), Issuer: query.Get("iss"), Delivery: identityv1.Delivery_DELIVERY_COOKIE,
 	}, next, len(flow) <= maxFlow
 }
+
+// linkMark stands before a flow that links a provider to the account of whoever is signed in. Where the browser puts it matters to nobody else: what a flow is for
+// is sealed in it.
+const linkMark = "link."
+
+// linkPage leads to the provider. A form must not: what it is answered with may lead to us alone.
+type linkPage struct{ URL string }
+
+func (s *site) beginLink(r *http.Request, form url.Values) (shown, error) {
+	begun, err := s.identities.BeginLinkProvider(r.Context(), &identityv1.BeginLinkProviderRequest{ProviderId: form.Get("provider_id")})
+	return shown{
+		page: "link", view: view{Title: "Link an identity provider", Data: linkPage{begun.GetAuthorizationUrl()}},
+		cookie: newFlowCookie(linkMark+begun.GetFlow(), begun.GetExpireTime().AsTime(), 0),
+	}, err
+}
+
+// completeLink links whom the provider has sent back to the account of who is signed in.
+func (s *site) completeLink(w http.ResponseWriter, r *http.Request, brought *identityv1.CompleteFederatedSignInRequest) {
+	if r.URL.Query().Has("error") {
+		s.notice(w, r, http.StatusOK, notice{
+			Title: "Nothing was linked", Text: "The identity provider did not let you pass, or you have stopped it there.", Links: toSecurity})
+		return
+	}
+	_, err := s.identities.CompleteLinkProvider(r.Context(), &identityv1.CompleteLinkProviderRequest{
+		ProviderId: brought.GetProviderId(), Flow: brought.GetFlow(), State: brought.GetState(), Code: brought.GetCode(), Issuer: brought.GetIssuer(),
+	})
+	switch fault.ReasonOf(err) {
+	case errorv1.Reason_REASON_VALIDATION_FAILED:
+		err = errFederated
+	case errorv1.Reason_REASON_IDENTITY_TAKEN, errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED, errorv1.Reason_REASON_EMAIL_UNVERIFIED:
+		f := s.faultOf(r, err)
+		s.notice(w, r, f.HTTPStatus(), notice{Title: "Nothing was linked", Text: f.Message, Links: toSecurity})
+		return
+	}
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/security?done=provider-link", http.StatusSeeOther)
+}
+
+var toSecurity = []link{{"/security", "Account security"}}
 
 // maxKept is how long an address may be that a browser keeps on its way.
 const maxKept = 1024

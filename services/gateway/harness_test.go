@@ -97,6 +97,7 @@ func (h *harness) serve(role string) {
 		identityv1.RegisterEmailServiceServer(s, h.fakes)
 		identityv1.RegisterFactorServiceServer(s, h.fakes)
 		identityv1.RegisterFederatedSignInServiceServer(s, h.fakes)
+		identityv1.RegisterFederatedIdentityServiceServer(s, h.fakes)
 		identityv1.RegisterCredentialServiceServer(s, h.fakes)
 		identityv1.RegisterAccountDirectoryServiceServer(s, h.fakes)
 	case "membership":

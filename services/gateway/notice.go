@@ -45,7 +45,7 @@ var notices = map[fault.Reason]notice{
 	errorv1.Reason_REASON_LINK_INVALID:                {Title: "This link does not work any more", Text: "A link works once, for a day. If you have confirmed your address before, sign in; otherwise sign up again.", Links: toSignIn},
 	errorv1.Reason_REASON_UNAUTHENTICATED:             {Title: "You are not signed in", Text: "Sign in, then try again.", Links: toSignIn},
 	errorv1.Reason_REASON_FEDERATED_SIGN_IN_FAILED:    {Title: "That sign-in did not come to its end", Text: "It took too long, was used before, or what came back was not for this browser. Begin it again.", Links: toSignIn},
-	errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED:       {Title: "Your identity provider has no say over this address here", Text: "If you have an account, sign in to it in another way, and link the provider to it.", Links: toSignIn},
+	errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED:       {Title: "Your identity provider has no say over this address here", Text: "If you have an account, sign in to it in another way, and link the provider to it.", Links: []link{{"/sign-in?next=%2Fsecurity", "Sign in, and link it"}}},
 	errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND: {Title: "There is no such way to sign in", Text: "It may have been switched off. Sign in in another way.", Links: toSignIn},
 	errorv1.Reason_REASON_CROSS_ORIGIN:                {Title: "This came from another site", Text: "To keep you safe, forms work only on our own pages. Open the page itself and try again."},
 	errorv1.Reason_REASON_ROUTE_NOT_FOUND:             {Title: "There is no such page", Text: "The address may have a slip of the pen.", Links: []link{{"/", "To the start"}}},

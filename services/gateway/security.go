@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -18,6 +19,9 @@ type securityPage struct {
 	Codes    int32 // recovery codes that are left
 	Emails   []*identityv1.Email
 	Sessions []*identityv1.Session
+
+	Identities []*identityv1.FederatedIdentity
+	Others     []*identityv1.SignInProvider // that can be linked
 }
 
 // change does what a form of the page asks for. Afterwards its page is shown, or, where there is none, the page of it all.
@@ -25,8 +29,9 @@ type change func(s *site, r *http.Request, form url.Values) (shown, error)
 
 // shown is a page that follows from a change.
 type shown struct {
-	page string
-	view view
+	page   string
+	view   view
+	cookie *http.Cookie // nil: none
 }
 
 // changes are the forms of the page, by where they are sent.
@@ -43,6 +48,8 @@ var changes = map[string]change{
 	"email-add":          (*site).addEmail,
 	"email-make-primary": (*site).setPrimaryEmail,
 	"email-remove":       (*site).removeEmail,
+	"provider-link":      (*site).beginLink,
+	"provider-unlink":    (*site).unlinkProvider,
 }
 
 // dones are what the page says when one of them was done.
@@ -56,6 +63,8 @@ var dones = map[string]string{
 	"email-add":          "Check the mail of that address: a link is on its way that confirms it.",
 	"email-make-primary": "Your primary address is changed. You are signed out everywhere else.",
 	"email-remove":       "The address is removed.",
+	"provider-link":      "It is linked: from now on you can sign in with it.",
+	"provider-unlink":    "It is unlinked.",
 	"gone":               "That is done already, here or elsewhere.",
 }
 
@@ -100,6 +109,20 @@ func (s *site) security(w http.ResponseWriter, r *http.Request, status int, prob
 		s.refuse(w, r, err)
 		return
 	}
+	identities, err := s.identities.ListFederatedIdentities(r.Context(), &identityv1.ListFederatedIdentitiesRequest{})
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	ways, err := s.federated.ListSignInProviders(r.Context(), &identityv1.ListSignInProvidersRequest{})
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	page.Identities = identities.GetFederatedIdentities()
+	page.Others = slices.DeleteFunc(ways.GetProviders(), func(one *identityv1.SignInProvider) bool {
+		return slices.ContainsFunc(page.Identities, func(mine *identityv1.FederatedIdentity) bool { return mine.GetProviderId() == one.GetId() })
+	})
 	page.Factors, page.Codes, page.Emails, page.Sessions = factors.GetFactors(), factors.GetRecoveryCodesLeft(), emails.GetEmails(), sessions.GetSessions()
 	s.render(w, r, status, "security", view{Title: "Account security", Data: page})
 }
@@ -131,6 +154,9 @@ func (s *site) change(w http.ResponseWriter, r *http.Request, do string, form ur
 			return
 		}
 		s.useOpened(r)
+		if follows.cookie != nil {
+			http.SetCookie(w, follows.cookie)
+		}
 		if follows.page != "" {
 			s.render(w, r, http.StatusOK, follows.page, follows.view)
 			return
@@ -141,7 +167,8 @@ func (s *site) change(w http.ResponseWriter, r *http.Request, do string, form ur
 			do, form = "passkey", nil
 		}
 		s.prove(w, r, http.StatusOK, provePage{Do: do, Form: form.Encode()})
-	case errorv1.Reason_REASON_FACTOR_NOT_FOUND, errorv1.Reason_REASON_SESSION_NOT_FOUND, errorv1.Reason_REASON_EMAIL_NOT_FOUND:
+	case errorv1.Reason_REASON_FACTOR_NOT_FOUND, errorv1.Reason_REASON_SESSION_NOT_FOUND, errorv1.Reason_REASON_EMAIL_NOT_FOUND,
+		errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND:
 		http.Redirect(w, r, "/security?done=gone", http.StatusSeeOther)
 	default:
 		s.changeAgain(w, r, do, form, err)
@@ -180,7 +207,7 @@ type provePage struct {
 	Do, Form  string // the form that waits
 	Problem   string
 	Factor    bool // the account has a second one
-	Providers []*identityv1.SignInProvider
+	Providers []*identityv1.FederatedIdentity
 }
 
 func (s *site) prove(w http.ResponseWriter, r *http.Request, status int, page provePage) {
@@ -189,11 +216,11 @@ func (s *site) prove(w http.ResponseWriter, r *http.Request, status int, page pr
 		s.refuse(w, r, err)
 		return
 	}
-	others, err := s.federated.ListSignInProviders(r.Context(), &identityv1.ListSignInProvidersRequest{})
+	identities, err := s.identities.ListFederatedIdentities(r.Context(), &identityv1.ListFederatedIdentitiesRequest{})
 	if err != nil { // a password is good all the same
 		callFrom(r.Context()).note(err)
 	}
-	page.Factor, page.Providers = len(factors.GetFactors()) > 0, others.GetProviders()
+	page.Factor, page.Providers = len(factors.GetFactors()) > 0, identities.GetFederatedIdentities()
 	s.render(w, r, status, "prove", view{Title: "Is it you?", Data: page, Script: true})
 }
 

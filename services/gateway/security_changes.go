@@ -18,7 +18,7 @@ type passkeyPage struct{ Options string }
 
 func (s *site) beginPasskey(r *http.Request, _ url.Values) (shown, error) {
 	begun, err := s.factors.BeginPasskey(r.Context(), &identityv1.BeginPasskeyRequest{})
-	return shown{"passkey", view{Title: "Set a passkey up", Data: passkeyPage{begun.GetOptions()}, Script: true}}, err
+	return shown{page: "passkey", view: view{Title: "Set a passkey up", Data: passkeyPage{begun.GetOptions()}, Script: true}}, err
 }
 
 func (s *site) confirmPasskey(r *http.Request, form url.Values) (shown, error) {
@@ -32,7 +32,7 @@ type appPage struct{ FactorID, Secret, Problem string }
 
 func (s *site) beginApp(r *http.Request, form url.Values) (shown, error) {
 	begun, err := s.factors.BeginTotp(r.Context(), &identityv1.BeginTotpRequest{DisplayName: form.Get("display_name")})
-	return shown{"app", view{Title: "Set an authenticator app up", Data: appPage{begun.GetFactorId(), begun.GetSecret(), ""}}}, err
+	return shown{page: "app", view: view{Title: "Set an authenticator app up", Data: appPage{begun.GetFactorId(), begun.GetSecret(), ""}}}, err
 }
 
 func (s *site) confirmApp(r *http.Request, form url.Values) (shown, error) {
@@ -55,7 +55,7 @@ func codesOf(codes []string) shown {
 	if len(codes) == 0 {
 		return shown{}
 	}
-	return shown{"recovery_codes", view{Title: "Your recovery codes", Data: codes}}
+	return shown{page: "recovery_codes", view: view{Title: "Your recovery codes", Data: codes}}
 }
 
 func (s *site) endSession(r *http.Request, form url.Values) (shown, error) {
@@ -80,5 +80,10 @@ func (s *site) setPrimaryEmail(r *http.Request, form url.Values) (shown, error) 
 
 func (s *site) removeEmail(r *http.Request, form url.Values) (shown, error) {
 	_, err := s.emails.RemoveEmail(r.Context(), &identityv1.RemoveEmailRequest{Email: form.Get("email"), RequestId: form.Get("request_id")})
+	return shown{}, err
+}
+
+func (s *site) unlinkProvider(r *http.Request, form url.Values) (shown, error) {
+	_, err := s.identities.UnlinkProvider(r.Context(), &identityv1.UnlinkProviderRequest{ProviderId: form.Get("provider_id"), RequestId: form.Get("request_id")})
 	return shown{}, err
 }

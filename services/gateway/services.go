@@ -38,6 +38,7 @@ var services = []struct {
 			identityv1.File_roster_identity_v1_export_service_proto,
 			identityv1.File_roster_identity_v1_avatar_service_proto,
 			identityv1.File_roster_identity_v1_provider_service_proto,
+			identityv1.File_roster_identity_v1_federated_identity_service_proto,
 			identityv1.File_roster_identity_v1_service_account_service_proto,
 		},
 		[]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
@@ -47,7 +48,7 @@ var services = []struct {
 			identityv1.RegisterEmailServiceHandler,
 			identityv1.RegisterExportServiceHandler,
 			identityv1.RegisterAvatarServiceHandler,
-			identityv1.RegisterFederatedSignInServiceHandler, identityv1.RegisterOperatorProviderServiceHandler,
+			identityv1.RegisterFederatedSignInServiceHandler, identityv1.RegisterFederatedIdentityServiceHandler, identityv1.RegisterOperatorProviderServiceHandler,
 			identityv1.RegisterServiceAccountServiceHandler,
 		},
 	},

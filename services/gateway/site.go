@@ -63,6 +63,7 @@ type site struct {
 	emails      identityv1.EmailServiceClient
 	factors     identityv1.FactorServiceClient
 	federated   identityv1.FederatedSignInServiceClient
+	identities  identityv1.FederatedIdentityServiceClient
 	directory   identityv1.AccountDirectoryServiceClient
 	tokens      identityv1.TokenServiceClient
 	invitations invitationv1.InvitationServiceClient
@@ -81,6 +82,7 @@ func (e *edge) newSite() (http.Handler, error) {
 		emails:      identityv1.NewEmailServiceClient(identity),
 		factors:     identityv1.NewFactorServiceClient(identity),
 		federated:   identityv1.NewFederatedSignInServiceClient(identity),
+		identities:  identityv1.NewFederatedIdentityServiceClient(identity),
 		directory:   identityv1.NewAccountDirectoryServiceClient(identity),
 		tokens:      identityv1.NewTokenServiceClient(identity),
 		invitations: invitationv1.NewInvitationServiceClient(invitation),
@@ -194,7 +196,7 @@ var pages = func() map[string]*template.Template {
 		"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "revert_email", "leave", "security", "prove", "passkey", "app", "recovery_codes", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
+	for _, name := range []string{"home", "sign_in", "code", "next_password", "verify", "revert_email", "leave", "security", "prove", "passkey", "link", "app", "recovery_codes", "forgot", "reset", "invitation", "decline", "notice", "reference", "reasons"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(functions).
 			ParseFS(pageFiles, "pages/layout.html", "pages/forms.html", "pages/"+name+".html"))
 	}

@@ -311,7 +311,7 @@ func TestEveryWayInAsksForTheFactor(t *testing.T) {
 	var found []protoreflect.Name
 	for _, file := range []protoreflect.FileDescriptor{
 		identityv1.File_roster_identity_v1_account_service_proto, identityv1.File_roster_identity_v1_factor_service_proto,
-		identityv1.File_roster_identity_v1_provider_service_proto, identityv1.File_roster_identity_v1_internal_service_proto,
+		identityv1.File_roster_identity_v1_provider_service_proto, identityv1.File_roster_identity_v1_federated_identity_service_proto, identityv1.File_roster_identity_v1_internal_service_proto,
 	} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()

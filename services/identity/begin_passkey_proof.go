@@ -57,15 +57,16 @@ func (s *Service) checkPasskey(ctx context.Context, by trial, text string) error
 		if err != nil {
 			return err
 		}
-		return s.usePasskey(ctx, q, has, answer)
+		return s.usePasskey(ctx, q, has, answer, false)
 	})
 }
 
 // errCopied refuses a passkey that has counted backwards.
 var errCopied = errors.New("the passkey may have been copied")
 
-// usePasskey uses one of the account's passkeys. One that has counted backwards is refused, and its person hears of it.
-func (s *Service) usePasskey(ctx context.Context, q store.Queries, has store.Factors, answer passkey.Answer) error {
+// usePasskey uses one of the account's passkeys; alone: nothing else says who is there. One that has counted backwards is refused, and its person hears
+// of it.
+func (s *Service) usePasskey(ctx context.Context, q store.Queries, has store.Factors, answer passkey.Answer, alone bool) error {
 	holder, err := holderOf(ctx, q, has)
 	if err != nil {
 		return err
@@ -84,8 +85,8 @@ func (s *Service) usePasskey(ctx context.Context, q store.Queries, has store.Fac
 			}
 			return errCopied
 		}
-		one.SignCount = used.SignCount
-		q.SaveSignCount(has.Account.ID, one)
+		one.SignCount, one.Alone = used.SignCount, one.Alone || alone
+		q.SaveUse(has.Account.ID, one)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (s *Service) CompleteFederatedSignIn(ctx context.Context, req *identityv1.C
 	if delivery == session.Cookie && who.Service != "gateway" {
 		return nil, fault.Invalid("delivery", "must be DELIVERY_TOKEN: a cookie is for browsers")
 	}
-	person, at, err := s.returned(ctx, client, req)
+	person, at, err := s.returned(ctx, client, req, federation.Link{})
 	if err != nil {
 		return nil, err
 	}
@@ -65,13 +65,21 @@ func (s *Service) CompleteFederatedSignIn(ctx context.Context, req *identityv1.C
 	}, err
 }
 
-// returned finds out who has come back from the provider, and when they have proven it there.
-func (s *Service) returned(ctx context.Context, client upstream.Client, req *identityv1.CompleteFederatedSignInRequest) (person federation.Person, at time.Time, err error) {
+// answer is what a browser came back with.
+type answer interface {
+	GetFlow() string
+	GetState() string
+	GetCode() string
+	GetIssuer() string
+}
+
+// returned finds out who has come back from the provider, and when they have proven it there. to is what it has to be for.
+func (s *Service) returned(ctx context.Context, client upstream.Client, req answer, to federation.Link) (person federation.Person, at time.Time, err error) {
 	flow, err := s.openFlow(req.GetFlow())
 	if err != nil {
 		return person, at, federation.ErrFailed
 	}
-	if !flow.Answers(client.Provider, req.GetState(), s.Now()) {
+	if !flow.Answers(client.Provider, req.GetState(), to, s.Now()) {
 		return person, at, federation.ErrFailed
 	}
 	used, err := s.store.UseFlow(ctx, flow)
@@ -220,7 +228,7 @@ func (s *Service) link(ctx context.Context, q store.Queries, p federation.Provid
 		return federation.ErrUnproven
 	}
 	q.InsertLink(p.ID, subject, domain, owner)
-	if err := s.notify(q, a, mail.ProviderLinked{Provider: p.DisplayName, Time: q.Now()}); err != nil {
+	if err := s.notify(q, a, mail.ProviderLinked{Notice: s.notice(ctx, q), Provider: p.DisplayName}); err != nil {
 		return err
 	}
 	return outbox.Publish(q.Tx, owner, q.Now(), linkedEvent(p, origin(ctx, owner, "")))

@@ -285,6 +285,13 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 			if err != nil {
 				return err
 			}
+			linked, err := q.IsLinked(ctx, begun.ProviderID, begun.AccountID)
+			if err != nil {
+				return err
+			}
+			if !linked { // taken away since
+				return federation.ErrFailed
+			}
 		}
 		q.InsertAttempt(begun.AccountID, proven.attempt(begun))
 		q.InsertSession(begun, key.Hash)

@@ -53,8 +53,7 @@ func (s *Service) ExportAccount(ctx context.Context, _ *identityv1.ExportAccount
 			answer.KnownDevices = append(answer.KnownDevices, &identityv1.KnownDevice{Device: one.Device, Network: one.Network, LastTime: timestamppb.New(one.LastTime)})
 		}
 		for _, one := range e.Identities {
-			answer.FederatedIdentities = append(answer.FederatedIdentities, &identityv1.FederatedIdentity{
-				ProviderDisplayName: one.DisplayName, Issuer: one.Issuer, Subject: one.Subject, CreateTime: timestamppb.New(one.CreateTime)})
+			answer.FederatedIdentities = append(answer.FederatedIdentities, identityToProto(one))
 		}
 		return s.notify(q, e.Emails.Account, mail.AccountExported{Notice: s.notice(ctx, q)})
 	})

@@ -66,6 +66,7 @@ type harness struct {
 	avatars    identityv1.AvatarServiceClient
 	operators  identityv1.OperatorServiceClient
 	federated  identityv1.FederatedSignInServiceClient
+	identities identityv1.FederatedIdentityServiceClient
 	providers  identityv1.OperatorProviderServiceClient
 	services   identityv1.ServiceAccountServiceClient
 	tokens     identityv1.TokenServiceClient
@@ -198,6 +199,7 @@ func (h *harness) serve() {
 	h.avatars = identityv1.NewAvatarServiceClient(gateway)
 	h.operators = identityv1.NewOperatorServiceClient(gateway)
 	h.federated = identityv1.NewFederatedSignInServiceClient(gateway)
+	h.identities = identityv1.NewFederatedIdentityServiceClient(gateway)
 	h.providers = identityv1.NewOperatorProviderServiceClient(gateway)
 	h.services = identityv1.NewServiceAccountServiceClient(gateway)
 	h.tokens = identityv1.NewTokenServiceClient(gateway)
@@ -398,6 +400,8 @@ const (
 	signInFailed       = errorv1.Reason_REASON_FEDERATED_SIGN_IN_FAILED
 	linkRequired       = errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED
 	emailUnverified    = errorv1.Reason_REASON_EMAIL_UNVERIFIED
+	identityTaken      = errorv1.Reason_REASON_IDENTITY_TAKEN
+	lastWayIn          = errorv1.Reason_REASON_LAST_WAY_IN
 	unavailable        = errorv1.Reason_REASON_UNAVAILABLE
 	lastOwner          = errorv1.Reason_REASON_LAST_OWNER
 )

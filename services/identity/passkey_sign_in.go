@@ -83,7 +83,7 @@ func (s *Service) checkPasskeyOfAnyone(ctx context.Context, text string) (owner 
 	}
 	by := trial{to: session.SignIn, by: session.ByPasskey, owner: owner}
 	err = s.tryFactor(ctx, by, func(ctx context.Context, q store.Queries, has store.Factors) error {
-		return s.usePasskey(ctx, q, has, answer)
+		return s.usePasskey(ctx, q, has, answer, true)
 	})
 	if errors.Is(err, factor.TooEarly(0)) {
 		err = s.failPasskey(ctx, owner, session.TooMany)

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"slices"
 
 	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 
@@ -44,6 +45,14 @@ func (s *Service) prove(ctx context.Context, q store.Queries, me account.Account
 
 // settle is the part of prove that a password set by a mailed link leaves to do: that ends sessions and keys by itself.
 func (s *Service) settle(ctx context.Context, q store.Queries, me account.Account, from *eventv1.Context) error {
+	identities, err := q.ListIdentities(ctx, me.ID)
+	if err != nil {
+		return err
+	}
+	identities = slices.DeleteFunc(identities, func(one store.Identity) bool { return !me.Since(one.CreateTime) })
+	if err := unlink(q, me.ID, identities, from); err != nil {
+		return err
+	}
 	q.SaveProven(me)
 	return s.dropFactors(ctx, q, me, *me.UnprovenTime, from)
 }

@@ -180,6 +180,15 @@ var repeatable = map[string]func(h *harness) repeated{
 		}
 		return r
 	},
+	"FederatedIdentityService.UnlinkProvider": func(h *harness) repeated {
+		key, bearer, stranger := h.two()
+		one, two := h.provider(), h.provider()
+		require.NoError(h, h.linkTo(one, bearer))
+		require.NoError(h, h.linkTo(two, bearer))
+		return h.own(key, bearer, stranger, func(bearer, requestID string, other bool) (proto.Message, error) {
+			return h.identities.UnlinkProvider(h.as(bearer), &identityv1.UnlinkProviderRequest{ProviderId: pick(other, one.id, two.id), RequestId: requestID})
+		})
+	},
 	"OperatorService.ClaimOperator": func(h *harness) repeated {
 		nobodys := secret.New(secret.Link, id.NewOperator())
 		r := linked(h.bootstrap(h.service), nobodys.Text(), func(token, requestID string, other bool) (proto.Message, error) {

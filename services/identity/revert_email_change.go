@@ -41,6 +41,10 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 		if err != nil {
 			return nil, err
 		}
+		identities, err := q.ListIdentities(ctx, key)
+		if err != nil {
+			return nil, err
+		}
 		from := origin(ctx, key, req.GetRequestId())
 		if _, err := has.SetPrimary(address.Key); err != nil { // it was taken away since
 			q.ClaimEmail(address, key, true)
@@ -51,7 +55,9 @@ func (s *Service) RevertEmailChange(ctx context.Context, req *identityv1.RevertE
 			return nil, err
 		}
 		q.DeletePassword(key)
-		q.DeleteLinks(key)
+		if err := unlink(q, key, identities, from); err != nil {
+			return nil, err
+		}
 		if err := s.dropFactors(ctx, q, has.Account, revert.Expires.Add(-account.RevertLifetime), from); err != nil {
 			return nil, err
 		}

@@ -61,6 +61,7 @@ type Service struct {
 	identityv1.UnsafeAvatarServiceServer
 	identityv1.UnsafeOperatorServiceServer
 	identityv1.UnsafeFederatedSignInServiceServer
+	identityv1.UnsafeFederatedIdentityServiceServer
 	identityv1.UnsafeOperatorProviderServiceServer
 	identityv1.UnsafeServiceAccountServiceServer
 	identityv1.UnsafeTokenServiceServer
@@ -114,6 +115,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterAvatarServiceServer(r, s)
 	identityv1.RegisterOperatorServiceServer(r, s)
 	identityv1.RegisterFederatedSignInServiceServer(r, s)
+	identityv1.RegisterFederatedIdentityServiceServer(r, s)
 	identityv1.RegisterOperatorProviderServiceServer(r, s)
 	identityv1.RegisterServiceAccountServiceServer(r, s)
 	identityv1.RegisterTokenServiceServer(r, s)

@@ -54,6 +54,15 @@ func TestSignedOutMeanwhile(t *testing.T) {
 				return err
 			}
 		},
+		"ALinkToAProvider": func(h *harness, bearer string) func() error {
+			back := h.beginLink(h.provider(), bearer)
+			return func() error { return h.completeLink(bearer, back) }
+		},
+		"NoLinkToAProvider": func(h *harness, bearer string) func() error {
+			p := h.provider()
+			require.NoError(h, h.completeLink(bearer, h.beginLink(p, bearer)))
+			return func() error { return h.unlink(bearer, p.id) }
+		},
 		"RecoveryCodes": func(h *harness, bearer string) func() error {
 			_, confirmed := h.enrol(bearer)
 			return func() error {
@@ -67,9 +76,9 @@ func TestSignedOutMeanwhile(t *testing.T) {
 			h := start(t)
 			key := h.withPassword("ada@example.com", "")
 			act := prepare(h, h.signIn("ada@example.com").token)
-			before := h.dumpOf(`api_keys`, `user_emails`, `email_additions`, `factors`, `recovery_codes`)
+			before := h.dumpOf(`api_keys`, `user_emails`, `email_additions`, `factors`, `recovery_codes`, `federated_identities`)
 			requireReason(t, unauthenticated, h.meanwhile(key, `DELETE FROM sessions`, act))
-			require.Equal(t, before, h.dumpOf(`api_keys`, `user_emails`, `email_additions`, `factors`, `recovery_codes`))
+			require.Equal(t, before, h.dumpOf(`api_keys`, `user_emails`, `email_additions`, `factors`, `recovery_codes`, `federated_identities`))
 		})
 	}
 }

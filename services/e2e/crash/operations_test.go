@@ -58,6 +58,8 @@ type scene struct {
 	factor   string
 	provider string // of identities
 	code     string // of a factor, or to recover without
+
+	goThere func(context.Context) (*identityv1.CompleteLinkProviderRequest, error) // to an identity provider, and back
 }
 
 func (s *scene) request() string { return "once-" + s.tag }

@@ -159,6 +159,7 @@ type client struct {
 	identityv1.ApiKeyServiceClient
 	identityv1.OperatorServiceClient
 	identityv1.OperatorProviderServiceClient
+	identityv1.FederatedIdentityServiceClient
 	identityv1.ServiceAccountServiceClient
 	identityv1.TokenServiceClient
 	identityv1.EmailServiceClient
@@ -192,7 +193,7 @@ func clientOver(conn steady) client {
 	return client{
 		identityv1.NewAccountServiceClient(conn), identityv1.NewSessionServiceClient(conn), identityv1.NewPasswordServiceClient(conn),
 		identityv1.NewFactorServiceClient(conn), identityv1.NewApiKeyServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
-		identityv1.NewOperatorProviderServiceClient(conn), identityv1.NewServiceAccountServiceClient(conn), identityv1.NewTokenServiceClient(conn), identityv1.NewEmailServiceClient(conn), identityv1.NewAvatarServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
+		identityv1.NewOperatorProviderServiceClient(conn), identityv1.NewFederatedIdentityServiceClient(conn), identityv1.NewServiceAccountServiceClient(conn), identityv1.NewTokenServiceClient(conn), identityv1.NewEmailServiceClient(conn), identityv1.NewAvatarServiceClient(conn), membershipv1.NewAuditServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewDomainServiceClient(conn), membershipv1.NewIdentityProviderServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn), membershipv1.NewOrganizationServiceAccountServiceClient(conn),
 		membershipv1.NewOwnershipServiceClient(conn), membershipv1.NewAvailabilityServiceClient(conn),
@@ -411,6 +412,7 @@ var censusOf = map[string]string{
 	UNION ALL SELECT concat_ws(' ', 'account', CASE WHEN managed_by IS NULL THEN 'free' ELSE 'managed' END, sign_in_allowed), count(*) FROM accounts GROUP BY 1
 	UNION ALL SELECT 'credential', count(*) FROM credentials
 	UNION ALL SELECT 'session', count(*) FROM sessions
+	UNION ALL SELECT 'link to a provider', count(*) FROM federated_identities
 	UNION ALL SELECT 'sign-up', count(*) FROM sign_ups
 	UNION ALL SELECT 'operator', count(*) FROM operators
 	UNION ALL SELECT 'operator key', count(*) FROM operator_keys

@@ -261,7 +261,7 @@ func (a *app) meCommand() *cobra.Command {
 }
 
 func (a *app) accountCommand() *cobra.Command {
-	return groupOf("account", "Your account", a.accountUpdateCommand(), a.accountExportCommand(), a.accountAvatarCommand(), a.accountDeleteCommand())
+	return groupOf("account", "Your account", a.accountUpdateCommand(), a.accountExportCommand(), a.accountAvatarCommand(), a.accountProvidersCommand(), a.accountDeleteCommand())
 }
 
 func (a *app) accountUpdateCommand() *cobra.Command {

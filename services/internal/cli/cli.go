@@ -100,7 +100,7 @@ Begin with:
 	root.AddCommand(
 		a.signupCommand(), a.verifyCommand(), a.loginCommand(), a.reauthCommand(), a.passwordCommand(), a.logoutCommand(), a.meCommand(), a.sessionsCommand(), a.loginActivityCommand(), a.accountCommand(), a.emailCommand(), a.keysCommand(), a.mfaCommand(),
 		a.orgCommand(), a.roleCommand(), a.permissionsCommand(),
-		a.inviteCommand(), a.peopleCommand(), a.availabilityCommand(), a.memberCommand(), a.groupCommand(), a.projectCommand(), a.serviceAccountsCommand(), a.domainCommand(), a.seatsCommand(), a.accessCommand(), a.auditCommand(),
+		a.inviteCommand(), a.peopleCommand(), a.availabilityCommand(), a.memberCommand(), a.groupCommand(), a.projectCommand(), a.serviceAccountsCommand(), a.domainCommand(), a.ssoCommand(), a.seatsCommand(), a.accessCommand(), a.auditCommand(),
 		a.eventsCommand(), a.operatorCommand(), exitCodesTopic(),
 	)
 	a.watch(root)

@@ -32,7 +32,7 @@ func TestCommandTree(t *testing.T) {
 	}
 	walk(newApp(Console{In: strings.NewReader("")}).root())
 	require.Equal(t, strings.Fields(`
-		access/check access/explain access/list-mine access/what-if access/who account/avatar/remove account/avatar/set account/delete account/export account/update audit/checkpoints audit/export audit/list audit/verify
+		access/check access/explain access/list-mine access/what-if access/who account/avatar/remove account/avatar/set account/delete account/export account/providers/list account/providers/unlink account/update audit/checkpoints audit/export audit/list audit/verify
 		availability/hours availability/override/add availability/override/list availability/override/remove
 		availability/rotation/create availability/rotation/delete availability/rotation/list availability/rotation/update availability/show
 		domain/add domain/get domain/list domain/remove domain/verify domain/waiting
@@ -52,7 +52,7 @@ func TestCommandTree(t *testing.T) {
 		project/add project/create project/delete project/get project/list project/members project/remove project/update
 		reauth role/create role/delete role/list role/update seats
 		service-accounts/create service-accounts/delete service-accounts/keys/create service-accounts/keys/delete service-accounts/keys/list service-accounts/list service-accounts/update
-		sessions/list sessions/revoke sessions/revoke-others signup verify`),
+		sessions/list sessions/revoke sessions/revoke-others signup sso/create sso/delete sso/list sso/update verify`),
 		strings.Fields(strings.ReplaceAll(strings.Join(tree, "\n"), " ", "/")))
 }
 

@@ -89,6 +89,8 @@ func newWorld(t *testing.T) *world {
 	membershipv1.RegisterAuditServiceServer(server, &audits{world: w})
 	membershipv1.RegisterOrganizationServiceAccountServiceServer(server, membershipv1.UnimplementedOrganizationServiceAccountServiceServer{})
 	membershipv1.RegisterDomainServiceServer(server, membershipv1.UnimplementedDomainServiceServer{})
+	membershipv1.RegisterIdentityProviderServiceServer(server, membershipv1.UnimplementedIdentityProviderServiceServer{})
+	identityv1.RegisterFederatedIdentityServiceServer(server, identityv1.UnimplementedFederatedIdentityServiceServer{})
 	invitationv1.RegisterInvitationServiceServer(server, invitationv1.UnimplementedInvitationServiceServer{})
 	billingv1.RegisterSeatUsageServiceServer(server, billingv1.UnimplementedSeatUsageServiceServer{})
 	billingv1.RegisterSeatLimitServiceServer(server, billingv1.UnimplementedSeatLimitServiceServer{})

@@ -307,13 +307,24 @@ func (t PasskeyCopied) plain() (string, Template) {
 
 // ProviderLinked tells somebody that an identity provider signs them in from now on.
 type ProviderLinked struct {
+	Notice
 	Provider string
-	Time     time.Time
 }
 
 func (t ProviderLinked) plain() (string, Template) {
-	t.Provider = name(t.Provider)
+	t.Notice, t.Provider = t.Notice.made(), name(t.Provider)
 	return "provider_linked", t
+}
+
+// ProviderUnlinked tells somebody that an identity provider does not sign them in any more.
+type ProviderUnlinked struct {
+	Notice
+	Provider string
+}
+
+func (t ProviderUnlinked) plain() (string, Template) {
+	t.Notice, t.Provider = t.Notice.made(), name(t.Provider)
+	return "provider_unlinked", t
 }
 
 // RecoveryCodeUsed tells somebody that a recovery code stood in for their second factor.
@@ -406,7 +417,7 @@ var functions = map[string]any{
 }
 
 var pages = parse("verify_email", "account_exists", "add_email", "email_in_use", "emails_changed", "primary_changed", "prove_email", "email_replaced", "reset_password",
-	"password_changed", "temporary_password", "new_device", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied", "provider_linked",
+	"password_changed", "temporary_password", "new_device", "invitation", "removed", "joined", "added", "transfer_offered", "mfa_changed", "mfa_reset", "passkey_copied", "provider_linked", "provider_unlinked",
 	"account_deleted", "account_kept",
 	"recovery_code_used", "recovery_codes_replaced", "role_raised", "ownership_taken", "api_key_created", "account_exported")
 

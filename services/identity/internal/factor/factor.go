@@ -72,6 +72,7 @@ type Factor struct {
 	PublicKey    []byte
 	SignCount    uint32
 	Syncable     bool
+	Alone        bool // it has signed its person in by itself, so that it can
 }
 
 // Of returns the factors of a method.

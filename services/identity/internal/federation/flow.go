@@ -24,6 +24,13 @@ type Flow struct {
 	Verifier string // of PKCE, RFC 7636; the provider has heard its hash
 	Again    bool   // the person has to prove anew who they are
 	Begun    time.Time
+	Link     Link // what it is to link; zero: it signs in
+}
+
+// Link is who has begun to link a provider: what comes back is for nobody else, and for no other session.
+type Link struct {
+	Account id.Account
+	Session id.Session
 }
 
 // NewFlow begins a sign-in.
@@ -46,10 +53,11 @@ func (f Flow) Text() []byte {
 // ParseFlow reads what Text wrote.
 func ParseFlow(text []byte) (f Flow, err error) { return f, json.Unmarshal(text, &f) }
 
-// Answers tells whether somebody who comes back to the provider's redirect URI with the state has begun this. When the provider was changed
-// meanwhile, it may be another one.
-func (f Flow) Answers(at Provider, state string, now time.Time) bool {
-	return f.Provider == at.ID && f.Version == at.Version && now.Before(f.End()) && subtle.ConstantTimeCompare([]byte(f.State), []byte(state)) == 1
+// Answers tells whether somebody who comes back to the provider's redirect URI with the state has begun this, and for the same. When the provider was
+// changed meanwhile, it may be another one.
+func (f Flow) Answers(at Provider, state string, to Link, now time.Time) bool {
+	return f.Provider == at.ID && f.Version == at.Version && f.Link == to && now.Before(f.End()) &&
+		subtle.ConstantTimeCompare([]byte(f.State), []byte(state)) == 1
 }
 
 // End is when the flow is too old.

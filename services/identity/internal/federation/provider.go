@@ -26,6 +26,14 @@ var (
 	ErrUnverified       = fault.New(errorv1.Reason_REASON_EMAIL_UNVERIFIED, "The identity provider does not say that it has checked your address. Confirm the address there, then try again.")
 	ErrLinkRequired     = fault.New(errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED,
 		"The identity provider has no say over this address here. Sign in to your account in another way, and link the provider to it.")
+	ErrNoSay = fault.New(errorv1.Reason_REASON_ACCOUNT_LINK_REQUIRED,
+		"The organization of this identity provider has not verified the domain of the address that the provider names. Ask its admins to verify it.")
+	ErrTaken = fault.New(errorv1.Reason_REASON_IDENTITY_TAKEN,
+		"The identity provider knows another account here as this person. If that is yours, too, sign in to it, and unlink the provider there first.")
+	ErrAnother   = fault.New(errorv1.Reason_REASON_IDENTITY_TAKEN, "Your account is linked to somebody else at this identity provider. Unlink that first.")
+	ErrNotLinked = fault.New(errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND, "Your account is not linked to this identity provider.")
+	ErrLastWayIn = fault.New(errorv1.Reason_REASON_LAST_WAY_IN,
+		"Nothing else signs you in. Choose a password, link another identity provider, or sign in once with a passkey alone; then try again.")
 	ErrDisabled  = fault.New(errorv1.Reason_REASON_ACCOUNT_NOT_FOUND, "This account may not sign in. Ask the organization that manages it.")
 	ErrUndecided = fault.New(errorv1.Reason_REASON_UNAVAILABLE, "A part of the suite does not answer. Try again.").WithRetry(5 * time.Second)
 	ErrAway      = fault.New(errorv1.Reason_REASON_UNAVAILABLE, "The identity provider does not answer. Try again.").WithRetry(5 * time.Second)

@@ -87,9 +87,8 @@ func (q Queries) SaveUnproven(key id.Account) {
 	q.Write(`UPDATE accounts SET unproven_time = coalesce(unproven_time, now()) WHERE id = $1`, key)
 }
 
-// SaveProven ends that, with what opens the account beside its password and was added since then.
+// SaveProven ends that, and what waits for a proof.
 func (q Queries) SaveProven(a account.Account) {
-	q.Write(`DELETE FROM federated_identities WHERE account_id = $1 AND create_time >= $2`, a.ID, a.UnprovenTime)
 	q.Write(`DELETE FROM email_additions WHERE account_id = $1`, a.ID)
 	q.Write(`UPDATE accounts SET unproven_time = NULL WHERE id = $1`, a.ID)
 }

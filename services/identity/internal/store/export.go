@@ -38,12 +38,6 @@ type Device struct {
 	LastTime        time.Time
 }
 
-// Identity is what an identity provider knows a person by.
-type Identity struct {
-	DisplayName, Issuer, Subject string
-	CreateTime                   time.Time
-}
-
 // Export reads what is kept of an account, and nothing that opens it.
 func (q Queries) Export(ctx context.Context, owner id.Account) (e Export, err error) {
 	var credential struct{ SetTime time.Time }
@@ -54,8 +48,9 @@ func (q Queries) Export(ctx context.Context, owner id.Account) (e Export, err er
 	q.Read(`SELECT network, expire_time FROM known_networks WHERE account_id = $1 AND expire_time > now() ORDER BY expire_time DESC, network`,
 		[]any{owner}, postgres.All(&e.Networks))
 	q.Read(`SELECT device, network, last_time FROM devices WHERE account_id = $1 ORDER BY last_time DESC, device, network`, []any{owner}, postgres.All(&e.Devices))
-	q.Read(`SELECT p.display_name, p.issuer, f.subject, f.create_time FROM federated_identities f JOIN providers p ON p.id = f.provider_id
-		WHERE f.account_id = $1 ORDER BY f.create_time, p.issuer`, []any{owner}, postgres.All(&e.Identities))
+	if e.Identities, err = q.ListIdentities(ctx, owner); err != nil {
+		return e, err
+	}
 	if e.Emails, err = q.ListEmails(ctx, owner); err != nil {
 		return e, err
 	}

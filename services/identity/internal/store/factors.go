@@ -10,7 +10,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-const factorColumns = `id, method, display_name, sealed_secret, active, last_step, credential_id, public_key, sign_count, syncable, create_time`
+const factorColumns = `id, method, display_name, sealed_secret, active, last_step, credential_id, public_key, sign_count, syncable, alone, create_time`
 
 // Factors is what an account has beside its password.
 type Factors struct {

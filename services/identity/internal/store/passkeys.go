@@ -61,7 +61,7 @@ func (q Queries) FindHandle(ctx context.Context, handle []byte) (owner id.Accoun
 	return row.AccountID, found, err
 }
 
-// SaveSignCount writes how often a passkey was used.
-func (q Queries) SaveSignCount(owner id.Account, f factor.Factor) {
-	q.Write(`UPDATE factors SET sign_count = $3 WHERE account_id = $1 AND id = $2`, owner, f.ID, f.SignCount)
+// SaveUse writes that a passkey was used.
+func (q Queries) SaveUse(owner id.Account, f factor.Factor) {
+	q.Write(`UPDATE factors SET sign_count = $3, alone = $4 WHERE account_id = $1 AND id = $2`, owner, f.ID, f.SignCount, f.Alone)
 }

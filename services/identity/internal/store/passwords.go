@@ -25,6 +25,13 @@ func (q Queries) SaveTemporaryPassword(key id.Account, passwordHash string, unti
 	q.VoidLinks(key)
 }
 
+// HasPassword tells whether the account has a password that its person has chosen.
+func (q Queries) HasPassword(ctx context.Context, key id.Account) (has bool, err error) {
+	var row struct{ SetTime time.Time }
+	q.Read(`SELECT set_time FROM credentials WHERE account_id = $1 AND temporary_until IS NULL`, []any{key}, postgres.One(&row, &has))
+	return has, q.Fetch(ctx)
+}
+
 // DeletePassword leaves the account without a password.
 func (q Queries) DeletePassword(key id.Account) {
 	q.Write(`DELETE FROM credentials WHERE account_id = $1`, key)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/federation"
@@ -131,9 +132,34 @@ func (q Queries) InsertLink(at id.Provider, subject, domain string, owner id.Acc
 		at, subject, owner, domain)
 }
 
-// DeleteLinks takes away that identity providers vouch for an account.
-func (q Queries) DeleteLinks(owner id.Account) {
-	q.Write(`DELETE FROM federated_identities WHERE account_id = $1`, owner)
+// Identity is what an identity provider knows a person by.
+type Identity struct {
+	ProviderID                   id.Provider
+	OrganizationID               id.Organization // whose provider it is; zero: the deployment's
+	Enabled                      bool            // the provider is
+	DisplayName, Issuer, Subject string
+	CreateTime                   time.Time
+}
+
+// ListIdentities returns whom identity providers know as the account's person, oldest first.
+func (q Queries) ListIdentities(ctx context.Context, owner id.Account) (all []Identity, err error) {
+	q.Read(`
+		SELECT f.provider_id, p.organization_id, p.enabled, p.display_name, p.issuer, f.subject, f.create_time
+		FROM federated_identities f JOIN providers p ON p.id = f.provider_id
+		WHERE f.account_id = $1 ORDER BY f.create_time, f.provider_id`, []any{owner}, postgres.All(&all))
+	return all, q.Fetch(ctx)
+}
+
+// IsLinked tells whether the provider signs somebody in to the account.
+func (q Queries) IsLinked(ctx context.Context, at id.Provider, owner id.Account) (linked bool, err error) {
+	var row struct{ ProviderID id.Provider }
+	q.Read(`SELECT provider_id FROM federated_identities WHERE provider_id = $1 AND account_id = $2`, []any{at, owner}, postgres.One(&row, &linked))
+	return linked, q.Fetch(ctx)
+}
+
+// DeleteLink takes away that an identity provider vouches for an account.
+func (q Queries) DeleteLink(owner id.Account, at id.Provider) {
+	q.Write(`DELETE FROM federated_identities WHERE account_id = $1 AND provider_id = $2`, owner, at)
 }
 
 // InsertAccountWithout adds an account without a password: its person signs in in another way.

@@ -114,6 +114,8 @@ const (
 	Reason_REASON_DOMAIN_TAKEN Reason = 65
 	// The passkey was set up before, here or by another account. ALREADY_EXISTS, 409.
 	Reason_REASON_PASSKEY_TAKEN Reason = 66
+	// The identity provider knows another account as this person, or another person as this account. ALREADY_EXISTS, 409.
+	Reason_REASON_IDENTITY_TAKEN Reason = 67
 	// The role does not exist here or cannot be given this way. INVALID_ARGUMENT, 400.
 	Reason_REASON_ROLE_NOT_ASSIGNABLE Reason = 80
 	// The owner cannot be changed, disabled or removed. FAILED_PRECONDITION, 400.
@@ -144,6 +146,8 @@ const (
 	Reason_REASON_PASSWORD_MISSING Reason = 95
 	// The organization that manages this account keeps it from signing in. FAILED_PRECONDITION, 400.
 	Reason_REASON_ACCOUNT_DISABLED Reason = 96
+	// Nothing else would sign in to the account. FAILED_PRECONDITION, 400.
+	Reason_REASON_LAST_WAY_IN Reason = 97
 	// The invitation has expired; it can be sent again. FAILED_PRECONDITION, 400.
 	Reason_REASON_INVITATION_EXPIRED Reason = 100
 	// The invitation was revoked. FAILED_PRECONDITION, 400.
@@ -237,6 +241,7 @@ var (
 		64:  "REASON_NAME_TAKEN",
 		65:  "REASON_DOMAIN_TAKEN",
 		66:  "REASON_PASSKEY_TAKEN",
+		67:  "REASON_IDENTITY_TAKEN",
 		80:  "REASON_ROLE_NOT_ASSIGNABLE",
 		81:  "REASON_OWNER_PROTECTED",
 		82:  "REASON_LAST_OWNER",
@@ -252,6 +257,7 @@ var (
 		92:  "REASON_EMAIL_UNVERIFIED",
 		95:  "REASON_PASSWORD_MISSING",
 		96:  "REASON_ACCOUNT_DISABLED",
+		97:  "REASON_LAST_WAY_IN",
 		100: "REASON_INVITATION_EXPIRED",
 		101: "REASON_INVITATION_REVOKED",
 		102: "REASON_INVITATION_DECLINED",
@@ -318,6 +324,7 @@ var (
 		"REASON_NAME_TAKEN":                  64,
 		"REASON_DOMAIN_TAKEN":                65,
 		"REASON_PASSKEY_TAKEN":               66,
+		"REASON_IDENTITY_TAKEN":              67,
 		"REASON_ROLE_NOT_ASSIGNABLE":         80,
 		"REASON_OWNER_PROTECTED":             81,
 		"REASON_LAST_OWNER":                  82,
@@ -333,6 +340,7 @@ var (
 		"REASON_EMAIL_UNVERIFIED":            92,
 		"REASON_PASSWORD_MISSING":            95,
 		"REASON_ACCOUNT_DISABLED":            96,
+		"REASON_LAST_WAY_IN":                 97,
 		"REASON_INVITATION_EXPIRED":          100,
 		"REASON_INVITATION_REVOKED":          101,
 		"REASON_INVITATION_DECLINED":         102,
@@ -389,7 +397,7 @@ var File_roster_error_v1_error_proto protoreflect.FileDescriptor
 
 const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\xde\x11\n" +
+	"\x1broster/error/v1/error.proto\x12\x0froster.error.v1*\x91\x12\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REASON_VALIDATION_FAILED\x10\x01\x12\x19\n" +
@@ -432,7 +440,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x12REASON_EMAIL_TAKEN\x10?\x12\x15\n" +
 	"\x11REASON_NAME_TAKEN\x10@\x12\x17\n" +
 	"\x13REASON_DOMAIN_TAKEN\x10A\x12\x18\n" +
-	"\x14REASON_PASSKEY_TAKEN\x10B\x12\x1e\n" +
+	"\x14REASON_PASSKEY_TAKEN\x10B\x12\x19\n" +
+	"\x15REASON_IDENTITY_TAKEN\x10C\x12\x1e\n" +
 	"\x1aREASON_ROLE_NOT_ASSIGNABLE\x10P\x12\x1a\n" +
 	"\x16REASON_OWNER_PROTECTED\x10Q\x12\x15\n" +
 	"\x11REASON_LAST_OWNER\x10R\x12\x16\n" +
@@ -447,7 +456,8 @@ const file_roster_error_v1_error_proto_rawDesc = "" +
 	"\x1aREASON_ACCOUNT_NOT_MANAGED\x10[\x12\x1b\n" +
 	"\x17REASON_EMAIL_UNVERIFIED\x10\\\x12\x1b\n" +
 	"\x17REASON_PASSWORD_MISSING\x10_\x12\x1b\n" +
-	"\x17REASON_ACCOUNT_DISABLED\x10`\x12\x1d\n" +
+	"\x17REASON_ACCOUNT_DISABLED\x10`\x12\x16\n" +
+	"\x12REASON_LAST_WAY_IN\x10a\x12\x1d\n" +
 	"\x19REASON_INVITATION_EXPIRED\x10d\x12\x1d\n" +
 	"\x19REASON_INVITATION_REVOKED\x10e\x12\x1e\n" +
 	"\x1aREASON_INVITATION_DECLINED\x10f\x12\x1a\n" +

@@ -8851,6 +8851,79 @@ func (x *OrganizationServiceAccountUpdated) GetPersonal() *Client {
 	return nil
 }
 
+// AccountProviderUnlinked: `account.provider_unlinked`. Nobody is signed in to the account any more by whom the identity provider knows as this person.
+type AccountProviderUnlinked struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The provider.
+	ProviderId string `protobuf:"bytes,2,opt,name=provider_id,json=providerId,proto3" json:"provider_id,omitempty"`
+	// The organization whose provider it is; empty: the deployment's.
+	OrganizationId string `protobuf:"bytes,3,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,4,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountProviderUnlinked) Reset() {
+	*x = AccountProviderUnlinked{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[116]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountProviderUnlinked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountProviderUnlinked) ProtoMessage() {}
+
+func (x *AccountProviderUnlinked) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[116]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountProviderUnlinked.ProtoReflect.Descriptor instead.
+func (*AccountProviderUnlinked) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{116}
+}
+
+func (x *AccountProviderUnlinked) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountProviderUnlinked) GetProviderId() string {
+	if x != nil {
+		return x.ProviderId
+	}
+	return ""
+}
+
+func (x *AccountProviderUnlinked) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *AccountProviderUnlinked) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -8866,7 +8939,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[116]
+	mi := &file_roster_event_v1_event_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8878,7 +8951,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[116]
+	mi := &file_roster_event_v1_event_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8928,7 +9001,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[117]
+	mi := &file_roster_event_v1_event_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8940,7 +9013,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[117]
+	mi := &file_roster_event_v1_event_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8985,7 +9058,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[118]
+	mi := &file_roster_event_v1_event_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8997,7 +9070,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[118]
+	mi := &file_roster_event_v1_event_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9723,6 +9796,12 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x127\n" +
 	"\x06before\x18\x02 \x01(\v2\x1f.roster.event.v1.ServiceAccountR\x06before\x125\n" +
 	"\x05after\x18\x03 \x01(\v2\x1f.roster.event.v1.ServiceAccountR\x05after\x123\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xcc\x01\n" +
+	"\x17AccountProviderUnlinked\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12\x1f\n" +
+	"\vprovider_id\x18\x02 \x01(\tR\n" +
+	"providerId\x12'\n" +
+	"\x0forganization_id\x18\x03 \x01(\tR\x0eorganizationId\x123\n" +
 	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
@@ -9738,7 +9817,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 119)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 120)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                              // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                              // 1: roster.event.v1.Cause.Kind
@@ -9865,13 +9944,14 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*OrganizationServiceAccountKeyCreated)(nil), // 122: roster.event.v1.OrganizationServiceAccountKeyCreated
 	(*OrganizationServiceAccountKeyDeleted)(nil), // 123: roster.event.v1.OrganizationServiceAccountKeyDeleted
 	(*OrganizationServiceAccountUpdated)(nil),    // 124: roster.event.v1.OrganizationServiceAccountUpdated
-	(*Token_Position)(nil),                       // 125: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                        // 126: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),                 // 127: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),                // 128: google.protobuf.Timestamp
+	(*AccountProviderUnlinked)(nil),              // 125: roster.event.v1.AccountProviderUnlinked
+	(*Token_Position)(nil),                       // 126: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                        // 127: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),                 // 128: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),                // 129: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	125, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	126, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	10,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -9887,7 +9967,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	14,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	128, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	129, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	12,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	19,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	13,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -9925,7 +10005,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 51: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	14,  // 52: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	4,   // 53: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	128, // 54: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	129, // 54: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 55: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	30,  // 56: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	13,  // 57: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -10003,16 +10083,16 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 129: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
 	14,  // 130: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
 	12,  // 131: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
-	128, // 132: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	129, // 132: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 133: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
 	12,  // 134: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
 	14,  // 135: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
 	12,  // 136: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
-	128, // 137: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
+	129, // 137: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 138: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
 	12,  // 139: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
 	14,  // 140: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	126, // 141: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	127, // 141: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
 	12,  // 142: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
 	64,  // 143: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
 	14,  // 144: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
@@ -10038,7 +10118,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	64,  // 164: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
 	14,  // 165: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
 	6,   // 166: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	128, // 167: roster.event.v1.Domain.verify_time:type_name -> google.protobuf.Timestamp
+	129, // 167: roster.event.v1.Domain.verify_time:type_name -> google.protobuf.Timestamp
 	12,  // 168: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
 	73,  // 169: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
 	14,  // 170: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
@@ -10073,23 +10153,23 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 199: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
 	19,  // 200: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
 	84,  // 201: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	127, // 202: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	128, // 202: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
 	12,  // 203: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
 	86,  // 204: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
 	86,  // 205: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
 	14,  // 206: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
 	7,   // 207: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	128, // 208: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	128, // 209: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	128, // 210: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	129, // 208: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	129, // 209: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	129, // 210: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
 	12,  // 211: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
 	88,  // 212: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
 	14,  // 213: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
 	12,  // 214: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
 	88,  // 215: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
 	14,  // 216: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	128, // 217: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	128, // 218: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	129, // 217: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	129, // 218: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 219: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
 	91,  // 220: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
 	14,  // 221: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
@@ -10116,7 +10196,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 242: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
 	99,  // 243: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
 	14,  // 244: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	128, // 245: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	129, // 245: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 246: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
 	102, // 247: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
 	14,  // 248: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
@@ -10132,8 +10212,8 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 258: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
 	14,  // 259: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
 	8,   // 260: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	128, // 261: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	128, // 262: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	129, // 261: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	129, // 262: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 263: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
 	108, // 264: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
 	109, // 265: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
@@ -10163,7 +10243,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	119, // 289: roster.event.v1.OrganizationServiceAccountDeleted.before:type_name -> roster.event.v1.ServiceAccount
 	14,  // 290: roster.event.v1.OrganizationServiceAccountDeleted.personal:type_name -> roster.event.v1.Client
 	12,  // 291: roster.event.v1.OrganizationServiceAccountKeyCreated.context:type_name -> roster.event.v1.Context
-	128, // 292: roster.event.v1.OrganizationServiceAccountKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	129, // 292: roster.event.v1.OrganizationServiceAccountKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 293: roster.event.v1.OrganizationServiceAccountKeyCreated.personal:type_name -> roster.event.v1.Client
 	12,  // 294: roster.event.v1.OrganizationServiceAccountKeyDeleted.context:type_name -> roster.event.v1.Context
 	14,  // 295: roster.event.v1.OrganizationServiceAccountKeyDeleted.personal:type_name -> roster.event.v1.Client
@@ -10171,11 +10251,13 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	119, // 297: roster.event.v1.OrganizationServiceAccountUpdated.before:type_name -> roster.event.v1.ServiceAccount
 	119, // 298: roster.event.v1.OrganizationServiceAccountUpdated.after:type_name -> roster.event.v1.ServiceAccount
 	14,  // 299: roster.event.v1.OrganizationServiceAccountUpdated.personal:type_name -> roster.event.v1.Client
-	300, // [300:300] is the sub-list for method output_type
-	300, // [300:300] is the sub-list for method input_type
-	300, // [300:300] is the sub-list for extension type_name
-	300, // [300:300] is the sub-list for extension extendee
-	0,   // [0:300] is the sub-list for field type_name
+	12,  // 300: roster.event.v1.AccountProviderUnlinked.context:type_name -> roster.event.v1.Context
+	14,  // 301: roster.event.v1.AccountProviderUnlinked.personal:type_name -> roster.event.v1.Client
+	302, // [302:302] is the sub-list for method output_type
+	302, // [302:302] is the sub-list for method input_type
+	302, // [302:302] is the sub-list for extension type_name
+	302, // [302:302] is the sub-list for extension extendee
+	0,   // [0:302] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -10190,7 +10272,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   119,
+			NumMessages:   120,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

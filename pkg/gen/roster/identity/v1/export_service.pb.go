@@ -297,79 +297,6 @@ func (x *KnownDevice) GetLastTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// FederatedIdentity is what an identity provider knows somebody by.
-type FederatedIdentity struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The provider's name.
-	ProviderDisplayName string `protobuf:"bytes,1,opt,name=provider_display_name,json=providerDisplayName,proto3" json:"provider_display_name,omitempty"`
-	// The provider, as it calls itself (OpenID Connect Core, `iss`).
-	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
-	// What it calls the person (OpenID Connect Core, `sub`).
-	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
-	// Since when that is this account.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *FederatedIdentity) Reset() {
-	*x = FederatedIdentity{}
-	mi := &file_roster_identity_v1_export_service_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *FederatedIdentity) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*FederatedIdentity) ProtoMessage() {}
-
-func (x *FederatedIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_export_service_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use FederatedIdentity.ProtoReflect.Descriptor instead.
-func (*FederatedIdentity) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_export_service_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *FederatedIdentity) GetProviderDisplayName() string {
-	if x != nil {
-		return x.ProviderDisplayName
-	}
-	return ""
-}
-
-func (x *FederatedIdentity) GetIssuer() string {
-	if x != nil {
-		return x.Issuer
-	}
-	return ""
-}
-
-func (x *FederatedIdentity) GetSubject() string {
-	if x != nil {
-		return x.Subject
-	}
-	return ""
-}
-
-func (x *FederatedIdentity) GetCreateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreateTime
-	}
-	return nil
-}
-
 // KnownNetwork is where somebody has signed in from.
 type KnownNetwork struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -383,7 +310,7 @@ type KnownNetwork struct {
 
 func (x *KnownNetwork) Reset() {
 	*x = KnownNetwork{}
-	mi := &file_roster_identity_v1_export_service_proto_msgTypes[4]
+	mi := &file_roster_identity_v1_export_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +322,7 @@ func (x *KnownNetwork) String() string {
 func (*KnownNetwork) ProtoMessage() {}
 
 func (x *KnownNetwork) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_export_service_proto_msgTypes[4]
+	mi := &file_roster_identity_v1_export_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +335,7 @@ func (x *KnownNetwork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KnownNetwork.ProtoReflect.Descriptor instead.
 func (*KnownNetwork) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_export_service_proto_rawDescGZIP(), []int{4}
+	return file_roster_identity_v1_export_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *KnownNetwork) GetNetwork() string {
@@ -429,7 +356,7 @@ var File_roster_identity_v1_export_service_proto protoreflect.FileDescriptor
 
 const file_roster_identity_v1_export_service_proto_rawDesc = "" +
 	"\n" +
-	"'roster/identity/v1/export_service.proto\x12\x12roster.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a(roster/identity/v1/account_service.proto\x1a(roster/identity/v1/api_key_service.proto\x1a&roster/identity/v1/email_service.proto\x1a'roster/identity/v1/factor_service.proto\"\x16\n" +
+	"'roster/identity/v1/export_service.proto\x12\x12roster.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a(roster/identity/v1/account_service.proto\x1a(roster/identity/v1/api_key_service.proto\x1a&roster/identity/v1/email_service.proto\x1a'roster/identity/v1/factor_service.proto\x1a3roster/identity/v1/federated_identity_service.proto\"\x16\n" +
 	"\x14ExportAccountRequest\"\xad\a\n" +
 	"\x15ExportAccountResponse\x12;\n" +
 	"\vexport_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -452,13 +379,7 @@ const file_roster_identity_v1_export_service_proto_rawDesc = "" +
 	"\vKnownDevice\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x18\n" +
 	"\anetwork\x18\x02 \x01(\tR\anetwork\x127\n" +
-	"\tlast_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\"\xb6\x01\n" +
-	"\x11FederatedIdentity\x122\n" +
-	"\x15provider_display_name\x18\x01 \x01(\tR\x13providerDisplayName\x12\x16\n" +
-	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x18\n" +
-	"\asubject\x18\x03 \x01(\tR\asubject\x12;\n" +
-	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"e\n" +
+	"\tlast_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\"e\n" +
 	"\fKnownNetwork\x12\x18\n" +
 	"\anetwork\x18\x01 \x01(\tR\anetwork\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -480,43 +401,42 @@ func file_roster_identity_v1_export_service_proto_rawDescGZIP() []byte {
 	return file_roster_identity_v1_export_service_proto_rawDescData
 }
 
-var file_roster_identity_v1_export_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_roster_identity_v1_export_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_roster_identity_v1_export_service_proto_goTypes = []any{
 	(*ExportAccountRequest)(nil),  // 0: roster.identity.v1.ExportAccountRequest
 	(*ExportAccountResponse)(nil), // 1: roster.identity.v1.ExportAccountResponse
 	(*KnownDevice)(nil),           // 2: roster.identity.v1.KnownDevice
-	(*FederatedIdentity)(nil),     // 3: roster.identity.v1.FederatedIdentity
-	(*KnownNetwork)(nil),          // 4: roster.identity.v1.KnownNetwork
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(*Account)(nil),               // 6: roster.identity.v1.Account
-	(*Email)(nil),                 // 7: roster.identity.v1.Email
-	(*Factor)(nil),                // 8: roster.identity.v1.Factor
-	(*Session)(nil),               // 9: roster.identity.v1.Session
-	(*ApiKey)(nil),                // 10: roster.identity.v1.ApiKey
-	(*LoginActivity)(nil),         // 11: roster.identity.v1.LoginActivity
+	(*KnownNetwork)(nil),          // 3: roster.identity.v1.KnownNetwork
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*Account)(nil),               // 5: roster.identity.v1.Account
+	(*Email)(nil),                 // 6: roster.identity.v1.Email
+	(*Factor)(nil),                // 7: roster.identity.v1.Factor
+	(*Session)(nil),               // 8: roster.identity.v1.Session
+	(*ApiKey)(nil),                // 9: roster.identity.v1.ApiKey
+	(*LoginActivity)(nil),         // 10: roster.identity.v1.LoginActivity
+	(*FederatedIdentity)(nil),     // 11: roster.identity.v1.FederatedIdentity
 }
 var file_roster_identity_v1_export_service_proto_depIdxs = []int32{
-	5,  // 0: roster.identity.v1.ExportAccountResponse.export_time:type_name -> google.protobuf.Timestamp
-	6,  // 1: roster.identity.v1.ExportAccountResponse.account:type_name -> roster.identity.v1.Account
-	7,  // 2: roster.identity.v1.ExportAccountResponse.emails:type_name -> roster.identity.v1.Email
-	5,  // 3: roster.identity.v1.ExportAccountResponse.password_set_time:type_name -> google.protobuf.Timestamp
-	8,  // 4: roster.identity.v1.ExportAccountResponse.factors:type_name -> roster.identity.v1.Factor
-	9,  // 5: roster.identity.v1.ExportAccountResponse.sessions:type_name -> roster.identity.v1.Session
-	10, // 6: roster.identity.v1.ExportAccountResponse.api_keys:type_name -> roster.identity.v1.ApiKey
-	11, // 7: roster.identity.v1.ExportAccountResponse.login_activity:type_name -> roster.identity.v1.LoginActivity
-	4,  // 8: roster.identity.v1.ExportAccountResponse.known_networks:type_name -> roster.identity.v1.KnownNetwork
+	4,  // 0: roster.identity.v1.ExportAccountResponse.export_time:type_name -> google.protobuf.Timestamp
+	5,  // 1: roster.identity.v1.ExportAccountResponse.account:type_name -> roster.identity.v1.Account
+	6,  // 2: roster.identity.v1.ExportAccountResponse.emails:type_name -> roster.identity.v1.Email
+	4,  // 3: roster.identity.v1.ExportAccountResponse.password_set_time:type_name -> google.protobuf.Timestamp
+	7,  // 4: roster.identity.v1.ExportAccountResponse.factors:type_name -> roster.identity.v1.Factor
+	8,  // 5: roster.identity.v1.ExportAccountResponse.sessions:type_name -> roster.identity.v1.Session
+	9,  // 6: roster.identity.v1.ExportAccountResponse.api_keys:type_name -> roster.identity.v1.ApiKey
+	10, // 7: roster.identity.v1.ExportAccountResponse.login_activity:type_name -> roster.identity.v1.LoginActivity
+	3,  // 8: roster.identity.v1.ExportAccountResponse.known_networks:type_name -> roster.identity.v1.KnownNetwork
 	2,  // 9: roster.identity.v1.ExportAccountResponse.known_devices:type_name -> roster.identity.v1.KnownDevice
-	3,  // 10: roster.identity.v1.ExportAccountResponse.federated_identities:type_name -> roster.identity.v1.FederatedIdentity
-	5,  // 11: roster.identity.v1.KnownDevice.last_time:type_name -> google.protobuf.Timestamp
-	5,  // 12: roster.identity.v1.FederatedIdentity.create_time:type_name -> google.protobuf.Timestamp
-	5,  // 13: roster.identity.v1.KnownNetwork.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 14: roster.identity.v1.ExportService.ExportAccount:input_type -> roster.identity.v1.ExportAccountRequest
-	1,  // 15: roster.identity.v1.ExportService.ExportAccount:output_type -> roster.identity.v1.ExportAccountResponse
-	15, // [15:16] is the sub-list for method output_type
-	14, // [14:15] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	11, // 10: roster.identity.v1.ExportAccountResponse.federated_identities:type_name -> roster.identity.v1.FederatedIdentity
+	4,  // 11: roster.identity.v1.KnownDevice.last_time:type_name -> google.protobuf.Timestamp
+	4,  // 12: roster.identity.v1.KnownNetwork.expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 13: roster.identity.v1.ExportService.ExportAccount:input_type -> roster.identity.v1.ExportAccountRequest
+	1,  // 14: roster.identity.v1.ExportService.ExportAccount:output_type -> roster.identity.v1.ExportAccountResponse
+	14, // [14:15] is the sub-list for method output_type
+	13, // [13:14] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_roster_identity_v1_export_service_proto_init() }
@@ -528,13 +448,14 @@ func file_roster_identity_v1_export_service_proto_init() {
 	file_roster_identity_v1_api_key_service_proto_init()
 	file_roster_identity_v1_email_service_proto_init()
 	file_roster_identity_v1_factor_service_proto_init()
+	file_roster_identity_v1_federated_identity_service_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_export_service_proto_rawDesc), len(file_roster_identity_v1_export_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,8 +30,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // IdentityProviderService is where an organization looks after its own identity providers (OpenID Connect), with which its people sign
-// in. The word of each counts for addresses on domains that the organization has verified, and for accounts that their people have
-// linked to it themselves.
+// in. The word of each counts for addresses on domains that the organization has verified, also where people link it to their account
+// themselves.
 type IdentityProviderServiceClient interface {
 	// CreateIdentityProvider adds a provider. The secret is kept sealed, and never shown. Reasons: VALIDATION_FAILED, LIMIT_REACHED,
 	// ROLE_NOT_ASSIGNABLE when nobody could join with the role of the policy, STEP_UP_REQUIRED, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
@@ -102,8 +102,8 @@ func (c *identityProviderServiceClient) DeleteIdentityProvider(ctx context.Conte
 // for forward compatibility.
 //
 // IdentityProviderService is where an organization looks after its own identity providers (OpenID Connect), with which its people sign
-// in. The word of each counts for addresses on domains that the organization has verified, and for accounts that their people have
-// linked to it themselves.
+// in. The word of each counts for addresses on domains that the organization has verified, also where people link it to their account
+// themselves.
 type IdentityProviderServiceServer interface {
 	// CreateIdentityProvider adds a provider. The secret is kept sealed, and never shown. Reasons: VALIDATION_FAILED, LIMIT_REACHED,
 	// ROLE_NOT_ASSIGNABLE when nobody could join with the role of the policy, STEP_UP_REQUIRED, ORGANIZATION_NOT_FOUND, PERMISSION_MISSING,
