@@ -15,6 +15,7 @@ import (
 	"github.com/rosterhq/roster/services/billing/internal/store"
 	"github.com/rosterhq/roster/services/internal/chain"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/reseal"
 	"github.com/rosterhq/roster/services/internal/saga"
 )
 
@@ -50,6 +51,9 @@ func New(d Dependencies) *Service {
 
 // Migrations is the service's own schema.
 var Migrations = store.Migrations
+
+// Sealed is nothing: the service has no secrets.
+func (s *Service) Sealed() []reseal.Column { return nil }
 
 // Register adds what accounts and operators call.
 func (s *Service) Register(r grpc.ServiceRegistrar) {

@@ -245,7 +245,7 @@ func TestDatabases(t *testing.T) {
 	// What has no tenant: queues, directories that answer "whose is this?", operators, keys, and the migrations' own.
 	open := []string{
 		"outbox", "unsigned", "relay_lease", "history", "beats", "due", "people_search", "user_emails", "usernames", "username_fences", "sign_ups", "stranger_mails", "reset_requests", "domains", "erased", "user_handles", "passkey_challenges", "providers", "federated_identities", "managed_domains", "used_flows", "avatar_ids",
-		"operators", "operator_keys", "service_accounts", "registry", "operator_claims", "signing_keys", "core_version", "service_version", "goose_lock",
+		"operators", "operator_keys", "service_accounts", "registry", "operator_claims", "signing_keys", "sealing", "core_version", "service_version", "goose_lock",
 	}
 	const tables = `SELECT c.relname::text FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace AND c.relname <> ALL($1) AND `
 
@@ -260,13 +260,48 @@ func TestDatabases(t *testing.T) {
 				WHERE p.polroles <> ARRAY(SELECT oid FROM pg_roles WHERE rolname = 'roster_app')
 				AND NOT (p.polroles = ARRAY(SELECT oid FROM pg_roles WHERE rolname = 'roster_relay') AND (p.polcmd = 'r' AND c.relname IN ('events', 'heads')
 					OR p.polcmd = 'w' AND c.relname = 'heads' AND pg_get_expr(p.polwithcheck, c.oid) = 'false' -- locks heads, and changes none
-					OR p.polcmd IN ('r', 'd') AND c.relname = 'idempotency' AND pg_get_expr(p.polqual, c.oid) = '(expire_time < (now() - ''01:00:00''::interval))'))`),
+					OR p.polcmd IN ('r', 'd') AND c.relname = 'idempotency' AND pg_get_expr(p.polqual, c.oid) = '(expire_time < (now() - ''01:00:00''::interval))'
+					OR p.polcmd = 'r' AND pg_get_expr(p.polqual, c.oid) = '(sealed_by IS NOT NULL)'))`),
 				"%s: a policy for somebody else", service)
 			require.Empty(t, ask(t, service, `SELECT c.relname || '.' || p.polname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
 				WHERE pg_get_expr(p.polqual, c.oid) NOT LIKE '%NULLIF(current_setting(''app.a%'
 				AND p.polroles = ARRAY(SELECT oid FROM pg_roles WHERE rolname = 'roster_app')`), "%s: a policy that asks nothing", service)
 			require.Empty(t, ask(t, service, `SELECT relname::text FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace
 				AND NOT coalesce(reloptions @> '{security_invoker=true}', false)`), "%s: views pass the wall", service)
+		}
+	})
+
+	t.Run("R54 what is sealed names its key, and is sealed anew or runs out", func(t *testing.T) {
+		t.Parallel()
+		sealed := []string{"factors.sealed_secret", "providers.sealed_secret", "signing_keys.sealed_seed", "invitations.sealed_token", "mails.payload"}
+		other := map[string]string{ // and why it is not in that list, or not sealed
+			"idempotency.response":             "sealed; runs out after a day",
+			"invitations.sealed_password":      "sealed by identity, until the account is made; one that does not open is asked for again",
+			"identity_providers.sealed_secret": "sealed by identity, on its way there",
+		}
+		for _, column := range []string{"secret_hash", "token_hash", "code_hash", "body_hash", "personal_hash", "prev_hash", "hash"} {
+			other[column] = "a hash"
+		}
+		for _, column := range []string{"public_key", "credential_id", "handle", "challenge", "sealed_by", "head"} {
+			other[column] = "public, or says nothing"
+		}
+		for _, column := range []string{"data", "personal", "personal_salt", "content"} {
+			other[column] = "a history, or a picture"
+		}
+		for service := range suite.owners {
+			columns := ask(t, service, `SELECT c.relname || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+				WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.atttypid = 'bytea'::regtype AND NOT a.attisdropped`)
+			for _, column := range columns {
+				table, name, _ := strings.Cut(column, ".")
+				if slices.Contains(sealed, column) {
+					require.Contains(t, columns, table+".sealed_by", "%s.%s", service, column)
+					require.Equal(t, []string{"false"}, ask(t, service, `SELECT has_column_privilege('roster_relay', $1, $2, 'SELECT')::text`, table, name),
+						"%s.%s: who looks for older keys reads no value", service, column)
+					continue
+				}
+				require.True(t, other[column] != "" || other[name] != "", "%s.%s is sealed anew when a key is turned, or why not?", service, column)
+			}
+			require.Empty(t, ask(t, service, `SELECT 'old' FROM mails, sealing WHERE sealed_by <> head`), service)
 		}
 	})
 

@@ -66,7 +66,7 @@ func (s *Service) checkCode(ctx context.Context, by trial, typed string) error {
 // useCode uses up a code of one of the apps.
 func (s *Service) useCode(ctx context.Context, q store.Queries, owner id.Account, apps []factor.Factor, code string) error {
 	for _, app := range apps {
-		secret, err := s.Key.Open(app.SealedSecret, factorSeal, owner.String(), app.ID.String())
+		secret, err := s.Key.Open(app.SealedSecret, factorBound(owner, app.ID)...)
 		if err != nil {
 			return err
 		}
@@ -147,6 +147,3 @@ func (s *Service) tryFactor(ctx context.Context, by trial, try func(context.Cont
 	}
 	return wrong
 }
-
-// factorSeal is the purpose of a sealed secret; its account and its factor are the rest of the context.
-const factorSeal = "factor"

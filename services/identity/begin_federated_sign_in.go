@@ -71,7 +71,7 @@ func (s *Service) clientAt(ctx context.Context, provider string) (client upstrea
 	}
 	client.RedirectURI = s.redirectURI(key)
 	if sealed := client.Provider.SealedSecret; sealed != nil {
-		text, err := s.Key.Open(sealed, providerSeal, key.String())
+		text, err := s.Key.OpenOlder(sealed, providerBoundBefore(key), providerBound(client.Provider.OrganizationID, key)...)
 		if err != nil {
 			return client, err
 		}

@@ -38,7 +38,7 @@ func (s *Service) BeginTotp(ctx context.Context, req *identityv1.BeginTotpReques
 		me = has.Account
 		q.InsertFactor(who.Account, factor.Factor{
 			ID: key, Method: factor.TOTP, DisplayName: name, CreateTime: q.Now(),
-			SealedSecret: s.Key.Seal(secret, factorSeal, who.Account.String(), key.String()),
+			SealedSecret: s.Key.Seal(secret, factorBound(who.Account, key)...),
 		})
 		return nil
 	})

@@ -1,8 +1,8 @@
 package identity
 
 import (
-	"bytes"
 	"context"
+	"crypto/subtle"
 	"time"
 
 	"github.com/rosterhq/roster/services/identity/internal/store"
@@ -21,8 +21,19 @@ const (
 // is used or a day has passed: no row holds it, but it follows from the operator's id under the service's key.
 func (s *Service) Bootstrap(ctx context.Context) (token string, err error) {
 	key := s.Key.Derive("operator claim")
-	tokenOf := func(operator id.Operator) secret.Secret {
-		return secret.Derived(secret.Link, operator, [32]byte(key.Sum(operator[:])))
+	tokensOf := func(operator id.Operator) (tokens []secret.Secret) { // of the first key, and of others
+		for _, sum := range key.Sums(operator[:]) {
+			tokens = append(tokens, secret.Derived(secret.Link, operator, [32]byte(sum)))
+		}
+		return tokens
+	}
+	find := func(claim store.OperatorClaim) (token string) {
+		for _, made := range tokensOf(claim.OperatorID) {
+			if subtle.ConstantTimeCompare(claim.TokenHash, made.Hash) == 1 {
+				token = made.Text()
+			}
+		}
+		return token
 	}
 	operator := id.NewOperator()
 	err = s.inTx(ctx, postgres.Scope{}, func(q store.Queries) error {
@@ -32,8 +43,8 @@ func (s *Service) Bootstrap(ctx context.Context) (token string, err error) {
 			return err
 		case has:
 			q.DeleteOperatorClaim()
-		case !bytes.Equal(claim.TokenHash, tokenOf(claim.OperatorID).Hash): // none, or of another key
-			q.ReplaceOperatorClaim(claim.TokenHash, operator, tokenOf(operator).Hash, q.Now().Add(claimLifetime))
+		case find(claim) == "": // there is none, or it is of another key
+			q.ReplaceOperatorClaim(claim.TokenHash, operator, tokensOf(operator)[0].Hash, q.Now().Add(claimLifetime))
 		}
 		return nil
 	})
@@ -42,9 +53,7 @@ func (s *Service) Bootstrap(ctx context.Context) (token string, err error) {
 	}
 	err = s.view(ctx, postgres.Scope{}, func(q store.Queries) error { // another copy may have been first
 		claim, _, err := q.OperatorClaim(ctx)
-		if made := tokenOf(claim.OperatorID); err == nil && bytes.Equal(claim.TokenHash, made.Hash) {
-			token = made.Text()
-		}
+		token = find(claim)
 		return err
 	})
 	return token, err

@@ -118,10 +118,10 @@ func TestTotp(t *testing.T) {
 		var sealed []byte
 		require.NoError(t, h.owner.QueryRow(t.Context(), `SELECT sealed_secret FROM factors`).Scan(&sealed))
 		require.False(t, bytes.Contains(sealed, raw))
-		opened, err := testKey.Open(sealed, factorSeal, key.String(), begun.GetFactorId())
+		opened, err := testKey.Open(sealed, factorBound(key, parseFactor(t, begun.GetFactorId()))...)
 		require.NoError(t, err)
 		require.Equal(t, []byte(raw), opened)
-		for _, context := range [][]string{{factorSeal, id.NewAccount().String(), begun.GetFactorId()}, {factorSeal, key.String(), id.NewFactor().String()}} {
+		for _, context := range [][]string{factorBound(id.NewAccount(), parseFactor(t, begun.GetFactorId())), factorBound(key, id.NewFactor())} {
 			_, err = testKey.Open(sealed, context...)
 			require.Error(t, err)
 		}

@@ -16,6 +16,7 @@ import (
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/federation"
+	"github.com/rosterhq/roster/services/internal/id"
 )
 
 func TestFederatedSignIn(t *testing.T) {
@@ -450,10 +451,12 @@ func TestProviders(t *testing.T) {
 		var sealed []byte
 		require.NoError(t, h.owner.QueryRow(t.Context(), `SELECT sealed_secret FROM providers`).Scan(&sealed))
 		require.NotContains(t, string(sealed), clientSecret)
-		opened, err := testKey.Open(sealed, providerSeal, p.id)
+		key, err := id.ParseProvider(p.id)
+		require.NoError(t, err)
+		opened, err := testKey.Open(sealed, providerBound(id.Organization{}, key)...)
 		require.NoError(t, err)
 		require.Equal(t, clientSecret, string(opened))
-		_, err = testKey.Open(sealed, providerSeal, "idp_another")
+		_, err = testKey.Open(sealed, providerBound(id.Organization{}, id.NewProvider())...)
 		require.Error(t, err)
 		require.NotContains(t, h.logged.String(), clientSecret)
 	})

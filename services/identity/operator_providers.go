@@ -22,7 +22,7 @@ func (s *Service) CreateOperatorProvider(ctx context.Context, req *identityv1.Cr
 		return nil, err
 	}
 	p.ID, p.Enabled = id.NewProvider(), !req.GetDisabled()
-	p.SealedSecret = s.sealClientSecret(p.ID, req.GetClientSecret())
+	p.SealedSecret = s.sealClientSecret(id.Organization{}, p.ID, req.GetClientSecret())
 	return asOperator(ctx, s, req, "CreateOperatorProvider", func(q store.Queries) (*identityv1.CreateOperatorProviderResponse, error) {
 		others, err := q.ListProviders(ctx, id.Organization{})
 		if err != nil {
@@ -65,7 +65,7 @@ func (s *Service) UpdateOperatorProvider(ctx context.Context, req *identityv1.Up
 			return nil, err
 		}
 		if req.ClientSecret != nil {
-			p.SealedSecret = s.sealClientSecret(key, req.GetClientSecret())
+			p.SealedSecret = s.sealClientSecret(id.Organization{}, key, req.GetClientSecret())
 		}
 		p.UpdateTime = q.Now()
 		q.SaveProvider(p)
@@ -112,14 +112,11 @@ func (s *Service) listProviders(ctx context.Context, of id.Organization) (all []
 	return all, err
 }
 
-// providerSeal is the purpose of a sealed client secret; its provider is the rest of the context.
-const providerSeal = "provider"
-
-func (s *Service) sealClientSecret(of id.Provider, text string) []byte {
+func (s *Service) sealClientSecret(of id.Organization, key id.Provider, text string) []byte {
 	if text == "" {
 		return nil
 	}
-	return s.Key.Seal([]byte(text), providerSeal, of.String())
+	return s.Key.Seal([]byte(text), providerBound(of, key)...)
 }
 
 func (s *Service) redirectURI(of id.Provider) string {

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 
 	"google.golang.org/protobuf/proto"
@@ -40,10 +39,10 @@ func (s *Service) ResetPassword(ctx context.Context, req *identityv1.ResetPasswo
 	case !errors.Is(err, account.ErrLinkInvalid): // which may be because this very request has used it
 		return nil, err
 	}
-	// Another password makes it another request, but the database gets only a hash under our key: one that could be tried is quick to try.
 	body := proto.CloneOf(req)
-	body.Password = hex.EncodeToString(s.Key.Derive("password").Sum([]byte(req.GetPassword())))
+	body.Password = ""
 	once := linkRequest(link, req.GetRequestId(), "ResetPassword", body)
+	once.Secret = req.GetPassword() // another password makes it another request
 	answer, _, err := postgres.Once(ctx, s.DB, postgres.In(key), once, func(tx *postgres.Tx) (*identityv1.ResetPasswordResponse, error) {
 		q := store.Queries{Tx: tx}
 		who, shown, err := q.LockReset(ctx, key, link.Hash)

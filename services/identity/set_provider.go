@@ -22,10 +22,14 @@ func (s *Service) PrepareProvider(_ context.Context, req *identityv1.PrepareProv
 	if err != nil {
 		return nil, err
 	}
+	org, err := id.ParseOrganization(req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
 	if _, err := federation.NewProvider(req.GetDisplayName(), req.GetIssuer(), req.GetClientId(), s.Outbound.Plain); err != nil {
 		return nil, err
 	}
-	return &identityv1.PrepareProviderResponse{SealedSecret: s.sealClientSecret(key, req.GetClientSecret())}, nil
+	return &identityv1.PrepareProviderResponse{SealedSecret: s.sealClientSecret(org, key, req.GetClientSecret())}, nil
 }
 
 // SetProvider makes a provider of an organization what membership says that it is.

@@ -26,7 +26,7 @@ func (h *harness) tenant(verified ...string) *tenant {
 	h.Helper()
 	o := &tenant{idp: &idp{IDP: testkit.NewIDP(h.T), id: id.NewProvider().String()}, h: h, org: id.NewOrganization().String()}
 	sealed, err := h.decided.PrepareProvider(h.Context(), &identityv1.PrepareProviderRequest{
-		ProviderId: o.id, DisplayName: "Works", Issuer: o.URL, ClientId: clientID, ClientSecret: clientSecret})
+		ProviderId: o.id, OrganizationId: o.org, DisplayName: "Works", Issuer: o.URL, ClientId: clientID, ClientSecret: clientSecret})
 	require.NoError(h, err)
 	require.NotContains(h, string(sealed.GetSealedSecret()), clientSecret)
 	h.domains.mu.Lock()

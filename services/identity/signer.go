@@ -26,9 +26,6 @@ type signer struct {
 	read time.Time // another copy may have changed it since
 }
 
-// keySeal is the purpose of a sealed signing key; its id is the rest of the context.
-const keySeal = "signing key"
-
 // ring stands for the ring of keys among the sweeper's tasks.
 var ring = id.Any{0xff, 'r', 'i', 'n', 'g'}
 
@@ -51,7 +48,7 @@ func (s *Service) signingKey(ctx context.Context) (jose.JSONWebKey, error) {
 		return jose.JSONWebKey{}, err
 	}
 	if stored.ID != s.signer.key.KeyID {
-		seed, err := s.Key.Open(stored.SealedSeed, keySeal, stored.ID)
+		seed, err := s.Key.Open(stored.SealedSeed, keyBound(stored.ID)...)
 		if err != nil || len(seed) != ed25519.SeedSize {
 			return jose.JSONWebKey{}, fmt.Errorf("open signing key %s (do all instances have the same key file?): %w", stored.ID, err)
 		}
@@ -147,7 +144,7 @@ func (s *Service) newKey() (store.SigningKey, error) {
 	}
 	name := base64.RawURLEncoding.EncodeToString(sum)
 	return store.SigningKey{
-		Key: keyring.Key{ID: name}, PublicKey: public, SealedSeed: s.Key.Seal(private.Seed(), keySeal, name),
+		Key: keyring.Key{ID: name}, PublicKey: public, SealedSeed: s.Key.Seal(private.Seed(), keyBound(name)...),
 	}, nil
 }
 

@@ -3,7 +3,6 @@ package invitation
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -32,7 +31,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, req *invitationv1.Accept
 	if err != nil {
 		return nil, err
 	}
-	once := s.acceptRequest(ctx, token, req)
+	once := acceptRequest(ctx, token, req)
 	inv, err := s.begun(ctx, token, &once)
 	if err != nil {
 		return nil, err
@@ -59,12 +58,14 @@ func (s *Service) AcceptInvitation(ctx context.Context, req *invitationv1.Accept
 	return s.acceptAnswer(ctx, req, inv, inv.NewAccount && !repeated)
 }
 
-// acceptRequest names the request, for its replay. Another password makes it another request, but the database gets only
-// a hash under our key: whoever holds the link knows the rest of the request, and could try passwords against a plain one.
-func (s *Service) acceptRequest(ctx context.Context, token invite.Token, req *invitationv1.AcceptInvitationRequest) postgres.Request {
+// acceptRequest names the request, for its replay. Another password makes it another request; whoever holds the link knows the rest
+// of it, and could try passwords against a plain hash.
+func acceptRequest(ctx context.Context, token invite.Token, req *invitationv1.AcceptInvitationRequest) postgres.Request {
 	body := proto.CloneOf(req)
-	body.Password = hex.EncodeToString(s.passwordKey.Sum([]byte(req.GetPassword())))
-	return answerRequest(ctx, token, req.GetRequestId(), "AcceptInvitation", body)
+	body.Password = ""
+	once := answerRequest(ctx, token, req.GetRequestId(), "AcceptInvitation", body)
+	once.Secret = req.GetPassword()
+	return once
 }
 
 // begun returns the invitation if the same request has begun to accept it; nil if not. An acceptance that was given back

@@ -164,7 +164,7 @@ func (s *Service) clearRivals(ctx context.Context, q store.Queries, org id.Organ
 // newLink gives the invitation a new link, and returns it if it is to be handed over by whoever asked for it.
 func (s *Service) newLink(inv *invite.Invitation, byHand bool) string {
 	token := invite.NewToken(inv.OrganizationID)
-	inv.Link(token, s.linkKey.Seal([]byte(token.String()), inv.InvitationID.String()), byHand)
+	inv.Link(token, s.linkKey.Seal([]byte(token.String()), linkBound(inv.OrganizationID, inv.InvitationID)...), byHand)
 	if byHand {
 		return s.url(token.String())
 	}

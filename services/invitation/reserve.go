@@ -172,7 +172,7 @@ func (s *Service) queueMail(q store.Queries, inv *invite.Invitation, words mail.
 	if inv.Delivery != invite.MailQueued || inv.SealedToken == nil {
 		return nil
 	}
-	token, err := s.linkKey.Open(inv.SealedToken, inv.InvitationID.String())
+	token, err := s.linkKey.OpenOlder(inv.SealedToken, linkBoundBefore(inv.InvitationID), linkBound(inv.OrganizationID, inv.InvitationID)...)
 	if err != nil {
 		return fmt.Errorf("open link: %w", err)
 	}

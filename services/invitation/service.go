@@ -51,14 +51,13 @@ type Service struct {
 	invitationv1.UnimplementedInvitationServiceServer
 	billingv1.UnimplementedSeatOwnerServiceServer
 	Dependencies
-	linkKey     *seal.Key
-	pageKey     *seal.Key
-	passwordKey *seal.Key
+	linkKey *seal.Key
+	pageKey *seal.Key
 }
 
 // New returns the service.
 func New(d Dependencies) *Service {
-	s := &Service{Dependencies: d, linkKey: d.Key.Derive("link"), pageKey: d.Key.Derive("page"), passwordKey: d.Key.Derive("password")}
+	s := &Service{Dependencies: d, linkKey: d.Key.Derive("link"), pageKey: d.Key.Derive("page")}
 	s.Mail.Outcome = s.mailOutcome
 	return s
 }

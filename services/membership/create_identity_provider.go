@@ -29,7 +29,7 @@ func (s *Service) CreateIdentityProvider(ctx context.Context, req *membershipv1.
 		ID: id.NewProvider(), DisplayName: req.GetDisplayName(), Issuer: req.GetIssuer(), ClientID: req.GetClientId(), SecretSet: req.GetClientSecret() != "",
 		Enabled: !req.GetDisabled(), Joins: req.GetJoin(), Version: 1,
 	}
-	if p.SealedSecret, err = s.prepareProvider(ctx, p, req.GetClientSecret()); err != nil {
+	if p.SealedSecret, err = s.prepareProvider(ctx, key, p, req.GetClientSecret()); err != nil {
 		return nil, err
 	}
 	me := caller.From(ctx).Account

@@ -20,9 +20,9 @@ import (
 const providerTask = "provider"
 
 // prepareProvider has identity check what somebody says of a provider, and seal the secret.
-func (s *Service) prepareProvider(ctx context.Context, p org.IdentityProvider, secret string) (sealed []byte, err error) {
+func (s *Service) prepareProvider(ctx context.Context, key id.Organization, p org.IdentityProvider, secret string) (sealed []byte, err error) {
 	answer, err := s.Federation.PrepareProvider(ctx, &identityv1.PrepareProviderRequest{
-		ProviderId: p.ID.String(), DisplayName: p.DisplayName, Issuer: p.Issuer, ClientId: p.ClientID, ClientSecret: secret})
+		ProviderId: p.ID.String(), OrganizationId: key.String(), DisplayName: p.DisplayName, Issuer: p.Issuer, ClientId: p.ClientID, ClientSecret: secret})
 	return answer.GetSealedSecret(), err
 }
 

@@ -43,7 +43,7 @@ func (s *Service) LeaveByLink(ctx context.Context, req *membershipv1.LeaveByLink
 
 var errLeaveLink = fault.New(errorv1.Reason_REASON_LINK_INVALID, "This link is unknown, has expired, or is of a membership that has ended.")
 
-// leaveLifetime is how long the link in a mail works.
+// leaveLifetime is how long the link in a mail works. deploy/keys.md tells operators.
 const leaveLifetime = 30 * 24 * time.Hour
 
 // leaveLink lets whoever holds it end one membership: that which began at a moment. It is sealed, not stored: no row holds anything that

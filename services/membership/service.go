@@ -18,6 +18,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/mail"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/reseal"
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/internal/seal"
 	"github.com/rosterhq/roster/services/membership/internal/org"
@@ -78,6 +79,9 @@ func New(d Dependencies) *Service { return &Service{Dependencies: d} }
 
 // Migrations is the service's own schema.
 var Migrations = store.Migrations
+
+// Sealed is nothing: what the service seals, others keep for a while. The secrets of identity providers are sealed by identity, on their way to it.
+func (s *Service) Sealed() []reseal.Column { return nil }
 
 // Register adds what clients call.
 func (s *Service) Register(r grpc.ServiceRegistrar) {

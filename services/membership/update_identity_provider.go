@@ -36,7 +36,7 @@ func (s *Service) UpdateIdentityProvider(ctx context.Context, req *membershipv1.
 	var sealed []byte
 	if err == nil {
 		wanted.Apply(change)
-		sealed, err = s.prepareProvider(ctx, wanted, req.GetClientSecret())
+		sealed, err = s.prepareProvider(ctx, key, wanted, req.GetClientSecret())
 	}
 	if err != nil && !errors.Is(err, org.ErrNoIdentityProvider) { // which this may have answered before
 		return nil, err

@@ -59,7 +59,7 @@ func (h *harness) keepCheckpoints() *harness {
 	h.Cleanup(conn.Close)
 	h.service.Chain.JS, err = jetstream.New(conn)
 	require.NoError(h, err)
-	h.service.Chain.Key = seal.NewKey([32]byte{1}).Signer()
+	h.service.Chain.Key = seal.NewKey([32]byte{1})
 	return h
 }
 

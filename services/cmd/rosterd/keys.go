@@ -15,7 +15,7 @@ import (
 // keySettings say where identity keeps its keys.
 type keySettings struct {
 	DatabaseURL string `env:"DATABASE_URL" usage:"DSN of identity's database, as its runtime role"`
-	KeyFile     string `env:"KEY_FILE" usage:"file with identity's key"`
+	KeyFile     string `env:"KEY_FILE" usage:"file with identity's keys"`
 }
 
 // rotateKeysCommand replaces the key that internal tokens are signed with.

@@ -45,7 +45,7 @@ func newHarness(t *testing.T) *harness {
 	t.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
 	require.NoError(t, err)
-	server := &chain.Server{DB: db, JS: js, Key: seal.NewKey([32]byte{1}).Signer()}
+	server := &chain.Server{DB: db, JS: js, Key: seal.NewKey([32]byte{1})}
 	return &harness{T: t, db: db, owner: owner, server: server, key: id.NewOrganization()}
 }
 

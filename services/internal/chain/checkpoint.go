@@ -40,20 +40,20 @@ func number(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n
 func (s *Server) sign(key id.Organization, epoch, revision int64, hash []byte) *membershipv1.AuditCheckpoint {
 	c := &membershipv1.AuditCheckpoint{Service: s.DB.Name, OrganizationId: key.String(), Epoch: epoch, Revision: revision, Hash: hash,
 		Time: timestamppb.New(time.Now().Truncate(time.Microsecond))}
-	c.Signature = ed25519.Sign(s.Key, signed(c))
+	c.Signature = ed25519.Sign(s.Key.Signer(), signed(c))
 	return c
 }
 
-// public is the key that verifies what this service signs.
-func (s *Server) public() ed25519.PublicKey { return s.Key.Public().(ed25519.PublicKey) }
-
 // compare compares a history that is consistent up to its end with a checkpoint.
 func (s *Server) compare(ctx context.Context, l log, end int64, c *membershipv1.AuditCheckpoint) (*membershipv1.AuditFinding, error) {
+	ours, err := s.ours(ctx, signed(c), c.GetSignature())
 	switch {
+	case err != nil:
+		return nil, err
 	case c.GetService() != s.DB.Name || c.GetOrganizationId() != l.key.String():
 		return found(membershipv1.AuditFinding_KIND_CHECKPOINT_INVALID, c.GetRevision(), id.Event{}, "The checkpoint is of the history that %s keeps of %s.",
 			c.GetService(), c.GetOrganizationId()), nil
-	case !ed25519.Verify(s.public(), signed(c), c.GetSignature()):
+	case !ours:
 		return found(membershipv1.AuditFinding_KIND_CHECKPOINT_INVALID, c.GetRevision(), id.Event{}, "The checkpoint was not signed with the key of this service."), nil
 	case c.GetRevision() > end:
 		return found(membershipv1.AuditFinding_KIND_CUT, end+1, id.Event{}, "The history ends with revision %d and had %d at %s.",

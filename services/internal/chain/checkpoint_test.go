@@ -3,6 +3,9 @@ package chain_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -49,6 +52,25 @@ func (h *harness) sign() *said {
 	go func() { ended <- signer.Run(ctx) }()
 	h.Cleanup(func() { stop(); require.NoError(h, <-ended) })
 	return log
+}
+
+// restart runs a signer with a key until it has signed another event, and returns that checkpoint.
+func (h *harness) restart(key *seal.Key) *membershipv1.AuditCheckpoint {
+	h.Helper()
+	h.server = &chain.Server{DB: h.db, JS: h.server.JS, Key: key}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	signer := &chain.Signer{Server: h.server, Every: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+	go func() { done <- signer.Run(ctx) }()
+	defer func() {
+		stop()
+		require.NoError(h, <-done)
+	}()
+	h.publish(1)
+	h.grown()
+	var revision int64
+	require.NoError(h, h.owner.QueryRow(h.Context(), `SELECT revision FROM heads WHERE aggregate_id = $1`, h.key).Scan(&revision))
+	return h.checkpoint(revision)
 }
 
 // grown notes what the relay notes.
@@ -241,8 +263,49 @@ func TestCheckpoint(t *testing.T) {
 	t.Run("R83_ACheckpointOfAnotherKey", func(t *testing.T) {
 		t.Parallel()
 		h, kept := signed(t)
-		h.server.Key = seal.NewKey([32]byte{2}).Signer()
+		h.server.Key = seal.NewKey([32]byte{2})
 		require.Equal(t, membershipv1.AuditFinding_KIND_CHECKPOINT_INVALID, h.compare(kept).GetKind())
+	})
+
+	t.Run("R54_ACheckpointOfAKeyThatIsGone", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t)
+		old, second, third := [32]byte{1}, [32]byte{2}, [32]byte{3}
+		kept := h.restart(seal.NewKey(old))
+		h.restart(seal.NewKey(old, second))
+		h.restart(seal.NewKey(second, old))
+		inStream := h.restart(seal.NewKey(second, old))
+		h.server.Key = seal.NewKey(second)
+		require.Nil(t, h.compare(kept), "the second key stands for the first")
+		h.restart(seal.NewKey(third, second))
+		h.server.Key = seal.NewKey(third)
+		require.Nil(t, h.compare(kept), "and the third for both")
+		require.Nil(t, h.compare(inStream))
+		answer, _ := h.verify()
+		require.Nil(t, answer.GetFinding())
+
+		h.server.Key = seal.NewKey([32]byte{4})
+		require.Equal(t, membershipv1.AuditFinding_KIND_CHECKPOINT_INVALID, h.compare(kept).GetKind(), "it stands for none")
+	})
+
+	t.Run("R54_OnlyAKeyOfTheServiceVouches", func(t *testing.T) {
+		t.Parallel()
+		h, _ := signed(t)
+		stranger := seal.NewKey([32]byte{9})
+		public := stranger.Verifiers()[0]
+		other := newHarness(t)
+		other.key = h.key
+		forged := other.restart(stranger)
+		for _, by := range []ed25519.PublicKey{public, h.server.Key.Verifiers()[0]} {
+			body, err := json.Marshal(map[string][]byte{"PublicKey": public, "By": by, "Signature": ed25519.Sign(stranger.Signer(),
+				append([]byte("roster checkpoint key 110:membership"), public...))})
+			require.NoError(t, err)
+			for _, body := range [][]byte{body, []byte("{"), []byte(`{"PublicKey":"AA=="}`)} {
+				_, err = h.server.JS.Publish(t.Context(), "roster.checkpoint.membership.key."+hex.EncodeToString(public), body)
+				require.NoError(t, err)
+				require.Equal(t, membershipv1.AuditFinding_KIND_CHECKPOINT_INVALID, h.compare(forged).GetKind())
+			}
+		}
 	})
 
 	t.Run("R83_ACheckpointInTheStreamThatTheServiceHasNotMade", func(t *testing.T) {

@@ -4,7 +4,6 @@ package chain
 
 import (
 	"context"
-	"crypto/ed25519"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -13,13 +12,14 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/seal"
 )
 
 // Server implements ChainService for the service whose database it is.
 type Server struct {
 	membershipv1.UnimplementedChainServiceServer
 	DB  *postgres.DB
-	Key ed25519.PrivateKey  // signs checkpoints
+	Key *seal.Key           // signs checkpoints
 	JS  jetstream.JetStream // keeps them
 }
 
@@ -46,7 +46,7 @@ func (s *Server) VerifyChain(ctx context.Context, req *membershipv1.VerifyChainR
 		return nil, err
 	}
 	answer := &membershipv1.VerifyChainResponse{
-		Revision: part.end.Revision, Hash: part.end.Hash, Complete: part.complete, Finding: part.finding, PublicKey: s.public(),
+		Revision: part.end.Revision, Hash: part.end.Hash, Complete: part.complete, Finding: part.finding, PublicKey: s.Key.Verifiers()[0],
 	}
 	for _, e := range part.intact {
 		event, err := e.Envelope(s.DB.Name)

@@ -33,6 +33,9 @@ func (s *Signer) Run(ctx context.Context) error {
 		signed, err := 0, error(nil)
 		if !made {
 			_, err = s.Server.JS.CreateOrUpdateStream(ctx, stream(s.Server.DB.Name, s.Replicas))
+			if err == nil {
+				err = s.Server.vouch(ctx)
+			}
 			made = err == nil
 		}
 		if made {

@@ -11,6 +11,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/failpoint"
 	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/reseal"
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/internal/seal"
 )
@@ -54,9 +55,23 @@ func Add[K, L any](q *Queue, tx *postgres.Tx, aggregate id.ID[K], reference id.I
 	tx.Write(`
 		INSERT INTO mails (aggregate_id, id, kind, reference, payload, state, create_time)
 		VALUES ($1, $2, $3, $4, $5, 'QUEUED', now())`,
-		aggregate, key, fmt.Sprintf("%T", t), reference, q.Key.Seal(plain, "mail", key.String()))
+		aggregate, key, fmt.Sprintf("%T", t), reference, q.Key.Seal(plain, bound(id.Any(aggregate), key)...))
 	saga.For(aggregate, TaskKind, key).At(tx, tx.Now())
 	return nil
+}
+
+// bound is what a mail is bound to, and boundBefore what it was before values named their key.
+func bound(aggregate id.Any, key id.Mail) []string {
+	return append(boundBefore(key), aggregate.String())
+}
+func boundBefore(key id.Mail) []string { return []string{"mail", key.String()} }
+
+// Sealed is where mails wait.
+func (q *Queue) Sealed() reseal.Column {
+	return reseal.Column{Table: "mails", Column: "payload", Row: []string{"aggregate_id", "id"}, Key: q.Key, Bound: func(row []any) reseal.Bound {
+		aggregate, key := id.Any(row[0].([16]byte)), id.Mail(row[1].([16]byte))
+		return reseal.Bound{Scope: postgres.In(aggregate), Context: bound(aggregate, key), Older: boundBefore(key)}
+	}}
 }
 
 // Deliver is the sweeper's step: it sends one mail and records the outcome.
@@ -86,7 +101,7 @@ func (q *Queue) Deliver(ctx context.Context, task saga.Task) error {
 	if err != nil || payload == nil {
 		return err
 	}
-	plain, err := q.Key.Open(payload, "mail", key.String())
+	plain, err := q.Key.OpenOlder(payload, boundBefore(key), bound(task.Aggregate, key)...)
 	if err != nil {
 		return fmt.Errorf("open mail: %w", err)
 	}

@@ -35,7 +35,8 @@ type DB struct {
 	Pool  *pgxpool.Pool
 	Heart *pgxpool.Pool // one connection for beats: they say how the server is, not how long the queue for the others
 	Name  string        // of the service, in errors and in revision tokens
-	seal  *seal.Key
+	seal  *seal.Key     // stored answers
+	sums  *seal.Key     // what is secret of requests
 
 	instance string              // of the service, which tells its beats from those of others
 	era      atomic.Pointer[era] // of the newest server seen
@@ -98,7 +99,7 @@ func Open(ctx context.Context, service, dsn string, key *seal.Key, o Options) (*
 	}
 	db := &DB{Name: service, instance: rand.Text(), Committed: func(Waiting) {}}
 	if key != nil {
-		db.seal = key.Derive("idempotency")
+		db.seal, db.sums = key.Derive("idempotency"), key.Derive("request")
 	}
 	config.BeforeConnect, config.PrepareConn = db.link, db.current
 	if db.Pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {

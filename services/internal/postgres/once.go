@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,7 +20,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/id"
 )
 
-// replayTime is how long a repeated request gets the first answer.
+// replayTime is how long a repeated request gets the first answer. deploy/keys.md tells operators.
 const replayTime = 24 * time.Hour
 
 // Request names a mutation, so that a repeated one changes nothing (AIP-155).
@@ -27,6 +29,7 @@ type Request struct {
 	Principal string // the caller
 	Method    string
 	Body      proto.Message
+	Secret    string // a part of the request that can be guessed, not in Body: the database gets a hash under the service's key
 
 	// Admit is asked before a stored answer is given again: whoever has lost the right since gets no answer, not even an
 	// old one, which may hold a link. Nil: the answer is for whoever holds the request id.
@@ -48,7 +51,7 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 	if err != nil {
 		return answer, 0, fmt.Errorf("marshal request: %w", err)
 	}
-	hash := sha256.Sum256(body)
+	hashes := db.hashes(body, req.Secret)
 	bound := []string{setting(scope.Aggregate), req.Principal, req.Method, req.ID}
 
 	var stored struct {
@@ -69,7 +72,7 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 				switch {
 				case !found:
 					return nil
-				case string(stored.BodyHash) != string(hash[:]):
+				case !slices.ContainsFunc(hashes, func(hash []byte) bool { return subtle.ConstantTimeCompare(hash, stored.BodyHash) == 1 }):
 					return fault.New(errorv1.Reason_REASON_REQUEST_ID_REUSED,
 						"This request id was used for another request. Use a new one, or repeat the request as it was.")
 				}
@@ -92,7 +95,7 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 				INSERT INTO idempotency (aggregate_id, principal, method, request_id, body_hash, revision, response, expire_time)
 				VALUES ($1, $2, $3, $4, $5, coalesce((SELECT h.revision FROM heads h WHERE h.aggregate_id = $1), 0), $6, now() + $7)
 				RETURNING revision`,
-				[]any{scope.Aggregate, req.Principal, req.Method, req.ID, hash[:], db.seal.Seal(response, bound...), lifetime},
+				[]any{scope.Aggregate, req.Principal, req.Method, req.ID, hashes[0], db.seal.Seal(response, bound...), lifetime},
 				func(row pgx.Row) error { return row.Scan(&revision) })
 			return nil
 		})
@@ -117,6 +120,20 @@ func Once[R proto.Message](ctx context.Context, db *DB, scope Scope, req Request
 	}
 	answer = answer.ProtoReflect().New().Interface().(R)
 	return answer, stored.Revision, proto.Unmarshal(response, answer)
+}
+
+// hashes returns what a request is known by again: a hash under each of the service's keys, the first key's first. What is no secret has the
+// same one under all.
+func (db *DB) hashes(body []byte, secret string) (hashes [][]byte) {
+	if secret == "" {
+		hash := sha256.Sum256(body)
+		return [][]byte{hash[:]}
+	}
+	for _, sum := range db.sums.Sums([]byte(secret)) {
+		hash := sha256.Sum256(append(sum, body...))
+		hashes = append(hashes, hash[:])
+	}
+	return hashes
 }
 
 // InTxOnce is InTx for a fn that would refuse, or fail on, what it did itself: when the outcome of its commit is unknown, it

@@ -48,7 +48,7 @@ type Config struct {
 	DatabaseFile string `env:"DATABASE_URL_FILE" usage:"file that holds the DSN"`
 	Conns        int32  `env:"DATABASE_CONNS" envDefault:"16" usage:"database connections at most"`
 	NATSReplicas int    `env:"NATS_REPLICAS" envDefault:"3" usage:"copies of the service's stream"`
-	KeyFile      string `env:"KEY_FILE" usage:"file with the service's key, 32 bytes in base64; all instances share it"`
+	KeyFile      string `env:"KEY_FILE" usage:"file with the service's keys, 32 bytes in base64 a line: the first seals, all open; all instances share it"`
 
 	Checkpoints time.Duration `env:"CHECKPOINTS" envDefault:"5m" usage:"how long the history of an organization grows before it is signed; the signature leaves the database"`
 

@@ -37,6 +37,7 @@ import (
 	"github.com/rosterhq/roster/services/internal/network"
 	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
+	"github.com/rosterhq/roster/services/internal/reseal"
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/internal/seal"
 	"github.com/rosterhq/roster/services/internal/server"
@@ -85,6 +86,7 @@ type Stateful struct {
 	Mail *mail.Queue
 
 	config  Config
+	relayed *postgres.DB // as the relay sees it
 	sweeper *saga.Sweeper
 }
 
@@ -188,6 +190,7 @@ func (s *Stateful) openDatabase(ctx context.Context) error {
 		return err
 	}
 	s.closers = append(s.closers, relayed.Close)
+	s.relayed = relayed
 	relay := outbox.NewRelay(relayed, s.js, s.config.NATSReplicas, s.Log)
 	s.sweeper = &saga.Sweeper{DB: s.DB, Log: s.Log}
 	s.DB.Committed = func(waiting postgres.Waiting) {
@@ -220,7 +223,7 @@ func (s *Stateful) openMail(context.Context) error {
 
 // Chain verifies the service's histories of organizations, and signs beside the servers where they stand.
 func (s *Stateful) Chain() *chain.Server {
-	server := &chain.Server{DB: s.DB, JS: s.js, Key: s.Key.Derive("checkpoint").Signer()}
+	server := &chain.Server{DB: s.DB, JS: s.js, Key: s.Key.Derive("checkpoint")}
 	signer := &chain.Signer{Server: server, Every: cmp.Or(s.config.Checkpoints, 5*time.Minute), Replicas: s.config.NATSReplicas, Log: s.Log}
 	s.Beside(signer.Run)
 	return server
@@ -382,10 +385,16 @@ type Service interface {
 	Register(grpc.ServiceRegistrar)         // what clients call
 	RegisterInternal(grpc.ServiceRegistrar) // what other services call
 	Steps() map[string]saga.Step
+	Sealed() []reseal.Column // beside the mails
 }
 
 // Serve serves until ctx ends, then drains.
 func (s *Stateful) Serve(ctx context.Context, service Service) error {
+	resealer := &reseal.Resealer{DB: s.DB, Relay: s.relayed, Key: s.Key, Columns: append(service.Sealed(), s.Mail.Sealed()), Log: s.Log}
+	if err := resealer.Begin(ctx); err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	s.Beside(resealer.Run)
 	sessions, keys, err := s.Sessions()
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)

@@ -2325,9 +2325,11 @@ type PrepareProviderRequest struct {
 	// Who we are there.
 	ClientId string `protobuf:"bytes,4,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
 	// Our secret there; empty: none.
-	ClientSecret  string `protobuf:"bytes,5,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ClientSecret string `protobuf:"bytes,5,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	// Whose the provider is.
+	OrganizationId string `protobuf:"bytes,6,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *PrepareProviderRequest) Reset() {
@@ -2391,6 +2393,13 @@ func (x *PrepareProviderRequest) GetClientId() string {
 func (x *PrepareProviderRequest) GetClientSecret() string {
 	if x != nil {
 		return x.ClientSecret
+	}
+	return ""
+}
+
+func (x *PrepareProviderRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
 	}
 	return ""
 }
@@ -2840,14 +2849,15 @@ const file_roster_identity_v1_internal_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x03 \x01(\tR\x0eorganizationId\x12(\n" +
 	"\x10actor_account_id\x18\x04 \x01(\tR\x0eactorAccountId\"/\n" +
 	"\x13EndSessionsResponse\x12\x18\n" +
-	"\amanaged\x18\x01 \x01(\bR\amanaged\"\xb6\x01\n" +
+	"\amanaged\x18\x01 \x01(\bR\amanaged\"\xdf\x01\n" +
 	"\x16PrepareProviderRequest\x12\x1f\n" +
 	"\vprovider_id\x18\x01 \x01(\tR\n" +
 	"providerId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x16\n" +
 	"\x06issuer\x18\x03 \x01(\tR\x06issuer\x12\x1b\n" +
 	"\tclient_id\x18\x04 \x01(\tR\bclientId\x12#\n" +
-	"\rclient_secret\x18\x05 \x01(\tR\fclientSecret\">\n" +
+	"\rclient_secret\x18\x05 \x01(\tR\fclientSecret\x12'\n" +
+	"\x0forganization_id\x18\x06 \x01(\tR\x0eorganizationId\">\n" +
 	"\x17PrepareProviderResponse\x12#\n" +
 	"\rsealed_secret\x18\x01 \x01(\fR\fsealedSecret\"\xd5\x02\n" +
 	"\x12SetProviderRequest\x12\x1f\n" +
