@@ -34,14 +34,11 @@ func (s *Service) AnswerChallenge(ctx context.Context, req *identityv1.AnswerCha
 	if err != nil {
 		return nil, err
 	}
-	opened, key, err := s.openSession(ctx, session.Session{
-		AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address,
-	}, proof{code: true}, who.Session)
+	opened, token, err := s.goOn(ctx, proof{code: true})
 	if err != nil {
 		return nil, err
 	}
-	token, err := deliver(ctx, opened, key)
-	return &identityv1.AnswerChallengeResponse{Session: sessionToProto(opened, opened.ID), Token: token, PasswordChangeRequired: opened.Stage == session.NextPassword}, err
+	return &identityv1.AnswerChallengeResponse{Session: sessionToProto(opened, opened.ID), Token: token, PasswordChangeRequired: opened.Stage == session.NextPassword}, nil
 }
 
 // checkCode finds out whether a typed code is one of the account's, of an app or a recovery code, and uses it up.

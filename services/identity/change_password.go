@@ -63,14 +63,11 @@ func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePass
 	if who.Stage != caller.PasswordChange {
 		return &identityv1.ChangePasswordResponse{}, nil
 	}
-	opened, key, err := s.openSession(ctx, session.Session{
-		AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address,
-	}, proof{code: who.Level > 1}, who.Session)
+	opened, token, err := s.goOn(ctx, proof{code: who.Level > 1})
 	if err != nil {
 		return nil, err
 	}
-	token, err := deliver(ctx, opened, key)
-	return &identityv1.ChangePasswordResponse{Session: sessionToProto(opened, opened.ID), Token: token}, err
+	return &identityv1.ChangePasswordResponse{Session: sessionToProto(opened, opened.ID), Token: token}, nil
 }
 
 // newPassword checks what somebody wants as their password, and hashes it.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/identity/internal/passkey"
-	"github.com/rosterhq/roster/services/identity/internal/session"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
@@ -58,16 +57,13 @@ func (s *Service) ConfirmPasskey(ctx context.Context, req *identityv1.ConfirmPas
 	if err != nil {
 		return nil, err
 	}
-	opened, secret, err := s.openSession(ctx, session.Session{
-		AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address,
-	}, proof{code: true}, who.Session)
+	opened, token, err := s.goOn(ctx, proof{code: true})
 	if err != nil {
 		return nil, err
 	}
-	token, err := deliver(ctx, opened, secret)
 	return &identityv1.ConfirmPasskeyResponse{
 		Factor: factorToProto(added), RecoveryCodes: texts(codes), Session: sessionToProto(opened, opened.ID), Token: token,
-	}, err
+	}, nil
 }
 
 // useChallenge uses a challenge up for the account, and commits that before anything is checked of its answer.

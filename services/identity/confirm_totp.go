@@ -48,16 +48,13 @@ func (s *Service) ConfirmTotp(ctx context.Context, req *identityv1.ConfirmTotpRe
 	if err != nil {
 		return nil, err
 	}
-	opened, secret, err := s.openSession(ctx, session.Session{
-		AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address,
-	}, proof{code: true}, who.Session)
+	opened, token, err := s.goOn(ctx, proof{code: true})
 	if err != nil {
 		return nil, err
 	}
-	token, err := deliver(ctx, opened, secret)
 	return &identityv1.ConfirmTotpResponse{
 		Factor: factorToProto(confirmed), RecoveryCodes: texts(codes), Session: sessionToProto(opened, opened.ID), Token: token,
-	}, err
+	}, nil
 }
 
 // addFactor makes a factor one that signing in asks for. With the first one there are recovery codes.

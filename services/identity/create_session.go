@@ -317,6 +317,17 @@ func (s *Service) openSession(ctx context.Context, begun session.Session, proven
 	return begun, key, err
 }
 
+// goOn has the caller go on with a session that takes the place of theirs, because of what they have just proven.
+func (s *Service) goOn(ctx context.Context, proven proof) (opened session.Session, token string, err error) {
+	who := caller.From(ctx)
+	opened, key, err := s.openSession(ctx, session.Session{AccountID: who.Account, UserAgent: who.UserAgent, Address: who.Address}, proven, who.Session)
+	if err != nil {
+		return opened, "", err
+	}
+	token, err = deliver(ctx, opened, key)
+	return opened, token, err
+}
+
 // noticePlace tells somebody who signs in with a device, or from a network, that is new, and remembers it.
 func (s *Service) noticePlace(ctx context.Context, q store.Queries, begun session.Session, known []session.Place) error {
 	place := session.PlaceOf(begun)

@@ -19,11 +19,7 @@ import (
 // ResetMfa takes the second factors of an account away because the organization that manages it wants that: who has lost all
 // of them cannot. Whoever is signed in is signed out with the same commit.
 func (s *Service) ResetMfa(ctx context.Context, req *identityv1.ResetMfaRequest) (*identityv1.ResetMfaResponse, error) {
-	key, err := id.ParseAccount(req.GetAccountId())
-	if err != nil {
-		return nil, err
-	}
-	org, err := id.ParseOrganization(req.GetOrganizationId())
+	key, org, err := accountOf(req)
 	if err != nil {
 		return nil, err
 	}

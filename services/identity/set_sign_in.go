@@ -18,11 +18,7 @@ import (
 // SetSignIn lets the organization that manages an account keep it from signing in. Whoever is signed in then is signed
 // out with the same commit.
 func (s *Service) SetSignIn(ctx context.Context, req *identityv1.SetSignInRequest) (*identityv1.SetSignInResponse, error) {
-	key, err := id.ParseAccount(req.GetAccountId())
-	if err != nil {
-		return nil, err
-	}
-	org, err := id.ParseOrganization(req.GetOrganizationId())
+	key, org, err := accountOf(req)
 	if err != nil {
 		return nil, err
 	}
