@@ -48,6 +48,9 @@ func (s *Service) ChangePassword(ctx context.Context, req *identityv1.ChangePass
 		if !proven.stands(in) {
 			return account.ErrCredentialsInvalid
 		}
+		if err := stillSignedIn(ctx, q); err != nil {
+			return err
+		}
 		if err := s.setPassword(ctx, q, me, hash, in, who.Session, origin(ctx, who.Account, "")); err != nil {
 			return err
 		}

@@ -20,6 +20,9 @@ func TestSignedOutMeanwhile(t *testing.T) {
 				return err
 			}
 		},
+		"APassword": func(h *harness, bearer string) func() error {
+			return func() error { return h.change(bearer, goodPassword, otherPassword) }
+		},
 		"AnAddress": func(h *harness, bearer string) func() error {
 			return func() error {
 				_, err := h.emails.AddEmail(h.as(bearer), &identityv1.AddEmailRequest{Email: "eve@evil.example"})
@@ -76,9 +79,10 @@ func TestSignedOutMeanwhile(t *testing.T) {
 			h := start(t)
 			key := h.withPassword("ada@example.com", "")
 			act := prepare(h, h.signIn("ada@example.com").token)
-			before := h.dumpOf(`api_keys`, `user_emails`, `email_additions`, `factors`, `recovery_codes`, `federated_identities`)
+			what := []string{`credentials`, `api_keys`, `user_emails`, `email_additions`, `factors`, `recovery_codes`, `federated_identities`}
+			before := h.dumpOf(what...)
 			requireReason(t, unauthenticated, h.meanwhile(key, `DELETE FROM sessions`, act))
-			require.Equal(t, before, h.dumpOf(`api_keys`, `user_emails`, `email_additions`, `factors`, `recovery_codes`, `federated_identities`))
+			require.Equal(t, before, h.dumpOf(what...))
 		})
 	}
 }
