@@ -3,10 +3,12 @@ package identity
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
@@ -262,6 +264,34 @@ func TestEmails(t *testing.T) {
 		require.NotEqual(t, before.GetSession().GetAccountId(), back.GetSession().GetAccountId(), "it is another account's")
 		require.NoError(t, h.reset(h.resetLinks(byEmail("ada@example.com"), "ada@example.com")[0], otherPassword, ""))
 		require.True(t, h.signsIn("ada@example.com", otherPassword))
+	})
+	t.Run("R43 WhatWaitsForItsProofEndsWithTheSessions", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		ada := h.newcomer("ada@example.com")
+		for name, end := range map[string]func() error{
+			"SignOutOthers": func() error {
+				_, err := h.sessions.SignOutOthers(h.as(ada.token), &identityv1.SignOutOthersRequest{})
+				return err
+			},
+			"EndSessions": func() error {
+				org := id.NewOrganization()
+				h.exec(`UPDATE accounts SET managed_by = $1`, org)
+				_, err := h.membership.EndSessions(h.Context(), &identityv1.EndSessionsRequest{
+					AccountId: ada.session.GetAccountId(), OrganizationId: org.String(), OperationId: id.NewSeat().String(), ActorAccountId: ada.session.GetAccountId()})
+				return err
+			},
+		} {
+			ada = h.signIn("ada@example.com")
+			eve := h.signIn("ada@example.com")
+			address := strings.ToLower(name) + "@evil.example"
+			_, err := h.emails.AddEmail(h.as(eve.token), &identityv1.AddEmailRequest{Email: address})
+			require.NoError(t, err)
+			require.NoError(t, end())
+			_, err = h.accounts.VerifyEmail(h.as(""), &identityv1.VerifyEmailRequest{Token: h.linkFor(address)})
+			require.Equal(t, linkInvalid, fault.ReasonOf(err), name)
+		}
+		require.Equal(t, 1, count(h, `user_emails`))
 	})
 	t.Run("R66 AnAppThatWasBegunBeforeItIsOfThen", func(t *testing.T) {
 		t.Parallel()

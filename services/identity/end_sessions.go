@@ -39,6 +39,7 @@ func (s *Service) EndSessions(ctx context.Context, req *identityv1.EndSessionsRe
 		if err != nil {
 			return nil, err
 		}
+		q.VoidAdditions(key)
 		from := outbox.Origin{Account: actor, Cause: eventv1.Cause_KIND_ADMIN, CauseID: org.String(), RequestID: req.GetOperationId()}
 		return &identityv1.EndSessionsResponse{Managed: true}, endSessions(q, live, id.Session{}, from.Context(ctx))
 	})

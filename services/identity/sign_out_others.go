@@ -11,7 +11,8 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
-// SignOutOthers ends the caller's sessions but the one that the call is made with. Challenges that wait for a code end too.
+// SignOutOthers ends the caller's sessions but the one that the call is made with. Challenges that wait for a code end too, and so
+// do links that would add an address: somebody else may have asked for them.
 func (s *Service) SignOutOthers(ctx context.Context, _ *identityv1.SignOutOthersRequest) (*identityv1.SignOutOthersResponse, error) {
 	who := caller.From(ctx)
 	answer := &identityv1.SignOutOthersResponse{}
@@ -29,6 +30,7 @@ func (s *Service) SignOutOthers(ctx context.Context, _ *identityv1.SignOutOthers
 		if err := endSessions(q, in.Live, who.Session, origin(ctx, who.Account, "")); err != nil {
 			return err
 		}
+		q.VoidAdditions(who.Account)
 		if answer.Ended > 0 {
 			q.InsertAttempt(who.Account, attempt(ctx, session.SignOut, "", ""))
 		}

@@ -45,6 +45,12 @@ func (q Queries) VoidLinks(key id.Account) {
 	q.Write(`DELETE FROM email_additions WHERE account_id = $1`, key)
 }
 
+// VoidAdditions voids the links that add an address, for whom they were asked by somebody who is signed out now. That which proves an address that the
+// account claims stays.
+func (q Queries) VoidAdditions(key id.Account) {
+	q.Write(`DELETE FROM email_additions WHERE account_id = $1 AND email NOT IN (SELECT email FROM user_emails WHERE account_id = $1)`, key)
+}
+
 // InsertResetRequest notes that somebody wants to reset the password of whoever the identifier belongs to.
 func (q Queries) InsertResetRequest(key id.Reset, who Identifier) {
 	q.Write(`INSERT INTO reset_requests (id, email, username) VALUES ($1, $2, $3)`, key, who.Email, who.Username)
