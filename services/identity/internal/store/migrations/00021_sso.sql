@@ -7,7 +7,7 @@ ALTER TABLE providers
   ADD CONSTRAINT providers_deleted CHECK (NOT (deleted AND enabled));
 
 -- For what a link holds: an organization's provider is believed about addresses on its domains.
-ALTER TABLE federated_identities ADD COLUMN domain text; -- that the organization has to have still; NULL: none, their person has made the link, or it is the deployment's
+ALTER TABLE federated_identities ADD COLUMN domain text; -- that the organization has to have still; NULL: none, it is the deployment's
 
 -- Who came with which provider; NULL: with none.
 ALTER TABLE sessions ADD COLUMN provider_id uuid;
