@@ -34,7 +34,7 @@ type AdmissionServiceClient interface {
 	AuthorizeInvitation(ctx context.Context, in *AuthorizeInvitationRequest, opts ...grpc.CallOption) (*AuthorizeInvitationResponse, error)
 	// AddMember makes an account a member on an occupied seat. Recorded by seat for ever: a repeated call gets the first answer and
 	// never adds a removed member again. Reasons: ALREADY_MEMBER, ROLE_NOT_ASSIGNABLE, PERMISSION_MISSING, ORGANIZATION_NOT_FOUND,
-	// SEAT_LIMIT_REACHED for a seat that is lost.
+	// SEAT_LIMIT_REACHED for a seat that is lost, ACCOUNT_NOT_FOUND once the account is deleted.
 	AddMember(ctx context.Context, in *AddMemberRequest, opts ...grpc.CallOption) (*AddMemberResponse, error)
 }
 
@@ -77,7 +77,7 @@ type AdmissionServiceServer interface {
 	AuthorizeInvitation(context.Context, *AuthorizeInvitationRequest) (*AuthorizeInvitationResponse, error)
 	// AddMember makes an account a member on an occupied seat. Recorded by seat for ever: a repeated call gets the first answer and
 	// never adds a removed member again. Reasons: ALREADY_MEMBER, ROLE_NOT_ASSIGNABLE, PERMISSION_MISSING, ORGANIZATION_NOT_FOUND,
-	// SEAT_LIMIT_REACHED for a seat that is lost.
+	// SEAT_LIMIT_REACHED for a seat that is lost, ACCOUNT_NOT_FOUND once the account is deleted.
 	AddMember(context.Context, *AddMemberRequest) (*AddMemberResponse, error)
 	mustEmbedUnimplementedAdmissionServiceServer()
 }
