@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 )
@@ -30,6 +31,9 @@ func TestFederatedPages(t *testing.T) {
 	h := start(t)
 	var heard *identityv1.CompleteFederatedSignInRequest
 	h.begin = func(_ context.Context, req *identityv1.BeginFederatedSignInRequest) (*identityv1.BeginFederatedSignInResponse, error) {
+		if req.GetProviderId() == "idp_often" {
+			return nil, fault.New(errorv1.Reason_REASON_RATE_LIMITED, "There was too much of this.").WithRetry(1500 * time.Millisecond)
+		}
 		if req.GetProviderId() != "idp_one" {
 			return nil, refuse(errorv1.Reason_REASON_IDENTITY_PROVIDER_NOT_FOUND)
 		}
@@ -56,6 +60,12 @@ func TestFederatedPages(t *testing.T) {
 		require.True(t, kept.HttpOnly && kept.Secure && kept.Path == "/" && kept.Domain == "" && kept.SameSite == http.SameSiteLaxMode)
 		require.WithinDuration(t, time.Now().Add(10*time.Minute), kept.Expires, time.Minute)
 		requirePage(t, h.open("/signin/oidc/idp_two"), 404, "There is no such way to sign in")
+	})
+	t.Run("R61 WhoBeginsTooOftenWaits", func(t *testing.T) {
+		a := h.open("/signin/oidc/idp_often")
+		requirePage(t, a, 429, "One moment, please", "There was too much of this.")
+		require.Equal(t, "2", a.Header.Get("Retry-After"))
+		require.Empty(t, setCookies(a))
 	})
 	t.Run("R72 ItComesBackAndGoesNowhereElse", func(t *testing.T) {
 		back := "/signin/oidc/idp_one/callback?state=s&iss=https%3A%2F%2Faccounts.example.com&next=https%3A%2F%2Fevil.example&code="

@@ -63,6 +63,8 @@ func (e *edge) refusePage(w http.ResponseWriter, r *http.Request, f *fault.Fault
 		n = notice{Title: "That did not work", Text: f.Message}
 	}
 	switch f.Reason {
+	case errorv1.Reason_REASON_RATE_LIMITED:
+		n.Title = "One moment, please"
 	case errorv1.Reason_REASON_EMAIL_UNVERIFIED:
 		n = notice{Title: "Your address is not confirmed", Text: f.Message, Links: toSignIn}
 	case errorv1.Reason_REASON_SIGN_IN_REQUIRED:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rosterhq/roster/services/identity/internal/budget"
 	"github.com/rosterhq/roster/services/identity/internal/session"
+	"github.com/rosterhq/roster/services/internal/id"
 )
 
 // from is the context of a call of a client at an address, that the gateway passes on.
@@ -153,6 +154,54 @@ func TestAttempts(t *testing.T) {
 		_, err := h.passwords.ChangePassword(h.as(token), &identityv1.ChangePasswordRequest{CurrentPassword: goodPassword, Password: "marble lantern orchard"})
 		require.NoError(t, err)
 		require.Zero(t, count(h, `sign_in_failures WHERE account_id = $1`, key))
+	})
+	t.Run("R61 R63 ANetworkBeginsSoManySignInsThatComeToNoEnd", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		h.service.begun = budget.New(3, time.Now)
+		p := h.provider()
+		passkey := func(from string) error {
+			_, err := h.sessions.BeginPasskeySignIn(h.from(from), &identityv1.BeginPasskeySignInRequest{})
+			return err
+		}
+		provider := func(from, provider string) error {
+			_, err := h.federated.BeginFederatedSignIn(h.from(from), &identityv1.BeginFederatedSignInRequest{ProviderId: provider})
+			return err
+		}
+		require.NoError(t, passkey("2001:db8:1:2::1")) // from all over one /64
+		require.NoError(t, provider("2001:db8:1:2::2", p.id))
+		require.NoError(t, passkey("2001:db8:1:2::3"))
+		work := h.watch()
+		said := map[string]bool{}
+		for _, err := range []error{passkey(cafe), provider(cafe, p.id), provider(cafe, id.NewProvider().String())} {
+			requireReason(t, rateLimited, err)
+			require.NotZero(t, fault.From(err).Retry)
+			said[err.Error()] = true
+		}
+		require.Len(t, said, 1, "whatever there is")
+		require.Empty(t, work.take(), "it is not looked at")
+		require.Equal(t, 2, count(h, `passkey_challenges`))
+		require.NoError(t, passkey(home), "others may")
+		require.NoError(t, provider(home, p.id))
+	})
+	t.Run("R61 ASignInThatIsFinishedCostsNothing", func(t *testing.T) {
+		t.Parallel()
+		h := start(t)
+		h.service.begun = budget.New(1, time.Now)
+		p := h.provider()
+		_, key, _ := h.withPasskey("grace@example.com")
+		for range 3 {
+			_, err := h.finish(key.Sign(t, h.signInOptions()))
+			require.NoError(t, err)
+			_, err = h.come(p)
+			require.NoError(t, err)
+		}
+		liar := *key
+		liar.Unverified = true
+		_, err := h.finish(liar.Sign(t, h.signInOptions()))
+		requireReason(t, passkeyInvalid, err)
+		_, err = h.sessions.BeginPasskeySignIn(h.as(""), &identityv1.BeginPasskeySignInRequest{})
+		requireReason(t, rateLimited, err)
 	})
 	t.Run("R19 ANetworkHasSoManyMailsWritten", func(t *testing.T) {
 		t.Parallel()

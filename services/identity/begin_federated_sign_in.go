@@ -44,6 +44,9 @@ func (s *Service) ListSignInProviders(ctx context.Context, req *identityv1.ListS
 
 // BeginFederatedSignIn sends a browser to a provider. It writes nothing, whoever asks for it and how often.
 func (s *Service) BeginFederatedSignIn(ctx context.Context, req *identityv1.BeginFederatedSignInRequest) (*identityv1.BeginFederatedSignInResponse, error) {
+	if err := s.countBegun(ctx); err != nil {
+		return nil, err
+	}
 	client, err := s.clientAt(ctx, req.GetProviderId())
 	if err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ func (s *Service) CompleteFederatedSignIn(ctx context.Context, req *identityv1.C
 	if err != nil {
 		return nil, err
 	}
+	s.countFinished(ctx)
 	due, err := s.challengeOf(ctx, opened)
 	if err != nil {
 		return nil, err

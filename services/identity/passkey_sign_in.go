@@ -18,6 +18,9 @@ import (
 
 // BeginPasskeySignIn makes the challenge that a passkey is to sign, whoever has it.
 func (s *Service) BeginPasskeySignIn(ctx context.Context, _ *identityv1.BeginPasskeySignInRequest) (*identityv1.BeginPasskeySignInResponse, error) {
+	if err := s.countBegun(ctx); err != nil {
+		return nil, err
+	}
 	options, challenge, err := s.passkeys.RequestOptions(nil)
 	if err != nil {
 		return nil, noPasskeys(err)
@@ -55,6 +58,7 @@ func (s *Service) FinishPasskeySignIn(
 	if err != nil {
 		return nil, err
 	}
+	s.countFinished(ctx)
 	token, err := deliver(ctx, opened, key)
 	return &identityv1.FinishPasskeySignInResponse{
 		Session: sessionToProto(opened, opened.ID), Token: token, PasswordChangeRequired: opened.Stage == session.NextPassword,

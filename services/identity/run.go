@@ -15,7 +15,7 @@ import (
 // Config is what the service is told.
 type Config struct {
 	role.Config
-	Attempts int `env:"ATTEMPTS" envDefault:"100" usage:"failed sign-ins, and mails asked for, of one client address (IPv6: of its /64) in 15 minutes; 0: any number"`
+	Attempts int `env:"ATTEMPTS" envDefault:"100" usage:"failed sign-ins, and mails asked for, of one client address (IPv6: of its /64) in 15 minutes, and ten times as many sign-ins with a passkey or an identity provider that are begun and come to no end; 0: any number"`
 
 	ProviderNetworks []netip.Prefix `env:"PROVIDER_NETWORKS" usage:"networks in which identity providers may be although they are not public, such as 10.1.0.0/16, separated by commas"`
 	ProviderPlain    bool           `env:"PROVIDER_PLAIN" usage:"speak also http with identity providers; for development"`

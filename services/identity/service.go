@@ -74,6 +74,7 @@ type Service struct {
 	attempts  *budget.Budget // of signing in, by network
 	pace      *budget.Pace   // of asking to sign in, by network
 	strangers *budget.Budget // of signing in, by all who are not known where they are
+	begun     *budget.Budget // sign-ins with a passkey or a provider that came to no end, by network
 	passkeys  *passkey.RelyingParty
 	mails     *budget.Budget // that strangers have us write, by network
 	signer    signer
@@ -92,6 +93,7 @@ func New(d Dependencies) *Service {
 	return &Service{
 		Dependencies: d, store: store.Store{DB: d.DB}, hashes: password.NewGate(), passkeys: passkey.New(d.PublicURL),
 		attempts: budget.New(d.Attempts, time.Now), pace: budget.NewPace(time.Now), strangers: budget.New(strangersFor*d.Attempts, time.Now), mails: budget.New(d.Attempts, time.Now),
+		begun:    budget.New(begunFor*d.Attempts, time.Now),
 		upstream: upstream.New(outbound.Client(d.Outbound), d.Outbound.Plain, d.Now),
 		drawing:  make(chan struct{}, 1),
 	}
@@ -99,6 +101,9 @@ func New(d Dependencies) *Service {
 
 // strangersFor is how many clients may spend all their attempts before strangers have to wait.
 const strangersFor = 20
+
+// begunFor is how many sign-ins may be under way for each attempt: an office that comes to work is at one address, and people take their time.
+const begunFor = 10
 
 // Migrations is the service's own schema.
 var Migrations = store.Migrations

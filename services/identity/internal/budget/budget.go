@@ -54,7 +54,17 @@ func (b *Budget) Take(who string) (back func(), err error) {
 		b.makeRoom(now)
 	}
 	b.spends[who] = spend{tries + 1, now}
-	return sync.OnceFunc(func() { b.giveBack(who) }), nil
+	return sync.OnceFunc(func() { b.GiveBack(who) }), nil
+}
+
+// GiveBack gives a try of a client's back. Whoever has taken it may have been another call.
+func (b *Budget) GiveBack(who string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, spent := b.spends[who]; spent {
+		now := b.now()
+		b.spends[who] = spend{max(b.left(who, now)-1, 0), now}
+	}
 }
 
 // Spent is how many tries of a client's count by now.
@@ -62,13 +72,6 @@ func (b *Budget) Spent(who string) float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.left(who, b.now())
-}
-
-func (b *Budget) giveBack(who string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.now()
-	b.spends[who] = spend{max(b.left(who, now)-1, 0), now}
 }
 
 // left is what remains of what a client has spent.

@@ -57,6 +57,19 @@ func TestBudget(t *testing.T) {
 		require.NoError(t, err)
 		spent(t, b, "a")
 	})
+	t.Run("R61 WhatAnotherCallHasTakenIsGivenBackAndNoMore", func(t *testing.T) {
+		t.Parallel()
+		b, _ := made(1)
+		b.GiveBack("a")
+		require.Empty(t, b.spends, "of whom nothing is known, nothing is remembered")
+		for range 3 {
+			_, err := b.Take("a")
+			require.NoError(t, err)
+			spent(t, b, "a")
+			b.GiveBack("a")
+			b.GiveBack("a")
+		}
+	})
 	t.Run("WithoutALimitThereIsNone", func(t *testing.T) {
 		t.Parallel()
 		b, _ := made(0)

@@ -562,7 +562,7 @@ type SessionServiceClient interface {
 	// within five minutes, with this session. Reasons: FACTOR_NOT_FOUND without a passkey, FEATURE_OFF.
 	BeginPasskeyProof(ctx context.Context, in *BeginPasskeyProofRequest, opts ...grpc.CallOption) (*BeginPasskeyProofResponse, error)
 	// BeginPasskeySignIn makes the challenge that FinishPasskeySignIn takes the answer of a passkey to: once, within five minutes. Who is there is
-	// not asked: the passkey says it. Reasons: FEATURE_OFF.
+	// not asked: the passkey says it. Reasons: FEATURE_OFF, RATE_LIMITED where too many that were begun came to no end.
 	BeginPasskeySignIn(ctx context.Context, in *BeginPasskeySignInRequest, opts ...grpc.CallOption) (*BeginPasskeySignInResponse, error)
 	// FinishPasskeySignIn signs in with a passkey, which has known its owner and so is both factors. Unknown, disabled, wrong and late are one
 	// answer. Reasons: PASSKEY_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.
@@ -723,7 +723,7 @@ type SessionServiceServer interface {
 	// within five minutes, with this session. Reasons: FACTOR_NOT_FOUND without a passkey, FEATURE_OFF.
 	BeginPasskeyProof(context.Context, *BeginPasskeyProofRequest) (*BeginPasskeyProofResponse, error)
 	// BeginPasskeySignIn makes the challenge that FinishPasskeySignIn takes the answer of a passkey to: once, within five minutes. Who is there is
-	// not asked: the passkey says it. Reasons: FEATURE_OFF.
+	// not asked: the passkey says it. Reasons: FEATURE_OFF, RATE_LIMITED where too many that were begun came to no end.
 	BeginPasskeySignIn(context.Context, *BeginPasskeySignInRequest) (*BeginPasskeySignInResponse, error)
 	// FinishPasskeySignIn signs in with a passkey, which has known its owner and so is both factors. Unknown, disabled, wrong and late are one
 	// answer. Reasons: PASSKEY_INVALID, BUSY, VALIDATION_FAILED, also for a cookie outside of browsers.

@@ -35,7 +35,7 @@ type FederatedSignInServiceClient interface {
 	// does not exist it says what it says about one that has none.
 	ListSignInProviders(ctx context.Context, in *ListSignInProvidersRequest, opts ...grpc.CallOption) (*ListSignInProvidersResponse, error)
 	// BeginFederatedSignIn returns where the browser has to go, and what it has to keep until it is back: for ten minutes and one answer.
-	// Reasons: IDENTITY_PROVIDER_NOT_FOUND, UNAVAILABLE when the provider does not answer.
+	// Reasons: IDENTITY_PROVIDER_NOT_FOUND, UNAVAILABLE when the provider does not answer, RATE_LIMITED where too many that were begun came to no end.
 	BeginFederatedSignIn(ctx context.Context, in *BeginFederatedSignInRequest, opts ...grpc.CallOption) (*BeginFederatedSignInResponse, error)
 	// CompleteFederatedSignIn signs in whom the provider has sent back, with an account of their own: the one that the person has linked;
 	// or the one that has proven the address, if the provider says in so many words that it has checked it; or a new one. The provider of an
@@ -94,7 +94,7 @@ type FederatedSignInServiceServer interface {
 	// does not exist it says what it says about one that has none.
 	ListSignInProviders(context.Context, *ListSignInProvidersRequest) (*ListSignInProvidersResponse, error)
 	// BeginFederatedSignIn returns where the browser has to go, and what it has to keep until it is back: for ten minutes and one answer.
-	// Reasons: IDENTITY_PROVIDER_NOT_FOUND, UNAVAILABLE when the provider does not answer.
+	// Reasons: IDENTITY_PROVIDER_NOT_FOUND, UNAVAILABLE when the provider does not answer, RATE_LIMITED where too many that were begun came to no end.
 	BeginFederatedSignIn(context.Context, *BeginFederatedSignInRequest) (*BeginFederatedSignInResponse, error)
 	// CompleteFederatedSignIn signs in whom the provider has sent back, with an account of their own: the one that the person has linked;
 	// or the one that has proven the address, if the provider says in so many words that it has checked it; or a new one. The provider of an
