@@ -268,7 +268,9 @@ func TestBrowser(t *testing.T) {
 		b.call("Network.clearBrowserCookies", nil, nil)
 		b.open("/sign-in")
 		b.until(`!document.querySelector("form[data-begin]").hidden`)
-		b.run(`document.querySelector("form[data-begin] button").click()`)
+		b.run(`globalThis.send = fetch; globalThis.fetch = async () => new Response("{}", {status: 429}); document.querySelector("form[data-begin] button").click()`)
+		b.says("There was too much of this from your network.")
+		b.run(`globalThis.fetch = send; document.querySelector("form[data-begin] button").click()`)
 		b.until(`location.pathname == "/"`)
 		b.says(who.Name)
 
@@ -298,7 +300,12 @@ func TestBrowser(t *testing.T) {
 		require.Equal(t, secret, b.run(`document.querySelector("code").innerText`))
 		forgive(t, who)
 		b.fill("#code", testkit.TOTP(t, secret))
-		b.sends("/security/app-code")
+		require.Equal(t, "true,false", b.run(`(button => {
+			button.click()
+			const sent = button.disabled
+			dispatchEvent(new Event("pageshow")) // as when somebody comes back to the page
+			return [sent, button.disabled].join()
+		})(document.querySelector("form[action='/security/app-code'] button"))`), "it is sent once")
 		b.says("Your recovery codes")
 		first := b.run(`document.querySelector(".codes").innerText`)
 		b.open("/security")

@@ -74,14 +74,38 @@ func (s *site) showSecurity(w http.ResponseWriter, r *http.Request) {
 
 // signedIn returns whoever is; otherwise it has sent them to sign in.
 func (s *site) signedIn(w http.ResponseWriter, r *http.Request) (*identityv1.Account, bool) {
-	me, _, err := s.me(r)
+	came := callFrom(r.Context()).credential.cookie
+	me, due, err := s.me(r)
 	switch {
 	case err != nil:
 		s.refuse(w, r, err)
+	case me == nil && due == "" && came && r.Method == http.MethodPost:
+		s.sentTwice(w, r)
 	case me == nil:
 		http.Redirect(w, r, "/sign-in?next=%2Fsecurity", http.StatusSeeOther)
 	}
 	return me, err == nil && me != nil
+}
+
+// sentTwice is for a form whose session has ended. The form itself may have ended it: those that prove more put another session in its place, and what is
+// sent twice comes the second time with the one of before. The browser may have the new one by now, so no cookie is taken from it.
+func (s *site) sentTwice(w http.ResponseWriter, r *http.Request) {
+	callFrom(r.Context()).closed = false
+	s.notice(w, r, http.StatusUnauthorized, notice{
+		Title: "You are signed out, or this was sent twice",
+		Text: "If you have sent the form twice, the first time counts. Look at your account to see what was done, and sign in again if you are asked to. " +
+			"If there were recovery codes that you have not seen, make new ones there: those before them are good for nothing then.",
+		Links: toSecurity,
+	})
+}
+
+// refuseForm is refuse, for a form whose session may have ended while it was on its way.
+func (s *site) refuseForm(w http.ResponseWriter, r *http.Request, err error) {
+	if isRefusal(err) {
+		s.sentTwice(w, r)
+		return
+	}
+	s.refuse(w, r, err)
 }
 
 // security shows the page, and above it what became of the form before.
@@ -191,12 +215,12 @@ func (s *site) changeAgain(w http.ResponseWriter, r *http.Request, do string, fo
 	case errorv1.Reason_REASON_BUSY, errorv1.Reason_REASON_UNAVAILABLE, errorv1.Reason_REASON_DEADLINE_EXCEEDED:
 		problem = busyText
 	case errorv1.Reason_REASON_INTERNAL, errorv1.Reason_REASON_UNAUTHENTICATED:
-		s.refuse(w, r, err)
+		s.refuseForm(w, r, err)
 		return
 	}
 	setRetry(w.Header(), f)
 	if do == "app-code" {
-		s.render(w, r, f.HTTPStatus(), "app", view{Title: "Set an authenticator app up", Data: appPage{form.Get("factor_id"), form.Get("secret"), problem}})
+		s.render(w, r, f.HTTPStatus(), "app", appView(appPage{form.Get("factor_id"), form.Get("secret"), problem}))
 		return
 	}
 	s.security(w, r, f.HTTPStatus(), problem)
@@ -213,7 +237,7 @@ type provePage struct {
 func (s *site) prove(w http.ResponseWriter, r *http.Request, status int, page provePage) {
 	factors, err := s.factors.ListFactors(r.Context(), &identityv1.ListFactorsRequest{})
 	if err != nil {
-		s.refuse(w, r, err)
+		s.refuseForm(w, r, err)
 		return
 	}
 	identities, err := s.identities.ListFederatedIdentities(r.Context(), &identityv1.ListFederatedIdentitiesRequest{})
@@ -260,7 +284,7 @@ func (s *site) proveAgain(w http.ResponseWriter, r *http.Request) {
 		setRetry(w.Header(), f)
 		s.prove(w, r, f.HTTPStatus(), page)
 	case err != nil:
-		s.refuse(w, r, err)
+		s.refuseForm(w, r, err)
 	default:
 		s.useOpened(r)
 		s.change(w, r, page.Do, waiting)

@@ -32,7 +32,11 @@ type appPage struct{ FactorID, Secret, Problem string }
 
 func (s *site) beginApp(r *http.Request, form url.Values) (shown, error) {
 	begun, err := s.factors.BeginTotp(r.Context(), &identityv1.BeginTotpRequest{DisplayName: form.Get("display_name")})
-	return shown{page: "app", view: view{Title: "Set an authenticator app up", Data: appPage{begun.GetFactorId(), begun.GetSecret(), ""}}}, err
+	return shown{page: "app", view: appView(appPage{begun.GetFactorId(), begun.GetSecret(), ""})}, err
+}
+
+func appView(page appPage) view {
+	return view{Title: "Set an authenticator app up", Data: page, Script: true}
 }
 
 func (s *site) confirmApp(r *http.Request, form url.Values) (shown, error) {

@@ -72,6 +72,9 @@ func (f *fakes) ConfirmTotp(ctx context.Context, req *identityv1.ConfirmTotpRequ
 	if req.GetCode() != "123456" || req.GetFactorId() != "fac_1" {
 		return nil, refuse(errorv1.Reason_REASON_CODE_INVALID)
 	}
+	if err := f.end(caller.From(ctx).Session.String()); err != nil {
+		return nil, err
+	}
 	session, err := f.openSession(ctx, "ada")
 	return &identityv1.ConfirmTotpResponse{RecoveryCodes: []string{"abcd-efgh"}, Session: session}, err
 }
@@ -187,6 +190,45 @@ func TestSecurityPage(t *testing.T) {
 		require.Equal(t, form, a.fields("/security/app-code"))
 		requirePage(t, h.post("/security/app-code", form.Encode()+"&code=123456", "Cookie", cookie), 200, "Your recovery codes", "abcd-efgh")
 		require.NotContains(t, h.log.String(), "SECRETOFTHEAPP")
+	})
+	t.Run("AFormThatIsSentTwiceSaysSoAndTakesNoSessionAway", func(t *testing.T) {
+		t.Parallel()
+		h, cookie := begin(t)
+		twice := func(path, form string) {
+			t.Helper()
+			first := h.post(path, form, "Cookie", cookie)
+			require.NotNil(t, first.cookie(), first.text)
+			a := h.post(path, form, "Cookie", cookie)
+			requirePage(t, a, 401, "this was sent twice", "the first time counts", "make new ones there", "Account security")
+			require.Nil(t, a.cookie(), "the browser may have the next one by now")
+			cookie = cookieHeader(first.cookie().Value)
+			requirePage(t, h.open("/security", "Cookie", cookie), 200, "Account security")
+		}
+		twice("/security/app-code", "factor_id=fac_1&secret=SECRETOFTHEAPP&code=123456")
+		h.stepUp = true
+		form := h.post("/security/factor-remove", "factor_id=fac_1", "Cookie", cookie).fields("/security/prove")
+		twice("/security/prove", form.Encode()+"&password=good&code=123456")
+
+		h.refusal = refuse(errorv1.Reason_REASON_UNAUTHENTICATED) // it ends while the form is on its way
+		a := h.post("/security/factor-remove", "factor_id=fac_1", "Cookie", cookie)
+		requirePage(t, a, 401, "this was sent twice")
+		require.Nil(t, a.cookie())
+		stale := cookieHeader("secret-of-nobody")
+		require.Equal(t, "/sign-in?next=%2Fsecurity", h.open("/security", "Cookie", stale).Header.Get("Location"), "who only looks signs in")
+	})
+	t.Run("WithScriptsAFormIsSentOnce", func(t *testing.T) {
+		t.Parallel()
+		h, cookie := begin(t)
+		a := h.post("/security/app", "", "Cookie", cookie)
+		requirePage(t, a, 200, "SECRETOFTHEAPP")
+		require.Contains(t, a.text, `action="/security/app-code" data-once`)
+		require.Contains(t, a.text, scriptURL)
+		a = h.post("/security/app-code", a.fields("/security/app-code").Encode()+"&code=000000", "Cookie", cookie)
+		require.Contains(t, a.text, scriptURL)
+		h.stepUp = true
+		a = h.post("/security/app", "", "Cookie", cookie)
+		require.Contains(t, a.text, `action="/security/prove" data-once`)
+		require.Contains(t, a.text, scriptURL)
 	})
 	t.Run("ASecondClickAndARefusalDoNoHarm", func(t *testing.T) {
 		t.Parallel()

@@ -23,7 +23,7 @@ import (
 // pagePolicy is what a page may do: show itself, with our style, and post forms to us.
 const pagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'%s; base-uri 'none'; frame-ancestors 'none'"
 
-// scriptPolicy is what those may do besides that ask for a passkey: run our script, which calls the API.
+// scriptPolicy is what those may do besides that ask for a passkey, or have a form that is sent once: run our script, which calls the API.
 const scriptPolicy = "; script-src 'self'; connect-src 'self'"
 
 //go:embed pages/*.html
@@ -215,7 +215,7 @@ type view struct {
 	Title  string
 	Wide   bool
 	Leaves bool // its form leads to one of the deployment's apps
-	Script bool // it asks for a passkey, or makes one
+	Script bool // it asks for a passkey, makes one, or has a form that is sent once
 	Data   any
 }
 

@@ -4,17 +4,20 @@ for (const form of document.querySelectorAll("form[data-begin]")) {
   form.hidden = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const problem = form.querySelector("[role=alert]");
-    problem.hidden = true;
+    const [failed, often] = form.querySelectorAll("[role=alert]");
+    const button = form.querySelector("button");
+    failed.hidden = often.hidden = button.disabled = true;
+    let problem = failed;
     try {
       const begun = await fetch(form.dataset.begin, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+      if (begun.status === 429) problem = often;
       if (!begun.ok) throw new Error(begun.status);
       const { options } = await begun.json();
       const signed = await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options)) });
       form.elements.passkey.value = JSON.stringify(signed);
       form.submit();
     } catch {
-      problem.hidden = false;
+      problem.hidden = button.disabled = false;
     }
   });
 }
@@ -38,3 +41,13 @@ for (const form of document.querySelectorAll("form[data-create]")) {
     }
   });
 }
+
+// A form whose answer is shown once is sent once: its button is off then.
+for (const form of document.querySelectorAll("form[data-once]")) {
+  form.addEventListener("submit", () => (form.querySelector("button").disabled = true));
+}
+
+// Who comes back to the page may begin again.
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button")) button.disabled = false;
+});
