@@ -233,6 +233,7 @@ func TestDeleteMe(t *testing.T) {
 
 // erased are the tables of other services than identity whose rows go with the account, and what takes them away.
 var erased = map[string]string{
+	"invitation.hands":                 "erasing",
 	"membership.account_factors":       "the event",
 	"membership.availability_reports":  "the list of people",
 	"membership.group_members":         "the membership",

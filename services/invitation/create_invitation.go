@@ -141,6 +141,7 @@ func (s *Service) insert(ctx context.Context, q store.Queries, draft *invite.Inv
 	link := s.newLink(&inv, inv.Email == "")
 	q.Insert(&inv)
 	q.CountSent(inv.OrganizationID, inv.InviterID)
+	q.SaveHand(inv.OrganizationID, inv.InviterID)
 	return &invitationv1.CreateInvitationResponse{Invitation: &invitationv1.Invitation{Id: inv.InvitationID.String()}, Link: link}, nil
 }
 

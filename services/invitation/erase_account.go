@@ -37,7 +37,7 @@ func (s *Service) AccountDeleted(ctx context.Context, e events.Event) error {
 	})
 }
 
-// eraseAccount takes what is personal of an account out of every organization that it has accepted an invitation of, or has invited to. Who
+// eraseAccount takes what is personal of an account out of every organization that it has accepted an invitation of, or has had a hand in those of others. Who
 // was invited and has not accepted is nobody's account: what an organization says of them goes as it does for everybody.
 func (s *Service) eraseAccount(ctx context.Context, t saga.Task) error {
 	account := id.Account(t.ID)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/rosterhq/roster/pkg/events"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
@@ -99,6 +100,40 @@ func TestEraseAccount(t *testing.T) {
 		require.Equal(t, "ACCEPTED", i.state(t))
 	})
 
+	t.Run("C14 Whoever has revoked or sent again what others sent is not told of any more", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t, invitation.Limits{})
+		o := h.organization()
+		revoked, sent := mailed(t, o), mailed(t, o)
+		bob, carol := h.peers.signUp(""), h.peers.signUp("")
+		h.peers.with(func() {
+			seats := h.peers.organizations[o.id.String()].seat
+			seats[bob.String()], seats[carol.String()] = "bob's", "carol's"
+		})
+		_, err := h.client.RevokeInvitation(metadata.AppendToOutgoingContext(as(t, bob), "x-roster-client-address", "203.0.113.9"),
+			&invitationv1.RevokeInvitationRequest{OrganizationId: o.id.String(), InvitationId: revoked.id})
+		require.NoError(t, err)
+		for _, by := range []id.Account{carol, o.admin} { // who is the inviter, in the end
+			sent.admin = by
+			require.NoError(t, resend(t, sent))
+		}
+		toldOf := func(who id.Account) (events int) {
+			require.NoError(t, h.rows.QueryRow(t.Context(), `SELECT count(*) FROM events WHERE personal IS NOT NULL AND position(convert_to($1, 'UTF8') IN data) > 0`,
+				who.String()).Scan(&events))
+			return events
+		}
+		for _, who := range []id.Account{bob, carol} {
+			require.Equal(t, 1, toldOf(who))
+			h.deleted(who)
+			require.NoError(t, h.erase(who))
+			require.Zero(t, toldOf(who))
+		}
+		require.Equal(t, 3, toldOf(o.admin), "what others did stays")
+		h.sweep(t)
+		sent.token = h.post.link(sent.email)
+		require.NoError(t, acceptNew(t, sent))
+	})
+
 	t.Run("C14 An acceptance whose account is deleted meanwhile fails, and is erased then", func(t *testing.T) {
 		t.Parallel()
 		h := newHarness(t, invitation.Limits{})
@@ -127,6 +162,8 @@ func TestEraseAccount(t *testing.T) {
 		require.Equal(t, []string{"FAILED", "ACCOUNT_NOT_FOUND"}, []string{i.state(t), i.row(t, "failure_reason")})
 		require.NoError(t, h.erase(ada))
 		require.Empty(t, i.row(t, "username || display_name"))
+		refused(t, resend(t, i), errorv1.Reason_REASON_STATE_CONFLICT)
+		require.Equal(t, "FAILED", i.state(t), "nobody is left whom it would be to")
 		o.sweep(t)
 		o.consistent(t)
 	})

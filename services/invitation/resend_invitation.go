@@ -144,6 +144,7 @@ func (s *Service) renew(ctx context.Context, q store.Queries, known *invite.Invi
 		})
 	}
 	q.CountSent(org, actor)
+	q.SaveHand(org, actor)
 	return answer, err
 }
 

@@ -38,6 +38,7 @@ func (s *Service) RevokeInvitation(ctx context.Context, req *invitationv1.Revoke
 		}
 		q.Save(inv)
 		err = s.publishEnd(ctx, q, before, inv, why{actor: actor, cause: eventv1.Cause_KIND_ADMIN, requestID: req.GetRequestId()})
+		q.SaveHand(org, actor)
 		return &invitationv1.RevokeInvitationResponse{Invitation: toProto(inv, tx.Now())}, err
 	})
 	if err != nil {

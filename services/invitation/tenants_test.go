@@ -49,7 +49,7 @@ func TestTenants(t *testing.T) {
 
 	t.Run("RowLevelSecurityIsTheSecondWall", func(t *testing.T) {
 		t.Parallel()
-		for table, column := range map[string]string{"invitations": "organization_id", "sent_today": "subject_id"} {
+		for table, column := range map[string]string{"invitations": "organization_id", "sent_today": "subject_id", "hands": "organization_id"} {
 			for scope, want := range map[id.Organization]bool{mine.id: false, others.organization.id: true} {
 				require.Equal(t, want, h.sees(t, scope, `SELECT EXISTS (SELECT FROM `+table+` WHERE `+column+` = $1)`, others.organization.id))
 			}

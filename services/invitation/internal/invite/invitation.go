@@ -47,6 +47,7 @@ var (
 	ErrUsed        = fault.New(errorv1.Reason_REASON_INVITATION_USED, "This invitation was accepted before. Sign in to use the organization.")
 	ErrFailed      = fault.New(errorv1.Reason_REASON_INVITATION_FAILED, "This invitation could not be completed. Ask to have it sent again.")
 	ErrBusy        = fault.New(errorv1.Reason_REASON_BUSY, "This invitation is being sent or answered right now. Try again in a moment.").WithRetry(time.Second)
+	ErrErased      = fault.New(errorv1.Reason_REASON_STATE_CONFLICT, "Whom this invitation was to has deleted their account, and nothing is left of their address. Invite them anew.")
 	ErrPending     = fault.New(errorv1.Reason_REASON_INVITATION_PENDING, "An invitation for this person is pending. Send it again, or make a new link for it (:newLink).")
 )
 
@@ -159,6 +160,8 @@ func (i *Invitation) Resend(by id.Account, now time.Time) error {
 		i.SendTime, i.ExpireTime = now, now.Add(i.TTL)
 	case again && i.Releasing: // one attempt after the other
 		return ErrBusy
+	case again && i.erased():
+		return ErrErased
 	case again:
 		i.PriorState, i.PriorFailure = i.State, i.FailureReason
 		i.State, i.SeatID = Reserving, id.NewSeat()
@@ -170,6 +173,11 @@ func (i *Invitation) Resend(by id.Account, now time.Time) error {
 	i.AccountID, i.NewAccount = id.Account{}, false
 	i.forget()
 	return nil
+}
+
+// erased tells whether nothing is left of whom the invitation was to, who had begun to accept it and whose account was deleted.
+func (i *Invitation) erased() bool {
+	return !i.AccountID.IsZero() && i.Email == "" && i.Username == "" && i.DisplayName == ""
 }
 
 // Link gives this generation its link. By hand, somebody beside the invitee sees it, so accepting does not prove

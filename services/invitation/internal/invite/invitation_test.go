@@ -147,6 +147,16 @@ func TestInvitation(t *testing.T) {
 		}
 	})
 
+	t.Run("WhatNothingIsLeftOfIsNotSentAgain", func(t *testing.T) {
+		t.Parallel()
+		i := in(t, Failed)
+		i.AccountID, i.Email, i.Username, i.DisplayName = id.NewAccount(), "", "", ""
+		require.ErrorIs(t, i.Resend(id.NewAccount(), now), ErrErased)
+		require.Equal(t, Failed, i.State)
+		i.AccountID = id.Account{}
+		require.NoError(t, i.Resend(id.NewAccount(), now), "a link was never to anybody by name")
+	})
+
 	t.Run("OneAttemptAfterTheOther", func(t *testing.T) {
 		t.Parallel()
 		for _, state := range []State{Expired, Failed} {

@@ -10,11 +10,17 @@ import (
 	"github.com/rosterhq/roster/services/invitation/internal/invite"
 )
 
-// ListOrganizationsOf returns the organizations where an account has invited people or has accepted. The transaction must be across organizations.
+// SaveHand notes that somebody has had a hand in an organization's invitations. It comes last in a transaction, as CountSent does.
+func (q Queries) SaveHand(org id.Organization, account id.Account) {
+	q.Write(`INSERT INTO hands (organization_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, org, account)
+}
+
+// ListOrganizationsOf returns the organizations where an account has had a hand in invitations: has sent or revoked some, or has accepted. The transaction must be across organizations.
 func (q Queries) ListOrganizationsOf(ctx context.Context, account id.Account) (keys []id.Organization, err error) {
 	q.Read(`
 		SELECT organization_id FROM invitations WHERE account_id = $1
 		UNION SELECT organization_id FROM invitations WHERE inviter_id = $1
+		UNION SELECT organization_id FROM hands WHERE account_id = $1
 		ORDER BY 1`, []any{account}, func(rows pgx.Rows) (err error) {
 		keys, err = pgx.CollectRows(rows, pgx.RowTo[id.Organization])
 		return err
@@ -54,4 +60,5 @@ func (q Queries) EraseAccount(org id.Organization, account id.Account, invitatio
 		  AND (position(convert_to($2, 'UTF8') IN data) > 0 OR EXISTS (SELECT FROM unnest($3::text[]) one WHERE position(convert_to(one, 'UTF8') IN data) > 0))`,
 		org, account.String(), about)
 	q.Write(`DELETE FROM idempotency WHERE aggregate_id = $1 AND principal = $2`, org, account.String())
+	q.Write(`DELETE FROM hands WHERE organization_id = $1 AND account_id = $2`, org, account)
 }
