@@ -202,6 +202,30 @@ func TestDeleteMe(t *testing.T) {
 		eventually(t, func() bool { return len(where(t, owner.Email)) == 0 }, "in organizations that are gone, too")
 	})
 
+	scenario(t, "C14 RB22 an operator deletes an account, and organizations see who did it", func(t *testing.T, over string) {
+		org := create(t, over, pipeline)
+		me := org.join(t, "developer")
+		_, err := operator(over).DeleteAccount(t.Context(), &identityv1.DeleteAccountRequest{AccountId: org.owner.ID, Reason: "a fraud"})
+		require.Contains(t, refused(t, err, errorv1.Reason_REASON_LAST_OWNER).Metadata["organizationIds"], org.ID)
+		request := &identityv1.DeleteAccountRequest{AccountId: me.ID, Reason: "a fraud", RequestId: unique("once")}
+		for range 2 {
+			answer, err := operator(over).DeleteAccount(t.Context(), request)
+			require.NoError(t, err)
+			require.True(t, answer.GetDeleted())
+		}
+		eventually(t, func() bool {
+			_, err := me.GetMe(t.Context(), &identityv1.GetMeRequest{})
+			return err != nil
+		}, "the session is over")
+		eventually(t, func() bool { return len(where(t, me.Email)) == 0 }, "the address is erased")
+		org.shown(t)
+		log := org.audit(t, org.owner, func(req *membershipv1.ListAuditEventsRequest) { req.Types = []string{"member.left"} })
+		require.Len(t, log, 1)
+		require.Equal(t, membershipv1.AuditEvent_Actor_KIND_OPERATOR, log[0].GetActor().GetKind())
+		_, err = operator(over).DeleteAccount(t.Context(), &identityv1.DeleteAccountRequest{AccountId: me.ID, Reason: "a fraud"})
+		refused(t, err, errorv1.Reason_REASON_ACCOUNT_NOT_FOUND)
+	})
+
 	t.Run("C14 every table that knows accounts is erased, or says why not", func(t *testing.T) {
 		t.Parallel()
 		// What stays of an account are ids, which are nobody's by then.

@@ -132,6 +132,15 @@ func TestNotices(t *testing.T) {
 			require.NoError(t, err)
 			return []notified{{who.Email, "Your account was exported", "from the address 127.0.0.1", forgot}}
 		},
+		"an operator deletes the account": func(t *testing.T) []notified {
+			who := signUp(t, over)
+			_, err := operator(over).DeleteAccount(t.Context(), &identityv1.DeleteAccountRequest{AccountId: who.ID, Reason: "asked for by law"})
+			require.NoError(t, err)
+			return []notified{
+				{who.Email, "Your account is being deleted", "Those who run this service are deleting your account", ""},
+				{who.Email, "Your account is deleted", "This mail is the last one", ""},
+			}
+		},
 		"a role becomes stronger": func(t *testing.T) []notified {
 			org := create(t, over, rbac)
 			who := org.join(t, "member")

@@ -205,6 +205,7 @@ type client struct {
 	identityv1.AvatarServiceClient
 	identityv1.FederatedSignInServiceClient
 	identityv1.FederatedIdentityServiceClient
+	identityv1.OperatorServiceClient
 	identityv1.OperatorProviderServiceClient
 	identityv1.ServiceAccountServiceClient
 	identityv1.TokenServiceClient
@@ -239,7 +240,8 @@ func connect(transport, token string) client {
 		identityv1.NewEmailServiceClient(conn),
 		identityv1.NewExportServiceClient(conn),
 		identityv1.NewAvatarServiceClient(conn),
-		identityv1.NewFederatedSignInServiceClient(conn), identityv1.NewFederatedIdentityServiceClient(conn), identityv1.NewOperatorProviderServiceClient(conn),
+		identityv1.NewFederatedSignInServiceClient(conn), identityv1.NewFederatedIdentityServiceClient(conn), identityv1.NewOperatorServiceClient(conn),
+		identityv1.NewOperatorProviderServiceClient(conn),
 		identityv1.NewServiceAccountServiceClient(conn), identityv1.NewTokenServiceClient(conn),
 		membershipv1.NewOrganizationServiceClient(conn), membershipv1.NewRoleServiceClient(conn),
 		membershipv1.NewMemberServiceClient(conn), membershipv1.NewMemberSessionServiceClient(conn), membershipv1.NewBulkMemberServiceClient(conn), membershipv1.NewGroupServiceClient(conn), membershipv1.NewProjectServiceClient(conn),

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,52 +28,79 @@ import (
 // account. Other services hear the event, and erase what they keep.
 func (s *Service) DeleteMe(ctx context.Context, req *identityv1.DeleteMeRequest) (*identityv1.DeleteMeResponse, error) {
 	me := caller.From(ctx).Account
-	ask := &membershipv1.EndMembershipsRequest{AccountId: me.String(), ValidateOnly: true}
-	asked, err := s.Departs.EndMemberships(ctx, ask)
-	if err != nil {
-		return nil, fmt.Errorf("ask who cannot do without the account: %w", err)
-	}
-	if err := indispensable(asked.GetOrganizations()); err != nil || req.GetValidateOnly() {
+	if err := s.mayEnd(ctx, me); err != nil || req.GetValidateOnly() {
 		return &identityv1.DeleteMeResponse{}, err
 	}
-	if err := s.beginErasing(ctx, me); err != nil {
-		return nil, err
-	}
-	err = s.erase(ctx, me)
-	if fault.ReasonOf(err) == errorv1.Reason_REASON_LAST_OWNER {
-		return nil, err
-	}
-	if err != nil {
-		s.Log.WarnContext(ctx, "an account is erased later", "account", me.String(), "error", err)
-	}
-	return &identityv1.DeleteMeResponse{Deleted: err == nil}, nil
-}
-
-// beginErasing commits that the account is to end. Nobody is signed in to it after that.
-func (s *Service) beginErasing(ctx context.Context, key id.Account) error {
-	return s.inTx(ctx, postgres.In(key), func(q store.Queries) error {
-		e, err := q.LockErasure(ctx, key)
-		if errors.Is(err, account.ErrNotFound) || err == nil && e.EraseTime != nil { // somebody else was faster
+	err := s.inTx(ctx, postgres.In(me), func(q store.Queries) error {
+		err := s.beginErasing(ctx, q, me, id.Operator{}, "")
+		if errors.Is(err, account.ErrNotFound) { // somebody else was faster
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		q.SaveErasing(key, true)
-		saga.For(key, eraseTask, key).At(q.Tx, q.Now().Add(saga.Grace))
-		live, err := q.ListSessions(ctx, key)
-		if err != nil {
-			return err
-		}
-		from := origin(ctx, key, "")
-		if err := endSessions(q, live, id.Session{}, from); err != nil {
-			return err
-		}
-		if err := endAPIKeys(ctx, q, key, from); err != nil {
-			return err
-		}
-		return s.notify(q, e.Account, mail.AccountDeleted{Notice: s.notice(ctx, q)})
+		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	deleted, err := s.eraseNow(ctx, me)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.DeleteMeResponse{Deleted: deleted}, nil
+}
+
+// mayEnd asks whether organizations can do without an account.
+func (s *Service) mayEnd(ctx context.Context, key id.Account) error {
+	asked, err := s.Departs.EndMemberships(ctx, &membershipv1.EndMembershipsRequest{AccountId: key.String(), ValidateOnly: true})
+	if err != nil {
+		return fmt.Errorf("ask who cannot do without the account: %w", err)
+	}
+	return indispensable(asked.GetOrganizations())
+}
+
+// beginErasing notes that the account is to end, because its person wants that, or an operator. Nobody is signed in to it after the commit.
+func (s *Service) beginErasing(ctx context.Context, q store.Queries, key id.Account, by id.Operator, reason string) error {
+	e, err := q.LockErasure(ctx, key)
+	if err != nil || e.EraseTime != nil { // it is being done
+		return err
+	}
+	q.SaveErasing(key, by, reason)
+	saga.For(key, eraseTask, key).At(q.Tx, q.Now().Add(saga.Grace))
+	live, err := q.ListSessions(ctx, key)
+	if err != nil {
+		return err
+	}
+	from := endedBy(ctx, key, by)
+	if err := endSessions(q, live, id.Session{}, from); err != nil {
+		return err
+	}
+	if err := endAPIKeys(ctx, q, key, from); err != nil {
+		return err
+	}
+	told := mail.AccountDeleted{Notice: s.notice(ctx, q)}
+	if !by.IsZero() { // where operators are is nobody else's business
+		told = mail.AccountDeleted{Notice: mail.Notice{Time: q.Now()}, Operator: true}
+	}
+	return s.notify(q, e.Account, told)
+}
+
+// endedBy is what an event says of the end of an account: that its person wants it, or an operator.
+func endedBy(ctx context.Context, key id.Account, by id.Operator) *eventv1.Context {
+	if by.IsZero() {
+		return origin(ctx, key, "")
+	}
+	return outbox.Origin{Operator: by, Cause: eventv1.Cause_KIND_OPERATOR}.Context(ctx)
+}
+
+// eraseNow ends an account that is to end, at once if that can be done; deleted tells whether it was. Otherwise the sweeper does it.
+func (s *Service) eraseNow(ctx context.Context, key id.Account) (deleted bool, err error) {
+	err = s.erase(ctx, key)
+	if fault.ReasonOf(err) == errorv1.Reason_REASON_LAST_OWNER {
+		return false, err
+	}
+	if err != nil {
+		s.Log.WarnContext(ctx, "an account is erased later", "account", key.String(), "error", err)
+	}
+	return err == nil, nil
 }
 
 // finishErasing is the sweeper's step that ends an account.
@@ -84,37 +112,47 @@ func (s *Service) finishErasing(ctx context.Context, task saga.Task) error {
 	return err
 }
 
+// errKept says that an account was found to be indispensable before.
+var errKept = fault.New(errorv1.Reason_REASON_LAST_OWNER, "The account stays: an organization could not do without it. A mail to its person says which.")
+
 // erase ends an account that is to end, as far as that is still to be done. The error is LAST_OWNER when the account stays, because an organization cannot do
 // without it by now.
 func (s *Service) erase(ctx context.Context, key id.Account) error {
-	var erasing bool
+	var asked store.Ending
+	var there bool
 	err := s.view(ctx, postgres.In(key), func(q store.Queries) (err error) {
-		erasing, err = q.Erasing(ctx, key)
+		asked, there, err = q.Ending(ctx, key)
 		return err
 	})
-	if err != nil || !erasing { // it is gone, or stays
+	if err != nil || !there {
 		return err
 	}
-	ended, err := s.Departs.EndMemberships(ctx, &membershipv1.EndMembershipsRequest{AccountId: key.String()})
+	if asked.EraseTime == nil {
+		return errKept
+	}
+	ended, err := s.Departs.EndMemberships(ctx, &membershipv1.EndMembershipsRequest{AccountId: key.String(), OperatorId: asked.EraseOperator.String()})
 	if err != nil {
 		return fmt.Errorf("end memberships: %w", err)
 	}
 	stays := indispensable(ended.GetOrganizations())
 	err = s.inTx(ctx, postgres.In(key), func(q store.Queries) error {
 		e, err := q.LockErasure(ctx, key)
-		if errors.Is(err, account.ErrNotFound) || err == nil && e.EraseTime == nil { // somebody else was faster
+		if errors.Is(err, account.ErrNotFound) { // somebody else was faster
 			return nil
 		}
 		if err != nil {
 			return err
 		}
+		if e.EraseTime == nil { // it was found to be indispensable before, perhaps by this very call
+			return cmp.Or[error](stays, errKept)
+		}
 		saga.For(key, eraseTask, key).Done(q.Tx)
 		if stays != nil {
-			q.SaveErasing(key, false)
+			q.SaveKept(key)
 			return s.notify(q, e.Account, mail.AccountKept{Organizations: names(ended.GetOrganizations())})
 		}
 		if err := outbox.Publish(q.Tx, key, q.Now(), &eventv1.AccountDeleted{
-			Context: origin(ctx, key, ""), Account: &eventv1.Account{AccountId: key.String()}}); err != nil {
+			Context: endedBy(ctx, key, e.EraseOperator), Account: &eventv1.Account{AccountId: key.String()}, Reason: e.EraseReason}); err != nil {
 			return err
 		}
 		q.Erase(e)

@@ -94,6 +94,7 @@ func TestDeleteMe(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, answer.GetDeleted())
 		require.Equal(t, []string{key.String()}, h.departs.ended)
+		require.Empty(t, h.departs.operator)
 		for table, n := range h.byAccount(key) {
 			require.Equal(t, kept[table] != "", n > 0, "%d rows are left in %s", n, table)
 		}

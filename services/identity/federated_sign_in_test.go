@@ -443,6 +443,19 @@ func TestProviders(t *testing.T) {
 		require.Zero(t, offered())
 		_, err = h.providers.DeleteOperatorProvider(h.as(operator), &identityv1.DeleteOperatorProviderRequest{ProviderId: p.GetId()})
 		requireReason(t, providerNotFound, err)
+
+		key, err := id.ParseProvider(p.GetId())
+		require.NoError(t, err)
+		told := h.events(id.Account(key).String())
+		require.Equal(t, []string{"account.sign_in_provider_created", "account.sign_in_provider_updated", "account.sign_in_provider_deleted"}, h.types(id.Account(key).String()), "once each")
+		for _, e := range told {
+			require.Equal(t, "KIND_OPERATOR", e.Data["context"].(map[string]any)["actor"].(map[string]any)["kind"])
+			require.Equal(t, "203.0.113.7", e.Personal["clientAddress"], e.Type)
+		}
+		require.Equal(t, "one", told[0].Data["context"].(map[string]any)["requestId"])
+		require.Equal(t, []any{"Example", "Other"}, []any{told[1].Data["before"].(map[string]any)["displayName"], told[1].Data["after"].(map[string]any)["displayName"]})
+		require.Equal(t, true, told[1].Data["clientSecretChanged"])
+		require.Equal(t, 1, count(h, `idempotency WHERE request_id = 'one'`), "the operator's, as before")
 	})
 	t.Run("R54 TheSecretIsSealedForItsProvider", func(t *testing.T) {
 		t.Parallel()

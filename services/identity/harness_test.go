@@ -95,6 +95,8 @@ type departures struct {
 	before func()                               // runs before memberships end
 	err    error
 	ended  []string // accounts
+
+	operator string // who wanted it the last time; empty: the person
 }
 
 func (d *departures) EndMemberships(_ context.Context, req *membershipv1.EndMembershipsRequest, _ ...grpc.CallOption) (*membershipv1.EndMembershipsResponse, error) {
@@ -106,7 +108,7 @@ func (d *departures) EndMemberships(_ context.Context, req *membershipv1.EndMemb
 	if d.err != nil || req.GetValidateOnly() || len(d.stand) > 0 {
 		return &membershipv1.EndMembershipsResponse{Organizations: d.stand}, d.err
 	}
-	d.ended = append(d.ended, req.GetAccountId())
+	d.ended, d.operator = append(d.ended, req.GetAccountId()), req.GetOperatorId()
 	return &membershipv1.EndMembershipsResponse{}, nil
 }
 

@@ -6,12 +6,14 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 	identityv1 "github.com/rosterhq/roster/pkg/gen/roster/identity/v1"
 
 	"github.com/rosterhq/roster/services/identity/internal/federation"
 	"github.com/rosterhq/roster/services/identity/internal/store"
 	"github.com/rosterhq/roster/services/internal/caller"
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -33,7 +35,8 @@ func (s *Service) CreateOperatorProvider(ctx context.Context, req *identityv1.Cr
 		}
 		p.CreateTime, p.UpdateTime = q.Now(), q.Now()
 		q.InsertProvider(p)
-		return &identityv1.CreateOperatorProviderResponse{Provider: s.providerToProto(p)}, nil
+		return &identityv1.CreateOperatorProviderResponse{Provider: s.providerToProto(p)},
+			publishOf(ctx, q, p.ID, &eventv1.AccountSignInProviderCreated{Context: byOperator(ctx, req.GetRequestId()), Provider: providerToEvent(p)})
 	})
 }
 
@@ -61,6 +64,7 @@ func (s *Service) UpdateOperatorProvider(ctx context.Context, req *identityv1.Up
 		if err != nil {
 			return nil, err
 		}
+		before := p
 		if err := p.Apply(federation.Change{DisplayName: req.DisplayName, ClientID: req.ClientId, Enabled: req.Enabled}); err != nil {
 			return nil, err
 		}
@@ -72,7 +76,8 @@ func (s *Service) UpdateOperatorProvider(ctx context.Context, req *identityv1.Up
 		if !p.Enabled {
 			q.ScheduleLinked(key, providedTask)
 		}
-		return &identityv1.UpdateOperatorProviderResponse{Provider: s.providerToProto(p)}, nil
+		return &identityv1.UpdateOperatorProviderResponse{Provider: s.providerToProto(p)}, publishOf(ctx, q, key, &eventv1.AccountSignInProviderUpdated{
+			Context: byOperator(ctx, req.GetRequestId()), Before: providerToEvent(before), After: providerToEvent(p), ClientSecretChanged: req.ClientSecret != nil})
 	})
 }
 
@@ -83,12 +88,14 @@ func (s *Service) DeleteOperatorProvider(ctx context.Context, req *identityv1.De
 		return nil, federation.ErrProviderNotFound
 	}
 	return asOperator(ctx, s, req, "DeleteOperatorProvider", func(q store.Queries) (*identityv1.DeleteOperatorProviderResponse, error) {
-		if _, err := q.LockProvider(ctx, id.Organization{}, key); err != nil {
+		before, err := q.LockProvider(ctx, id.Organization{}, key)
+		if err != nil {
 			return nil, err
 		}
 		q.ScheduleLinked(key, providedTask)
 		q.DeleteProvider(key)
-		return &identityv1.DeleteOperatorProviderResponse{}, nil
+		return &identityv1.DeleteOperatorProviderResponse{},
+			publishOf(ctx, q, key, &eventv1.AccountSignInProviderDeleted{Context: byOperator(ctx, req.GetRequestId()), Before: providerToEvent(before)})
 	})
 }
 
@@ -102,6 +109,14 @@ func asOperator[R proto.Message](ctx context.Context, s *Service, req interface 
 	once := postgres.Request{ID: req.GetRequestId(), Principal: operator.String(), Method: method, Body: req}
 	answer, _, err = postgres.Once(ctx, s.DB, postgres.In(operator), once, func(tx *postgres.Tx) (R, error) { return do(store.Queries{Tx: tx}) })
 	return answer, err
+}
+
+// publishOf tells, within asOperator, what has become of something. Its history is its own, and what is remembered of the request is the operator's.
+func publishOf[K any](ctx context.Context, q store.Queries, key id.ID[K], event proto.Message) error {
+	q.GoOnIn(id.Any(key))
+	err := outbox.Publish(q.Tx, key, q.Now(), event)
+	q.GoOnIn(id.Any(caller.From(ctx).Operator))
+	return err
 }
 
 func (s *Service) listProviders(ctx context.Context, of id.Organization) (all []federation.Provider, err error) {
@@ -127,5 +142,11 @@ func (s *Service) providerToProto(p federation.Provider) *identityv1.IdentityPro
 	return &identityv1.IdentityProvider{
 		Id: p.ID.String(), DisplayName: p.DisplayName, Issuer: p.Issuer, ClientId: p.ClientID, ClientSecretSet: p.SealedSecret != nil,
 		Enabled: p.Enabled, RedirectUri: s.redirectURI(p.ID), CreateTime: timestamppb.New(p.CreateTime),
+	}
+}
+
+func providerToEvent(p federation.Provider) *eventv1.Provider {
+	return &eventv1.Provider{
+		ProviderId: p.ID.String(), DisplayName: p.DisplayName, Issuer: p.Issuer, ClientId: p.ClientID, ClientSecretSet: p.SealedSecret != nil, Enabled: p.Enabled,
 	}
 }

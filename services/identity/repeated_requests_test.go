@@ -228,6 +228,13 @@ var repeatable = map[string]func(h *harness) repeated{
 			return h.providers.DeleteOperatorProvider(h.as(operator), &identityv1.DeleteOperatorProviderRequest{ProviderId: pick(another, key, other), RequestId: requestID})
 		})
 	},
+	"OperatorService.DeleteAccount": func(h *harness) repeated {
+		key, other := h.insert("ada@example.com", ""), h.insert("bob@example.com", "")
+		first, second := h.operator(), h.secondOperator()
+		return linked(first, second, func(operator, requestID string, another bool) (proto.Message, error) {
+			return h.operators.DeleteAccount(h.as(operator), &identityv1.DeleteAccountRequest{AccountId: pick(another, key, other).String(), Reason: "by law", RequestId: requestID})
+		})
+	},
 	"AccountDirectoryService.CreateManagedAccount": func(h *harness) repeated {
 		req := wanted("ada@example.com", id.NewOrganization())
 		r := h.managing(func(org id.Organization, operation string, other bool) (proto.Message, error) {

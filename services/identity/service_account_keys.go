@@ -45,7 +45,7 @@ func (s *Service) CreateServiceAccountKey(ctx context.Context, req *identityv1.C
 			return err
 		}
 		q.InsertAPIKey(key, made.Hash)
-		return outbox.Publish(q.Tx, key.AccountID, q.Now(), &eventv1.AccountApiKeyCreated{Context: byOperator(ctx),
+		return outbox.Publish(q.Tx, key.AccountID, q.Now(), &eventv1.AccountApiKeyCreated{Context: byOperator(ctx, ""),
 			ApiKeyId: key.ID.String(), Scopes: key.Scopes, ExpireTime: timestamppb.New(key.ExpireTime)})
 	})
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Service) DeleteServiceAccountKey(ctx context.Context, req *identityv1.D
 		if err := q.DeleteAPIKey(ctx, of.Account(), key); err != nil {
 			return err
 		}
-		return outbox.Publish(q.Tx, of.Account(), q.Now(), &eventv1.AccountApiKeyDeleted{Context: byOperator(ctx), ApiKeyId: key.String()})
+		return outbox.Publish(q.Tx, of.Account(), q.Now(), &eventv1.AccountApiKeyDeleted{Context: byOperator(ctx, ""), ApiKeyId: key.String()})
 	})
 	if err != nil {
 		return nil, err

@@ -38,7 +38,8 @@ func (s *Service) CreateServiceAccount(ctx context.Context, req *identityv1.Crea
 		}
 		made.CreateTime = q.Now()
 		q.InsertServiceAccount(made)
-		return &identityv1.CreateServiceAccountResponse{ServiceAccount: serviceAccountToProto(made)}, nil
+		return &identityv1.CreateServiceAccountResponse{ServiceAccount: serviceAccountToProto(made)},
+			publishOf(ctx, q, made.ID, &eventv1.AccountServiceAccountCreated{Context: byOperator(ctx, req.GetRequestId()), ServiceAccount: serviceAccountToEvent(made)})
 	})
 }
 
@@ -80,7 +81,10 @@ func (s *Service) DeleteServiceAccount(ctx context.Context, req *identityv1.Dele
 			return err
 		}
 		q.DeleteServiceAccount(key)
-		return endAPIKeys(ctx, q, found.Account(), byOperator(ctx))
+		if err := endAPIKeys(ctx, q, found.Account(), byOperator(ctx, "")); err != nil {
+			return err
+		}
+		return outbox.Publish(q.Tx, key, q.Now(), &eventv1.AccountServiceAccountDeleted{Context: byOperator(ctx, ""), Before: serviceAccountToEvent(found)})
 	})
 	if err != nil {
 		return nil, err
@@ -102,10 +106,14 @@ func (s *Service) serviceAccount(ctx context.Context, text string) (found apikey
 }
 
 // byOperator is what an event says that an operator has caused.
-func byOperator(ctx context.Context) *eventv1.Context {
-	return outbox.Origin{Operator: caller.From(ctx).Operator, Cause: eventv1.Cause_KIND_OPERATOR}.Context(ctx)
+func byOperator(ctx context.Context, requestID string) *eventv1.Context {
+	return outbox.Origin{Operator: caller.From(ctx).Operator, Cause: eventv1.Cause_KIND_OPERATOR, RequestID: requestID}.Context(ctx)
 }
 
 func serviceAccountToProto(a apikey.ServiceAccount) *identityv1.ServiceAccount {
 	return &identityv1.ServiceAccount{Id: a.ID.String(), DisplayName: a.DisplayName, Scopes: a.Scopes, CreateTime: timestamppb.New(a.CreateTime)}
+}
+
+func serviceAccountToEvent(a apikey.ServiceAccount) *eventv1.ServiceAccount {
+	return &eventv1.ServiceAccount{ServiceAccountId: a.ID.String(), DisplayName: a.DisplayName, Permissions: a.Scopes}
 }

@@ -119,9 +119,11 @@ func TestServiceAccounts(t *testing.T) {
 		require.NoError(t, err)
 		account, err := id.ParseServiceAccount(of)
 		require.NoError(t, err)
-		require.Equal(t, []string{"account.api_key_created", "account.api_key_deleted"}, h.types(id.Account(account).String()))
+		require.Equal(t, []string{"account.service_account_created", "account.api_key_created", "account.api_key_deleted", "account.service_account_deleted"},
+			h.types(id.Account(account).String()))
 		for _, e := range h.events(id.Account(account).String()) {
 			require.Equal(t, "KIND_OPERATOR", e.Data["context"].(map[string]any)["actor"].(map[string]any)["kind"])
+			require.Equal(t, "203.0.113.7", e.Personal["clientAddress"], e.Type)
 		}
 		_, err = h.services.GetServiceAccount(h.as(operator), &identityv1.GetServiceAccountRequest{ServiceAccountId: of})
 		requireReason(t, noServiceAccount, err)

@@ -22,6 +22,13 @@ func (s *Service) EndMemberships(ctx context.Context, req *membershipv1.EndMembe
 	if err != nil {
 		return nil, err
 	}
+	because := outbox.Origin{Account: account, Cause: eventv1.Cause_KIND_SELF}
+	if req.GetOperatorId() != "" {
+		because = outbox.Origin{Cause: eventv1.Cause_KIND_OPERATOR}
+		if because.Operator, err = id.ParseOperator(req.GetOperatorId()); err != nil {
+			return nil, err
+		}
+	}
 	keys, err := s.memberships(ctx, account)
 	if err != nil {
 		return nil, err
@@ -49,7 +56,7 @@ func (s *Service) EndMemberships(ctx context.Context, req *membershipv1.EndMembe
 		return answer, nil
 	}
 	for _, key := range keys {
-		o, err := s.depart(ctx, key, account)
+		o, err := s.depart(ctx, key, account, because)
 		switch {
 		case fault.ReasonOf(err) == errorv1.Reason_REASON_LAST_OWNER:
 			stays(o)
@@ -70,8 +77,9 @@ func (s *Service) memberships(ctx context.Context, account id.Account) (keys []i
 	return keys, err
 }
 
-// depart ends what an account is in an organization, if it is anything, also what it is in projects as a guest. Again is as once.
-func (s *Service) depart(ctx context.Context, key id.Organization, account id.Account) (o org.Organization, err error) {
+// depart ends what an account is in an organization, if it is anything, also what it is in projects as a guest, because its person or an operator wants
+// that. Again is as once.
+func (s *Service) depart(ctx context.Context, key id.Organization, account id.Account, by outbox.Origin) (o org.Organization, err error) {
 	err = s.inTx(ctx, key, func(q store.Queries) error {
 		at, err := q.LockMembers(ctx, key, account, account)
 		if err != nil {
@@ -81,7 +89,7 @@ func (s *Service) depart(ctx context.Context, key id.Organization, account id.Ac
 		member := at.Members[account]
 		before := member
 		left := o.Left(before, true)
-		because := outbox.Origin{Account: account, Cause: eventv1.Cause_KIND_SELF}
+		because := by
 		if !before.Belongs() {
 			return leaveProjects(ctx, q, key, account, left, because)
 		}

@@ -6,8 +6,10 @@ import (
 
 	"github.com/rosterhq/roster/pkg/fault"
 	errorv1 "github.com/rosterhq/roster/pkg/gen/roster/error/v1"
+	eventv1 "github.com/rosterhq/roster/pkg/gen/roster/event/v1"
 
 	"github.com/rosterhq/roster/services/internal/id"
+	"github.com/rosterhq/roster/services/internal/outbox"
 	"github.com/rosterhq/roster/services/internal/postgres"
 	"github.com/rosterhq/roster/services/internal/saga"
 	"github.com/rosterhq/roster/services/membership/internal/store"
@@ -36,7 +38,7 @@ func (s *Service) eraseAccount(ctx context.Context, t saga.Task) error {
 		return err
 	}
 	for _, key := range keys {
-		_, err := s.depart(ctx, key, account)
+		_, err := s.depart(ctx, key, account, outbox.Origin{Account: account, Cause: eventv1.Cause_KIND_SELF})
 		if fault.ReasonOf(err) == errorv1.Reason_REASON_LAST_OWNER { // one that it was just creating
 			err = s.dissolveFor(ctx, key, account)
 		}

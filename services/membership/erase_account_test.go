@@ -123,6 +123,20 @@ func TestEraseAccount(t *testing.T) {
 		require.Len(t, o.types(), before+2)
 	})
 
+	t.Run("RB22 Whom an operator deletes leaves in the operator's name", func(t *testing.T) {
+		t.Parallel()
+		o := newHarness(t).create(portal)
+		ada, operator := o.add("admin"), id.NewOperator().String()
+		_, err := o.departures.EndMemberships(t.Context(), &membershipv1.EndMembershipsRequest{AccountId: ada.String(), OperatorId: operator})
+		require.NoError(t, err)
+		log := o.history()
+		left := log[len(log)-1]
+		require.Equal(t, "member.left", left.Type)
+		require.Contains(t, left.Data, `"actor":{"kind":"KIND_OPERATOR","id":"`+operator+`"}`)
+		_, err = o.departures.EndMemberships(t.Context(), &membershipv1.EndMembershipsRequest{AccountId: ada.String(), OperatorId: "x"})
+		refused(t, err, errorv1.Reason_REASON_VALIDATION_FAILED)
+	})
+
 	t.Run("C14 Nobody adds an account that was deleted, and the answer stays no", func(t *testing.T) {
 		t.Parallel()
 		o := newHarness(t).create(portal)

@@ -89,6 +89,21 @@ func init() {
 			brief: []string{"identity call.after EndMemberships", "membership postgres.after_commit", "membership saga.before_step erase"},
 		},
 		operation{
+			name: "delete somebody's account",
+			arrange: func(t *testing.T, s *scene) {
+				invitedByMail(t, s)
+				joined, err := acceptAsNew(t.Context(), s)
+				require.NoError(t, err)
+				s.account = joined.(*invitationv1.AcceptInvitationResponse).GetAccountId()
+				s.tag += "o" // another request
+			},
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				_, err := s.operator.DeleteAccount(ctx, &identityv1.DeleteAccountRequest{AccountId: s.account, Reason: "by law", RequestId: s.request()})
+				return &identityv1.DeleteAccountResponse{}, err // whether it has come to its end by then varies
+			},
+			brief: []string{"identity call.after EndMemberships"},
+		},
+		operation{
 			name: "confirm a passkey",
 			arrange: func(t *testing.T, s *scene) {
 				newcomer(t, s)

@@ -14,6 +14,23 @@ import (
 func init() {
 	operations = append(operations,
 		operation{
+			name: "make a service account",
+			arrange: func(t *testing.T, s *scene) {
+				t.Cleanup(func() { // a deployment has few
+					all, _ := s.operator.ListServiceAccounts(context.Background(), &identityv1.ListServiceAccountsRequest{})
+					for _, one := range all.GetServiceAccounts() {
+						if one.GetDisplayName() == "Made "+s.tag {
+							_, _ = s.operator.DeleteServiceAccount(context.Background(), &identityv1.DeleteServiceAccountRequest{ServiceAccountId: one.GetId()})
+						}
+					}
+				})
+			},
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				return s.operator.CreateServiceAccount(ctx, &identityv1.CreateServiceAccountRequest{
+					DisplayName: "Made " + s.tag, Scopes: []string{"access.check"}, RequestId: s.request()})
+			},
+		},
+		operation{
 			name:    "make a key of a service account",
 			arrange: platform,
 			act: func(ctx context.Context, s *scene) (proto.Message, error) {

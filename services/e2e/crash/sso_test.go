@@ -64,6 +64,27 @@ func init() {
 			brief:   []string{"membership consumer.after_handle account.signed_in"},
 		},
 		operation{
+			name: "add an identity provider of the deployment",
+			arrange: func(t *testing.T, s *scene) {
+				t.Cleanup(func() { // a deployment has few
+					all, _ := s.operator.ListOperatorProviders(context.Background(), &identityv1.ListOperatorProvidersRequest{})
+					for _, one := range all.GetProviders() {
+						if one.GetDisplayName() == "Works "+s.tag {
+							_, _ = s.operator.DeleteOperatorProvider(context.Background(), &identityv1.DeleteOperatorProviderRequest{ProviderId: one.GetId()})
+						}
+					}
+				})
+			},
+			act: func(ctx context.Context, s *scene) (proto.Message, error) {
+				answer, err := s.operator.CreateOperatorProvider(ctx, &identityv1.CreateOperatorProviderRequest{
+					DisplayName: "Works " + s.tag, Issuer: "https://login.example", ClientId: "roster", RequestId: s.request()})
+				if err == nil {
+					answer.Provider.RedirectUri = ""
+				}
+				return answer, err
+			},
+		},
+		operation{
 			name: "disable an identity provider of the deployment",
 			arrange: func(t *testing.T, s *scene) {
 				sentBack(t, s)

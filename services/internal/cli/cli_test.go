@@ -42,7 +42,7 @@ func TestCommandTree(t *testing.T) {
 		keys/create keys/delete keys/list login login-activity logout me
 		member/change-email member/change-role member/create member/disable member/edit member/enable member/get member/leave member/login-activity member/remove member/reset-mfa member/reset-password member/revoke-sessions member/sessions
 		mfa/disable mfa/enable mfa/recovery-codes mfa/rename mfa/status
-		operator/claim operator/permissions/apply operator/permissions/list
+		operator/accounts/delete operator/claim operator/permissions/apply operator/permissions/list
 		operator/providers/create operator/providers/delete operator/providers/list operator/providers/update operator/seat-limit
 		operator/service-accounts/create operator/service-accounts/create-key operator/service-accounts/delete operator/service-accounts/delete-key
 		operator/service-accounts/list operator/service-accounts/show

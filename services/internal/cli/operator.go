@@ -12,7 +12,7 @@ import (
 
 func (a *app) operatorCommand() *cobra.Command {
 	return groupOf("operator", "For those who run the deployment", a.operatorClaimCommand(), a.operatorSeatLimitCommand(), a.operatorPermissionsCommand(),
-		a.operatorProvidersCommand(), a.operatorServiceAccountsCommand())
+		a.operatorProvidersCommand(), a.operatorServiceAccountsCommand(), a.operatorAccountsCommand())
 }
 
 func (a *app) operatorClaimCommand() *cobra.Command {

@@ -76,7 +76,8 @@ func (t EmailsChanged) plain() (string, Template) {
 // AccountDeleted tells somebody that their account is being deleted, or is, when there is nothing more to say of that.
 type AccountDeleted struct {
 	Notice
-	Done bool
+	Operator bool // wants it
+	Done     bool
 }
 
 func (t AccountDeleted) plain() (string, Template) {

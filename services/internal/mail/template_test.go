@@ -46,6 +46,7 @@ func TestRender(t *testing.T) {
 		"primary_changed":        PrimaryChanged{Notice: notice, Email: "a••@works.example", Link: "https://roster.example/revert-email/tok-en_1", Expires: expires},
 		"account_deleting":       AccountDeleted{Notice: notice},
 		"account_deleted":        AccountDeleted{Done: true},
+		"account_deleting_by":    AccountDeleted{Notice: Notice{Time: expires}, Operator: true},
 		"account_kept":           AccountKept{Organizations: []string{"Müller & Søn", "evil.example"}},
 		"reset_password":         ResetPassword{Link: "https://roster.example/reset/tok-en_1", Expires: expires},
 		"password_changed":       PasswordChanged{notice},

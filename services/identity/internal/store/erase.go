@@ -13,18 +13,24 @@ import (
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
+// Ending is what is noted of an account whose end was asked for.
+type Ending struct {
+	EraseTime     *time.Time  // nil: it was not
+	EraseOperator id.Operator // who wants it; zero: its person
+	EraseReason   string      // the operator's
+}
+
 // Erasure is an account whose end may have been asked for.
 type Erasure struct {
 	account.Account
-	EraseTime *time.Time // nil: it was not
-	emails    []string   // all that it claims or wants to, in the form that is compared
-	addresses []string   // and as written
+	Ending
+	emails    []string // all that it claims or wants to, in the form that is compared
+	addresses []string // and as written
 	usernames []string
 }
 
 // LockErasure returns the account, and makes others who change it or sign in wait until the transaction ends.
 func (q Queries) LockErasure(ctx context.Context, key id.Account) (e Erasure, err error) {
-	var asked struct{ EraseTime *time.Time }
 	var found, known bool
 	texts := func(into *[]string) func(pgx.Rows) error {
 		return func(rows pgx.Rows) (err error) {
@@ -33,7 +39,7 @@ func (q Queries) LockErasure(ctx context.Context, key id.Account) (e Erasure, er
 		}
 	}
 	q.Read(`SELECT `+accountColumns+` FROM accounts WHERE id = $1 FOR UPDATE`, []any{key}, postgres.One(&e.Account, &found))
-	q.Read(`SELECT erase_time FROM accounts WHERE id = $1`, []any{key}, postgres.One(&asked, &known))
+	q.Read(ending, []any{key}, postgres.One(&e.Ending, &known))
 	q.Read(`SELECT email FROM user_emails WHERE account_id = $1 UNION SELECT email FROM email_additions WHERE account_id = $1`, []any{key}, texts(&e.emails))
 	q.Read(`SELECT address FROM user_emails WHERE account_id = $1 AND address IS NOT NULL UNION SELECT address FROM email_reverts WHERE account_id = $1`,
 		[]any{key}, texts(&e.addresses))
@@ -41,20 +47,25 @@ func (q Queries) LockErasure(ctx context.Context, key id.Account) (e Erasure, er
 	if err = q.Fetch(ctx); err == nil && !found {
 		err = account.ErrNotFound
 	}
-	e.EraseTime = asked.EraseTime
 	return e, err
 }
 
-// Erasing tells whether the account is to end, and has not yet.
-func (q Queries) Erasing(ctx context.Context, key id.Account) (erasing bool, err error) {
-	var asked struct{ EraseTime *time.Time }
-	q.Read(`SELECT erase_time FROM accounts WHERE id = $1 AND erase_time IS NOT NULL`, []any{key}, postgres.One(&asked, &erasing))
-	return erasing, q.Fetch(ctx)
+const ending = `SELECT erase_time, erase_operator, coalesce(erase_reason, '') AS erase_reason FROM accounts WHERE id = $1`
+
+// Ending returns what is noted of the end of an account; there is false when the account is gone.
+func (q Queries) Ending(ctx context.Context, key id.Account) (e Ending, there bool, err error) {
+	q.Read(ending, []any{key}, postgres.One(&e, &there))
+	return e, there, q.Fetch(ctx)
 }
 
-// SaveErasing notes that the account is to end, or that it is not.
-func (q Queries) SaveErasing(key id.Account, erasing bool) {
-	q.Write(`UPDATE accounts SET erase_time = CASE WHEN $2 THEN now() END WHERE id = $1`, key, erasing)
+// SaveErasing notes that the account is to end, and who wants that.
+func (q Queries) SaveErasing(key id.Account, by id.Operator, reason string) {
+	q.Write(`UPDATE accounts SET erase_time = now(), erase_operator = $2, erase_reason = nullif($3, '') WHERE id = $1`, key, by, reason)
+}
+
+// SaveKept notes that the account is not to end.
+func (q Queries) SaveKept(key id.Account) {
+	q.Write(`UPDATE accounts SET erase_time = NULL, erase_operator = NULL, erase_reason = NULL WHERE id = $1`, key)
 }
 
 // erased are the tables whose rows go with their account. Those that are not here say why in a test, which looks at every table.

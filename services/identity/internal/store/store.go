@@ -10,6 +10,7 @@ import (
 	"github.com/rosterhq/roster/services/identity/internal/account"
 	"github.com/rosterhq/roster/services/identity/internal/factor"
 	"github.com/rosterhq/roster/services/identity/internal/federation"
+	"github.com/rosterhq/roster/services/internal/id"
 	"github.com/rosterhq/roster/services/internal/postgres"
 )
 
@@ -29,6 +30,20 @@ func init() {
 
 // Queries are the statements of one transaction. Reads go at once, writes with the commit.
 type Queries struct{ *postgres.Tx }
+
+const goOnIn = `SELECT set_config('app.aggregate_id', $1::uuid::text, true)`
+
+// GoOnIn goes on with the rows of another aggregate, in what is written from here on.
+func (q Queries) GoOnIn(aggregate id.Any) { q.Write(goOnIn, aggregate) }
+
+// LookIn goes on with the rows of another aggregate, in what is read and written from here on.
+func (q Queries) LookIn(aggregate id.Any) {
+	q.Read(goOnIn, []any{aggregate}, func(rows pgx.Rows) error {
+		for rows.Next() { // it says what it was given
+		}
+		return nil
+	})
+}
 
 // Store is what is done in one flight: SQL decides, what comes back is only read.
 type Store struct{ DB *postgres.DB }

@@ -8038,7 +8038,9 @@ type AccountDeleted struct {
 	// The account.
 	Account *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
 	// The client's address; erased with the rest.
-	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	Personal *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	// Why, in the words of the operator who has deleted it; empty: its person has.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -8094,7 +8096,14 @@ func (x *AccountDeleted) GetPersonal() *Client {
 	return nil
 }
 
-// Provider is an identity provider of an organization as events show it.
+func (x *AccountDeleted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Provider is an identity provider as events show it.
 type Provider struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The provider.
@@ -8404,14 +8413,14 @@ func (x *ProviderDeleted) GetPersonal() *Client {
 	return nil
 }
 
-// ServiceAccount is a service account of an organization, as events show it.
+// ServiceAccount is a service account as events show it.
 type ServiceAccount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The service account.
 	ServiceAccountId string `protobuf:"bytes,1,opt,name=service_account_id,json=serviceAccountId,proto3" json:"service_account_id,omitempty"`
 	// Name.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What it is for.
+	// What it is for: permissions; scopes, if it is the deployment's.
 	Permissions []string `protobuf:"bytes,3,rep,name=permissions,proto3" json:"permissions,omitempty"`
 	// Its keys are refused.
 	Disabled      bool `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
@@ -8924,6 +8933,346 @@ func (x *AccountProviderUnlinked) GetPersonal() *Client {
 	return nil
 }
 
+// AccountServiceAccountCreated: `account.service_account_created`. An operator has made a service account of the deployment. Its history stands
+// under the account id that has the letters of its own.
+type AccountServiceAccountCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	ServiceAccount *ServiceAccount `protobuf:"bytes,2,opt,name=service_account,json=serviceAccount,proto3" json:"service_account,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountServiceAccountCreated) Reset() {
+	*x = AccountServiceAccountCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[117]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountServiceAccountCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountServiceAccountCreated) ProtoMessage() {}
+
+func (x *AccountServiceAccountCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[117]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountServiceAccountCreated.ProtoReflect.Descriptor instead.
+func (*AccountServiceAccountCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{117}
+}
+
+func (x *AccountServiceAccountCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountServiceAccountCreated) GetServiceAccount() *ServiceAccount {
+	if x != nil {
+		return x.ServiceAccount
+	}
+	return nil
+}
+
+func (x *AccountServiceAccountCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// AccountServiceAccountDeleted: `account.service_account_deleted`. Its keys ended with it.
+type AccountServiceAccountDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *ServiceAccount `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountServiceAccountDeleted) Reset() {
+	*x = AccountServiceAccountDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[118]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountServiceAccountDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountServiceAccountDeleted) ProtoMessage() {}
+
+func (x *AccountServiceAccountDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[118]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountServiceAccountDeleted.ProtoReflect.Descriptor instead.
+func (*AccountServiceAccountDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{118}
+}
+
+func (x *AccountServiceAccountDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountServiceAccountDeleted) GetBefore() *ServiceAccount {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AccountServiceAccountDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// AccountSignInProviderCreated: `account.sign_in_provider_created`. An operator has added an identity provider that anybody may sign in with. Its
+// history stands under the account id that has the letters of its own.
+type AccountSignInProviderCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// After.
+	Provider *Provider `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountSignInProviderCreated) Reset() {
+	*x = AccountSignInProviderCreated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[119]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountSignInProviderCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountSignInProviderCreated) ProtoMessage() {}
+
+func (x *AccountSignInProviderCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[119]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountSignInProviderCreated.ProtoReflect.Descriptor instead.
+func (*AccountSignInProviderCreated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{119}
+}
+
+func (x *AccountSignInProviderCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountSignInProviderCreated) GetProvider() *Provider {
+	if x != nil {
+		return x.Provider
+	}
+	return nil
+}
+
+func (x *AccountSignInProviderCreated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// AccountSignInProviderUpdated: `account.sign_in_provider_updated`.
+type AccountSignInProviderUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Provider `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// After.
+	After *Provider `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// Whether we have another secret there than before.
+	ClientSecretChanged bool `protobuf:"varint,4,opt,name=client_secret_changed,json=clientSecretChanged,proto3" json:"client_secret_changed,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,5,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountSignInProviderUpdated) Reset() {
+	*x = AccountSignInProviderUpdated{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[120]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountSignInProviderUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountSignInProviderUpdated) ProtoMessage() {}
+
+func (x *AccountSignInProviderUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[120]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountSignInProviderUpdated.ProtoReflect.Descriptor instead.
+func (*AccountSignInProviderUpdated) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{120}
+}
+
+func (x *AccountSignInProviderUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountSignInProviderUpdated) GetBefore() *Provider {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AccountSignInProviderUpdated) GetAfter() *Provider {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *AccountSignInProviderUpdated) GetClientSecretChanged() bool {
+	if x != nil {
+		return x.ClientSecretChanged
+	}
+	return false
+}
+
+func (x *AccountSignInProviderUpdated) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
+// AccountSignInProviderDeleted: `account.sign_in_provider_deleted`. The links of accounts to it are gone.
+type AccountSignInProviderDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origin.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Before.
+	Before *Provider `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The client's address.
+	Personal      *Client `protobuf:"bytes,3,opt,name=personal,proto3" json:"personal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountSignInProviderDeleted) Reset() {
+	*x = AccountSignInProviderDeleted{}
+	mi := &file_roster_event_v1_event_proto_msgTypes[121]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountSignInProviderDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountSignInProviderDeleted) ProtoMessage() {}
+
+func (x *AccountSignInProviderDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_event_v1_event_proto_msgTypes[121]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountSignInProviderDeleted.ProtoReflect.Descriptor instead.
+func (*AccountSignInProviderDeleted) Descriptor() ([]byte, []int) {
+	return file_roster_event_v1_event_proto_rawDescGZIP(), []int{121}
+}
+
+func (x *AccountSignInProviderDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AccountSignInProviderDeleted) GetBefore() *Provider {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AccountSignInProviderDeleted) GetPersonal() *Client {
+	if x != nil {
+		return x.Personal
+	}
+	return nil
+}
+
 // Position is a revision of one service.
 type Token_Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -8939,7 +9288,7 @@ type Token_Position struct {
 
 func (x *Token_Position) Reset() {
 	*x = Token_Position{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[117]
+	mi := &file_roster_event_v1_event_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8951,7 +9300,7 @@ func (x *Token_Position) String() string {
 func (*Token_Position) ProtoMessage() {}
 
 func (x *Token_Position) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[117]
+	mi := &file_roster_event_v1_event_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9001,7 +9350,7 @@ type Group_Binding struct {
 
 func (x *Group_Binding) Reset() {
 	*x = Group_Binding{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[118]
+	mi := &file_roster_event_v1_event_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9013,7 +9362,7 @@ func (x *Group_Binding) String() string {
 func (*Group_Binding) ProtoMessage() {}
 
 func (x *Group_Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[118]
+	mi := &file_roster_event_v1_event_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9058,7 +9407,7 @@ type WeeklyHours_Interval struct {
 
 func (x *WeeklyHours_Interval) Reset() {
 	*x = WeeklyHours_Interval{}
-	mi := &file_roster_event_v1_event_proto_msgTypes[119]
+	mi := &file_roster_event_v1_event_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9070,7 +9419,7 @@ func (x *WeeklyHours_Interval) String() string {
 func (*WeeklyHours_Interval) ProtoMessage() {}
 
 func (x *WeeklyHours_Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_event_v1_event_proto_msgTypes[119]
+	mi := &file_roster_event_v1_event_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9735,11 +10084,12 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\vprovider_id\x18\x02 \x01(\tR\n" +
 	"providerId\x12'\n" +
 	"\x0forganization_id\x18\x03 \x01(\tR\x0eorganizationId\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xad\x01\n" +
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc5\x01\n" +
 	"\x0eAccountDeleted\x122\n" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
 	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x123\n" +
-	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xdd\x01\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xdd\x01\n" +
 	"\bProvider\x12\x1f\n" +
 	"\vprovider_id\x18\x01 \x01(\tR\n" +
 	"providerId\x12!\n" +
@@ -9802,7 +10152,29 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\vprovider_id\x18\x02 \x01(\tR\n" +
 	"providerId\x12'\n" +
 	"\x0forganization_id\x18\x03 \x01(\tR\x0eorganizationId\x123\n" +
-	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
+	"\bpersonal\x18\x04 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xd1\x01\n" +
+	"\x1cAccountServiceAccountCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x12H\n" +
+	"\x0fservice_account\x18\x02 \x01(\v2\x1f.roster.event.v1.ServiceAccountR\x0eserviceAccount\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xc0\x01\n" +
+	"\x1cAccountServiceAccountDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x127\n" +
+	"\x06before\x18\x02 \x01(\v2\x1f.roster.event.v1.ServiceAccountR\x06before\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xbe\x01\n" +
+	"\x1cAccountSignInProviderCreated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x125\n" +
+	"\bprovider\x18\x02 \x01(\v2\x19.roster.event.v1.ProviderR\bprovider\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\x9f\x02\n" +
+	"\x1cAccountSignInProviderUpdated\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.ProviderR\x06before\x12/\n" +
+	"\x05after\x18\x03 \x01(\v2\x19.roster.event.v1.ProviderR\x05after\x122\n" +
+	"\x15client_secret_changed\x18\x04 \x01(\bR\x13clientSecretChanged\x123\n" +
+	"\bpersonal\x18\x05 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\"\xba\x01\n" +
+	"\x1cAccountSignInProviderDeleted\x122\n" +
+	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x121\n" +
+	"\x06before\x18\x02 \x01(\v2\x19.roster.event.v1.ProviderR\x06before\x123\n" +
+	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonalB<Z:github.com/rosterhq/roster/pkg/gen/roster/event/v1;eventv1b\x06proto3"
 
 var (
 	file_roster_event_v1_event_proto_rawDescOnce sync.Once
@@ -9817,7 +10189,7 @@ func file_roster_event_v1_event_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 120)
+var file_roster_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 125)
 var file_roster_event_v1_event_proto_goTypes = []any{
 	(Actor_Kind)(0),                              // 0: roster.event.v1.Actor.Kind
 	(Cause_Kind)(0),                              // 1: roster.event.v1.Cause.Kind
@@ -9945,13 +10317,18 @@ var file_roster_event_v1_event_proto_goTypes = []any{
 	(*OrganizationServiceAccountKeyDeleted)(nil), // 123: roster.event.v1.OrganizationServiceAccountKeyDeleted
 	(*OrganizationServiceAccountUpdated)(nil),    // 124: roster.event.v1.OrganizationServiceAccountUpdated
 	(*AccountProviderUnlinked)(nil),              // 125: roster.event.v1.AccountProviderUnlinked
-	(*Token_Position)(nil),                       // 126: roster.event.v1.Token.Position
-	(*Group_Binding)(nil),                        // 127: roster.event.v1.Group.Binding
-	(*WeeklyHours_Interval)(nil),                 // 128: roster.event.v1.WeeklyHours.Interval
-	(*timestamppb.Timestamp)(nil),                // 129: google.protobuf.Timestamp
+	(*AccountServiceAccountCreated)(nil),         // 126: roster.event.v1.AccountServiceAccountCreated
+	(*AccountServiceAccountDeleted)(nil),         // 127: roster.event.v1.AccountServiceAccountDeleted
+	(*AccountSignInProviderCreated)(nil),         // 128: roster.event.v1.AccountSignInProviderCreated
+	(*AccountSignInProviderUpdated)(nil),         // 129: roster.event.v1.AccountSignInProviderUpdated
+	(*AccountSignInProviderDeleted)(nil),         // 130: roster.event.v1.AccountSignInProviderDeleted
+	(*Token_Position)(nil),                       // 131: roster.event.v1.Token.Position
+	(*Group_Binding)(nil),                        // 132: roster.event.v1.Group.Binding
+	(*WeeklyHours_Interval)(nil),                 // 133: roster.event.v1.WeeklyHours.Interval
+	(*timestamppb.Timestamp)(nil),                // 134: google.protobuf.Timestamp
 }
 var file_roster_event_v1_event_proto_depIdxs = []int32{
-	126, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
+	131, // 0: roster.event.v1.Token.positions:type_name -> roster.event.v1.Token.Position
 	0,   // 1: roster.event.v1.Actor.kind:type_name -> roster.event.v1.Actor.Kind
 	1,   // 2: roster.event.v1.Cause.kind:type_name -> roster.event.v1.Cause.Kind
 	10,  // 3: roster.event.v1.Context.actor:type_name -> roster.event.v1.Actor
@@ -9967,7 +10344,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	15,  // 13: roster.event.v1.OrganizationDeleted.before:type_name -> roster.event.v1.Organization
 	14,  // 14: roster.event.v1.OrganizationDeleted.personal:type_name -> roster.event.v1.Client
 	2,   // 15: roster.event.v1.Member.state:type_name -> roster.event.v1.Member.State
-	129, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
+	134, // 16: roster.event.v1.Member.join_time:type_name -> google.protobuf.Timestamp
 	12,  // 17: roster.event.v1.MemberAdded.context:type_name -> roster.event.v1.Context
 	19,  // 18: roster.event.v1.MemberAdded.member:type_name -> roster.event.v1.Member
 	13,  // 19: roster.event.v1.MemberAdded.personal:type_name -> roster.event.v1.Personal
@@ -10005,7 +10382,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 51: roster.event.v1.MemberLeft.after:type_name -> roster.event.v1.Member
 	14,  // 52: roster.event.v1.MemberLeft.personal:type_name -> roster.event.v1.Client
 	4,   // 53: roster.event.v1.Invitation.state:type_name -> roster.event.v1.Invitation.State
-	129, // 54: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	134, // 54: roster.event.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 55: roster.event.v1.InvitationCreated.context:type_name -> roster.event.v1.Context
 	30,  // 56: roster.event.v1.InvitationCreated.invitation:type_name -> roster.event.v1.Invitation
 	13,  // 57: roster.event.v1.InvitationCreated.personal:type_name -> roster.event.v1.Personal
@@ -10083,16 +10460,16 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 129: roster.event.v1.AccountPasswordChanged.context:type_name -> roster.event.v1.Context
 	14,  // 130: roster.event.v1.AccountPasswordChanged.personal:type_name -> roster.event.v1.Client
 	12,  // 131: roster.event.v1.AccountApiKeyCreated.context:type_name -> roster.event.v1.Context
-	129, // 132: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	134, // 132: roster.event.v1.AccountApiKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 133: roster.event.v1.AccountApiKeyCreated.personal:type_name -> roster.event.v1.Client
 	12,  // 134: roster.event.v1.AccountApiKeyDeleted.context:type_name -> roster.event.v1.Context
 	14,  // 135: roster.event.v1.AccountApiKeyDeleted.personal:type_name -> roster.event.v1.Client
 	12,  // 136: roster.event.v1.AccountTemporaryPasswordIssued.context:type_name -> roster.event.v1.Context
-	129, // 137: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
+	134, // 137: roster.event.v1.AccountTemporaryPasswordIssued.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 138: roster.event.v1.AccountTemporaryPasswordIssued.personal:type_name -> roster.event.v1.Client
 	12,  // 139: roster.event.v1.SessionEnded.context:type_name -> roster.event.v1.Context
 	14,  // 140: roster.event.v1.SessionEnded.personal:type_name -> roster.event.v1.Client
-	127, // 141: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
+	132, // 141: roster.event.v1.Group.bindings:type_name -> roster.event.v1.Group.Binding
 	12,  // 142: roster.event.v1.GroupCreated.context:type_name -> roster.event.v1.Context
 	64,  // 143: roster.event.v1.GroupCreated.group:type_name -> roster.event.v1.Group
 	14,  // 144: roster.event.v1.GroupCreated.personal:type_name -> roster.event.v1.Client
@@ -10118,7 +10495,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	64,  // 164: roster.event.v1.GroupRoleUnbound.after:type_name -> roster.event.v1.Group
 	14,  // 165: roster.event.v1.GroupRoleUnbound.personal:type_name -> roster.event.v1.Client
 	6,   // 166: roster.event.v1.Domain.state:type_name -> roster.event.v1.Domain.State
-	129, // 167: roster.event.v1.Domain.verify_time:type_name -> google.protobuf.Timestamp
+	134, // 167: roster.event.v1.Domain.verify_time:type_name -> google.protobuf.Timestamp
 	12,  // 168: roster.event.v1.DomainAdded.context:type_name -> roster.event.v1.Context
 	73,  // 169: roster.event.v1.DomainAdded.domain:type_name -> roster.event.v1.Domain
 	14,  // 170: roster.event.v1.DomainAdded.personal:type_name -> roster.event.v1.Client
@@ -10153,23 +10530,23 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	19,  // 199: roster.event.v1.MemberProfileChanged.before:type_name -> roster.event.v1.Member
 	19,  // 200: roster.event.v1.MemberProfileChanged.after:type_name -> roster.event.v1.Member
 	84,  // 201: roster.event.v1.MemberProfileChanged.personal:type_name -> roster.event.v1.MemberProfileChange
-	128, // 202: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
+	133, // 202: roster.event.v1.WeeklyHours.intervals:type_name -> roster.event.v1.WeeklyHours.Interval
 	12,  // 203: roster.event.v1.MemberHoursChanged.context:type_name -> roster.event.v1.Context
 	86,  // 204: roster.event.v1.MemberHoursChanged.before:type_name -> roster.event.v1.WeeklyHours
 	86,  // 205: roster.event.v1.MemberHoursChanged.after:type_name -> roster.event.v1.WeeklyHours
 	14,  // 206: roster.event.v1.MemberHoursChanged.personal:type_name -> roster.event.v1.Client
 	7,   // 207: roster.event.v1.Override.state:type_name -> roster.event.v1.Override.State
-	129, // 208: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	129, // 209: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	129, // 210: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
+	134, // 208: roster.event.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	134, // 209: roster.event.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	134, // 210: roster.event.v1.Override.until_time:type_name -> google.protobuf.Timestamp
 	12,  // 211: roster.event.v1.MemberOverrideAdded.context:type_name -> roster.event.v1.Context
 	88,  // 212: roster.event.v1.MemberOverrideAdded.override:type_name -> roster.event.v1.Override
 	14,  // 213: roster.event.v1.MemberOverrideAdded.personal:type_name -> roster.event.v1.Client
 	12,  // 214: roster.event.v1.MemberOverrideRemoved.context:type_name -> roster.event.v1.Context
 	88,  // 215: roster.event.v1.MemberOverrideRemoved.before:type_name -> roster.event.v1.Override
 	14,  // 216: roster.event.v1.MemberOverrideRemoved.personal:type_name -> roster.event.v1.Client
-	129, // 217: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
-	129, // 218: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
+	134, // 217: roster.event.v1.Rotation.start_time:type_name -> google.protobuf.Timestamp
+	134, // 218: roster.event.v1.Rotation.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 219: roster.event.v1.OrganizationRotationCreated.context:type_name -> roster.event.v1.Context
 	91,  // 220: roster.event.v1.OrganizationRotationCreated.rotation:type_name -> roster.event.v1.Rotation
 	14,  // 221: roster.event.v1.OrganizationRotationCreated.personal:type_name -> roster.event.v1.Client
@@ -10196,7 +10573,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 242: roster.event.v1.ProjectMemberRemoved.context:type_name -> roster.event.v1.Context
 	99,  // 243: roster.event.v1.ProjectMemberRemoved.membership:type_name -> roster.event.v1.ProjectMembership
 	14,  // 244: roster.event.v1.ProjectMemberRemoved.personal:type_name -> roster.event.v1.Client
-	129, // 245: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
+	134, // 245: roster.event.v1.Transfer.expire_time:type_name -> google.protobuf.Timestamp
 	12,  // 246: roster.event.v1.OrganizationTransferOffered.context:type_name -> roster.event.v1.Context
 	102, // 247: roster.event.v1.OrganizationTransferOffered.transfer:type_name -> roster.event.v1.Transfer
 	14,  // 248: roster.event.v1.OrganizationTransferOffered.personal:type_name -> roster.event.v1.Client
@@ -10212,8 +10589,8 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	12,  // 258: roster.event.v1.OrganizationOwnerChanged.context:type_name -> roster.event.v1.Context
 	14,  // 259: roster.event.v1.OrganizationOwnerChanged.personal:type_name -> roster.event.v1.Client
 	8,   // 260: roster.event.v1.AuditExport.format:type_name -> roster.event.v1.AuditExport.Format
-	129, // 261: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
-	129, // 262: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
+	134, // 261: roster.event.v1.AuditExport.start_time:type_name -> google.protobuf.Timestamp
+	134, // 262: roster.event.v1.AuditExport.end_time:type_name -> google.protobuf.Timestamp
 	12,  // 263: roster.event.v1.OrganizationAuditExported.context:type_name -> roster.event.v1.Context
 	108, // 264: roster.event.v1.OrganizationAuditExported.after:type_name -> roster.event.v1.AuditExport
 	109, // 265: roster.event.v1.OrganizationAuditExported.personal:type_name -> roster.event.v1.AuditQuery
@@ -10243,7 +10620,7 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	119, // 289: roster.event.v1.OrganizationServiceAccountDeleted.before:type_name -> roster.event.v1.ServiceAccount
 	14,  // 290: roster.event.v1.OrganizationServiceAccountDeleted.personal:type_name -> roster.event.v1.Client
 	12,  // 291: roster.event.v1.OrganizationServiceAccountKeyCreated.context:type_name -> roster.event.v1.Context
-	129, // 292: roster.event.v1.OrganizationServiceAccountKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
+	134, // 292: roster.event.v1.OrganizationServiceAccountKeyCreated.expire_time:type_name -> google.protobuf.Timestamp
 	14,  // 293: roster.event.v1.OrganizationServiceAccountKeyCreated.personal:type_name -> roster.event.v1.Client
 	12,  // 294: roster.event.v1.OrganizationServiceAccountKeyDeleted.context:type_name -> roster.event.v1.Context
 	14,  // 295: roster.event.v1.OrganizationServiceAccountKeyDeleted.personal:type_name -> roster.event.v1.Client
@@ -10253,11 +10630,27 @@ var file_roster_event_v1_event_proto_depIdxs = []int32{
 	14,  // 299: roster.event.v1.OrganizationServiceAccountUpdated.personal:type_name -> roster.event.v1.Client
 	12,  // 300: roster.event.v1.AccountProviderUnlinked.context:type_name -> roster.event.v1.Context
 	14,  // 301: roster.event.v1.AccountProviderUnlinked.personal:type_name -> roster.event.v1.Client
-	302, // [302:302] is the sub-list for method output_type
-	302, // [302:302] is the sub-list for method input_type
-	302, // [302:302] is the sub-list for extension type_name
-	302, // [302:302] is the sub-list for extension extendee
-	0,   // [0:302] is the sub-list for field type_name
+	12,  // 302: roster.event.v1.AccountServiceAccountCreated.context:type_name -> roster.event.v1.Context
+	119, // 303: roster.event.v1.AccountServiceAccountCreated.service_account:type_name -> roster.event.v1.ServiceAccount
+	14,  // 304: roster.event.v1.AccountServiceAccountCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 305: roster.event.v1.AccountServiceAccountDeleted.context:type_name -> roster.event.v1.Context
+	119, // 306: roster.event.v1.AccountServiceAccountDeleted.before:type_name -> roster.event.v1.ServiceAccount
+	14,  // 307: roster.event.v1.AccountServiceAccountDeleted.personal:type_name -> roster.event.v1.Client
+	12,  // 308: roster.event.v1.AccountSignInProviderCreated.context:type_name -> roster.event.v1.Context
+	115, // 309: roster.event.v1.AccountSignInProviderCreated.provider:type_name -> roster.event.v1.Provider
+	14,  // 310: roster.event.v1.AccountSignInProviderCreated.personal:type_name -> roster.event.v1.Client
+	12,  // 311: roster.event.v1.AccountSignInProviderUpdated.context:type_name -> roster.event.v1.Context
+	115, // 312: roster.event.v1.AccountSignInProviderUpdated.before:type_name -> roster.event.v1.Provider
+	115, // 313: roster.event.v1.AccountSignInProviderUpdated.after:type_name -> roster.event.v1.Provider
+	14,  // 314: roster.event.v1.AccountSignInProviderUpdated.personal:type_name -> roster.event.v1.Client
+	12,  // 315: roster.event.v1.AccountSignInProviderDeleted.context:type_name -> roster.event.v1.Context
+	115, // 316: roster.event.v1.AccountSignInProviderDeleted.before:type_name -> roster.event.v1.Provider
+	14,  // 317: roster.event.v1.AccountSignInProviderDeleted.personal:type_name -> roster.event.v1.Client
+	318, // [318:318] is the sub-list for method output_type
+	318, // [318:318] is the sub-list for method input_type
+	318, // [318:318] is the sub-list for extension type_name
+	318, // [318:318] is the sub-list for extension extendee
+	0,   // [0:318] is the sub-list for field type_name
 }
 
 func init() { file_roster_event_v1_event_proto_init() }
@@ -10272,7 +10665,7 @@ func file_roster_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_event_v1_event_proto_rawDesc), len(file_roster_event_v1_event_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   120,
+			NumMessages:   125,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

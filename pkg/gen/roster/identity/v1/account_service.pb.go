@@ -2538,6 +2538,125 @@ func (x *ClaimOperatorResponse) GetApiKey() string {
 	return ""
 }
 
+// DeleteAccountRequest names an account.
+type DeleteAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Why, for the record, which stays when all else is erased: nothing personal.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether to find out only what stands in the way.
+	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Idempotency key.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAccountRequest) Reset() {
+	*x = DeleteAccountRequest{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAccountRequest) ProtoMessage() {}
+
+func (x *DeleteAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAccountRequest.ProtoReflect.Descriptor instead.
+func (*DeleteAccountRequest) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *DeleteAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *DeleteAccountRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeleteAccountRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *DeleteAccountRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// DeleteAccountResponse says how far it has come.
+type DeleteAccountResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the account is gone by now, and all memberships have ended; otherwise that is being done. What others keep of it is erased soon after.
+	Deleted       bool `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAccountResponse) Reset() {
+	*x = DeleteAccountResponse{}
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAccountResponse) ProtoMessage() {}
+
+func (x *DeleteAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAccountResponse.ProtoReflect.Descriptor instead.
+func (*DeleteAccountResponse) Descriptor() ([]byte, []int) {
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *DeleteAccountResponse) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
 // BeginPasskeyProofRequest is empty: whose passkey it is, the session says.
 type BeginPasskeyProofRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2547,7 +2666,7 @@ type BeginPasskeyProofRequest struct {
 
 func (x *BeginPasskeyProofRequest) Reset() {
 	*x = BeginPasskeyProofRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2559,7 +2678,7 @@ func (x *BeginPasskeyProofRequest) String() string {
 func (*BeginPasskeyProofRequest) ProtoMessage() {}
 
 func (x *BeginPasskeyProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[38]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2572,7 +2691,7 @@ func (x *BeginPasskeyProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginPasskeyProofRequest.ProtoReflect.Descriptor instead.
 func (*BeginPasskeyProofRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{38}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{40}
 }
 
 // BeginPasskeyProofResponse holds the challenge.
@@ -2586,7 +2705,7 @@ type BeginPasskeyProofResponse struct {
 
 func (x *BeginPasskeyProofResponse) Reset() {
 	*x = BeginPasskeyProofResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2598,7 +2717,7 @@ func (x *BeginPasskeyProofResponse) String() string {
 func (*BeginPasskeyProofResponse) ProtoMessage() {}
 
 func (x *BeginPasskeyProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[39]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2611,7 +2730,7 @@ func (x *BeginPasskeyProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginPasskeyProofResponse.ProtoReflect.Descriptor instead.
 func (*BeginPasskeyProofResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{39}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *BeginPasskeyProofResponse) GetOptions() string {
@@ -2630,7 +2749,7 @@ type BeginPasskeySignInRequest struct {
 
 func (x *BeginPasskeySignInRequest) Reset() {
 	*x = BeginPasskeySignInRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2761,7 @@ func (x *BeginPasskeySignInRequest) String() string {
 func (*BeginPasskeySignInRequest) ProtoMessage() {}
 
 func (x *BeginPasskeySignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[40]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2774,7 @@ func (x *BeginPasskeySignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginPasskeySignInRequest.ProtoReflect.Descriptor instead.
 func (*BeginPasskeySignInRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{40}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{42}
 }
 
 // BeginPasskeySignInResponse holds the challenge.
@@ -2669,7 +2788,7 @@ type BeginPasskeySignInResponse struct {
 
 func (x *BeginPasskeySignInResponse) Reset() {
 	*x = BeginPasskeySignInResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2800,7 @@ func (x *BeginPasskeySignInResponse) String() string {
 func (*BeginPasskeySignInResponse) ProtoMessage() {}
 
 func (x *BeginPasskeySignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[41]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2813,7 @@ func (x *BeginPasskeySignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginPasskeySignInResponse.ProtoReflect.Descriptor instead.
 func (*BeginPasskeySignInResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{41}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *BeginPasskeySignInResponse) GetOptions() string {
@@ -2717,7 +2836,7 @@ type FinishPasskeySignInRequest struct {
 
 func (x *FinishPasskeySignInRequest) Reset() {
 	*x = FinishPasskeySignInRequest{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[42]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2848,7 @@ func (x *FinishPasskeySignInRequest) String() string {
 func (*FinishPasskeySignInRequest) ProtoMessage() {}
 
 func (x *FinishPasskeySignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[42]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2861,7 @@ func (x *FinishPasskeySignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishPasskeySignInRequest.ProtoReflect.Descriptor instead.
 func (*FinishPasskeySignInRequest) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{42}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FinishPasskeySignInRequest) GetPasskey() string {
@@ -2774,7 +2893,7 @@ type FinishPasskeySignInResponse struct {
 
 func (x *FinishPasskeySignInResponse) Reset() {
 	*x = FinishPasskeySignInResponse{}
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[43]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2786,7 +2905,7 @@ func (x *FinishPasskeySignInResponse) String() string {
 func (*FinishPasskeySignInResponse) ProtoMessage() {}
 
 func (x *FinishPasskeySignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_roster_identity_v1_account_service_proto_msgTypes[43]
+	mi := &file_roster_identity_v1_account_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2799,7 +2918,7 @@ func (x *FinishPasskeySignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishPasskeySignInResponse.ProtoReflect.Descriptor instead.
 func (*FinishPasskeySignInResponse) Descriptor() ([]byte, []int) {
-	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{43}
+	return file_roster_identity_v1_account_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *FinishPasskeySignInResponse) GetSession() *Session {
@@ -2988,7 +3107,17 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x15ClaimOperatorResponse\x12\x1f\n" +
 	"\voperator_id\x18\x01 \x01(\tR\n" +
 	"operatorId\x12\x17\n" +
-	"\aapi_key\x18\x02 \x01(\tR\x06apiKey\"\x1a\n" +
+	"\aapi_key\x18\x02 \x01(\tR\x06apiKey\"\xbf\x01\n" +
+	"\x14DeleteAccountRequest\x12+\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\taccountId\x12%\n" +
+	"\x06reason\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12(\n" +
+	"\rvalidate_only\x18\x03 \x01(\bB\x03\xe0A\x01R\fvalidateOnly\x12)\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02\x18@R\trequestId\"1\n" +
+	"\x15DeleteAccountResponse\x12\x18\n" +
+	"\adeleted\x18\x01 \x01(\bR\adeleted\"\x1a\n" +
 	"\x18BeginPasskeyProofRequest\"5\n" +
 	"\x19BeginPasskeyProofResponse\x12\x18\n" +
 	"\aoptions\x18\x01 \x01(\tR\aoptions\"\x1b\n" +
@@ -3057,9 +3186,10 @@ const file_roster_identity_v1_account_service_proto_rawDesc = "" +
 	"\x13ListMyLoginActivity\x12..roster.identity.v1.ListMyLoginActivityRequest\x1a/.roster.identity.v1.ListMyLoginActivityResponse\"(\xaa\xbb\x18\b\b\x02*\x04read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/me/loginActivity\x12\xaa\x01\n" +
 	"\x11BeginPasskeyProof\x12,.roster.identity.v1.BeginPasskeyProofRequest\x1a-.roster.identity.v1.BeginPasskeyProofResponse\"8\xaa\xbb\x18\v\b\x02*\x04read2\x01\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/sessions:beginPasskeyProof\x12\xab\x01\n" +
 	"\x12BeginPasskeySignIn\x12-.roster.identity.v1.BeginPasskeySignInRequest\x1a..roster.identity.v1.BeginPasskeySignInResponse\"6\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/sessions:beginPasskeySignIn\x12\xbc\x01\n" +
-	"\x13FinishPasskeySignIn\x12..roster.identity.v1.FinishPasskeySignInRequest\x1a/.roster.identity.v1.FinishPasskeySignInResponse\"D\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02%:\x01*\" /v1/sessions:finishPasskeySignIn2\xa4\x01\n" +
+	"\x13FinishPasskeySignIn\x12..roster.identity.v1.FinishPasskeySignInRequest\x1a/.roster.identity.v1.FinishPasskeySignInResponse\"D\xaa\xbb\x18\x15\b\x01*\x11account.signed_in\x82\xd3\xe4\x93\x02%:\x01*\" /v1/sessions:finishPasskeySignIn2\x80\x03\n" +
 	"\x0fOperatorService\x12\x90\x01\n" +
-	"\rClaimOperator\x12(.roster.identity.v1.ClaimOperatorRequest\x1a).roster.identity.v1.ClaimOperatorResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/operators:claimBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
+	"\rClaimOperator\x12(.roster.identity.v1.ClaimOperatorRequest\x1a).roster.identity.v1.ClaimOperatorResponse\"*\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/operators:claim\x12\xd9\x01\n" +
+	"\rDeleteAccount\x12(.roster.identity.v1.DeleteAccountRequest\x1a).roster.identity.v1.DeleteAccountResponse\"s\xaa\xbb\x18;\b\x03*\x0faccount.deleted*\x17account.api_key_deleted*\rsession.ended\x82\xd3\xe4\x93\x02.:\x01*\")/v1/operator/accounts/{account_id}:deleteBBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_roster_identity_v1_account_service_proto_rawDescOnce sync.Once
@@ -3074,7 +3204,7 @@ func file_roster_identity_v1_account_service_proto_rawDescGZIP() []byte {
 }
 
 var file_roster_identity_v1_account_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_roster_identity_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(Delivery)(0),                        // 0: roster.identity.v1.Delivery
 	(LoginAction)(0),                     // 1: roster.identity.v1.LoginAction
@@ -3119,28 +3249,30 @@ var file_roster_identity_v1_account_service_proto_goTypes = []any{
 	(*SignOutResponse)(nil),              // 40: roster.identity.v1.SignOutResponse
 	(*ClaimOperatorRequest)(nil),         // 41: roster.identity.v1.ClaimOperatorRequest
 	(*ClaimOperatorResponse)(nil),        // 42: roster.identity.v1.ClaimOperatorResponse
-	(*BeginPasskeyProofRequest)(nil),     // 43: roster.identity.v1.BeginPasskeyProofRequest
-	(*BeginPasskeyProofResponse)(nil),    // 44: roster.identity.v1.BeginPasskeyProofResponse
-	(*BeginPasskeySignInRequest)(nil),    // 45: roster.identity.v1.BeginPasskeySignInRequest
-	(*BeginPasskeySignInResponse)(nil),   // 46: roster.identity.v1.BeginPasskeySignInResponse
-	(*FinishPasskeySignInRequest)(nil),   // 47: roster.identity.v1.FinishPasskeySignInRequest
-	(*FinishPasskeySignInResponse)(nil),  // 48: roster.identity.v1.FinishPasskeySignInResponse
-	(*timestamppb.Timestamp)(nil),        // 49: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 50: google.protobuf.FieldMask
+	(*DeleteAccountRequest)(nil),         // 43: roster.identity.v1.DeleteAccountRequest
+	(*DeleteAccountResponse)(nil),        // 44: roster.identity.v1.DeleteAccountResponse
+	(*BeginPasskeyProofRequest)(nil),     // 45: roster.identity.v1.BeginPasskeyProofRequest
+	(*BeginPasskeyProofResponse)(nil),    // 46: roster.identity.v1.BeginPasskeyProofResponse
+	(*BeginPasskeySignInRequest)(nil),    // 47: roster.identity.v1.BeginPasskeySignInRequest
+	(*BeginPasskeySignInResponse)(nil),   // 48: roster.identity.v1.BeginPasskeySignInResponse
+	(*FinishPasskeySignInRequest)(nil),   // 49: roster.identity.v1.FinishPasskeySignInRequest
+	(*FinishPasskeySignInResponse)(nil),  // 50: roster.identity.v1.FinishPasskeySignInResponse
+	(*timestamppb.Timestamp)(nil),        // 51: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),        // 52: google.protobuf.FieldMask
 }
 var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
-	49, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	49, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	49, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	49, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	49, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	49, // 5: roster.identity.v1.LoginActivity.time:type_name -> google.protobuf.Timestamp
+	51, // 0: roster.identity.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	51, // 1: roster.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	51, // 2: roster.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	51, // 3: roster.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	51, // 4: roster.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	51, // 5: roster.identity.v1.LoginActivity.time:type_name -> google.protobuf.Timestamp
 	1,  // 6: roster.identity.v1.LoginActivity.action:type_name -> roster.identity.v1.LoginAction
 	2,  // 7: roster.identity.v1.LoginActivity.method:type_name -> roster.identity.v1.LoginMethod
 	3,  // 8: roster.identity.v1.LoginActivity.failure:type_name -> roster.identity.v1.LoginFailure
 	5,  // 9: roster.identity.v1.VerifyEmailResponse.account:type_name -> roster.identity.v1.Account
 	5,  // 10: roster.identity.v1.GetMeResponse.account:type_name -> roster.identity.v1.Account
-	50, // 11: roster.identity.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	52, // 11: roster.identity.v1.UpdateMeRequest.update_mask:type_name -> google.protobuf.FieldMask
 	5,  // 12: roster.identity.v1.UpdateMeResponse.account:type_name -> roster.identity.v1.Account
 	6,  // 13: roster.identity.v1.ChangePasswordResponse.session:type_name -> roster.identity.v1.Session
 	0,  // 14: roster.identity.v1.CreateSessionRequest.delivery:type_name -> roster.identity.v1.Delivery
@@ -3169,32 +3301,34 @@ var file_roster_identity_v1_account_service_proto_depIdxs = []int32{
 	39, // 37: roster.identity.v1.SessionService.SignOut:input_type -> roster.identity.v1.SignOutRequest
 	35, // 38: roster.identity.v1.SessionService.SignOutOthers:input_type -> roster.identity.v1.SignOutOthersRequest
 	37, // 39: roster.identity.v1.SessionService.ListMyLoginActivity:input_type -> roster.identity.v1.ListMyLoginActivityRequest
-	43, // 40: roster.identity.v1.SessionService.BeginPasskeyProof:input_type -> roster.identity.v1.BeginPasskeyProofRequest
-	45, // 41: roster.identity.v1.SessionService.BeginPasskeySignIn:input_type -> roster.identity.v1.BeginPasskeySignInRequest
-	47, // 42: roster.identity.v1.SessionService.FinishPasskeySignIn:input_type -> roster.identity.v1.FinishPasskeySignInRequest
+	45, // 40: roster.identity.v1.SessionService.BeginPasskeyProof:input_type -> roster.identity.v1.BeginPasskeyProofRequest
+	47, // 41: roster.identity.v1.SessionService.BeginPasskeySignIn:input_type -> roster.identity.v1.BeginPasskeySignInRequest
+	49, // 42: roster.identity.v1.SessionService.FinishPasskeySignIn:input_type -> roster.identity.v1.FinishPasskeySignInRequest
 	41, // 43: roster.identity.v1.OperatorService.ClaimOperator:input_type -> roster.identity.v1.ClaimOperatorRequest
-	9,  // 44: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
-	11, // 45: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
-	13, // 46: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
-	15, // 47: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
-	17, // 48: roster.identity.v1.AccountService.DeleteMe:output_type -> roster.identity.v1.DeleteMeResponse
-	19, // 49: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
-	21, // 50: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
-	23, // 51: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
-	25, // 52: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
-	28, // 53: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
-	30, // 54: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
-	32, // 55: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
-	34, // 56: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
-	40, // 57: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
-	36, // 58: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
-	38, // 59: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
-	44, // 60: roster.identity.v1.SessionService.BeginPasskeyProof:output_type -> roster.identity.v1.BeginPasskeyProofResponse
-	46, // 61: roster.identity.v1.SessionService.BeginPasskeySignIn:output_type -> roster.identity.v1.BeginPasskeySignInResponse
-	48, // 62: roster.identity.v1.SessionService.FinishPasskeySignIn:output_type -> roster.identity.v1.FinishPasskeySignInResponse
-	42, // 63: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
-	44, // [44:64] is the sub-list for method output_type
-	24, // [24:44] is the sub-list for method input_type
+	43, // 44: roster.identity.v1.OperatorService.DeleteAccount:input_type -> roster.identity.v1.DeleteAccountRequest
+	9,  // 45: roster.identity.v1.AccountService.SignUp:output_type -> roster.identity.v1.SignUpResponse
+	11, // 46: roster.identity.v1.AccountService.VerifyEmail:output_type -> roster.identity.v1.VerifyEmailResponse
+	13, // 47: roster.identity.v1.AccountService.GetMe:output_type -> roster.identity.v1.GetMeResponse
+	15, // 48: roster.identity.v1.AccountService.UpdateMe:output_type -> roster.identity.v1.UpdateMeResponse
+	17, // 49: roster.identity.v1.AccountService.DeleteMe:output_type -> roster.identity.v1.DeleteMeResponse
+	19, // 50: roster.identity.v1.PasswordService.ChangePassword:output_type -> roster.identity.v1.ChangePasswordResponse
+	21, // 51: roster.identity.v1.PasswordService.RequestPasswordReset:output_type -> roster.identity.v1.RequestPasswordResetResponse
+	23, // 52: roster.identity.v1.PasswordService.ResetPassword:output_type -> roster.identity.v1.ResetPasswordResponse
+	25, // 53: roster.identity.v1.SessionService.CreateSession:output_type -> roster.identity.v1.CreateSessionResponse
+	28, // 54: roster.identity.v1.SessionService.AnswerChallenge:output_type -> roster.identity.v1.AnswerChallengeResponse
+	30, // 55: roster.identity.v1.SessionService.Reauthenticate:output_type -> roster.identity.v1.ReauthenticateResponse
+	32, // 56: roster.identity.v1.SessionService.ListSessions:output_type -> roster.identity.v1.ListSessionsResponse
+	34, // 57: roster.identity.v1.SessionService.DeleteSession:output_type -> roster.identity.v1.DeleteSessionResponse
+	40, // 58: roster.identity.v1.SessionService.SignOut:output_type -> roster.identity.v1.SignOutResponse
+	36, // 59: roster.identity.v1.SessionService.SignOutOthers:output_type -> roster.identity.v1.SignOutOthersResponse
+	38, // 60: roster.identity.v1.SessionService.ListMyLoginActivity:output_type -> roster.identity.v1.ListMyLoginActivityResponse
+	46, // 61: roster.identity.v1.SessionService.BeginPasskeyProof:output_type -> roster.identity.v1.BeginPasskeyProofResponse
+	48, // 62: roster.identity.v1.SessionService.BeginPasskeySignIn:output_type -> roster.identity.v1.BeginPasskeySignInResponse
+	50, // 63: roster.identity.v1.SessionService.FinishPasskeySignIn:output_type -> roster.identity.v1.FinishPasskeySignInResponse
+	42, // 64: roster.identity.v1.OperatorService.ClaimOperator:output_type -> roster.identity.v1.ClaimOperatorResponse
+	44, // 65: roster.identity.v1.OperatorService.DeleteAccount:output_type -> roster.identity.v1.DeleteAccountResponse
+	45, // [45:66] is the sub-list for method output_type
+	24, // [24:45] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -3211,7 +3345,7 @@ func file_roster_identity_v1_account_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_roster_identity_v1_account_service_proto_rawDesc), len(file_roster_identity_v1_account_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   44,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

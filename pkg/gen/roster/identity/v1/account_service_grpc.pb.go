@@ -1048,6 +1048,7 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	OperatorService_ClaimOperator_FullMethodName = "/roster.identity.v1.OperatorService/ClaimOperator"
+	OperatorService_DeleteAccount_FullMethodName = "/roster.identity.v1.OperatorService/DeleteAccount"
 )
 
 // OperatorServiceClient is the client API for OperatorService service.
@@ -1060,6 +1061,10 @@ type OperatorServiceClient interface {
 	// ClaimOperator turns the one-time token that an empty deployment prints into an operator. The API
 	// key is in this answer only, and in that to the same request repeated within a day. Reasons: LINK_INVALID.
 	ClaimOperator(ctx context.Context, in *ClaimOperatorRequest, opts ...grpc.CallOption) (*ClaimOperatorResponse, error)
+	// DeleteAccount deletes somebody's account, for good, as DeleteMe does: sessions and keys end with the call, and all that is personal is erased. The
+	// person hears of it by mail. Reasons: ACCOUNT_NOT_FOUND; LAST_OWNER, metadata `organizationIds`, where nobody else could do everything:
+	// somebody has to take these organizations over, or delete them; UNAVAILABLE.
+	DeleteAccount(ctx context.Context, in *DeleteAccountRequest, opts ...grpc.CallOption) (*DeleteAccountResponse, error)
 }
 
 type operatorServiceClient struct {
@@ -1080,6 +1085,16 @@ func (c *operatorServiceClient) ClaimOperator(ctx context.Context, in *ClaimOper
 	return out, nil
 }
 
+func (c *operatorServiceClient) DeleteAccount(ctx context.Context, in *DeleteAccountRequest, opts ...grpc.CallOption) (*DeleteAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteAccountResponse)
+	err := c.cc.Invoke(ctx, OperatorService_DeleteAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OperatorServiceServer is the server API for OperatorService service.
 // All implementations must embed UnimplementedOperatorServiceServer
 // for forward compatibility.
@@ -1090,6 +1105,10 @@ type OperatorServiceServer interface {
 	// ClaimOperator turns the one-time token that an empty deployment prints into an operator. The API
 	// key is in this answer only, and in that to the same request repeated within a day. Reasons: LINK_INVALID.
 	ClaimOperator(context.Context, *ClaimOperatorRequest) (*ClaimOperatorResponse, error)
+	// DeleteAccount deletes somebody's account, for good, as DeleteMe does: sessions and keys end with the call, and all that is personal is erased. The
+	// person hears of it by mail. Reasons: ACCOUNT_NOT_FOUND; LAST_OWNER, metadata `organizationIds`, where nobody else could do everything:
+	// somebody has to take these organizations over, or delete them; UNAVAILABLE.
+	DeleteAccount(context.Context, *DeleteAccountRequest) (*DeleteAccountResponse, error)
 	mustEmbedUnimplementedOperatorServiceServer()
 }
 
@@ -1102,6 +1121,9 @@ type UnimplementedOperatorServiceServer struct{}
 
 func (UnimplementedOperatorServiceServer) ClaimOperator(context.Context, *ClaimOperatorRequest) (*ClaimOperatorResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ClaimOperator not implemented")
+}
+func (UnimplementedOperatorServiceServer) DeleteAccount(context.Context, *DeleteAccountRequest) (*DeleteAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteAccount not implemented")
 }
 func (UnimplementedOperatorServiceServer) mustEmbedUnimplementedOperatorServiceServer() {}
 func (UnimplementedOperatorServiceServer) testEmbeddedByValue()                         {}
@@ -1142,6 +1164,24 @@ func _OperatorService_ClaimOperator_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OperatorService_DeleteAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorServiceServer).DeleteAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OperatorService_DeleteAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorServiceServer).DeleteAccount(ctx, req.(*DeleteAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OperatorService_ServiceDesc is the grpc.ServiceDesc for OperatorService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1152,6 +1192,10 @@ var OperatorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ClaimOperator",
 			Handler:    _OperatorService_ClaimOperator_Handler,
+		},
+		{
+			MethodName: "DeleteAccount",
+			Handler:    _OperatorService_DeleteAccount_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1100,12 +1100,12 @@ const file_roster_identity_v1_provider_service_proto_rawDesc = "" +
 	"\x16FederatedSignInService\x12\x9f\x01\n" +
 	"\x13ListSignInProviders\x12..roster.identity.v1.ListSignInProvidersRequest\x1a/.roster.identity.v1.ListSignInProvidersResponse\"'\xaa\xbb\x18\b\b\x01*\x04read\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/signInProviders\x12\x87\x01\n" +
 	"\x14BeginFederatedSignIn\x12/.roster.identity.v1.BeginFederatedSignInRequest\x1a0.roster.identity.v1.BeginFederatedSignInResponse\"\f\xaa\xbb\x18\b\b\x01*\x04read\x12\xdf\x01\n" +
-	"\x17CompleteFederatedSignIn\x122.roster.identity.v1.CompleteFederatedSignInRequest\x1a3.roster.identity.v1.CompleteFederatedSignInResponse\"[\xaa\xbb\x18W\b\x01*\x11account.signed_in*\x0faccount.created*\x16account.email_verified*\x17account.provider_linked2\xa2\x06\n" +
-	"\x17OperatorProviderService\x12\xb6\x01\n" +
-	"\x16CreateOperatorProvider\x121.roster.identity.v1.CreateOperatorProviderRequest\x1a2.roster.identity.v1.CreateOperatorProviderResponse\"5\xaa\xbb\x18\b\b\x03*\x04read\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/operator/identityProviders\x12\xb0\x01\n" +
-	"\x15ListOperatorProviders\x120.roster.identity.v1.ListOperatorProvidersRequest\x1a1.roster.identity.v1.ListOperatorProvidersResponse\"2\xaa\xbb\x18\b\b\x03*\x04read\x82\xd3\xe4\x93\x02 \x12\x1e/v1/operator/identityProviders\x12\xcd\x01\n" +
-	"\x16UpdateOperatorProvider\x121.roster.identity.v1.UpdateOperatorProviderRequest\x1a2.roster.identity.v1.UpdateOperatorProviderResponse\"L\xaa\xbb\x18\x11\b\x03*\rsession.ended\x82\xd3\xe4\x93\x021:\x01*2,/v1/operator/identityProviders/{provider_id}\x12\xca\x01\n" +
-	"\x16DeleteOperatorProvider\x121.roster.identity.v1.DeleteOperatorProviderRequest\x1a2.roster.identity.v1.DeleteOperatorProviderResponse\"I\xaa\xbb\x18\x11\b\x03*\rsession.ended\x82\xd3\xe4\x93\x02.*,/v1/operator/identityProviders/{provider_id}BBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
+	"\x17CompleteFederatedSignIn\x122.roster.identity.v1.CompleteFederatedSignInRequest\x1a3.roster.identity.v1.CompleteFederatedSignInResponse\"[\xaa\xbb\x18W\b\x01*\x11account.signed_in*\x0faccount.created*\x16account.email_verified*\x17account.provider_linked2\x82\a\n" +
+	"\x17OperatorProviderService\x12\xd2\x01\n" +
+	"\x16CreateOperatorProvider\x121.roster.identity.v1.CreateOperatorProviderRequest\x1a2.roster.identity.v1.CreateOperatorProviderResponse\"Q\xaa\xbb\x18$\b\x03* account.sign_in_provider_created\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/operator/identityProviders\x12\xb0\x01\n" +
+	"\x15ListOperatorProviders\x120.roster.identity.v1.ListOperatorProvidersRequest\x1a1.roster.identity.v1.ListOperatorProvidersResponse\"2\xaa\xbb\x18\b\b\x03*\x04read\x82\xd3\xe4\x93\x02 \x12\x1e/v1/operator/identityProviders\x12\xef\x01\n" +
+	"\x16UpdateOperatorProvider\x121.roster.identity.v1.UpdateOperatorProviderRequest\x1a2.roster.identity.v1.UpdateOperatorProviderResponse\"n\xaa\xbb\x183\b\x03* account.sign_in_provider_updated*\rsession.ended\x82\xd3\xe4\x93\x021:\x01*2,/v1/operator/identityProviders/{provider_id}\x12\xec\x01\n" +
+	"\x16DeleteOperatorProvider\x121.roster.identity.v1.DeleteOperatorProviderRequest\x1a2.roster.identity.v1.DeleteOperatorProviderResponse\"k\xaa\xbb\x183\b\x03* account.sign_in_provider_deleted*\rsession.ended\x82\xd3\xe4\x93\x02.*,/v1/operator/identityProviders/{provider_id}BBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_roster_identity_v1_provider_service_proto_rawDescOnce sync.Once

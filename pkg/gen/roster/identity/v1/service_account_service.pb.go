@@ -831,12 +831,12 @@ const file_roster_identity_v1_service_account_service_proto_rawDesc = "" +
 	"\n" +
 	"api_key_id\x18\x02 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18@R\bapiKeyId\"!\n" +
-	"\x1fDeleteServiceAccountKeyResponse2\xa9\v\n" +
-	"\x15ServiceAccountService\x12\xae\x01\n" +
-	"\x14CreateServiceAccount\x12/.roster.identity.v1.CreateServiceAccountRequest\x1a0.roster.identity.v1.CreateServiceAccountResponse\"3\xaa\xbb\x18\b\b\x03*\x04read\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/operator/serviceAccounts\x12\xa8\x01\n" +
+	"\x1fDeleteServiceAccountKeyResponse2\xe5\v\n" +
+	"\x15ServiceAccountService\x12\xc9\x01\n" +
+	"\x14CreateServiceAccount\x12/.roster.identity.v1.CreateServiceAccountRequest\x1a0.roster.identity.v1.CreateServiceAccountResponse\"N\xaa\xbb\x18#\b\x03*\x1faccount.service_account_created\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/operator/serviceAccounts\x12\xa8\x01\n" +
 	"\x13ListServiceAccounts\x12..roster.identity.v1.ListServiceAccountsRequest\x1a/.roster.identity.v1.ListServiceAccountsResponse\"0\xaa\xbb\x18\b\b\x03*\x04read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/operator/serviceAccounts\x12\xb7\x01\n" +
-	"\x11GetServiceAccount\x12,.roster.identity.v1.GetServiceAccountRequest\x1a-.roster.identity.v1.GetServiceAccountResponse\"E\xaa\xbb\x18\b\b\x03*\x04read\x82\xd3\xe4\x93\x023\x121/v1/operator/serviceAccounts/{service_account_id}\x12\xd3\x01\n" +
-	"\x14DeleteServiceAccount\x12/.roster.identity.v1.DeleteServiceAccountRequest\x1a0.roster.identity.v1.DeleteServiceAccountResponse\"X\xaa\xbb\x18\x1b\b\x03*\x17account.api_key_deleted\x82\xd3\xe4\x93\x023*1/v1/operator/serviceAccounts/{service_account_id}\x12\xe4\x01\n" +
+	"\x11GetServiceAccount\x12,.roster.identity.v1.GetServiceAccountRequest\x1a-.roster.identity.v1.GetServiceAccountResponse\"E\xaa\xbb\x18\b\b\x03*\x04read\x82\xd3\xe4\x93\x023\x121/v1/operator/serviceAccounts/{service_account_id}\x12\xf4\x01\n" +
+	"\x14DeleteServiceAccount\x12/.roster.identity.v1.DeleteServiceAccountRequest\x1a0.roster.identity.v1.DeleteServiceAccountResponse\"y\xaa\xbb\x18<\b\x03*\x1faccount.service_account_deleted*\x17account.api_key_deleted\x82\xd3\xe4\x93\x023*1/v1/operator/serviceAccounts/{service_account_id}\x12\xe4\x01\n" +
 	"\x17CreateServiceAccountKey\x122.roster.identity.v1.CreateServiceAccountKeyRequest\x1a3.roster.identity.v1.CreateServiceAccountKeyResponse\"`\xaa\xbb\x18\x1b\b\x03*\x17account.api_key_created\x82\xd3\xe4\x93\x02;:\x01*\"6/v1/operator/serviceAccounts/{service_account_id}/keys\x12\xcb\x01\n" +
 	"\x16ListServiceAccountKeys\x121.roster.identity.v1.ListServiceAccountKeysRequest\x1a2.roster.identity.v1.ListServiceAccountKeysResponse\"J\xaa\xbb\x18\b\b\x03*\x04read\x82\xd3\xe4\x93\x028\x126/v1/operator/serviceAccounts/{service_account_id}/keys\x12\xee\x01\n" +
 	"\x17DeleteServiceAccountKey\x122.roster.identity.v1.DeleteServiceAccountKeyRequest\x1a3.roster.identity.v1.DeleteServiceAccountKeyResponse\"j\xaa\xbb\x18\x1b\b\x03*\x17account.api_key_deleted\x82\xd3\xe4\x93\x02E*C/v1/operator/serviceAccounts/{service_account_id}/keys/{api_key_id}BBZ@github.com/rosterhq/roster/pkg/gen/roster/identity/v1;identityv1b\x06proto3"

@@ -30,7 +30,9 @@ type EndMembershipsRequest struct {
 	// The account.
 	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// Whether to find out only what stands in the way.
-	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// The operator who deletes the account; empty: its person does.
+	OperatorId    string `protobuf:"bytes,3,opt,name=operator_id,json=operatorId,proto3" json:"operator_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -77,6 +79,13 @@ func (x *EndMembershipsRequest) GetValidateOnly() bool {
 		return x.ValidateOnly
 	}
 	return false
+}
+
+func (x *EndMembershipsRequest) GetOperatorId() string {
+	if x != nil {
+		return x.OperatorId
+	}
+	return ""
 }
 
 // EndMembershipsResponse says what stands in the way.
@@ -805,11 +814,13 @@ var File_roster_membership_v1_admission_service_proto protoreflect.FileDescripto
 
 const file_roster_membership_v1_admission_service_proto_rawDesc = "" +
 	"\n" +
-	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"[\n" +
+	",roster/membership/v1/admission_service.proto\x12\x14roster.membership.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1droster/access/v1/access.proto\x1a!roster/membership/v1/policy.proto\"|\n" +
 	"\x15EndMembershipsRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12#\n" +
-	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"j\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\x12\x1f\n" +
+	"\voperator_id\x18\x03 \x01(\tR\n" +
+	"operatorId\"j\n" +
 	"\x16EndMembershipsResponse\x12P\n" +
 	"\rorganizations\x18\x01 \x03(\v2*.roster.membership.v1.StandingOrganizationR\rorganizations\"b\n" +
 	"\x14StandingOrganization\x12'\n" +
