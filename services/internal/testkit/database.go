@@ -37,8 +37,8 @@ func Database(t testing.TB, service string, migrations fs.FS) DSNs {
 	}
 	name := fmt.Sprintf("%s_%d", template, copies.Add(1))
 	login, owner := quote(template), quote(template+"_owner")
-	if err := administer(c,
-		`CREATE DATABASE `+quote(name)+` OWNER `+owner+` TEMPLATE `+quote(template),
+	if err := administer(c, // copying files takes a sixth of what the log of all pages does, which is the default
+		`CREATE DATABASE `+quote(name)+` OWNER `+owner+` TEMPLATE `+quote(template)+` STRATEGY FILE_COPY`,
 		`REVOKE ALL ON DATABASE `+quote(name)+` FROM PUBLIC`, // a copy does not inherit these
 		`GRANT CONNECT ON DATABASE `+quote(name)+` TO `+login,
 	); err != nil {
