@@ -147,6 +147,6 @@ func (s *Service) providerToProto(p federation.Provider) *identityv1.IdentityPro
 
 func providerToEvent(p federation.Provider) *eventv1.Provider {
 	return &eventv1.Provider{
-		ProviderId: p.ID.String(), DisplayName: p.DisplayName, Issuer: p.Issuer, ClientId: p.ClientID, ClientSecretSet: p.SealedSecret != nil, Enabled: p.Enabled,
+		ProviderId: p.ID.String(), DisplayName: p.DisplayName, Issuer: p.Issuer, ClientId: p.ClientID, Confidential: p.SealedSecret != nil, Enabled: p.Enabled,
 	}
 }

@@ -79,7 +79,7 @@ func (s *Service) providerToProto(p org.IdentityProvider) *membershipv1.Organiza
 
 func providerToEvent(p org.IdentityProvider) *eventv1.Provider {
 	return &eventv1.Provider{
-		ProviderId: p.ID.String(), DisplayName: p.DisplayName, Issuer: p.Issuer, ClientId: p.ClientID, ClientSecretSet: p.SecretSet,
+		ProviderId: p.ID.String(), DisplayName: p.DisplayName, Issuer: p.Issuer, ClientId: p.ClientID, Confidential: p.SecretSet,
 		Enabled: p.Enabled, Join: p.Joins,
 	}
 }

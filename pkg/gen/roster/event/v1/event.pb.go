@@ -8114,8 +8114,8 @@ type Provider struct {
 	Issuer string `protobuf:"bytes,3,opt,name=issuer,proto3" json:"issuer,omitempty"`
 	// Who we are there.
 	ClientId string `protobuf:"bytes,4,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	// Whether we have a secret there.
-	ClientSecretSet bool `protobuf:"varint,5,opt,name=client_secret_set,json=clientSecretSet,proto3" json:"client_secret_set,omitempty"`
+	// Whether we prove there who we are, as a confidential client does (RFC 6749, 2.1).
+	Confidential bool `protobuf:"varint,5,opt,name=confidential,proto3" json:"confidential,omitempty"`
 	// Whether people can sign in with it.
 	Enabled bool `protobuf:"varint,6,opt,name=enabled,proto3" json:"enabled,omitempty"`
 	// Whether who signs in with it becomes a member.
@@ -8182,9 +8182,9 @@ func (x *Provider) GetClientId() string {
 	return ""
 }
 
-func (x *Provider) GetClientSecretSet() bool {
+func (x *Provider) GetConfidential() bool {
 	if x != nil {
-		return x.ClientSecretSet
+		return x.Confidential
 	}
 	return false
 }
@@ -10089,14 +10089,14 @@ const file_roster_event_v1_event_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x18.roster.event.v1.ContextR\acontext\x122\n" +
 	"\aaccount\x18\x02 \x01(\v2\x18.roster.event.v1.AccountR\aaccount\x123\n" +
 	"\bpersonal\x18\x03 \x01(\v2\x17.roster.event.v1.ClientR\bpersonal\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xdd\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xd5\x01\n" +
 	"\bProvider\x12\x1f\n" +
 	"\vprovider_id\x18\x01 \x01(\tR\n" +
 	"providerId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x16\n" +
 	"\x06issuer\x18\x03 \x01(\tR\x06issuer\x12\x1b\n" +
-	"\tclient_id\x18\x04 \x01(\tR\bclientId\x12*\n" +
-	"\x11client_secret_set\x18\x05 \x01(\bR\x0fclientSecretSet\x12\x18\n" +
+	"\tclient_id\x18\x04 \x01(\tR\bclientId\x12\"\n" +
+	"\fconfidential\x18\x05 \x01(\bR\fconfidential\x12\x18\n" +
 	"\aenabled\x18\x06 \x01(\bR\aenabled\x12\x12\n" +
 	"\x04join\x18\a \x01(\bR\x04join\"\xb1\x01\n" +
 	"\x0fProviderCreated\x122\n" +
