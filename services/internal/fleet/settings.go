@@ -22,7 +22,7 @@ func (f *Fleet) settings(p *Process) ([]string, error) {
 	own := map[string]string{
 		"ADMIN":      at.admin,
 		"PUBLIC_URL": f.URL,
-		"LINGER":     "1s", // clients of this machine notice at once
+		"LINGER":     "2s", // clients of this machine notice at once, and are back at a copy that has just started
 		"NATS_URL":   "tls://" + through("nats", strings.TrimPrefix(f.NATS, "tls://")),
 		"TLS_CA":     f.path("certs/ca.pem"),
 		"TLS_CERT":   f.path("certs/" + p.Role + ".pem"),

@@ -43,9 +43,10 @@ func dial(target, to string, creds credentials.TransportCredentials, opts ...grp
 		grpc.WithChainUnaryInterceptor(translate(to), patient),
 		// A dead peer is noticed within 40 s also when nothing is sent; servers permit a ping every 10 s.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true}),
-		// gRPC's own first pause, 1 s, is a long time for a peer that is just being restarted.
+		// gRPC's own pauses, from 1 s to 2 min, are a long time for a peer that is just being restarted: whoever is back must be called again
+		// before the next copy has lingered (role.Common.Linger) and ends.
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
