@@ -109,8 +109,9 @@ func TestSessions(t *testing.T) {
 
 		// What a second organization is told of the account, when it belongs to both, is nothing; nor is the first any more.
 		other := create(t, over, rbac)
+		first := mailLink(t, member.Email, "/invite/")
 		other.invite(t, member.Email, "member")
-		_, err = signIn(t, over, member.Email).AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{LinkToken: mailLink(t, member.Email, "/invite/")})
+		_, err = signIn(t, over, member.Email).AcceptInvitation(t.Context(), &invitationv1.AcceptInvitationRequest{LinkToken: newLink(t, member.Email, first)})
 		require.NoError(t, err)
 		eventually(t, func() bool {
 			where, what := seen(org.owner.client, member.ID)
